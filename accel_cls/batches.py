@@ -1,0 +1,85 @@
+"""Micro-batches as tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from accel_cls.model import Encoded
+from accel_cls.plan import MicroBatch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A micro-batch, ready for the model. R rows of W tokens; rows may follow that hold no example."""
+
+    inputs: dict[str, torch.Tensor]  # input_ids, attention_mask, token_type_ids: int64 [R, W]
+    labels: torch.Tensor  # int64 [R]; 0 where there is no example
+    weights: torch.Tensor  # float32 [R]; 0 where there is no example
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Makes tensors of micro-batches over one set of tokenized examples."""
+
+    encoded: Encoded
+    labels: np.ndarray  # int64: class ids
+    class_weights: np.ndarray  # float32 [classes]
+    pad_id: int
+    device: torch.device
+    fixed_tokens: int | None  # where shapes must not vary (XLA): rows are filled up to this many tokens
+
+    def weight(self, examples: np.ndarray) -> float:
+        """The global weight of an update: the sum of its examples' class weights."""
+        return float(self.class_weights[self.labels[examples]].sum(dtype=np.float64))
+
+    def make(self, micro_batch: MicroBatch) -> Batch:
+        """A micro-batch's tensors, on the device."""
+        examples, width = micro_batch.examples, micro_batch.width
+        rows = max(1, self.fixed_tokens // width if self.fixed_tokens else len(examples))
+        ids = np.full((rows, width), self.pad_id, np.int64)
+        types = np.zeros((rows, width), np.int64)
+        mask = np.zeros((rows, width), np.int64)
+        labels = np.zeros(rows, np.int64)
+        weights = np.zeros(rows, np.float32)
+        for row, example in enumerate(examples):
+            start, end = self.encoded.offsets[example], self.encoded.offsets[example + 1]
+            ids[row, : end - start] = self.encoded.ids[start:end]
+            if self.encoded.types is not None:
+                types[row, : end - start] = self.encoded.types[start:end]
+            mask[row, : end - start] = 1
+        mask[len(examples) :, 0] = 1  # a row that attends to nothing would give NaN
+        chosen = list(examples)
+        labels[: len(examples)] = self.labels[chosen]
+        weights[: len(examples)] = self.class_weights[self.labels[chosen]]
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        if self.encoded.types is not None:
+            inputs["token_type_ids"] = types
+        return Batch(
+            {name: self._move(array) for name, array in inputs.items()},
+            self._move(labels),
+            self._move(weights),
+        )
+
+    def _move(self, array: np.ndarray) -> torch.Tensor:
+        tensor = torch.from_numpy(array)
+        if self.device.type == "cuda":  # pinned memory lets the copy run beside the computation
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
+
+def class_weights(rule: str | dict[str, float] | None, labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """The weight of each class in the loss, float32 [classes].
+
+    "balanced" gives class c of C with n_c of n examples the weight n / (C n_c), as scikit-learn does; a
+    class without examples gets 0.
+    """
+    if rule is None:
+        return np.ones(len(names), np.float32)
+    if isinstance(rule, dict):
+        return np.array([rule[name] for name in names], np.float32)
+    counts = np.bincount(labels, minlength=len(names))
+    weights = np.where(counts, len(labels) / (len(names) * np.maximum(counts, 1)), 0.0)
+    return weights.astype(np.float32)

@@ -1,0 +1,122 @@
+"""Checkpoints: weights, optimizer and counters, saved whole, verified before they are used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
+
+from accel_cls.run_folder import flush_folder, write_json
+
+_MANIFEST = "manifest.json"
+
+
+@dataclass
+class Progress:
+    """The counters of a training: all of its state that is not weights or optimizer."""
+
+    update: int = 0  # updates finished
+    seconds: float = 0.0  # spent in the loop so far, over all its resumptions
+    best_score: float | None = None
+    best_update: int = 0
+    evaluations_since_best: int = 0
+
+
+def save_checkpoint(accelerator: Accelerator, folder: Path, progress: Progress) -> Path:
+    """Save a checkpoint as `folder/update-NNNNNN`. Called by all processes, since sharded weights need all."""
+    final = checkpoint_path(folder, progress.update)
+    beside = folder / f".{final.name}.partial"
+    if accelerator.is_main_process:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+    accelerator.wait_for_everyone()
+    # On XLA load_state can't read what save_state writes as safetensors (accelerate 1.15).
+    is_xla = accelerator.distributed_type == DistributedType.XLA
+    accelerator.save_state(str(beside), safe_serialization=not is_xla)
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        # Random numbers follow from their position: a saved generator state would only tie the
+        # checkpoint to the number of processes.
+        for path in beside.glob("random_states_*.pkl"):
+            path.unlink()
+        write_json(beside / "progress.json", asdict(progress))
+        files = {str(path.relative_to(beside)): _facts(path) for path in sorted(beside.rglob("*")) if path.is_file()}
+        write_json(beside / _MANIFEST, {"update": progress.update, "files": files})
+        flush_folder(beside)
+        if final.exists():  # saved before the run was interrupted, and now again after it went on
+            shutil.rmtree(final)
+        beside.rename(final)
+    accelerator.wait_for_everyone()
+    return final
+
+
+def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> Progress:
+    """Restore weights and optimizer into what the accelerator has prepared; returns the counters."""
+    accelerator.load_state(str(checkpoint))
+    return read_progress(checkpoint)
+
+
+def read_progress(checkpoint: Path) -> Progress:
+    """The counters of a checkpoint."""
+    return Progress(**json.loads((checkpoint / "progress.json").read_text(encoding="utf-8")))
+
+
+def checkpoint_path(folder: Path, update: int) -> Path:
+    """Where the checkpoint taken after so many updates lies."""
+    return folder / f"update-{update:06d}"
+
+
+def update_of(checkpoint: Path) -> int:
+    """How many updates were finished when a checkpoint was taken."""
+    return int(checkpoint.name.removeprefix("update-"))
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """All checkpoints, the newest first; half-written ones have other names."""
+    return sorted(folder.glob("update-*"), key=update_of, reverse=True)
+
+
+def newest_checkpoint(folder: Path, notes: list[str]) -> Path | None:
+    """The newest checkpoint that verifies; a note says why any newer one was skipped."""
+    for checkpoint in list_checkpoints(folder):
+        fault = find_fault(checkpoint)
+        if fault is None:
+            return checkpoint
+        notes.append(f"skipped the checkpoint {checkpoint.name}: {fault}")
+    return None
+
+
+def find_fault(checkpoint: Path) -> str | None:
+    """What is wrong with a checkpoint's files by its manifest; None where nothing is."""
+    try:
+        manifest = json.loads((checkpoint / _MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return f"its manifest can't be read ({error})"
+    for name, facts in manifest["files"].items():
+        path = checkpoint / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if path.stat().st_size != facts["bytes"]:
+            return f"{name} has {path.stat().st_size} bytes instead of {facts['bytes']}"
+        if _facts(path) != facts:
+            return f"{name} has another checksum than when it was written"
+    return None
+
+
+def prune_checkpoints(folder: Path, keep: int, best_update: int) -> None:
+    """Delete all checkpoints but the newest `keep` and the best one's."""
+    for checkpoint in list_checkpoints(folder)[keep:]:
+        if update_of(checkpoint) != best_update:
+            shutil.rmtree(checkpoint)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": digest}

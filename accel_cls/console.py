@@ -1,0 +1,94 @@
+"""What the user sees while a run goes on: on the main process only, live on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import rich.console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+_LINES = 20  # progress lines over a run where there is no terminal
+
+
+class Console:
+    """Speaks on the main process, is silent on all others."""
+
+    def __init__(self, speaks: bool):
+        # A file or a pipe gets whole lines: rich would wrap them at 80 columns.
+        out = rich.console.Console(quiet=not speaks, highlight=False)
+        if not out.is_terminal:
+            out = rich.console.Console(quiet=not speaks, highlight=False, width=200)
+        self._out = out
+        self._progress: Progress | None = None
+        self._task = TaskID(0)
+        self._updates = self._next_line = 0
+        self._columns: list[str] = []
+
+    def print(self, text: str) -> None:
+        """A line as it is."""
+        self._out.print(escape(text), soft_wrap=True)
+
+    def section(self, title: str, lines: Sequence[tuple[str, str]]) -> None:
+        """A title and named lines under it."""
+        self._out.print(f"[bold]{escape(title)}[/bold]", soft_wrap=True)
+        for name, text in lines:
+            self._out.print(f"  [cyan]{escape(name):<13}[/cyan] {escape(text)}", soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """Something that was decided and that the user should know of."""
+        self._out.print(f"  [yellow]note[/yellow]          {escape(text)}", soft_wrap=True)
+
+    def start(self, done: int, updates: int) -> None:
+        """Begin to show progress."""
+        self._updates, self._next_line = updates, done + max(1, updates // _LINES)
+        if self._out.is_terminal and not self._out.quiet:
+            self._progress = Progress(
+                TextColumn("[bold]training"),
+                BarColumn(bar_width=None),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[state]}"),
+                TimeRemainingColumn(),
+                console=self._out,
+                expand=True,
+            )
+            self._task = self._progress.add_task("training", total=updates, completed=done, state="")
+            self._progress.start()
+
+    def advance(self, update: int) -> None:
+        """An update is done."""
+        if self._progress is not None:
+            self._progress.update(self._task, completed=update)
+
+    def log(self, update: int, record: dict[str, float]) -> None:
+        """Show loss, rate and speed."""
+        state = (
+            f"loss {record['loss']:.4f}  rate {record['learning_rate']:.2e}  "
+            f"{record['examples_per_second']:,.0f} examples/s"
+        )
+        if self._progress is not None:
+            self._progress.update(self._task, state=state)
+        elif update >= self._next_line or update == self._updates:
+            self._next_line = update + max(1, self._updates // _LINES)
+            self.print(f"update {update:>{len(str(self._updates))}}/{self._updates}  {state}")
+
+    def say(self, state: str) -> None:
+        """Show on the live bar what takes long."""
+        if self._progress is not None:
+            self._progress.update(self._task, state=state)
+
+    def evaluation(self, update: int, epoch: float, scores: dict[str, float], is_best: bool) -> None:
+        """A row of the table of evaluations; its head comes before the first."""
+        if not self._columns:
+            self._columns = list(scores)
+            head = "".join(f"  {name:>{max(9, len(name))}}" for name in self._columns)
+            self._out.print(f"[bold]{'epoch':>6}  {'update':>7}{head}[/bold]")
+        row = "".join(f"  {scores[name]:>{max(9, len(name))}.4f}" for name in self._columns)
+        mark = "  [green]best so far[/green]" if is_best else ""
+        self._out.print(f"{epoch:>6.2f}  {update:>7}{row}{mark}")
+
+    def stop(self) -> None:
+        """End the live display, also after an error."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None

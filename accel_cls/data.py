@@ -1,0 +1,239 @@
+"""From a recipe's `data` to labelled examples: labels put in order, bad rows named, validation split off."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, concatenate_datasets
+from sklearn.model_selection import train_test_split
+
+from accel_cls.errors import UserError
+from accel_cls.reading import read_table
+from accel_cls.recipe import Hub, Recipe
+from accel_cls.recipe.schema import Data
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The classes, in the order of their ids."""
+
+    values: tuple[str, ...]  # as they stand in the data
+    names: tuple[str, ...]  # as the model calls them
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled texts. All sequences have one entry for each example."""
+
+    texts: Dataset  # column "text", and "pair" for text pairs
+    labels: np.ndarray  # int64: class ids
+    rows: tuple[str, ...]  # where each stands: "file.csv:17" is the 17th row after the header
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def select(self, indices: np.ndarray) -> Examples:
+        """The examples at these positions, in this order."""
+        return Examples(
+            self.texts.select(indices), self.labels[indices], tuple(self.rows[int(i)] for i in indices)
+        )
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Everything that a recipe's `data` says: what to train on, what to judge by, which classes there are."""
+
+    train: Examples
+    validation: Examples
+    labels: Labels
+    notes: tuple[str, ...]  # decisions that the user should know of
+    digest: str  # SHA-256 over the texts and labels of both parts, in order
+
+    def describe(self, data: Data) -> list[tuple[str, str]]:
+        """Name and text of each line of the banner that is about examples and classes."""
+        split = f"{data.validation} of data.train, by class" if isinstance(data.validation, float) else "its own"
+        counts = np.bincount(self.train.labels, minlength=len(self.labels.names))
+        shown = [f"{name} {count:,}" for name, count in zip(self.labels.names, counts, strict=True)]
+        if len(shown) > 12:
+            shown = [*shown[:12], f"and {len(shown) - 12} more"]
+        return [
+            ("examples", f"{len(self.train):,} to learn from, {len(self.validation):,} to judge by ({split})"),
+            ("classes", ", ".join(shown)),
+        ]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows as read: nothing checked yet."""
+
+    texts: Dataset
+    labels: list[str | None]  # canonical; None where missing
+    rows: tuple[str, ...]
+
+
+def load_corpus(recipe: Recipe) -> Corpus:
+    """Read, check and split a recipe's data.
+
+    Raises:
+        UserError: for a file, a column, a text or a label that can't be used, with its rows.
+    """
+    data, notes = recipe.data, []
+    read, declared = _read(data.train, data, notes)
+    labels = _labels(data, read, declared)
+    train = _examples(read, labels, data, "data.train", notes)
+    if isinstance(data.validation, float):
+        train, validation = _split(train, labels, data.validation, recipe.seed, notes)
+    else:
+        read, _ = _read(data.validation, data, notes)
+        validation = _examples(read, labels, data, "data.validation", notes)
+    counts = np.bincount(train.labels, minlength=len(labels.names))
+    if (counts > 0).sum() < 2:
+        raise UserError(
+            f"data.train: all {len(train)} examples are of one class; a classifier needs two or more"
+        )
+    for name, count in zip(labels.names, counts, strict=True):
+        if count == 0:
+            notes.append(f"the class {name!r} has no training example: it can't be learned")
+    return Corpus(train, validation, labels, tuple(notes), _digest(train, validation))
+
+
+def _read(source: str | list[str] | Hub, data: Data, notes: list[str]) -> tuple[_Rows, list[str] | None]:
+    """All rows of a source, the texts under "text" and "pair"; and the class names it declares."""
+    columns = [data.text] if isinstance(data.text, str) else list(data.text)
+    tables, declared = read_table(source, [*columns, data.label], data.columns, notes)
+    # Built from columns, not renamed: one column may be both a text's name and another's old name.
+    texts = [
+        Dataset.from_dict(
+            {new: _as_text(table[old]) for new, old in zip(("text", "pair"), columns, strict=False)}
+        )
+        for _, table in tables
+    ]
+    rows = tuple(f"{name}:{row + 1}" for name, table in tables for row in range(len(table)))
+    raw = [value for _, table in tables for value in table[data.label]]
+    if declared is not None:
+        raw = [declared[value] if isinstance(value, int) and value >= 0 else None for value in raw]
+    if not rows:
+        raise UserError(f"{source}: there are no rows in it")
+    return _Rows(concatenate_datasets(texts), _canonical(raw), rows), declared
+
+
+def _as_text(column: Sequence[Any]) -> list[str]:
+    """Cells as texts; what is missing is an empty text."""
+    return ["" if cell is None else cell if isinstance(cell, str) else str(cell) for cell in column]
+
+
+def _canonical(raw: Sequence[Any]) -> list[str | None]:
+    """Label cells as strings: 1, "1", " 1 " and, where all labels are whole, 1.0 are the same label."""
+    values = [None if value is None else _label_text(value) for value in raw]
+    present = {value for value in values if value}
+    if present and all(re.fullmatch(r"[+-]?\d+\.0*", value) or _is_int(value) for value in present):
+        values = [str(int(float(value))) if value else value for value in values]
+    return [value or None for value in values]
+
+
+def _label_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and np.isnan(value):
+        return ""
+    return str(value).strip()
+
+
+def _is_int(value: str) -> bool:
+    return re.fullmatch(r"[+-]?(0|[1-9]\d*)", value) is not None
+
+
+def _natural(value: str) -> tuple[tuple[int, Any], ...]:
+    """A sort key in which digits count as numbers, so that "class 2" stands before "class 10"."""
+    if _is_int(value):
+        return ((-1, int(value)),)
+    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", value) if part)
+
+
+def _labels(data: Data, read: _Rows, declared: list[str] | None) -> Labels:
+    if isinstance(data.labels, dict):
+        return Labels(tuple(_label_text(v) for v in data.labels), tuple(data.labels.values()))
+    if data.labels is not None or declared is not None:
+        values = tuple(_label_text(v) for v in (data.labels if data.labels is not None else declared or ()))
+        return Labels(values, values)
+    found = Counter(value for value in read.labels if value is not None)
+    if len(found) > 1000:
+        raise UserError(
+            f"data.label: the column {data.label!r} has {len(found)} different values, the first is "
+            f"{next(iter(found))!r}; is it the label's column? If so, list the classes in data.labels"
+        )
+    values = tuple(sorted(found, key=_natural))
+    return Labels(values, values)
+
+
+def _examples(read: _Rows, labels: Labels, data: Data, key: str, notes: list[str]) -> Examples:
+    """The usable rows; the others are an error or, where the recipe says so, dropped with a note."""
+    ids = {value: i for i, value in enumerate(labels.values)}
+    columns = [read.texts[name] for name in read.texts.column_names]
+    empty = [all(not cell.strip() for cell in cells) for cells in zip(*columns, strict=True)]
+    faults: dict[str, list[int]] = {}
+    for i, (label, blank) in enumerate(zip(read.labels, empty, strict=True)):
+        if blank:
+            faults.setdefault("the text is empty", []).append(i)
+        elif label is None:
+            faults.setdefault("the label is missing", []).append(i)
+        elif label not in ids:
+            faults.setdefault(f"the label {label!r} is not among {', '.join(labels.values)}", []).append(i)
+    lines = []
+    for fault, at in list(faults.items())[:20]:
+        shown = ", ".join(read.rows[i] for i in at[:5]) + (f" and {len(at) - 5} more" if len(at) > 5 else "")
+        lines.append(f"{fault} in {len(at)} row{'s' if len(at) > 1 else ''}: {shown}")
+    bad = {i for at in faults.values() for i in at}
+    if bad and data.invalid == "error":
+        raise UserError(
+            "\n".join(f"{key}: {line}" for line in lines)
+            + "\nMend them, or leave such rows out with data.invalid=drop"
+        )
+    notes.extend(f"{key}: dropped, {line}" for line in lines)
+    good = np.array([i for i in range(len(read.rows)) if i not in bad], dtype=np.int64)
+    if not len(good):
+        raise UserError(f"{key}: no usable row is left of {len(read.rows)}")
+    return Examples(
+        read.texts.select(good) if bad else read.texts,
+        np.array([ids[read.labels[i] or ""] for i in good], dtype=np.int64),
+        tuple(read.rows[i] for i in good),
+    )
+
+
+def _split(
+    examples: Examples, labels: Labels, fraction: float, seed: int, notes: list[str]
+) -> tuple[Examples, Examples]:
+    """Split off validation examples, by label in proportion. A class's only example stays in training."""
+    counts = np.bincount(examples.labels, minlength=len(labels.names))
+    alone = counts[examples.labels] == 1
+    for name in (labels.names[i] for i in np.flatnonzero(counts == 1)):
+        notes.append(f"the class {name!r} has one example: it is trained on and not validated")
+    pool = np.flatnonzero(~alone)
+    size = round(fraction * len(pool))
+    classes = len(np.unique(examples.labels[pool]))
+    if not classes <= size <= len(pool) - classes:
+        raise UserError(
+            f"data.validation: {fraction} of {len(pool)} examples is {size}, too few or too many to hold "
+            f"each of the {classes} classes in both parts; use another fraction or a file"
+        )
+    train, validation = train_test_split(
+        pool, test_size=size, random_state=seed, stratify=examples.labels[pool]
+    )
+    train = np.concatenate([train, np.flatnonzero(alone)])
+    return examples.select(np.sort(train)), examples.select(np.sort(validation))
+
+
+def _digest(*parts: Examples) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        for name in part.texts.column_names:
+            for text in part.texts[name]:
+                digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+        digest.update(part.labels.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,7 @@
+"""The one kind of error that is the user's to mend: printed as it is, without a traceback."""
+
+from __future__ import annotations
+
+
+class UserError(ValueError):
+    """A mistake in a recipe, a data file, a model folder or a command; its message says what to do."""

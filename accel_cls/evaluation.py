@@ -1,0 +1,90 @@
+"""Score a model on examples, each exactly once, whatever the number of processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from accel_cls.batches import Batches
+from accel_cls.plan import cut, share
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the model says of each example, in the examples' order."""
+
+    logits: np.ndarray  # float32 [examples, classes]
+    labels: np.ndarray  # int64 [examples]: the true classes
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The predicted class ids, int64 [examples]."""
+        return self.logits.argmax(1)
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Softmax over the classes, float64 [examples, classes]."""
+        shifted = self.logits.astype(np.float64) - self.logits.max(1, keepdims=True)
+        exp = np.exp(shifted)
+        return exp / exp.sum(1, keepdims=True)
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy, in nats, without class weights."""
+        true = self.probabilities[np.arange(len(self.labels)), self.labels]
+        return float(-np.log(np.maximum(true, np.finfo(np.float64).tiny)).mean())
+
+
+@torch.no_grad()
+def predict_examples(
+    accelerator: Accelerator, model: torch.nn.Module, batches: Batches, tokens: int, longest: int, classes: int
+) -> Predictions:
+    """Run the model over all examples of `batches`, divided among the processes, and gather what it says.
+
+    Args:
+        tokens: the most padded tokens that go through the model at once on one device.
+        longest: the widest row.
+        classes: how many logits the model gives.
+
+    Returns:
+        The same predictions on every process.
+    """
+    count, processes = len(batches.labels), accelerator.num_processes
+    micro_batches = cut(np.arange(count), batches.encoded.lengths, tokens, longest)
+    # Collectives need equal shapes everywhere, so each process fills up to the largest share; who holds
+    # how many follows from the cut, so nobody has to ask.
+    shares = [share(micro_batches, process, processes) for process in range(processes)]
+    slots = max(sum(len(part.examples) for _, part in mine) for mine in shares)
+    indices = torch.full((slots,), -1, dtype=torch.int64, device=accelerator.device)
+    logits = torch.zeros(slots, classes, dtype=torch.float32, device=accelerator.device)
+    model.eval()
+    filled = 0
+    for _, part in shares[accelerator.process_index]:
+        rows = len(part.examples)
+        output = model(**batches.make(part).inputs).logits[:rows].float()
+        logits[filled : filled + rows] = output
+        indices[filled : filled + rows] = torch.tensor(part.examples, dtype=torch.int64)
+        filled += rows
+    model.train()
+    gathered_indices = accelerator.gather(indices).cpu().numpy()
+    gathered_logits = accelerator.gather(logits).cpu().numpy()
+    return Predictions(
+        _in_order(gathered_indices, gathered_logits, count), batches.labels
+    )
+
+
+def _in_order(indices: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
+    """Values by index, proven to be there exactly once each; index -1 marks a filled-up slot."""
+    real = indices >= 0
+    times = np.bincount(indices[real], minlength=count)
+    if len(times) != count or (times != 1).any():
+        wrong = np.flatnonzero(times != 1)[:5].tolist()
+        raise RuntimeError(
+            f"evaluation: {real.sum()} rows came back for {count} examples; not exactly once: {wrong}"
+        )
+    ordered = np.empty((count, *values.shape[1:]), values.dtype)
+    ordered[indices[real]] = values[real]
+    return ordered

@@ -1,0 +1,217 @@
+"""What this process runs on: checked against what the recipe asks for, said aloud, made an Accelerator."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+from accelerate import Accelerator
+from accelerate.utils import is_torch_xla_available
+
+from accel_cls.errors import UserError
+from accel_cls.profiles import (
+    Profile,
+    default_config_file,
+    find_profile,
+    launch_command,
+    read_profile,
+    shell,
+)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How this process was started, as far as its parents' command lines tell."""
+
+    by: str  # "accelerate launch", "torchrun" or "python"
+    config_file: Path | None  # the accelerate config file in force
+    why: str  # how that file came to be in force, or why none is
+    asked_processes: int | None  # --num_processes on the command line
+    user_threads: bool  # OMP_NUM_THREADS was set by the user, not by the launcher
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """An Accelerator and the facts about it that the user is told."""
+
+    accelerator: Accelerator
+    launch: Launch
+    threads: int
+
+    def describe(self) -> list[tuple[str, str]]:
+        """Name and text of each line of the banner that is about hardware."""
+        state = self.accelerator
+        device = state.device.type
+        if device == "cuda":
+            device = f"{torch.cuda.get_device_name(state.device)} (cuda)"
+        many = "process" if state.num_processes == 1 else "processes"
+        kind = state.distributed_type.value
+        backend = f", {kind} over {state.state.backend}" if state.num_processes > 1 else ""
+        threads = f", {self.threads} threads each" if state.device.type == "cpu" else ""
+        precision = {"no": "fp32"}.get(state.mixed_precision, state.mixed_precision)
+        return [
+            ("hardware", f"{state.num_processes} {many} on {device}{threads}{backend}; precision {precision}"),
+            ("started by", f"{self.launch.by}; {self.launch.why}"),
+        ]
+
+
+def start_hardware(hardware: str, recipe: str, overrides: Sequence[str]) -> Hardware:
+    """Check that what runs is what the recipe's `hardware` asks for, and make the Accelerator.
+
+    Args:
+        hardware: the recipe's value: `auto`, `default`, a profile's name or path.
+        recipe, overrides: as on the command line, to print the right command where they differ.
+
+    Raises:
+        UserError: where the profile and the running processes differ, or where accelerate would
+            silently run something else than was asked for.
+    """
+    launch = how_started()
+    in_force = read_profile(launch.config_file) if launch.config_file else None
+    profile = find_profile(hardware) or in_force
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    device = _device_type(in_force)
+    if profile is not None:
+        differences = _differences(profile, launch, world, device)
+        if differences:
+            raise UserError(_refusal(profile, hardware, differences, recipe, overrides))
+    elif launch.asked_processes and launch.asked_processes > 1 and world == 1 and device != "xla":
+        raise UserError(
+            f"{launch.asked_processes} processes were asked for, but accelerate launch started one. On a CPU it "
+            f"does so silently; this starts them all:\n  {shell(['accel-cls', 'launch', recipe, *overrides])} "
+            "hardware=cpu_multi"
+        )
+    if device == "cpu":
+        # Without it, processes that torchrun or MULTI_GPU started on a CPU each believe they are alone.
+        os.environ["ACCELERATE_USE_CPU"] = "true"
+    accelerator = Accelerator()
+    if device != "xla" and accelerator.num_processes != world:
+        raise UserError(
+            f"WORLD_SIZE is {world}, but accelerate runs {accelerator.num_processes}: these processes would each "
+            "train alone. Start them with `accel-cls launch` or one of the files in accelerate_configs/"
+        )
+    return Hardware(accelerator, launch, _use_all_cores(accelerator, launch))
+
+
+def prepare(
+    accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.optim.Optimizer, max_grad_norm: float
+) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    """Wrap model and optimizer for the hardware. Loaders and schedulers are the plan's, and not prepared."""
+    plugin = accelerator.state.deepspeed_plugin
+    if plugin is not None:
+        # DeepSpeed clips inside its own step. Its batch size only labels its logs: the plan decides.
+        plugin.deepspeed_config["gradient_clipping"] = max_grad_norm
+        plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = 1
+    model, optimizer = accelerator.prepare(model, optimizer)
+    return model, optimizer
+
+
+def how_started() -> Launch:
+    """Find the launcher among this process's parents, and the config file it used."""
+    user_threads = "OMP_NUM_THREADS" in os.environ
+    for parent in psutil.Process().parents():
+        try:
+            arguments = parent.cmdline()
+            environment = parent.environ()
+        except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+        names = [Path(argument).name for argument in arguments[:4]]
+        if "torchrun" in names or "torch.distributed.run" in arguments[:4]:
+            return Launch(
+                "torchrun", None, "which reads no accelerate config file", None, "OMP_NUM_THREADS" in environment
+            )
+        is_launcher = "accelerate-launch" in names or "accelerate.commands.launch" in arguments[:4]
+        if not is_launcher and not ("accelerate" in names and "launch" in names):
+            continue
+        asked = _option(arguments, "--num_processes")
+        given = _option(arguments, "--config_file")
+        default = default_config_file()
+        if given:
+            path, why = Path(given), f"config file {given}"
+        elif default and "--cpu" not in arguments:
+            path, why = default, f"config file {default}, which `accelerate config` wrote"
+        else:
+            path, why = None, "no config file in force"
+        return Launch(
+            "accelerate launch", path, why, int(asked) if asked else None, "OMP_NUM_THREADS" in environment
+        )
+    return Launch("python", None, "no config file in force", None, user_threads)
+
+
+def _option(arguments: Sequence[str], name: str) -> str | None:
+    """The value of a command-line option, written `--name value` or `--name=value`."""
+    for i, argument in enumerate(arguments):
+        if argument == name and i + 1 < len(arguments):
+            return arguments[i + 1]
+        if argument.startswith(name + "="):
+            return argument.partition("=")[2]
+    return None
+
+
+def _device_type(in_force: Profile | None) -> str:
+    """The type of device that accelerate will take here: cpu, cuda, mps, xla, xpu ..."""
+    if os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1", "yes"):
+        return "cpu"
+    if in_force is not None and in_force.use_cpu:
+        return "cpu"
+    if is_torch_xla_available():
+        return "xla"
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return found.type if found is not None else "cpu"
+
+
+def _differences(profile: Profile, launch: Launch, world: int, device: str) -> list[str]:
+    """In words, each way in which what runs is not what the profile asks for."""
+    found = []
+    if profile.distributed_type != "XLA" and world != profile.processes and world != launch.asked_processes:
+        found.append(f"{world} running instead of {profile.processes} processes")
+    if profile.use_cpu and device != "cpu":
+        found.append(f"the device is {device}, not the CPU")
+    if not profile.use_cpu and device == "cpu":
+        found.append("this machine shows torch no accelerator, only its CPU")
+    if (profile.distributed_type == "XLA") != (device == "xla"):
+        found.append(f"the device is {device}, the profile's type {profile.distributed_type}")
+    for kind, variable in (("FSDP", "ACCELERATE_USE_FSDP"), ("DEEPSPEED", "ACCELERATE_USE_DEEPSPEED")):
+        on = os.environ.get(variable, "false").lower() == "true"
+        if on != (profile.distributed_type == kind):
+            found.append(f"{kind} is {'on' if on else 'off'}")
+    precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no").lower()
+    if precision != profile.mixed_precision and device != "xla":
+        found.append(f"precision is {precision}, not {profile.mixed_precision}")
+    return found
+
+
+def _refusal(
+    profile: Profile, hardware: str, differences: list[str], recipe: str, overrides: Sequence[str]
+) -> str:
+    asked = "the config file in force" if hardware == "auto" else f"hardware: {hardware}"
+    if profile.distributed_type == "MULTI_CPU":
+        advice = (
+            "MULTI_CPU makes accelerate launch start one process, silently. This starts them all:\n  "
+            + shell(["accel-cls", "launch", recipe, *overrides, "hardware=cpu_multi"])
+        )
+    else:
+        elsewhere = [override for override in overrides if not override.startswith("hardware=")]
+        advice = "On hardware that has it, start it with:\n  " + shell(
+            launch_command(profile, recipe, overrides)
+        )
+        if hardware != "auto":
+            advice += "\nor take whatever is here:\n  " + shell(
+                launch_command(None, recipe, [*elsewhere, "hardware=auto"])
+            )
+    return f"{asked} ({profile.path}) asks for {profile}; but {'; '.join(differences)}.\n{advice}"
+
+
+def _use_all_cores(accelerator: Accelerator, launch: Launch) -> int:
+    """Give each process on a CPU its share of the cores, unless the user has set OMP_NUM_THREADS.
+
+    `accelerate launch` without `--cpu` sets OMP_NUM_THREADS=1, which leaves all other cores idle.
+    """
+    if accelerator.device.type == "cpu" and not launch.user_threads:
+        cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+        torch.set_num_threads(max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    return torch.get_num_threads()

@@ -1,0 +1,187 @@
+"""The training loop: one update after the other, in the order in which things happen."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedType, set_seed
+from torch.nn.functional import cross_entropy
+
+from accel_cls.batches import Batches
+from accel_cls.checkpoint import Progress, prune_checkpoints, save_checkpoint
+from accel_cls.console import Console
+from accel_cls.errors import UserError
+from accel_cls.evaluation import Predictions, predict_examples
+from accel_cls.optimizer import set_rate
+from accel_cls.plan import Plan, is_due, seed_of, share
+from accel_cls.recipe import Recipe
+from accel_cls.results import Results
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that the loop works with."""
+
+    recipe: Recipe
+    plan: Plan
+    accelerator: Accelerator
+    model: torch.nn.Module  # as accelerate prepared it
+    optimizer: torch.optim.Optimizer  # likewise
+    train: Batches
+    validation: Batches
+    results: Results
+    console: Console
+
+
+def train(t: Training, progress: Progress) -> None:
+    """Train from where `progress` stands to the plan's last update, or until patience runs out."""
+    recipe, plan, accelerator = t.recipe, t.plan, t.accelerator
+    began = time.monotonic() - progress.seconds
+    window = _Window(accelerator)
+    t.model.train()
+    stop = False
+    while progress.update < plan.updates and not stop:
+        update = progress.update
+        rate = plan.rate(update)
+        set_rate(t.optimizer, rate)
+        loss = accumulate_gradient(t, update)
+        norm = accelerator.clip_grad_norm_(t.model.parameters(), recipe.train.max_grad_norm or math.inf)
+        t.optimizer.step()
+        t.optimizer.zero_grad()
+        progress.update += 1
+        window.add(loss, len(plan.examples(update)))
+        t.console.advance(progress.update)
+
+        last = progress.update == plan.updates
+        if progress.update % recipe.train.log_every == 0 or last:
+            progress.seconds = time.monotonic() - began
+            record = window.close(progress.update, rate, norm)
+            t.results.log({"update": progress.update, "epoch": progress.update / plan.updates_per_epoch, **record})
+            t.console.log(progress.update, record)
+
+        is_best = False
+        if is_due(recipe.evaluate.every, progress.update, plan):
+            is_best = evaluate(t, progress)
+            stop = bool(recipe.evaluate.patience) and progress.evaluations_since_best >= recipe.evaluate.patience
+            window.restart()
+        if is_best or stop or is_due(recipe.checkpoint.every, progress.update, plan):
+            progress.seconds = time.monotonic() - began
+            save_checkpoint(accelerator, t.results.folder.checkpoints, progress)
+            if accelerator.is_main_process:
+                prune_checkpoints(t.results.folder.checkpoints, recipe.checkpoint.keep, progress.best_update)
+            window.restart()
+
+
+def accumulate_gradient(t: Training, update: int) -> torch.Tensor:
+    """Forward and backward passes of this process's micro-batches of an update.
+
+    The gradient becomes the sum of the per-example losses of the whole update, divided by the update's
+    global weight, on every process. Returns this process's part of that loss, a float32 scalar on the
+    device: the parts of all processes sum to the update's loss.
+    """
+    accelerator, processes = t.accelerator, t.accelerator.num_processes
+    micro_batches = t.plan.micro_batches(update, processes)
+    mine = share(micro_batches, accelerator.process_index, processes)
+    weight = t.train.weight(t.plan.examples(update))
+    total = torch.zeros((), device=accelerator.device)
+    for step, (index, micro_batch) in enumerate(mine):
+        is_last = step == len(mine) - 1
+        batch = t.train.make(micro_batch)
+        # Dropout's draws depend on the place in the training alone: not on what ran before, nor where.
+        set_seed(seed_of(t.plan.seed, update, index))
+        # DeepSpeed reads this flag to see which backward pass ends the update.
+        accelerator.sync_gradients = is_last
+        with contextlib.nullcontext() if is_last else accelerator.no_sync(t.model):
+            logits = t.model(**batch.inputs).logits.float()
+            losses = cross_entropy(logits, batch.labels, reduction="none") * batch.weights
+            loss = losses.sum() / weight
+            # Processes average their gradients; times their number, the average is the sum.
+            accelerator.backward(loss * processes)
+        total += loss.detach()
+        if accelerator.distributed_type == DistributedType.XLA:
+            import torch_xla
+
+            torch_xla.sync()  # one program for each shape, instead of one for the whole update
+    return total
+
+
+def evaluate(t: Training, progress: Progress) -> bool:
+    """Score the validation examples; keep the model where it is the best so far, and say whether it is."""
+    recipe, accelerator = t.recipe, t.accelerator
+    t.console.say("evaluating …")
+    predictions = predict_examples(
+        accelerator,
+        t.model,
+        t.validation,
+        recipe.train.micro_batch_tokens,
+        recipe.data.max_length,
+        len(t.validation.class_weights),
+    )
+    is_best = _judge(t, predictions, progress)
+    if is_best:
+        t.results.keep(accelerator, t.model, predictions)
+    return is_best
+
+
+def _judge(t: Training, predictions: Predictions, progress: Progress) -> bool:
+    """Compute the scores on the main process, compare them with the best; all processes learn the verdict."""
+    recipe, accelerator = t.recipe, t.accelerator
+    verdict = torch.zeros(1, device=accelerator.device)
+    if accelerator.is_main_process:
+        scores = t.results.score(predictions, recipe.evaluate.metrics)
+        score = scores[recipe.evaluate.best]
+        best = progress.best_score
+        is_best = best is None or (score < best if recipe.evaluate.best == "loss" else score > best)
+        if is_best:
+            progress.best_score = score
+        verdict += float(is_best)
+        epoch = progress.update / t.plan.updates_per_epoch
+        t.results.log({"update": progress.update, "epoch": epoch, "evaluation": scores, "best": is_best})
+        t.console.evaluation(progress.update, epoch, scores, is_best)
+    is_best = bool(accelerator.reduce(verdict, "sum").item())
+    progress.best_update = progress.update if is_best else progress.best_update
+    progress.evaluations_since_best = 0 if is_best else progress.evaluations_since_best + 1
+    return is_best
+
+
+class _Window:
+    """Mean loss and speed since the last line of the log; reads the device only when it is closed."""
+
+    def __init__(self, accelerator: Accelerator):
+        self._accelerator = accelerator
+        self.restart()
+
+    def restart(self) -> None:
+        """Start the clock and the sums anew, as after an evaluation."""
+        self._loss = torch.zeros((), device=self._accelerator.device)
+        self._updates = self._examples = 0
+        self._began = time.monotonic()
+
+    def add(self, loss: torch.Tensor, examples: int) -> None:
+        """Count an update: this process's part of its loss, and its examples over all processes."""
+        self._loss += loss
+        self._updates += 1
+        self._examples += examples
+
+    def close(self, update: int, rate: float, norm: torch.Tensor | float | None) -> dict[str, float]:
+        """The window's line of the log. Raises UserError where the loss is no longer a number."""
+        loss = self._accelerator.reduce(self._loss, "sum").item() / self._updates
+        grad_norm = float("nan") if norm is None else float(norm)
+        if not math.isfinite(loss):
+            raise UserError(
+                f"the loss is {loss} at update {update} (learning rate {rate:.3g}, gradient norm {grad_norm:.3g}). "
+                "The last checkpoint is whole. Try a smaller train.learning_rate or a longer train.warmup"
+            )
+        record = {
+            "loss": loss,
+            "learning_rate": rate,
+            "grad_norm": grad_norm,
+            "examples_per_second": self._examples / (time.monotonic() - self._began),
+        }
+        self.restart()
+        return record

@@ -1,0 +1,213 @@
+"""The tokenizer and the classifier: pretrained by name or folder, or a small BERT built from the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from accelerate.utils import set_seed
+from datasets import Dataset
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertConfig,
+    BertTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from accel_cls.data import Examples, Labels
+from accel_cls.errors import UserError
+from accel_cls.recipe import Recipe
+from accel_cls.recipe.schema import Scratch
+
+transformers.logging.set_verbosity_error()  # what matters of its warnings is said in our own notes
+transformers.utils.logging.disable_progress_bar()
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Tokenized texts, flat: example i is `ids[offsets[i]:offsets[i + 1]]`."""
+
+    ids: np.ndarray  # int32
+    types: np.ndarray | None  # int8 token types, for models that take them
+    offsets: np.ndarray  # int64, one more than there are examples
+    truncated: int  # examples that were cut to max_length
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each example, special tokens included, int32."""
+        return np.diff(self.offsets).astype(np.int32)
+
+    def describe(self, longest: int) -> tuple[str, str]:
+        """Name and text of the banner's line about lengths."""
+        share = self.truncated / len(self.lengths)
+        return (
+            "tokens",
+            f"{self.lengths.mean():.1f} on average, 95% of the texts within {np.percentile(self.lengths, 95):.0f}, "
+            f"{share:.1%} cut to data.max_length {longest}",
+        )
+
+
+def load_tokenizer(recipe: Recipe, train: Examples) -> PreTrainedTokenizerBase:
+    """The recipe's tokenizer; for a model from scratch, learned from the training texts."""
+    name, longest = recipe.model.name, recipe.data.max_length
+    if name is None:
+        tokenizer = learn_tokenizer(train.texts, (recipe.model.scratch or Scratch()).vocabulary)
+    else:
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, trust_remote_code=False)
+        except Exception as error:  # OSError, ValueError, ImportError ...: whatever the folder lacks
+            raise _unusable(name, "tokenizer", error) from error
+        if tokenizer.pad_token is None:
+            raise UserError(f"model.name: the tokenizer of {name} has no padding token; choose an encoder")
+        if longest > tokenizer.model_max_length:
+            raise UserError(
+                f"data.max_length: found {longest}; {name} takes at most {tokenizer.model_max_length} tokens"
+            )
+    # Saved with the model, so that `truncation=True` cuts later texts as it cut the training texts.
+    tokenizer.model_max_length = longest
+    return tokenizer
+
+
+def learn_tokenizer(texts: Dataset, vocabulary: int) -> PreTrainedTokenizerBase:
+    """A WordPiece tokenizer whose Chinese characters each stand alone, learned from texts; deterministic."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, handle_chinese_chars=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocabulary,
+        special_tokens=special,
+        limit_alphabet=vocabulary - len(special),  # the default, 1000, would lose rarer Chinese characters
+        show_progress=False,
+    )
+    columns = texts.column_names
+
+    def batches() -> Iterator[list[str]]:
+        for start in range(0, len(texts), 1000):
+            batch = texts[start : start + 1000]
+            yield [text for column in columns for text in batch[column]]
+
+    tokenizer.train_from_iterator(batches(), trainer)
+    cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", cls), ("[SEP]", sep)],
+    )
+    return BertTokenizer(tokenizer_object=tokenizer, do_lower_case=True)
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, texts: Dataset, max_length: int) -> Encoded:
+    """Tokenize the columns "text" and, for pairs, "pair"; pairs lose tokens of the longer text first."""
+    ids: list[np.ndarray] = []
+    types: list[np.ndarray] = []
+    lengths: list[int] = []
+    truncated = 0
+    with_types = "token_type_ids" in tokenizer.model_input_names
+    for start in range(0, len(texts), 1000):
+        batch = texts[start : start + 1000]
+        encoded = tokenizer(
+            batch["text"],
+            batch.get("pair"),
+            truncation=True,
+            max_length=max_length,
+            padding=False,
+            return_attention_mask=False,
+            return_token_type_ids=with_types,
+        )
+        lengths.extend(map(len, encoded["input_ids"]))
+        ids.append(np.fromiter((i for row in encoded["input_ids"] for i in row), np.int32))
+        if with_types:
+            types.append(np.fromiter((t for row in encoded["token_type_ids"] for t in row), np.int8))
+        # A fast tokenizer keeps what it cut off; a slow one does not say.
+        truncated += sum(bool(row.overflowing) for row in encoded.encodings or ())
+    return Encoded(
+        np.concatenate(ids),
+        np.concatenate(types) if with_types else None,
+        np.concatenate([[0], np.cumsum(lengths)]),
+        truncated,
+    )
+
+
+def load_model(
+    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, labels: Labels, notes: list[str]
+) -> PreTrainedModel:
+    """The classifier in fp32, its fresh weights drawn from the recipe's seed.
+
+    Raises:
+        UserError: where the folder or hub id holds no model that can classify.
+    """
+    label_ids: dict[str, Any] = {
+        "num_labels": len(labels.names),
+        "id2label": dict(enumerate(labels.names)),
+        "label2id": {name: i for i, name in enumerate(labels.names)},
+        "problem_type": "single_label_classification",
+    }
+    set_seed(recipe.seed)  # every process draws the same head, or the same whole model
+    name = recipe.model.name
+    if name is None:
+        scratch = recipe.model.scratch or Scratch()
+        config = BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=scratch.hidden,
+            num_hidden_layers=scratch.layers,
+            num_attention_heads=scratch.heads,
+            intermediate_size=4 * scratch.hidden,
+            max_position_embeddings=recipe.data.max_length,
+            pad_token_id=tokenizer.pad_token_id,
+            **label_ids,
+        )
+        _set_dropout(config, recipe.model.dropout)
+        return AutoModelForSequenceClassification.from_config(config).float()
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False, **label_ids)
+        _set_dropout(config, recipe.model.dropout)
+        model, loading = AutoModelForSequenceClassification.from_pretrained(
+            name,
+            config=config,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # a head for other classes is replaced; the note below says so
+            output_loading_info=True,
+        )
+    except Exception as error:
+        raise _unusable(name, "model", error) from error
+    fresh = sorted(set(loading["missing_keys"]) | {entry[0] for entry in loading["mismatched_keys"]})
+    if fresh:
+        notes.append(f"weights that {Path(name).name} does not have start fresh: {', '.join(fresh)}")
+    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+        raise UserError(
+            f"model.name: {name} has {model.get_input_embeddings().num_embeddings} embeddings, but its "
+            f"tokenizer {len(tokenizer)} tokens: they do not belong together"
+        )
+    return model
+
+
+def describe_model(model: PreTrainedModel, recipe: Recipe) -> tuple[str, str]:
+    """Name and text of the banner's line about the model."""
+    source = recipe.model.name or "built from the recipe"
+    return ("classifier", f"{type(model).__name__}, {model.num_parameters() / 1e6:.1f} million weights, {source}")
+
+
+def _set_dropout(config: Any, rate: float | None) -> None:
+    """Set every dropout rate of a configuration, whatever its family calls them; None leaves them."""
+    if rate is None:
+        return
+    for key, value in config.to_dict().items():
+        if "dropout" in key and isinstance(value, int | float) and not isinstance(value, bool):
+            setattr(config, key, rate)
+
+
+def _unusable(name: str, what: str, error: Exception) -> UserError:
+    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    kind = "folder" if Path(name).is_dir() else "hub id (no such folder exists)"
+    return UserError(f"model.name: the {what} of the {kind} {name!r} can't be loaded: {reason}")

@@ -1,0 +1,233 @@
+"""Which examples form which update, how they are cut, at what learning rate: pure arithmetic.
+
+Everything here follows from the recipe, the examples' lengths and the update's number. The number of
+processes enters in one place only, `Plan.micro_batches`, where an update that has fewer micro-batches
+than there are processes is cut finer.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from accel_cls.recipe import Recipe
+
+# Padded widths are multiples of this: few different shapes keep CPU memory flat and XLA's programs few.
+WIDTH_STEP = 16
+# What a pass through the model costs besides its tokens, in tokens. A constant, not a measurement of the
+# machine at hand: how an update is cut must not depend on the hardware.
+PASS_TOKENS = 256
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """The part of an update, or of an evaluation, that goes through the model at once."""
+
+    examples: tuple[int, ...]  # positions in the data set; empty for a process that only keeps step
+    width: int  # tokens in each row, padding included
+
+
+def padded_width(length: int, longest: int) -> int:
+    """`length` rounded up to a multiple of WIDTH_STEP, at most `longest`."""
+    return min(longest, -(-length // WIDTH_STEP) * WIDTH_STEP)
+
+
+def cut(examples: np.ndarray, lengths: np.ndarray, tokens: int, longest: int) -> list[MicroBatch]:
+    """Cut examples into micro-batches of at most `tokens` padded tokens, the longest texts first.
+
+    Texts of like length go together, as far as less padding is worth another pass through the model: of
+    all ways to cut the examples, sorted by length, where their padded width changes, the one with the
+    least padded tokens + PASS_TOKENS for each pass (dynamic programming over the few widths there are).
+
+    Args:
+        examples: int, positions in the data set, any order.
+        lengths: int, tokens of each example of the whole data set.
+        tokens: the most padded tokens (rows x width) of a micro-batch; at least `longest`.
+        longest: the widest row, to which rounding up is limited.
+    """
+    # Longest first, so that running out of memory shows in the first micro-batch; equal lengths by position.
+    order = examples[np.lexsort((examples, -lengths[examples]))]
+    widths = np.minimum(longest, -(-lengths[order] // WIDTH_STEP) * WIDTH_STEP)
+    edges = [0, *(np.flatnonzero(np.diff(widths)) + 1).tolist(), len(order)]
+    cheapest = [0] * len(edges)  # cost of all from this edge to the end
+    following = [0] * len(edges)  # where the segment that begins at this edge ends
+    for i in range(len(edges) - 2, -1, -1):
+        width = int(widths[edges[i]])
+        costs = []
+        for j in range(i + 1, len(edges)):
+            rows = edges[j] - edges[i]
+            passes = -(-rows // (tokens // width))
+            costs.append((rows * width + passes * PASS_TOKENS + cheapest[j], j))
+        cheapest[i], following[i] = min(costs)
+    micro_batches, i = [], 0
+    while i < len(edges) - 1:
+        capacity = tokens // int(widths[edges[i]])
+        for start in range(edges[i], edges[following[i]], capacity):
+            part = order[start : min(start + capacity, edges[following[i]])]
+            micro_batches.append(MicroBatch(tuple(part.tolist()), int(widths[start])))
+        i = following[i]
+    return micro_batches
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole training, as numbers."""
+
+    lengths: np.ndarray  # int32: tokens of each training example, special tokens included
+    longest: int  # data.max_length
+    batch_size: int
+    micro_batch_tokens: int
+    epochs: int
+    max_updates: int | None
+    learning_rate: float
+    warmup: float | int
+    schedule: str
+    seed: int
+
+    @classmethod
+    def of(cls, recipe: Recipe, lengths: np.ndarray) -> Plan:
+        """The plan of a recipe for training examples of these lengths."""
+        train = recipe.train
+        return cls(
+            lengths=lengths,
+            longest=recipe.data.max_length,
+            batch_size=train.batch_size,
+            micro_batch_tokens=train.micro_batch_tokens,
+            epochs=train.epochs,
+            max_updates=train.max_updates,
+            learning_rate=train.learning_rate,
+            warmup=train.warmup,
+            schedule=train.schedule,
+            seed=recipe.seed,
+        )
+
+    @property
+    def updates_per_epoch(self) -> int:
+        """Updates in one pass over the examples; the last one may be smaller than the others."""
+        return -(-len(self.lengths) // self.batch_size)
+
+    @property
+    def scheduled_updates(self) -> int:
+        """Updates over which the learning rate is laid out."""
+        return self.epochs * self.updates_per_epoch
+
+    @property
+    def updates(self) -> int:
+        """Updates that the run makes: all that are scheduled, unless max_updates stops it early."""
+        return min(self.scheduled_updates, self.max_updates or self.scheduled_updates)
+
+    @property
+    def warmup_updates(self) -> int:
+        """Updates over which the rate rises."""
+        if isinstance(self.warmup, float):
+            return math.ceil(self.warmup * self.scheduled_updates)
+        return self.warmup
+
+    def rate(self, update: int) -> float:
+        """The learning rate of an update, counted from 0."""
+        if update < self.warmup_updates:
+            # (update + 1): an update at rate 0 would be a forward and backward pass for nothing.
+            return self.learning_rate * (update + 1) / (self.warmup_updates + 1)
+        if self.schedule == "constant":
+            return self.learning_rate
+        past = (update - self.warmup_updates) / max(1, self.scheduled_updates - self.warmup_updates)
+        if self.schedule == "linear":
+            return self.learning_rate * (1 - past)
+        assert self.schedule == "cosine", self.schedule
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * past))
+
+    def examples(self, update: int) -> np.ndarray:
+        """The examples of an update, int64, in the order of the epoch's permutation."""
+        epoch, position = divmod(update, self.updates_per_epoch)
+        order = _permutation(len(self.lengths), self.seed, epoch)
+        return order[position * self.batch_size : (position + 1) * self.batch_size]
+
+    def micro_batches(self, update: int, processes: int = 1) -> list[MicroBatch]:
+        """How an update is cut; process p of P takes the micro-batches p, p + P, p + 2P ..."""
+        micro_batches = cut(self.examples(update), self.lengths, self.micro_batch_tokens, self.longest)
+        while len(micro_batches) < processes:
+            largest = max(range(len(micro_batches)), key=lambda i: len(micro_batches[i].examples))
+            whole = micro_batches[largest]
+            if len(whole.examples) < 2:
+                break  # fewer examples than processes: the others keep step with an empty micro-batch
+            half = len(whole.examples) // 2
+            parts = [
+                MicroBatch(part, padded_width(max(int(self.lengths[i]) for i in part), self.longest))
+                for part in (whole.examples[:half], whole.examples[half:])
+            ]
+            micro_batches[largest : largest + 1] = parts
+        return micro_batches
+
+
+    def describe(self, recipe: Recipe, processes: int) -> list[tuple[str, str]]:
+        """Name and text of each line of the banner that is about the plan: the arithmetic, spelled out."""
+        updates = (
+            f"{self.scheduled_updates:,} = {self.epochs} epochs × {self.updates_per_epoch:,} "
+            f"({len(self.lengths):,} examples / {self.batch_size} an update, rounded up)"
+        )
+        if self.updates < self.scheduled_updates:
+            updates += f"; train.max_updates stops after {self.updates:,}"
+        fall = {"constant": "stays", "linear": "falls to 0", "cosine": "falls to 0 as a cosine"}[self.schedule]
+        rate = f"rises to {self.learning_rate:g} over {self.warmup_updates:,} updates, then {fall}"
+        sample = range(min(self.updates_per_epoch, 200))  # enough for two digits, and quick for millions
+        whole = [self.micro_batches(update) for update in sample]
+        cut_up = [self.micro_batches(update, processes) for update in sample]
+        padded = sum(len(part.examples) * part.width for parts in cut_up for part in parts)
+        real = sum(int(self.lengths[self.examples(update)].sum()) for update in sample)
+        each = sum(map(len, cut_up)) / len(cut_up)
+        micro = (
+            f"{each:.1f} an update, of at most {self.micro_batch_tokens:,} padded tokens; "
+            f"{1 - real / padded:.0%} of them padding"
+        )
+        finer = sum(len(a) != len(b) for a, b in zip(whole, cut_up, strict=True))
+        lines = [("updates", updates), ("rate", rate), ("micro-batches", micro)]
+        if finer:
+            lines.append(
+                (
+                    "",
+                    f"{finer / len(cut_up):.0%} of the updates are cut finer than on one process, so that none of "
+                    f"the {processes} idles: the same gradient but for dropout's draws",
+                )
+            )
+        every = {"epoch": "each epoch"}
+        score = every.get(str(recipe.evaluate.every), f"every {recipe.evaluate.every} updates")
+        save = every.get(str(recipe.checkpoint.every), f"every {recipe.checkpoint.every} updates")
+        lines.append(
+            (
+                "evaluation",
+                f"{score}, best by {recipe.evaluate.best}; checkpoint {save}, the newest {recipe.checkpoint.keep} "
+                "and the best are kept",
+            )
+        )
+        return lines
+
+
+@functools.lru_cache(maxsize=2)  # this epoch's and the next one's
+def _permutation(count: int, seed: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def share(micro_batches: Sequence[MicroBatch], process: int, processes: int) -> list[tuple[int, MicroBatch]]:
+    """One process's micro-batches with their index in the update, filled up with empty ones.
+
+    All processes get equally many, since under FSDP each forward pass is a collective operation.
+    """
+    steps = -(-len(micro_batches) // processes)
+    idle = MicroBatch((), micro_batches[0].width)
+    indices = range(process, steps * processes, processes)
+    return [(i, micro_batches[i] if i < len(micro_batches) else idle) for i in indices]
+
+
+def seed_of(seed: int, update: int, micro_batch: int) -> int:
+    """The seed of the random numbers drawn inside one micro-batch: its position, well mixed, in 32 bits."""
+    return int(np.random.SeedSequence([seed, update, micro_batch]).generate_state(1)[0])
+
+
+def is_due(every: str | int, update: int, plan: Plan) -> bool:
+    """Whether something that happens `every` epoch or N updates is due after so many finished updates."""
+    interval = plan.updates_per_epoch if every == "epoch" else int(every)
+    return update % interval == 0 or update == plan.updates

@@ -1,0 +1,248 @@
+"""Classify texts with the model of a run.
+
+    python -m accel_cls.predict runs/food --text "送餐很快，味道也好"
+    python -m accel_cls.predict runs/food --file in.csv --out out.csv
+    cat texts.txt | python -m accel_cls.predict runs/food
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from accel_cls.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_TOKENS = 16384  # padded tokens that go through the model at once
+_OUTPUTS = (".csv", ".tsv", ".jsonl")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one text."""
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]  # by class name, in the order of the ids
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained model with its tokenizer, on a device."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    device: torch.device
+
+    @property
+    def names(self) -> list[str]:
+        """The class names, in the order of their ids."""
+        return [self.model.config.id2label[i] for i in range(self.model.config.num_labels)]
+
+    def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Prediction]:
+        """Classify texts (or text pairs), truncated as in training; the order is kept."""
+        from datasets import Dataset
+
+        columns = {"text": list(texts)} | ({} if pairs is None else {"pair": list(pairs)})
+        return list(self.predict_table(Dataset.from_dict(columns)))
+
+    def predict_table(self, texts: Dataset) -> Iterator[Prediction]:
+        """Classify a table's columns "text" and, for pairs, "pair"; the order is kept.
+
+        Texts of like length go through the model together, so that little of it is padding.
+        """
+        import numpy as np
+        import torch
+
+        from accel_cls.batches import Batches
+        from accel_cls.evaluation import Predictions
+        from accel_cls.model import encode
+        from accel_cls.plan import cut
+
+        if not len(texts):
+            return
+        longest = self.tokenizer.model_max_length
+        encoded = encode(self.tokenizer, texts, longest)
+        unknown = np.zeros(len(texts), np.int64)
+        weights = np.ones(len(self.names), np.float32)
+        batches = Batches(encoded, unknown, weights, self.tokenizer.pad_token_id, self.device, None)
+        logits = np.empty((len(texts), len(self.names)), np.float32)
+        with torch.inference_mode():
+            for part in cut(np.arange(len(texts)), encoded.lengths, max(_TOKENS, longest), longest):
+                output = self.model(**batches.make(part).inputs).logits
+                logits[list(part.examples)] = output.float().cpu().numpy()
+        names = self.names
+        for row in Predictions(logits, unknown).probabilities:
+            best = int(row.argmax())
+            yield Prediction(names[best], float(row[best]), dict(zip(names, map(float, row), strict=True)))
+
+
+def load_classifier(folder: str | Path) -> Classifier:
+    """The classifier of a run folder, or of a model folder such as a run's `model/`.
+
+    Raises:
+        UserError: where there is no model.
+    """
+    path = Path(folder)
+    path = path / "model" if (path / "model").is_dir() else path
+    if not (path / "config.json").is_file():
+        what = "a run that has no model yet" if (path / "recipe.yaml").is_file() else "no run and no model"
+        raise UserError(f"{folder}: found {what}; expected a run folder such as runs/food, or its model folder")
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    import accel_cls.model  # noqa: F401 - quiets the libraries, as in training
+
+    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    model = AutoModelForSequenceClassification.from_pretrained(path, trust_remote_code=False)
+    # A model of another origin may have a tokenizer that knows no limit; its positions are one.
+    limit = getattr(model.config, "max_position_embeddings", tokenizer.model_max_length)
+    tokenizer.model_max_length = min(tokenizer.model_max_length, limit)
+    return Classifier(model.eval().to(device), tokenizer, device)
+
+
+def text_columns(folder: str | Path) -> list[str]:
+    """The names of the text columns that a run was trained on; ["text"] where no recipe is at hand."""
+    path = Path(folder)
+    for recipe in (path / "recipe.yaml", path.parent / "recipe.yaml"):
+        if recipe.is_file():
+            from accel_cls.recipe import load_recipe
+
+            text = load_recipe(recipe).data.text
+            return [text] if isinstance(text, str) else list(text)
+    return ["text"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the command line. Returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="accel_cls.predict",
+        description="Classify texts with the model of a run: --text, --file, or one text a line on standard input.",
+    )
+    parser.add_argument("run", help="a run folder such as runs/food, or a model folder")
+    parser.add_argument("--text", action="append", help="a text; may be given several times")
+    parser.add_argument("--pair", action="append", help="for a model of text pairs: each --text's second text")
+    parser.add_argument("--file", help="csv, tsv, json, jsonl or parquet with the columns that the run was trained on")
+    parser.add_argument(
+        "--column", action="append", help="the file's text column (for pairs: give it twice) where it has another name"
+    )
+    parser.add_argument("--out", help=f"where the predictions go: a file that ends in {', '.join(_OUTPUTS)}")
+    options = parser.parse_args(arguments)
+    try:
+        _predict(options)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _predict(options: argparse.Namespace) -> None:
+    if options.out and Path(options.out).suffix.lower() not in _OUTPUTS:
+        raise UserError(f"--out {options.out}: expected a file that ends in {', '.join(_OUTPUTS)}")
+    if options.text and options.file:
+        raise UserError("--text and --file: give one of the two")
+    if bool(options.pair) and len(options.pair) != len(options.text or ()):
+        raise UserError(f"--pair: found {len(options.pair)} for {len(options.text or ())} --text; give one for each")
+    if not options.text and not options.file and sys.stdin.isatty():
+        raise UserError("nothing to classify: give --text, --file, or texts on standard input, one a line")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    classifier = load_classifier(options.run)
+
+    if options.file:
+        from datasets import Dataset
+
+        from accel_cls.reading import read_table
+
+        columns = options.column or text_columns(options.run)
+        notes: list[str] = []
+        (_, table), *more = read_table(options.file, columns, None, notes)[0]
+        if more:
+            raise UserError(f"--file {options.file}: found several files; give one")
+        for note in notes:
+            print(note, file=sys.stderr)
+        texts = Dataset.from_dict(
+            {name: ["" if c is None else str(c) for c in table[column]] for name, column in zip(("text", "pair"), columns)}
+        )
+        predictions = classifier.predict_table(texts)
+        shown = dict(zip(columns, (texts[name] for name in texts.column_names), strict=True))
+    else:
+        texts = options.text or [line.rstrip("\r\n") for line in _stdin_lines()]
+        predictions = iter(classifier.predict(texts, options.pair))
+        shown = {"text": texts} | ({"pair": options.pair} if options.pair else {})
+
+    if options.out:
+        count = _write(Path(options.out), shown, predictions, classifier.names)
+        print(f"{count} predictions in {options.out}", file=sys.stderr)
+    elif options.text:
+        _show(shown["text"], list(predictions))
+    else:
+        for cells, prediction in zip(zip(*shown.values(), strict=True), predictions, strict=True):
+            print(json.dumps(dict(zip(shown, cells, strict=True)) | _record(prediction), ensure_ascii=False))
+
+
+def _stdin_lines() -> Iterator[str]:
+    sys.stdin.reconfigure(encoding="utf-8-sig", errors="replace")  # type: ignore[union-attr]
+    return iter(sys.stdin)
+
+
+def _record(prediction: Prediction) -> dict[str, Any]:
+    return {
+        "label": prediction.label,
+        "probability": round(prediction.probability, 6),
+        "probabilities": {name: round(p, 6) for name, p in prediction.probabilities.items()},
+    }
+
+
+def _write(out: Path, shown: dict[str, Sequence[str]], predictions: Iterator[Prediction], names: list[str]) -> int:
+    """Write texts and predictions to a file by its ending; returns how many."""
+    from accel_cls.run_folder import write_csv, write_text
+
+    rows = list(zip(zip(*shown.values(), strict=True), predictions, strict=True))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix.lower() == ".jsonl":
+        records = (dict(zip(shown, cells, strict=True)) | _record(prediction) for cells, prediction in rows)
+        write_text(out, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+    else:
+        header = [*shown, "predicted", "probability", *(f"p({name})" for name in names)]
+        write_csv(
+            out,
+            header,
+            (
+                [*cells, p.label, f"{p.probability:.6f}", *(f"{p.probabilities[name]:.6f}" for name in names)]
+                for cells, p in rows
+            ),
+            delimiter="," if out.suffix.lower() == ".csv" else "\t",
+        )
+    return len(rows)
+
+
+def _columns_of(text: str) -> int:
+    """How many terminal columns a text takes: a Chinese character takes two."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _show(texts: Sequence[str], predictions: Sequence[Prediction]) -> None:
+    """A line for each text: label, probability, all probabilities, text; aligned on a terminal."""
+    wide = max(_columns_of(prediction.label) for prediction in predictions)
+    for text, prediction in zip(texts, predictions, strict=True):
+        label = prediction.label + " " * (wide - _columns_of(prediction.label))
+        every = "  ".join(f"{name} {p:.4f}" for name, p in prediction.probabilities.items())
+        print(f"{label}  {prediction.probability:.4f}   ({every})   {text}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

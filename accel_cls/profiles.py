@@ -1,0 +1,128 @@
+"""Hardware profiles: files in `accelerate config`'s own format that say topology and precision.
+
+Reads them without importing torch or accelerate, so that `accel-cls launch` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from accel_cls.errors import UserError
+from accel_cls.shipped import shipped_folder
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a profile asks for."""
+
+    path: Path
+    distributed_type: str  # accelerate's word: NO, MULTI_GPU, MULTI_CPU, FSDP, DEEPSPEED, XLA ...
+    use_cpu: bool
+    processes: int  # over all machines together
+    machines: int
+    mixed_precision: str  # no, fp16, bf16, fp8
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending, which is what recipes call a shipped profile."""
+        return self.path.stem
+
+    def __str__(self) -> str:
+        many = "process" if self.processes == 1 else "processes"
+        where = "CPU" if self.use_cpu else "TPU" if self.distributed_type == "XLA" else "GPU"
+        where += "s" if self.processes > 1 and where != "CPU" else ""
+        how = {"FSDP": " with FSDP", "DEEPSPEED": " with DeepSpeed"}.get(self.distributed_type, "")
+        over = f" over {self.machines} machines" if self.machines > 1 else ""
+        return f"{self.processes} {many} on {where}{how}{over}, precision {self.mixed_precision}"
+
+
+def profile_names() -> list[str]:
+    """The names of the profiles that come with the project."""
+    return sorted(path.stem for path in shipped_folder("accelerate_configs").glob("*.yaml"))
+
+
+def default_config_file() -> Path | None:
+    """What `accelerate config` wrote, which `accelerate launch` takes when it is given no file."""
+    cache = os.environ.get("HF_HOME") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME", "~/.cache"), "huggingface"
+    )
+    folder = Path(cache).expanduser() / "accelerate"
+    return next((p for p in (folder / "default_config.yaml", folder / "default_config.json") if p.is_file()), None)
+
+
+def find_profile(hardware: str) -> Profile | None:
+    """The profile that a recipe's `hardware` names; None for `auto`.
+
+    Raises:
+        UserError: where there is no such profile, or the file is not one.
+    """
+    if hardware == "auto":
+        return None
+    if hardware == "default":
+        path = default_config_file()
+        if path is None:
+            raise UserError(
+                "hardware: default means what `accelerate config` wrote, and it has written nothing yet. "
+                f"Run it, or name a profile: {', '.join(profile_names())}, auto"
+            )
+        return read_profile(path)
+    shipped = shipped_folder("accelerate_configs") / f"{hardware}.yaml"
+    if shipped.is_file():
+        return read_profile(shipped)
+    path = Path(hardware)
+    if not path.is_file():
+        raise UserError(
+            f"hardware: found {hardware!r}; expected auto, default, a profile's path, or one of: "
+            f"{', '.join(profile_names())}"
+        )
+    return read_profile(path)
+
+
+def read_profile(path: Path) -> Profile:
+    """Read a profile file. Raises UserError where it is not one."""
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: not readable as a profile: {error}") from error
+    if not isinstance(content, dict) or "distributed_type" not in content:
+        raise UserError(f"{path}: found no distributed_type; expected a file such as `accelerate config` writes")
+    accumulation = (content.get("deepspeed_config") or {}).get("gradient_accumulation_steps", 1)
+    if accumulation not in (1, "auto"):
+        raise UserError(
+            f"{path}: deepspeed_config.gradient_accumulation_steps is {accumulation}; expected 1. The recipe's "
+            "train.batch_size and train.micro_batch_tokens decide how an update is divided"
+        )
+    return Profile(
+        path=path,
+        # YAML reads an unquoted NO as a string here, but files by older versions of accelerate say false.
+        distributed_type=str(content["distributed_type"] or "NO").upper().replace("TPU", "XLA"),
+        use_cpu=bool(content.get("use_cpu", False)),
+        processes=int(content.get("num_processes") or 1),
+        machines=int(content.get("num_machines") or 1),
+        mixed_precision=str(content.get("mixed_precision") or "no").lower(),
+    )
+
+
+def launch_command(
+    profile: Profile | None, recipe: str, overrides: Sequence[str], processes: int | None = None
+) -> list[str]:
+    """The `accelerate launch` command that runs a recipe under a profile; relative paths where shorter."""
+    command = ["accelerate", "launch"]
+    if profile is not None:
+        relative = os.path.relpath(profile.path)
+        command += ["--config_file", min(relative, str(profile.path), key=len)]
+    if processes is not None:
+        command += ["--num_processes", str(processes)]
+    return [*command, "-m", "accel_cls.train", recipe, *overrides]
+
+
+def shell(command: Sequence[str]) -> str:
+    """A command as a user would type it."""
+    return shlex.join(command)

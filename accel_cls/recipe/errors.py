@@ -1,0 +1,49 @@
+"""What is wrong with a recipe, said the way a compiler says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from accel_cls.errors import UserError
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a key or value was written: a file's line and column (from 1), or an override."""
+
+    source: str  # the file as the user named it, or "override"
+    text: str = ""  # the line in the file, or the override as typed
+    line: int | None = None
+    column: int | None = None
+    folder: Path = Path()  # what relative input paths written here are relative to
+
+    def __str__(self) -> str:
+        if self.line is None:
+            return f"{self.source} {self.text!r}" if self.text else self.source
+        return f"{self.source}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: where it is, which key it concerns ("" for none) and what to do about it."""
+
+    origin: Origin
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        said = f"{self.origin}  {self.key + ': ' if self.key else ''}{self.message}"
+        if self.origin.line is None or self.origin.column is None or not self.origin.text.strip():
+            return said
+        # Tabs count as one column in YAML's marks; keep them in the pad so that the caret stands right.
+        pad = "".join("\t" if c == "\t" else " " for c in self.origin.text[: self.origin.column - 1])
+        return f"{said}\n    {self.origin.text.rstrip()}\n    {pad}^"
+
+
+class RecipeError(UserError):
+    """A recipe that can't be used. `problems` holds every mistake found, in the order of the file."""
+
+    def __init__(self, problems: list[Problem]):
+        self.problems = problems
+        super().__init__("\n".join(str(problem) for problem in problems))

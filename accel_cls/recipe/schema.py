@@ -1,0 +1,274 @@
+"""The recipe: every key, its type, default, range and meaning. The only source of truth for all of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Metric = Literal[
+    "accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "precision_macro",
+    "recall_macro",
+    "f1_macro",
+    "balanced_accuracy",
+    "matthews_correlation",
+]
+METRICS: tuple[str, ...] = get_args(Metric)
+
+# How the strings under these keys become paths: "input" is relative to the recipe that says it (on the
+# command line: to the current folder), "output" always to the current folder, and "input or name" is an
+# input path only where such a file or folder exists or where it is written like a path (./x, ../x, /x, ~/x).
+PATHS: dict[tuple[str, ...], Literal["input", "output", "input or name"]] = {
+    ("output",): "output",
+    ("hardware",): "input or name",
+    ("data", "train"): "input",
+    ("data", "validation"): "input",
+    ("data", "train", "hub"): "input or name",
+    ("data", "validation", "hub"): "input or name",
+    ("model", "name"): "input or name",
+}
+
+
+def setting(default: Any, expects: str, help: str, **constraints: Any) -> Any:
+    """A pydantic field that also says, in plain words for error messages, what it expects."""
+    return Field(default, description=help, json_schema_extra={"expects": expects}, **constraints)
+
+
+class Section(BaseModel):
+    """What all parts of a recipe share: unknown keys are errors, types are strict, values never change."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Hub(Section):
+    """A data set by its Hugging Face hub id. Naming one is what allows a network access."""
+
+    hub: str = setting(..., "a hub id such as 'org/name'", "hub id, or a local folder in a hub's layout")
+    config: str | None = setting(None, "a configuration's name", "which configuration of the data set")
+    split: str = setting(..., "a split's name such as 'train'", "which split; slices such as 'train[:10%]' work")
+
+
+Files = str | Annotated[list[str], Field(min_length=1)]
+_FILES = "a file, a glob, a list of files, or {hub: ID, split: NAME}"
+
+
+class Data(Section):
+    """What to learn from."""
+
+    train: Files | Hub = setting(..., _FILES, "training examples: csv, tsv, json, jsonl or parquet")
+    validation: Annotated[float, Field(gt=0, lt=1)] | Files | Hub = setting(
+        0.2,
+        f"a fraction of the training examples between 0 and 1, or {_FILES}",
+        "a fraction is split off the training examples, stratified by label and seeded by `seed`",
+    )
+    text: str | Annotated[list[str], Field(min_length=2, max_length=2)] = setting(
+        "text", "a column's name, or a list of two for text pairs", "the column (or two columns) to read"
+    )
+    label: str = setting("label", "a column's name", "the column that holds the class")
+    labels: (
+        Annotated[dict[int | str | bool, str], Field(min_length=2)]
+        | Annotated[list[int | str | bool], Field(min_length=2)]
+        | None
+    ) = setting(
+        None,
+        "a mapping from each value of the label column to a class name, or the list of values",
+        "the classes, in the order of their ids. Left out: the values found, numbers by size, "
+        "other values by name with the digits in them compared as numbers (2 before 10)",
+    )
+    columns: Annotated[list[str], Field(min_length=2)] | None = setting(
+        None,
+        "a list of all columns' names, in order",
+        "for csv, tsv and txt files without a header line: what their columns are called",
+    )
+    max_length: int = setting(
+        128,
+        "a whole number of tokens, 8 or more",
+        "texts are cut to this many tokens, special tokens included",
+        ge=8,
+    )
+    invalid: Literal["error", "drop"] = setting(
+        "error",
+        "'error' or 'drop'",
+        "what to do with rows whose text is empty or whose label is missing or not among `labels`",
+    )
+
+
+class Scratch(Section):
+    """The BERT encoder that is built when `model.name` is null; its vocabulary is learned from the texts."""
+
+    layers: int = setting(2, "a whole number, 1 or more", "transformer layers", ge=1)
+    hidden: int = setting(128, "a whole number, 8 or more", "hidden size; a multiple of `heads`", ge=8)
+    heads: int = setting(2, "a whole number, 1 or more", "attention heads", ge=1)
+    vocabulary: int = setting(
+        5000, "a whole number, 100 or more", "most entries of the learned vocabulary", ge=100
+    )
+
+
+class Model(Section):
+    """What learns."""
+
+    name: str | None = setting(
+        None, "a hub id or a folder", "a pretrained encoder; null builds the one under `scratch`"
+    )
+    scratch: Scratch | None = setting(
+        None, "a mapping of layers, hidden, heads, vocabulary", "used only where `name` is null"
+    )
+    dropout: float | None = setting(
+        None,
+        "a number from 0 up to, not including, 1",
+        "all the model's dropout rates; null keeps the model's own (scratch: 0.1)",
+        ge=0,
+        lt=1,
+    )
+
+
+class Train(Section):
+    """How it learns."""
+
+    epochs: int = setting(3, "a whole number, 1 or more", "passes over the training examples", ge=1)
+    max_updates: int | None = setting(
+        None,
+        "a whole number, 1 or more",
+        "stop after so many updates, the schedule unchanged: for trials and measurements",
+        ge=1,
+    )
+    batch_size: int = setting(
+        32,
+        "a whole number, 1 or more",
+        "examples per update, over all devices together",
+        ge=1,
+    )
+    micro_batch_tokens: int = setting(
+        4096,
+        "a whole number of tokens, data.max_length or more",
+        "the most padded tokens that go through the model at once on one device; "
+        "bounds memory, never changes what is learned but for dropout's draws",
+        ge=8,
+    )
+    learning_rate: float = setting(2e-5, "a number above 0", "the schedule's highest rate", gt=0, lt=10)
+    weight_decay: float = setting(
+        0.01, "a number from 0 to 1", "AdamW's decay; biases and norms have none", ge=0, le=1
+    )
+    warmup: Annotated[float, Field(ge=0, lt=1)] | Annotated[int, Field(ge=0)] = setting(
+        0.1,
+        "a fraction of all updates below 1, or a whole number of updates",
+        "the rate rises linearly from 0 over this part of the run",
+    )
+    schedule: Literal["linear", "cosine", "constant"] = setting(
+        "linear", "'linear', 'cosine' or 'constant'", "how the rate falls to 0 after the warm-up"
+    )
+    max_grad_norm: float = setting(
+        1.0, "a number, 0 or more", "gradients are scaled down to this norm; 0 turns it off", ge=0
+    )
+    class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = setting(
+        None,
+        "'balanced', or a mapping from every class name to a weight above 0",
+        "weight of each class in the loss; 'balanced' is inverse to its count",
+    )
+    log_every: int = setting(
+        10, "a whole number of updates, 1 or more", "how often loss and rate go to metrics.jsonl", ge=1
+    )
+
+
+_EVERY = "'epoch' or a whole number of updates, 1 or more"
+
+
+class Evaluate(Section):
+    """How it is judged."""
+
+    every: Literal["epoch"] | Annotated[int, Field(ge=1)] = setting(
+        "epoch", _EVERY, "when to score the validation examples; always also at the end"
+    )
+    metrics: Annotated[list[Metric], Field(min_length=1)] = setting(
+        ["accuracy", "f1", "precision", "recall"],
+        "a list of " + ", ".join(METRICS),
+        "what to compute; precision, recall and f1 are weighted by class size, *_macro are not",
+    )
+    best: Metric | Literal["loss"] = setting(
+        "accuracy", "one of evaluate.metrics, or 'loss'", "which score decides the model that is kept"
+    )
+    patience: int | None = setting(
+        None,
+        "a whole number of evaluations, 1 or more",
+        "stop after so many evaluations in a row without a new best",
+        ge=1,
+    )
+
+
+class Checkpoint(Section):
+    """How a run can be continued."""
+
+    every: Literal["epoch"] | Annotated[int, Field(ge=1)] = setting(
+        "epoch", _EVERY, "when to save a checkpoint; a new best and the end always do"
+    )
+    keep: int = setting(2, "a whole number, 1 or more", "newest checkpoints kept, besides the best", ge=1)
+
+
+class Recipe(Section):
+    """One YAML file: data, model, training, evaluation, hardware profile, output."""
+
+    name: str = setting(..., "a short name", "what the run is called", min_length=1)
+    seed: int = setting(42, "a whole number, 0 or more", "fixes split, order, start and dropout", ge=0)
+    hardware: str = setting(
+        "auto",
+        "a profile's name, a profile's path, 'default' or 'auto'",
+        "the profile that must be in force; 'default' is what `accelerate config` wrote, 'auto' takes any",
+    )
+    output: str = setting(..., "a folder", "the run folder; relative to the current folder")
+    data: Data = setting(..., "a mapping", "what to learn from")
+    model: Model = setting(Model(), "a mapping", "what learns")
+    train: Train = setting(Train(), "a mapping", "how it learns")
+    evaluate: Evaluate = setting(Evaluate(), "a mapping", "how it is judged")
+    checkpoint: Checkpoint = setting(Checkpoint(), "a mapping", "how a run can be continued")
+
+
+def broken_rules(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
+    """The rules that span several keys: (key to blame, what is wrong and what to do) for each broken one."""
+    broken: list[tuple[tuple[str, ...], str]] = []
+    scratch = recipe.model.scratch
+    if recipe.model.name is None and scratch is not None and scratch.hidden % scratch.heads:
+        broken.append(
+            (
+                ("model", "scratch", "heads"),
+                f"found {scratch.heads}; expected a divisor of model.scratch.hidden, which is {scratch.hidden}",
+            )
+        )
+    if recipe.train.micro_batch_tokens < recipe.data.max_length:
+        broken.append(
+            (
+                ("train", "micro_batch_tokens"),
+                f"found {recipe.train.micro_batch_tokens}; expected at least data.max_length, which is "
+                f"{recipe.data.max_length}: the longest text must fit",
+            )
+        )
+    if recipe.evaluate.best != "loss" and recipe.evaluate.best not in recipe.evaluate.metrics:
+        broken.append(
+            (
+                ("evaluate", "best"),
+                f"found {recipe.evaluate.best!r}; expected 'loss' or one of evaluate.metrics, "
+                f"which are {', '.join(recipe.evaluate.metrics)}",
+            )
+        )
+    labels = recipe.data.labels
+    if labels is not None:
+        names = [str(name) for name in (labels.values() if isinstance(labels, dict) else labels)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            broken.append((("data", "labels"), f"class name {twice[0]!r} stands twice; expected distinct names"))
+        weights = recipe.train.class_weights
+        if isinstance(weights, dict) and set(weights) != set(names):
+            broken.append(
+                (
+                    ("train", "class_weights"),
+                    f"found weights for {', '.join(sorted(weights))}; expected one for each class: {', '.join(names)}",
+                )
+            )
+    if isinstance(recipe.data.text, list) and recipe.data.label in recipe.data.text:
+        broken.append((("data", "label"), "found a column that data.text names too; expected another one"))
+    elif recipe.data.text == recipe.data.label:
+        broken.append((("data", "label"), "found the column of data.text; expected another one"))
+    return broken

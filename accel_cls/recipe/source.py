@@ -1,0 +1,225 @@
+"""From YAML text and command-line overrides to one tree of values that know where they were written."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from accel_cls.recipe.errors import Origin, Problem, RecipeError
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML whose numbers are those of YAML 1.2: `2e-5` is a float, `017` is no octal, `1:30` no clock."""
+
+    yaml_implicit_resolvers: dict = {}  # noqa: RUF012 - PyYAML's own attribute
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("int", r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
+    ("merge", r"<<", "<"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
+
+
+def _number(text: str) -> int | float:
+    sign, digits = (-1 if text.startswith("-") else 1), text.lstrip("+-")
+    if digits.startswith(("0x", "0o")):
+        return sign * int(digits, 0)
+    try:
+        return sign * int(digits)
+    except ValueError:
+        return sign * float(digits.lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+
+@dataclass
+class Node:
+    """A value with its origin. `value` is a scalar, a list of nodes, or a dict of nodes."""
+
+    value: Any
+    origin: Origin
+    key_origins: dict[Any, Origin] = field(default_factory=dict)  # of a dict's keys
+
+    def plain(self) -> Any:
+        """The value without origins, as JSON-like Python objects."""
+        if isinstance(self.value, dict):
+            return {key: node.plain() for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return self.value
+
+
+def _convert(node: yaml.Node, at: Any, problems: list[Problem], path: str = "") -> Node:
+    """A composed YAML node as a `Node`; `at(mark)` gives the origin of a YAML mark."""
+    here = at(node.start_mark)
+    tag = node.tag.removeprefix("tag:yaml.org,2002:")
+    if isinstance(node, yaml.ScalarNode):
+        if tag in ("int", "float"):
+            return Node(_number(node.value), here)
+        if tag == "bool":
+            return Node(node.value.lower() == "true", here)
+        if tag == "null":
+            return Node(None, here)
+        if tag != "str":
+            problems.append(Problem(here, path, f"found the YAML tag {node.tag}; expected plain YAML, no tags"))
+        return Node(node.value, here)
+    if isinstance(node, yaml.SequenceNode):
+        items = [_convert(item, at, problems, f"{path}[{i}]") for i, item in enumerate(node.value)]
+        return Node(items, here)
+    result = Node({}, here)
+    for key_node, value_node in node.value:
+        key_at = at(key_node.start_mark)
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            problems.append(
+                Problem(key_at, path, "merge keys (<<) are not used in recipes; write `extends: FILE` instead")
+            )
+            continue
+        if not isinstance(key_node, yaml.ScalarNode):
+            problems.append(Problem(key_at, path, "found a list or mapping as a key; expected a plain key"))
+            continue
+        key = _convert(key_node, at, problems).value
+        inner = f"{path}.{key}" if path else str(key)
+        if key in result.value:
+            first = result.key_origins[key]
+            problems.append(
+                Problem(key_at, inner, f"this key stands twice; the first is at line {first.line}, keep one")
+            )
+            continue
+        result.key_origins[key] = key_at
+        result.value[key] = _convert(value_node, at, problems, inner)
+    return result
+
+
+def _parse(text: str, at: Any, problems: list[Problem]) -> Node | None:
+    """YAML text as a tree; None, with the reason in `problems`, where it is no YAML."""
+    try:
+        events = yaml.parse(text, Loader=_Loader)
+        # An alias is a copy of its anchor; refusing them also refuses "a billion laughs".
+        alias = next((event for event in events if isinstance(event, yaml.AliasEvent)), None)
+        if alias is not None:
+            problems.append(
+                Problem(at(alias.start_mark), "", f"found the alias *{alias.anchor}; write the value out instead")
+            )
+            return None
+        composed = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        message = " ".join(part for part in (error.context, error.problem) if part)
+        if "'\\t'" in message:
+            message = "found a tab; YAML is indented with spaces only"
+        problems.append(Problem(at(mark), "", f"not readable as YAML: {message}"))
+        return None
+    except yaml.YAMLError as error:  # a character that YAML forbids carries a position, but no mark
+        position = getattr(error, "position", 0)
+        before = text[:position]
+        mark = yaml.Mark("", position, before.count("\n"), position - before.rfind("\n") - 1, None, 0)
+        problems.append(Problem(at(mark), "", "found a control character that YAML does not allow; delete it"))
+        return None
+    except RecursionError:
+        problems.append(Problem(at(None), "", "nested too deeply to be a recipe"))
+        return None
+    return Node(None, at(None)) if composed is None else _convert(composed, at, problems)
+
+
+def read_file(path: Path, problems: list[Problem]) -> Node | None:
+    """A recipe file as a tree whose top is a mapping; None, with the reason in `problems`, where it is not."""
+    shown = os.path.relpath(path) if not path.is_absolute() or path.is_relative_to(Path.cwd()) else str(path)
+    folder = path.resolve().parent
+    whole = Origin(shown, folder=folder)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        problems.append(Problem(whole, "", f"not UTF-8 (byte {error.start + 1}); save the recipe as UTF-8"))
+        return None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        problems.append(Problem(whole, "", f"can't be read: {reason}"))
+        return None
+    lines = text.splitlines()
+
+    def at(mark: yaml.Mark | None) -> Origin:
+        if mark is None:
+            return Origin(shown, "", 1, 1, folder)
+        line = lines[mark.line] if mark.line < len(lines) else ""
+        return Origin(shown, line, mark.line + 1, mark.column + 1, folder)
+
+    tree = _parse(text, at, problems)
+    if tree is None:
+        return None
+    if tree.value is None:
+        tree.value = {}
+    if not isinstance(tree.value, dict):
+        problems.append(Problem(tree.origin, "", "found no mapping; expected `key: value` lines"))
+        return None
+    return tree
+
+
+def merge(base: Node, over: Node) -> Node:
+    """`over` laid on `base`: mappings merge key by key, everything else replaces, null removes the key."""
+    if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
+        return over
+    merged = Node(dict(base.value), over.origin, dict(base.key_origins))
+    for key, node in over.value.items():
+        if node.value is None:
+            merged.value.pop(key, None)
+            merged.key_origins.pop(key, None)
+            continue
+        # Laid on an empty mapping where there is none, so that its own nulls vanish too.
+        merged.value[key] = merge(merged.value.get(key, Node({}, node.origin)), node)
+        merged.key_origins[key] = over.key_origins[key]
+    return merged
+
+
+def read_chain(path: Path, problems: list[Problem], above: tuple[Path, ...] = ()) -> Node | None:
+    """A recipe file merged over all that its `extends` names, the furthest ancestor first."""
+    tree = read_file(path, problems)
+    if tree is None or "extends" not in tree.value:
+        return tree and merge(Node({}, tree.origin), tree)
+    named = tree.value.pop("extends")
+    at = tree.key_origins.pop("extends")
+    if not isinstance(named.value, str):
+        problems.append(Problem(named.origin, "extends", f"found {named.plain()!r}; expected one recipe's path"))
+        return tree
+    parent = path.parent / Path(named.value).expanduser()
+    chain = (*above, path.resolve())
+    if parent.resolve() in chain:
+        circle = " → ".join(step.name for step in (*chain[chain.index(parent.resolve()) :], parent))
+        problems.append(Problem(named.origin, "extends", f"goes in a circle: {circle}"))
+        return tree
+    if not parent.is_file():
+        problems.append(
+            Problem(at, "extends", f"found {named.value!r}, but there is no file {os.path.relpath(parent)}")
+        )
+        return tree
+    base = read_chain(parent, problems, chain)
+    return tree if base is None else merge(base, tree)
+
+
+def read_override(text: str, problems: list[Problem]) -> Node | None:
+    """One `key.path=value` of the command line as a tree with that one value; `~key.path` resets the key."""
+    origin = Origin("override", text, folder=Path.cwd())
+    dotted, equals, value = text.partition("=")
+    if text.startswith("~") and not equals:
+        dotted, equals, value = text[1:], "=", "null"
+    keys = [part.strip() for part in dotted.split(".")]
+    if not equals or not all(keys):
+        problems.append(Problem(origin, "", "expected key=value, such as train.epochs=5, or ~key to reset it"))
+        return None
+    found: list[Problem] = []
+    node = _parse(value, lambda mark: origin, found)
+    if node is None:
+        problems.extend(Problem(origin, dotted, problem.message) for problem in found)
+        return None
+    problems.extend(found)
+    for key in reversed(keys):
+        scalar: Any = int(key) if re.fullmatch(r"[-+]?[0-9]+", key) else key
+        node = Node({scalar: node}, origin, {scalar: origin})
+    return node

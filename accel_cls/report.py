@@ -1,0 +1,131 @@
+"""What a finished run says of itself: results.json for programs, report.md for people."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from accel_cls.checkpoint import Progress
+from accel_cls.plan import Plan
+from accel_cls.recipe import Recipe
+from accel_cls.run_folder import RunFolder, write_json, write_text
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How well one class is told from the others."""
+
+    name: str
+    examples: int
+    precision: float
+    recall: float
+    f1: float
+
+
+def finish_run(
+    folder: RunFolder, recipe: Recipe, plan: Plan, progress: Progress, names: Sequence[str], hardware: str
+) -> dict[str, Any]:
+    """Write report.md and then results.json, whose presence says that the run is finished; returns the latter."""
+    evaluations = _evaluations(folder)
+    best = next(record for record in evaluations if record["update"] == progress.best_update)
+    results = {
+        "name": recipe.name,
+        "decided_by": recipe.evaluate.best,
+        "scores": best["evaluation"],
+        "update": best["update"],
+        "epoch": best["epoch"],
+        "updates": progress.update,
+        "stopped_early": progress.update < plan.updates,
+        "seconds": round(progress.seconds, 1),
+        "hardware": hardware,
+    }
+    write_text(folder.report, _report(recipe, results, evaluations, _confusion(folder, names), names))
+    write_json(folder.results, results)
+    return results
+
+
+def read_results(folder: RunFolder) -> dict[str, Any]:
+    """results.json of a finished run."""
+    return json.loads(folder.results.read_text(encoding="utf-8"))
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person would say them."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (hours + minutes > 0) + [f"{rest} s"]
+    return " ".join(parts)
+
+
+def class_scores(counts: np.ndarray, names: Sequence[str]) -> list[ClassScore]:
+    """Scores of each class from confusion counts, int [classes, classes]: row true, column predicted."""
+    hits, true, predicted = np.diag(counts), counts.sum(1), counts.sum(0)
+    recall = hits / np.maximum(true, 1)
+    precision = hits / np.maximum(predicted, 1)
+    f1 = 2 * hits / np.maximum(true + predicted, 1)
+    return [
+        ClassScore(name, int(true[i]), float(precision[i]), float(recall[i]), float(f1[i]))
+        for i, name in enumerate(names)
+    ]
+
+
+def _evaluations(folder: RunFolder) -> list[dict[str, Any]]:
+    lines = folder.metrics.read_text(encoding="utf-8").splitlines()
+    return [record for record in map(json.loads, lines) if "evaluation" in record]
+
+
+def _confusion(folder: RunFolder, names: Sequence[str]) -> np.ndarray:
+    """Confusion counts of the validation predictions, int64 [classes, classes]."""
+    ids = {name: i for i, name in enumerate(names)}
+    counts = np.zeros((len(names), len(names)), np.int64)
+    with open(folder.predictions, encoding="utf-8-sig", newline="") as file:
+        for row in csv.DictReader(file):
+            counts[ids[row["label"]], ids[row["predicted"]]] += 1
+    return counts
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    lines += ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _report(
+    recipe: Recipe,
+    results: dict[str, Any],
+    evaluations: list[dict[str, Any]],
+    counts: np.ndarray,
+    names: Sequence[str],
+) -> str:
+    metrics = list(results["scores"])
+    model = recipe.model.name or "a BERT built from the recipe"
+    text = f"# {recipe.name}\n\n"
+    text += f"{model}, trained on {results['hardware']} in {duration(results['seconds'])}. "
+    text += f"Best by {results['decided_by']} after update {results['update']} (epoch {results['epoch']:.2f}) "
+    text += f"of {results['updates']}; that model is in `model/`.\n\n"
+    text += _table(metrics, [[f"{results['scores'][name]:.4f}" for name in metrics]])
+    text += "\n## Classes\n\n"
+    text += _table(
+        ["class", "examples", "precision", "recall", "f1"],
+        [
+            [score.name, score.examples, f"{score.precision:.4f}", f"{score.recall:.4f}", f"{score.f1:.4f}"]
+            for score in class_scores(counts, names)
+        ],
+    )
+    if len(names) <= 20:
+        text += "\n## Confusion\n\nRows are the true classes, columns what was predicted.\n\n"
+        text += _table(["", *names], [[name, *counts[i]] for i, name in enumerate(names)])
+    text += "\n## Evaluations\n\n"
+    text += _table(
+        ["epoch", "update", *metrics],
+        [
+            [f"{record['epoch']:.2f}", record["update"], *(f"{record['evaluation'][name]:.4f}" for name in metrics)]
+            for record in evaluations
+        ],
+    )
+    return text

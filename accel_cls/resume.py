@@ -1,0 +1,93 @@
+"""Decide how a command meets a run folder: begin, continue, or leave a finished run alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import accel_cls
+from accel_cls.checkpoint import newest_checkpoint
+from accel_cls.errors import UserError
+from accel_cls.recipe import Recipe, recipe_to_yaml
+from accel_cls.run_folder import RunFolder, write_json, write_text
+
+# Keys that change nothing of what an update does.
+_HARMLESS = ("name", "output", "hardware", "checkpoint", "train.log_every", "train.max_updates", "evaluate.patience")
+_PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers")
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run starts."""
+
+    finished: bool = False  # there is nothing to do
+    checkpoint: Path | None = None  # to continue from; None starts at update 0
+
+
+def open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, notes: list[str]) -> Start:
+    """Make the run folder ready. Called by the main process only.
+
+    A folder with an unfinished run of the same recipe and data is continued; one with a finished run of
+    another recipe, or any with `fresh`, is renamed, never deleted.
+
+    Raises:
+        UserError: where the folder holds something else, or an unfinished run of another recipe.
+    """
+    if not folder.is_empty and not folder.recipe.is_file():
+        raise UserError(
+            f"output: {folder.path} holds files, but no run of accel_cls; name another folder with output=…"
+        )
+    start = Start()
+    if not folder.is_empty:
+        changes = _changes(folder, recipe, data_digest)
+        if fresh:
+            notes.append(f"--fresh: the run that was here is kept as {folder.move_aside().name}")
+        elif folder.is_finished and not changes:
+            return Start(finished=True)
+        elif folder.is_finished:
+            notes.append(
+                f"{folder.path.name} held a finished run of another recipe ({'; '.join(changes)}); "
+                f"it is kept as {folder.move_aside().name}"
+            )
+        elif changes:
+            raise UserError(
+                f"output: {folder.path} holds an unfinished run that differs from this one:\n"
+                + "".join(f"  {change}\n" for change in changes)
+                + "Continue it with its own recipe, name another folder with output=…, or start over with "
+                f"--fresh (it is kept as {folder.path.name}.N)"
+            )
+        else:
+            start = Start(checkpoint=newest_checkpoint(folder.checkpoints, notes))
+    folder.path.mkdir(parents=True, exist_ok=True)
+    write_text(folder.recipe, recipe_to_yaml(recipe))
+    versions = {"accel_cls": accel_cls.__version__} | {name: version(name) for name in _PACKAGES}
+    write_json(folder.origin, {"data": data_digest, "versions": versions})
+    return start
+
+
+def _changes(folder: RunFolder, recipe: Recipe, data_digest: str) -> list[str]:
+    """What differs between the run in the folder and this one, a line each, the harmless left out."""
+    old = dict(_leaves(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))))
+    new = dict(_leaves(yaml.safe_load(recipe_to_yaml(recipe))))
+    changes = [
+        f"{key}: {old.get(key, 'not set')} → {new.get(key, 'not set')}"
+        for key in dict.fromkeys([*old, *new])
+        if old.get(key) != new.get(key) and not any(f"{key}.".startswith(f"{h}.") for h in _HARMLESS)
+    ]
+    origin: dict[str, Any] = {}
+    if folder.origin.is_file():
+        origin = json.loads(folder.origin.read_text(encoding="utf-8"))
+    if origin.get("data", data_digest) != data_digest and not changes:
+        changes.append("the data files' content")
+    return changes
+
+
+def _leaves(tree: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    if not isinstance(tree, dict):
+        return [(prefix, tree)]
+    return [leaf for key, value in tree.items() for leaf in _leaves(value, f"{prefix}.{key}" if prefix else str(key))]

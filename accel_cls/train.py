@@ -1,0 +1,57 @@
+"""Train the recipe given on the command line.
+
+    accelerate launch -m accel_cls.train recipes/food.yaml [key=value ...] [--fresh]
+
+Checks the recipe before anything slow is imported; `run.py` puts the parts together, `loop.py` trains.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from accel_cls.errors import UserError
+from accel_cls.recipe import Hub, Recipe, load_recipe
+
+_USER_ERROR = 2  # exit status for a mistake in a recipe, a data file or a command
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; also what accelerate's TPU launcher calls. Returns the exit status."""
+    started = time.monotonic()
+    parser = argparse.ArgumentParser(prog="accel_cls.train", description="Train the classifier of a recipe.")
+    parser.add_argument("recipe", help="a recipe file, such as recipes/food.yaml")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="override a value, such as train.epochs=5; ~key resets it"
+    )
+    parser.add_argument("--fresh", action="store_true", help="start over; the run that is there is kept, renamed")
+    options = parser.parse_intermixed_args(arguments)
+    try:
+        recipe = load_recipe(options.recipe, options.overrides)
+        if not names_the_hub(recipe):
+            # Read by the libraries when they are imported: nothing is fetched unless the recipe says so.
+            os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        from accel_cls.run import run_recipe
+
+        run_recipe(recipe, options.recipe, options.overrides, options.fresh, started)
+    except UserError as error:
+        if os.environ.get("RANK", "0") == "0":
+            print(f"\n{error}", file=sys.stderr)
+        return _USER_ERROR
+    return 0
+
+
+def names_the_hub(recipe: Recipe) -> bool:
+    """Whether the recipe names a hub id, which alone allows a network access."""
+    sources = (recipe.data.train, recipe.data.validation)
+    if any(isinstance(source, Hub) and not Path(source.hub).exists() for source in sources):
+        return True
+    return recipe.model.name is not None and not Path(recipe.model.name).exists()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
