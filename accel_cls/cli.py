@@ -30,12 +30,15 @@ def _top() -> None:
 def launch(
     recipe: Annotated[str, typer.Argument(help="A recipe file, such as recipes/food.yaml.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values to override; ~key resets one.")
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Values to override; ~key resets one."),
     ] = None,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Processes to start, instead of what the profile says.")
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over; the run that is there is kept, renamed.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start over; the run that is there is kept, renamed.")
+    ] = False,
     only_print: Annotated[bool, typer.Option("--print", help="Show the command without running it.")] = False,
 ) -> None:
     """Check a recipe, read its hardware profile, and start `accelerate launch` accordingly.
@@ -106,6 +109,3 @@ def main() -> None:
     except UserError as error:
         typer.echo(str(error), err=True)
         raise SystemExit(2) from None
-
-
-

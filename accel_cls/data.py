@@ -40,9 +40,7 @@ class Examples:
 
     def select(self, indices: np.ndarray) -> Examples:
         """The examples at these positions, in this order."""
-        return Examples(
-            self.texts.select(indices), self.labels[indices], tuple(self.rows[int(i)] for i in indices)
-        )
+        return Examples(self.texts.select(indices), self.labels[indices], tuple(self.rows[int(i)] for i in indices))
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,10 @@ class Corpus:
         if len(shown) > 12:
             shown = [*shown[:12], f"and {len(shown) - 12} more"]
         return [
-            ("examples", f"{len(self.train):,} to learn from, {len(self.validation):,} to judge by ({split})"),
+            (
+                "examples",
+                f"{len(self.train):,} to learn from, {len(self.validation):,} to judge by ({split})",
+            ),
             ("classes", ", ".join(shown)),
         ]
 
@@ -83,7 +84,8 @@ def load_corpus(recipe: Recipe) -> Corpus:
     Raises:
         UserError: for a file, a column, a text or a label that can't be used, with its rows.
     """
-    data, notes = recipe.data, []
+    data = recipe.data
+    notes: list[str] = []
     read, declared = _read(data.train, data, notes)
     labels = _labels(data, read, declared)
     train = _examples(read, labels, data, "data.train", notes)
@@ -94,9 +96,7 @@ def load_corpus(recipe: Recipe) -> Corpus:
         validation = _examples(read, labels, data, "data.validation", notes)
     counts = np.bincount(train.labels, minlength=len(labels.names))
     if (counts > 0).sum() < 2:
-        raise UserError(
-            f"data.train: all {len(train)} examples are of one class; a classifier needs two or more"
-        )
+        raise UserError(f"data.train: all {len(train)} examples are of one class; a classifier needs two or more")
     for name, count in zip(labels.names, counts, strict=True):
         if count == 0:
             notes.append(f"the class {name!r} has no training example: it can't be learned")
@@ -107,13 +107,7 @@ def _read(source: str | list[str] | Hub, data: Data, notes: list[str]) -> tuple[
     """All rows of a source, the texts under "text" and "pair"; and the class names it declares."""
     columns = [data.text] if isinstance(data.text, str) else list(data.text)
     tables, declared = read_table(source, [*columns, data.label], data.columns, notes)
-    # Built from columns, not renamed: one column may be both a text's name and another's old name.
-    texts = [
-        Dataset.from_dict(
-            {new: _as_text(table[old]) for new, old in zip(("text", "pair"), columns, strict=False)}
-        )
-        for _, table in tables
-    ]
+    texts = [text_table(table, columns) for _, table in tables]
     rows = tuple(f"{name}:{row + 1}" for name, table in tables for row in range(len(table)))
     raw = [value for _, table in tables for value in table[data.label]]
     if declared is not None:
@@ -123,9 +117,14 @@ def _read(source: str | list[str] | Hub, data: Data, notes: list[str]) -> tuple[
     return _Rows(concatenate_datasets(texts), _canonical(raw), rows), declared
 
 
-def _as_text(column: Sequence[Any]) -> list[str]:
-    """Cells as texts; what is missing is an empty text."""
-    return ["" if cell is None else cell if isinstance(cell, str) else str(cell) for cell in column]
+def text_table(table: Dataset, columns: Sequence[str]) -> Dataset:
+    """One column of a table as "text", or two as "text" and "pair"; what is missing is an empty text."""
+
+    def texts(column: str) -> list[str]:
+        return ["" if cell is None else str(cell) for cell in table[column]]
+
+    # Built anew, not renamed: a column's new name may be another one's old name.
+    return Dataset.from_dict({new: texts(old) for new, old in zip(("text", "pair"), columns, strict=False)})
 
 
 def _canonical(raw: Sequence[Any]) -> list[str | None]:
@@ -222,9 +221,7 @@ def _split(
             f"data.validation: {fraction} of {len(pool)} examples is {size}, too few or too many to hold "
             f"each of the {classes} classes in both parts; use another fraction or a file"
         )
-    train, validation = train_test_split(
-        pool, test_size=size, random_state=seed, stratify=examples.labels[pool]
-    )
+    train, validation = train_test_split(pool, test_size=size, random_state=seed, stratify=examples.labels[pool])
     train = np.concatenate([train, np.flatnonzero(alone)])
     return examples.select(np.sort(train)), examples.select(np.sort(validation))
 

@@ -40,7 +40,12 @@ class Predictions:
 
 @torch.no_grad()
 def predict_examples(
-    accelerator: Accelerator, model: torch.nn.Module, batches: Batches, tokens: int, longest: int, classes: int
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    batches: Batches,
+    tokens: int,
+    longest: int,
+    classes: int,
 ) -> Predictions:
     """Run the model over all examples of `batches`, divided among the processes, and gather what it says.
 
@@ -71,9 +76,7 @@ def predict_examples(
     model.train()
     gathered_indices = accelerator.gather(indices).cpu().numpy()
     gathered_logits = accelerator.gather(logits).cpu().numpy()
-    return Predictions(
-        _in_order(gathered_indices, gathered_logits, count), batches.labels
-    )
+    return Predictions(_in_order(gathered_indices, gathered_logits, count), batches.labels)
 
 
 def _in_order(indices: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
@@ -82,9 +85,7 @@ def _in_order(indices: np.ndarray, values: np.ndarray, count: int) -> np.ndarray
     times = np.bincount(indices[real], minlength=count)
     if len(times) != count or (times != 1).any():
         wrong = np.flatnonzero(times != 1)[:5].tolist()
-        raise RuntimeError(
-            f"evaluation: {real.sum()} rows came back for {count} examples; not exactly once: {wrong}"
-        )
+        raise RuntimeError(f"evaluation: {real.sum()} rows came back for {count} examples; not exactly once: {wrong}")
     ordered = np.empty((count, *values.shape[1:]), values.dtype)
     ordered[indices[real]] = values[real]
     return ordered

@@ -51,10 +51,15 @@ class Hardware:
         many = "process" if state.num_processes == 1 else "processes"
         kind = state.distributed_type.value
         backend = f", {kind} over {state.state.backend}" if state.num_processes > 1 else ""
-        threads = f", {self.threads} threads each" if state.device.type == "cpu" else ""
+        each = " each" if state.num_processes > 1 else ""
+        plural = "" if self.threads == 1 else "s"
+        threads = f", {self.threads} thread{plural}{each}" if state.device.type == "cpu" else ""
         precision = {"no": "fp32"}.get(state.mixed_precision, state.mixed_precision)
         return [
-            ("hardware", f"{state.num_processes} {many} on {device}{threads}{backend}; precision {precision}"),
+            (
+                "hardware",
+                f"{state.num_processes} {many} on {device}{threads}{backend}; precision {precision}",
+            ),
             ("started by", f"{self.launch.by}; {self.launch.why}"),
         ]
 
@@ -122,7 +127,11 @@ def how_started() -> Launch:
         names = [Path(argument).name for argument in arguments[:4]]
         if "torchrun" in names or "torch.distributed.run" in arguments[:4]:
             return Launch(
-                "torchrun", None, "which reads no accelerate config file", None, "OMP_NUM_THREADS" in environment
+                "torchrun",
+                None,
+                "which reads no accelerate config file",
+                None,
+                "OMP_NUM_THREADS" in environment,
             )
         is_launcher = "accelerate-launch" in names or "accelerate.commands.launch" in arguments[:4]
         if not is_launcher and not ("accelerate" in names and "launch" in names):
@@ -136,9 +145,7 @@ def how_started() -> Launch:
             path, why = default, f"config file {default}, which `accelerate config` wrote"
         else:
             path, why = None, "no config file in force"
-        return Launch(
-            "accelerate launch", path, why, int(asked) if asked else None, "OMP_NUM_THREADS" in environment
-        )
+        return Launch("accelerate launch", path, why, int(asked) if asked else None, "OMP_NUM_THREADS" in environment)
     return Launch("python", None, "no config file in force", None, user_threads)
 
 
@@ -185,20 +192,15 @@ def _differences(profile: Profile, launch: Launch, world: int, device: str) -> l
     return found
 
 
-def _refusal(
-    profile: Profile, hardware: str, differences: list[str], recipe: str, overrides: Sequence[str]
-) -> str:
+def _refusal(profile: Profile, hardware: str, differences: list[str], recipe: str, overrides: Sequence[str]) -> str:
     asked = "the config file in force" if hardware == "auto" else f"hardware: {hardware}"
     if profile.distributed_type == "MULTI_CPU":
-        advice = (
-            "MULTI_CPU makes accelerate launch start one process, silently. This starts them all:\n  "
-            + shell(["accel-cls", "launch", recipe, *overrides, "hardware=cpu_multi"])
+        advice = "MULTI_CPU makes accelerate launch start one process, silently. This starts them all:\n  " + shell(
+            ["accel-cls", "launch", recipe, *overrides, "hardware=cpu_multi"]
         )
     else:
         elsewhere = [override for override in overrides if not override.startswith("hardware=")]
-        advice = "On hardware that has it, start it with:\n  " + shell(
-            launch_command(profile, recipe, overrides)
-        )
+        advice = "On hardware that has it, start it with:\n  " + shell(launch_command(profile, recipe, overrides))
         if hardware != "auto":
             advice += "\nor take whatever is here:\n  " + shell(
                 launch_command(None, recipe, [*elsewhere, "hardware=auto"])

@@ -43,9 +43,9 @@ def train(t: Training, progress: Progress) -> None:
     recipe, plan, accelerator = t.recipe, t.plan, t.accelerator
     began = time.monotonic() - progress.seconds
     window = _Window(accelerator)
+    patience = recipe.evaluate.patience or math.inf
     t.model.train()
-    stop = False
-    while progress.update < plan.updates and not stop:
+    while progress.update < plan.updates and progress.evaluations_since_best < patience:
         update = progress.update
         rate = plan.rate(update)
         set_rate(t.optimizer, rate)
@@ -57,8 +57,7 @@ def train(t: Training, progress: Progress) -> None:
         window.add(loss, len(plan.examples(update)))
         t.console.advance(progress.update)
 
-        last = progress.update == plan.updates
-        if progress.update % recipe.train.log_every == 0 or last:
+        if progress.update % recipe.train.log_every == 0 or progress.update == plan.updates:
             progress.seconds = time.monotonic() - began
             record = window.close(progress.update, rate, norm)
             t.results.log({"update": progress.update, "epoch": progress.update / plan.updates_per_epoch, **record})
@@ -67,9 +66,9 @@ def train(t: Training, progress: Progress) -> None:
         is_best = False
         if is_due(recipe.evaluate.every, progress.update, plan):
             is_best = evaluate(t, progress)
-            stop = bool(recipe.evaluate.patience) and progress.evaluations_since_best >= recipe.evaluate.patience
             window.restart()
-        if is_best or stop or is_due(recipe.checkpoint.every, progress.update, plan):
+        is_over = progress.evaluations_since_best >= patience
+        if is_best or is_over or is_due(recipe.checkpoint.every, progress.update, plan):
             progress.seconds = time.monotonic() - began
             save_checkpoint(accelerator, t.results.folder.checkpoints, progress)
             if accelerator.is_main_process:

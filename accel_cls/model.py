@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 import transformers
 from accelerate.utils import set_seed
 from datasets import Dataset
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -78,30 +78,39 @@ def load_tokenizer(recipe: Recipe, train: Examples) -> PreTrainedTokenizerBase:
 
 
 def learn_tokenizer(texts: Dataset, vocabulary: int) -> PreTrainedTokenizerBase:
-    """A WordPiece tokenizer whose Chinese characters each stand alone, learned from texts; deterministic."""
+    """A WordPiece tokenizer whose Chinese characters each stand alone, learned from texts; deterministic.
+
+    Its vocabulary is the most frequent of: the first characters of words, their further characters
+    ("##x"), and whole words, at least twice each. What stands in one text only becomes [UNK], which so
+    learns to stand for the unknown. (The trainer of `tokenizers` gives other ids in every process, since it
+    iterates over randomly seeded hash maps: processes would train on different numbers.)
+    """
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, handle_chinese_chars=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=vocabulary,
-        special_tokens=special,
-        limit_alphabet=vocabulary - len(special),  # the default, 1000, would lose rarer Chinese characters
-        show_progress=False,
-    )
-    columns = texts.column_names
-
-    def batches() -> Iterator[list[str]]:
-        for start in range(0, len(texts), 1000):
-            batch = texts[start : start + 1000]
-            yield [text for column in columns for text in batch[column]]
-
-    tokenizer.train_from_iterator(batches(), trainer)
-    cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+    normalizer = normalizers.BertNormalizer(lowercase=True, handle_chinese_chars=True)
+    pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    words: Counter[str] = Counter()
+    for column in texts.column_names:
+        for text in texts[column]:
+            words.update(word for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text)))
+    pieces: Counter[str] = Counter()
+    for word, count in words.items():
+        pieces[word[0]] += count
+        for character in word[1:]:
+            pieces[f"##{character}"] += count
+        if len(word) > 1:
+            pieces[word] += count
+    # By count; among equals the shorter, so that no word comes before its own characters; then by code point.
+    ranked = sorted(pieces, key=lambda piece: (-pieces[piece], len(piece), piece))
+    frequent = [piece for piece in ranked if pieces[piece] > 1]
+    entries = [*special, *frequent[: vocabulary - len(special)]]
+    ids = {piece: i for i, piece in enumerate(entries)}
+    tokenizer = Tokenizer(models.WordPiece(vocab=ids, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, pre_tokenizer
+    tokenizer.decoder = decoders.WordPiece()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", cls), ("[SEP]", sep)],
+        special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
     )
     return BertTokenizer(tokenizer_object=tokenizer, do_lower_case=True)
 
@@ -195,7 +204,10 @@ def load_model(
 def describe_model(model: PreTrainedModel, recipe: Recipe) -> tuple[str, str]:
     """Name and text of the banner's line about the model."""
     source = recipe.model.name or "built from the recipe"
-    return ("classifier", f"{type(model).__name__}, {model.num_parameters() / 1e6:.1f} million weights, {source}")
+    return (
+        "classifier",
+        f"{type(model).__name__}, {model.num_parameters() / 1e6:.1f} million weights, {source}",
+    )
 
 
 def _set_dropout(config: Any, rate: float | None) -> None:

@@ -162,7 +162,6 @@ class Plan:
             micro_batches[largest : largest + 1] = parts
         return micro_batches
 
-
     def describe(self, recipe: Recipe, processes: int) -> list[tuple[str, str]]:
         """Name and text of each line of the banner that is about the plan: the arithmetic, spelled out."""
         updates = (

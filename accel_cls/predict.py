@@ -1,8 +1,8 @@
 """Classify texts with the model of a run.
 
-    python -m accel_cls.predict runs/food --text "送餐很快，味道也好"
-    python -m accel_cls.predict runs/food --file in.csv --out out.csv
-    cat texts.txt | python -m accel_cls.predict runs/food
+python -m accel_cls.predict runs/food --text "送餐很快，味道也好"
+python -m accel_cls.predict runs/food --file in.csv --out out.csv
+cat texts.txt | python -m accel_cls.predict runs/food
 """
 
 from __future__ import annotations
@@ -136,7 +136,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pair", action="append", help="for a model of text pairs: each --text's second text")
     parser.add_argument("--file", help="csv, tsv, json, jsonl or parquet with the columns that the run was trained on")
     parser.add_argument(
-        "--column", action="append", help="the file's text column (for pairs: give it twice) where it has another name"
+        "--column",
+        action="append",
+        help="the file's text column (for pairs: give it twice) where it has another name",
     )
     parser.add_argument("--out", help=f"where the predictions go: a file that ends in {', '.join(_OUTPUTS)}")
     options = parser.parse_args(arguments)
@@ -163,8 +165,7 @@ def _predict(options: argparse.Namespace) -> None:
     classifier = load_classifier(options.run)
 
     if options.file:
-        from datasets import Dataset
-
+        from accel_cls.data import text_table
         from accel_cls.reading import read_table
 
         columns = options.column or text_columns(options.run)
@@ -174,9 +175,7 @@ def _predict(options: argparse.Namespace) -> None:
             raise UserError(f"--file {options.file}: found several files; give one")
         for note in notes:
             print(note, file=sys.stderr)
-        texts = Dataset.from_dict(
-            {name: ["" if c is None else str(c) for c in table[column]] for name, column in zip(("text", "pair"), columns)}
-        )
+        texts = text_table(table, columns)
         predictions = classifier.predict_table(texts)
         shown = dict(zip(columns, (texts[name] for name in texts.column_names), strict=True))
     else:

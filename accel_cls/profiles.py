@@ -50,9 +50,7 @@ def profile_names() -> list[str]:
 
 def default_config_file() -> Path | None:
     """What `accelerate config` wrote, which `accelerate launch` takes when it is given no file."""
-    cache = os.environ.get("HF_HOME") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME", "~/.cache"), "huggingface"
-    )
+    cache = os.environ.get("HF_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "huggingface")
     folder = Path(cache).expanduser() / "accelerate"
     return next((p for p in (folder / "default_config.yaml", folder / "default_config.json") if p.is_file()), None)
 

@@ -87,9 +87,7 @@ def _read_hub(source: Hub) -> Dataset:
         raise UserError(f"hub data set {source.hub!r}, split {source.split!r}: {reason}") from error
 
 
-def _read_file(
-    path: Path, columns: Sequence[str], header: Sequence[str] | None, notes: list[str]
-) -> Dataset:
+def _read_file(path: Path, columns: Sequence[str], header: Sequence[str] | None, notes: list[str]) -> Dataset:
     ending = path.suffix.lower()
     if ending not in _FORMATS:
         raise UserError(f"{path}: unknown ending {ending!r}; expected one of {', '.join(_FORMATS)}")
@@ -108,9 +106,7 @@ def _read_file(
     return table.select_columns(list(columns))
 
 
-def _read_separated(
-    path: Path, encoding: str, columns: Sequence[str], header: Sequence[str] | None
-) -> Dataset:
+def _read_separated(path: Path, encoding: str, columns: Sequence[str], header: Sequence[str] | None) -> Dataset:
     separator = _SEPARATORS[path.suffix.lower()]
     # Tab-separated files have no quoting by their definition (IANA text/tab-separated-values).
     quoting = csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE

@@ -124,7 +124,11 @@ def _report(
     text += _table(
         ["epoch", "update", *metrics],
         [
-            [f"{record['epoch']:.2f}", record["update"], *(f"{record['evaluation'][name]:.4f}" for name in metrics)]
+            [
+                f"{record['epoch']:.2f}",
+                record["update"],
+                *(f"{record['evaluation'][name]:.4f}" for name in metrics),
+            ]
             for record in evaluations
         ],
     )

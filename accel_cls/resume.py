@@ -17,7 +17,15 @@ from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.run_folder import RunFolder, write_json, write_text
 
 # Keys that change nothing of what an update does.
-_HARMLESS = ("name", "output", "hardware", "checkpoint", "train.log_every", "train.max_updates", "evaluate.patience")
+_HARMLESS = (
+    "name",
+    "output",
+    "hardware",
+    "checkpoint",
+    "train.log_every",
+    "train.max_updates",
+    "evaluate.patience",
+)
 _PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers")
 
 

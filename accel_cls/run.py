@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Sequence
@@ -26,9 +27,7 @@ from accel_cls.resume import Start, open_run
 from accel_cls.run_folder import RunFolder
 
 
-def run_recipe(
-    recipe: Recipe, recipe_path: str, overrides: Sequence[str], fresh: bool, started: float
-) -> None:
+def run_recipe(recipe: Recipe, recipe_path: str, overrides: Sequence[str], fresh: bool, started: float) -> None:
     """Train a recipe on the hardware at hand; `started` is when the command began, in monotonic seconds."""
     hardware = start_hardware(recipe.hardware, recipe_path, overrides)
     console = Console(speaks=hardware.accelerator.is_main_process)
@@ -49,6 +48,7 @@ def _train(
     accelerator, notes = hardware.accelerator, list(corpus.notes)
     tokenizer = load_tokenizer(recipe, corpus.train)
     encoded = encode(tokenizer, corpus.train.texts, recipe.data.max_length)
+    _check_agreement(hardware, corpus.digest, encoded.ids.tobytes())
     plan = Plan.of(recipe, encoded.lengths)
     model = load_model(recipe, tokenizer, corpus.labels, notes)
     console.section("data", [*corpus.describe(recipe.data), encoded.describe(recipe.data.max_length)])
@@ -117,9 +117,23 @@ def _open_on_main(
     return Start()
 
 
+def _check_agreement(hardware: Hardware, data_digest: str, token_ids: bytes) -> None:
+    """Refuse to train where processes have read other data or numbered its tokens otherwise: no error would show."""
+    accelerator = hardware.accelerator
+    digest = hashlib.sha256(data_digest.encode() + token_ids).digest()
+    mine = torch.tensor([list(digest[:8])], dtype=torch.int64, device=accelerator.device)
+    everyone = accelerator.gather(mine).tolist()
+    odd = [process for process, theirs in enumerate(everyone) if theirs != everyone[0]]
+    if odd:
+        raise UserError(
+            f"process {odd[0]} has other training data or token ids than process 0; do all machines have the same "
+            "data files, model folder and package versions?"
+        )
+
+
 def _say_goodbye(folder: RunFolder, corpus: Corpus, console: Console, seconds: float | None) -> None:
     results = read_results(folder)
-    where = os.path.relpath(folder.path)
+    where = min(os.path.relpath(folder.path), str(folder.path), key=len)
     score = results["scores"][results["decided_by"]]
     state = "finished" if seconds is not None else "this run is already finished; --fresh trains it again"
     text = min((text for text in corpus.validation.texts[:100]["text"]), key=lambda text: abs(len(text) - 12))

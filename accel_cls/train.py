@@ -26,7 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="accel_cls.train", description="Train the classifier of a recipe.")
     parser.add_argument("recipe", help="a recipe file, such as recipes/food.yaml")
     parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="override a value, such as train.epochs=5; ~key resets it"
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="override a value, such as train.epochs=5; ~key resets it",
     )
     parser.add_argument("--fresh", action="store_true", help="start over; the run that is there is kept, renamed")
     options = parser.parse_intermixed_args(arguments)

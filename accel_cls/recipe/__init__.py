@@ -43,9 +43,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     except ValidationError as error:
         problems.extend(_explain(error, tree))
     else:
-        problems.extend(
-            Problem(_origin(tree, key), ".".join(key), message) for key, message in broken_rules(recipe)
-        )
+        problems.extend(Problem(_origin(tree, key), ".".join(key), message) for key, message in broken_rules(recipe))
     if problems:
         order = {problem: i for i, problem in enumerate(problems)}
         raise RecipeError(sorted(order, key=lambda p: (p.origin.source, p.origin.line or 0, order[p])))
@@ -79,20 +77,17 @@ def _resolve_path(tree: Node, key: Key) -> None:
             leaf.value = absolute
 
 
-def _walk(tree: Node, key: Key) -> Iterator[tuple[Any, Node]]:
+def _walk(tree: Node, key: Sequence[Any]) -> Iterator[tuple[Any, Node]]:
     """The nodes along `key` as far as they exist, skipping the parts that pydantic adds for unions."""
     node = tree
     for part in key:
-        if isinstance(node.value, dict) and part in node.value:
-            node = node.value[part]
-        elif isinstance(node.value, list) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-        else:
-            continue
-        yield part, node
+        value = node.value
+        if part in value if isinstance(value, dict) else isinstance(value, list) and part in range(len(value)):
+            node = value[part]
+            yield part, node
 
 
-def _origin(tree: Node, key: Key) -> Origin:
+def _origin(tree: Node, key: Sequence[Any]) -> Origin:
     """Where the value under `key` was written; where it was not, its nearest ancestor."""
     origin = tree.origin
     for _, node in _walk(tree, key):
@@ -136,9 +131,7 @@ def _explain(error: ValidationError, tree: Node) -> Iterator[Problem]:
             parts.append(detail["loc"][-1])
             info = _field(parts)[1]
             expects = (info.json_schema_extra or {}).get("expects", "a value") if info else "a value"
-            problem = Problem(
-                _origin(tree, parts), _dotted(parts), f"required, but not given; expected {expects}"
-            )
+            problem = Problem(_origin(tree, parts), _dotted(parts), f"required, but not given; expected {expects}")
         elif detail["type"] == "extra_forbidden":
             *above, key = parts
             section = _field(above)[0] if above else Recipe

@@ -103,9 +103,7 @@ class Scratch(Section):
     layers: int = setting(2, "a whole number, 1 or more", "transformer layers", ge=1)
     hidden: int = setting(128, "a whole number, 8 or more", "hidden size; a multiple of `heads`", ge=8)
     heads: int = setting(2, "a whole number, 1 or more", "attention heads", ge=1)
-    vocabulary: int = setting(
-        5000, "a whole number, 100 or more", "most entries of the learned vocabulary", ge=100
-    )
+    vocabulary: int = setting(5000, "a whole number, 100 or more", "most entries of the learned vocabulary", ge=100)
 
 
 class Model(Section):

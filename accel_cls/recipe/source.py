@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from accel_cls.recipe.errors import Origin, Problem, RecipeError
+from accel_cls.recipe.errors import Origin, Problem
 
 
 class _Loader(yaml.SafeLoader):

@@ -1,0 +1,84 @@
+"""A tiny labelled data set, recipes over it, and the real command line to run them with."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+# Before any library reads them: no test touches the user's caches or obeys the user's accelerate config,
+# none reaches for a network, and no launcher's leftovers leak in.
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="accel_cls_tests_")
+os.environ["HF_HUB_OFFLINE"] = "1"
+for _name in [name for name in os.environ if name.startswith(("ACCELERATE_", "FSDP_"))]:
+    del os.environ[_name]
+for _name in ("OMP_NUM_THREADS", "WORLD_SIZE", "RANK", "LOCAL_RANK"):
+    os.environ.pop(_name, None)
+
+ROOT = Path(__file__).resolve().parent.parent
+_BIN = Path(sys.executable).parent
+
+GOOD = ["好吃", "很快", "味道不错", "分量足", "骑手热情", "包装好", "还会再点", "很新鲜"]
+BAD = ["难吃", "太慢", "味道很差", "分量少", "骑手态度差", "洒了", "再也不点", "不新鲜"]
+
+
+def write_reviews(path: Path, count: int = 240, seed: int = 0) -> Path:
+    """A csv of reviews of 1 to 12 phrases, every third good; a text's phrases decide its label."""
+    draw = random.Random(seed)
+    lines = ["label,review"]
+    for i in range(count):
+        label = int(i % 3 == 0)
+        phrases = [draw.choice(GOOD if label else BAD) for _ in range(draw.choice([1, 2, 2, 3, 4, 12]))]
+        lines.append(f'{label},"{"，".join(phrases)}{i}"')
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def write_recipe(folder: Path, **sections: str) -> Path:
+    """A recipe over `reviews.csv` beside it: a minute model, 12 updates in 2 epochs."""
+    text = {
+        "data": "{train: reviews.csv, text: review, label: label, labels: {0: BAD, 1: GOOD}, max_length: 32}",
+        "model": "{scratch: {layers: 1, hidden: 32, heads: 2, vocabulary: 200}}",
+        "train": "{epochs: 2, batch_size: 32, micro_batch_tokens: 256, learning_rate: 1e-2, log_every: 1}",
+    } | sections
+    path = folder / "recipe.yaml"
+    body = "".join(f"{key}: {value}\n" for key, value in text.items())
+    path.write_text(f"name: tiny\noutput: run\n{body}", encoding="utf-8")
+    return path
+
+
+Run = Callable[..., subprocess.CompletedProcess]
+
+
+def command(*arguments: str, cwd: Path, env: dict[str, str] | None = None, stdin: str | None = None):
+    """Run a command of the environment under test; its output is on the result, for the failing test to show."""
+    program, *rest = arguments
+    return subprocess.run(
+        [str(_BIN / program), *rest],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def train(folder: Path, *overrides: str, launcher: Sequence[str] = ("python",), env: dict[str, str] | None = None):
+    """Train `folder/recipe.yaml` from inside that folder, by default as one plain process."""
+    return command(*launcher, "-m", "accel_cls.train", "recipe.yaml", *overrides, cwd=folder, env=env)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A folder with the tiny data set and its recipe."""
+    write_reviews(tmp_path / "reviews.csv")
+    write_recipe(tmp_path)
+    return tmp_path

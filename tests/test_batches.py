@@ -1,0 +1,125 @@
+"""Micro-batches as tensors, and the weights of classes."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.utils.class_weight import compute_class_weight
+
+from accel_cls.batches import Batches, class_weights
+from accel_cls.errors import UserError
+from accel_cls.model import Encoded
+from accel_cls.plan import MicroBatch
+
+TEXTS = [[2, 11, 3], [2, 12, 13, 14, 3], [2, 3], [2, 15, 3, 16, 17, 3]]
+TYPES = [[0, 0, 0], [0, 0, 0, 0, 0], [0, 0], [0, 0, 0, 1, 1, 1]]
+
+
+def make_batches(fixed_tokens=None, types=TYPES, pad_id=9):
+    encoded = Encoded(
+        ids=np.array([i for text in TEXTS for i in text], np.int32),
+        types=None if types is None else np.array([t for row in types for t in row], np.int8),
+        offsets=np.cumsum([0, *map(len, TEXTS)]),
+        truncated=0,
+    )
+    weights = np.array([1.0, 0.5, 4.0], np.float32)
+    return Batches(encoded, np.array([0, 1, 2, 1]), weights, pad_id, torch.device("cpu"), fixed_tokens)
+
+
+def test_ids_are_padded_and_masked():
+    batch = make_batches().make(MicroBatch((1, 0), 8))
+    assert batch.inputs["input_ids"].tolist() == [[2, 12, 13, 14, 3, 9, 9, 9], [2, 11, 3, 9, 9, 9, 9, 9]]
+    assert batch.inputs["attention_mask"].tolist() == [[1, 1, 1, 1, 1, 0, 0, 0], [1, 1, 1, 0, 0, 0, 0, 0]]
+
+
+def test_labels_and_weights_stand_beside_their_rows():
+    batch = make_batches().make(MicroBatch((2, 3, 0), 8))
+    assert batch.labels.tolist() == [2, 1, 0]
+    assert batch.weights.tolist() == [4.0, 0.5, 1.0]
+
+
+def test_kinds_of_numbers():
+    batch = make_batches().make(MicroBatch((0,), 8))
+    assert {tensor.dtype for tensor in batch.inputs.values()} == {torch.int64}
+    assert batch.labels.dtype == torch.int64
+    assert batch.weights.dtype == torch.float32
+
+
+def test_token_types_of_pairs():
+    assert make_batches().make(MicroBatch((3,), 8)).inputs["token_type_ids"].tolist() == [
+        [0, 0, 0, 1, 1, 1, 0, 0]
+    ]
+
+
+def test_model_without_token_types_gets_none():
+    assert set(make_batches(types=None).make(MicroBatch((3,), 8)).inputs) == {"input_ids", "attention_mask"}
+
+
+def test_text_as_wide_as_the_row_has_no_padding():
+    batch = make_batches().make(MicroBatch((3,), 6))
+    assert batch.inputs["input_ids"].tolist() == [TEXTS[3]]
+    assert batch.inputs["attention_mask"].tolist() == [[1] * 6]
+
+
+@pytest.mark.parametrize("fixed_tokens", [None, 32])
+def test_empty_micro_batch_weighs_nothing_but_runs(fixed_tokens):
+    batch = make_batches(fixed_tokens).make(MicroBatch((), 16))
+    assert batch.inputs["input_ids"].shape == (1 if fixed_tokens is None else 2, 16)
+    assert batch.weights.sum() == 0
+    assert (batch.inputs["attention_mask"].sum(1) > 0).all()
+
+
+def test_fixed_shape_is_filled_up_with_rows_that_weigh_nothing():
+    batches = make_batches(fixed_tokens=40)
+    few, many = batches.make(MicroBatch((1,), 8)), batches.make(MicroBatch((3, 1, 0, 2), 8))
+    assert few.inputs["input_ids"].shape == many.inputs["input_ids"].shape == (5, 8)
+    assert few.weights.tolist() == [0.5, 0, 0, 0, 0]
+    assert few.labels.tolist() == [1, 0, 0, 0, 0]
+    assert few.inputs["input_ids"][1:].tolist() == [[9] * 8] * 4
+    assert few.inputs["attention_mask"].sum(1).tolist() == [5, 1, 1, 1, 1]
+
+
+def test_weight_of_an_update_is_the_sum_over_its_examples():
+    assert make_batches().weight(np.array([0, 1, 2, 3])) == pytest.approx(6.0)
+    assert make_batches().weight(np.array([3])) == pytest.approx(0.5)
+
+
+def test_micro_batches_of_an_update_weigh_what_the_update_weighs():
+    batches = make_batches()
+    parts = [batches.make(MicroBatch(part, 8)) for part in ((1, 3), (0,), (2,), ())]
+    assert sum(float(part.weights.sum()) for part in parts) == pytest.approx(batches.weight(np.arange(4)))
+
+
+# Class weights
+
+
+def test_no_rule_weighs_all_alike():
+    assert class_weights(None, np.array([0, 0, 1]), ("a", "b")).tolist() == [1.0, 1.0]
+
+
+def test_balanced_equals_scikit_learn():
+    labels = np.random.default_rng(0).choice(4, size=500, p=[0.6, 0.25, 0.1, 0.05])
+    expected = compute_class_weight("balanced", classes=np.arange(4), y=labels)
+    weights = class_weights("balanced", labels, ("a", "b", "c", "d"))
+    assert weights.dtype == np.float32
+    assert weights == pytest.approx(expected, rel=1e-6)
+
+
+def test_balanced_gives_a_class_without_examples_no_weight():
+    weights = class_weights("balanced", np.array([0, 0, 0, 2]), ("a", "b", "c"))
+    assert weights == pytest.approx([4 / 9, 0, 4 / 3])
+
+
+def test_balanced_classes_weigh_alike_in_sum():
+    labels = np.array([0] * 90 + [1] * 10)
+    weights = class_weights("balanced", labels, ("a", "b"))
+    assert weights[0] * 90 == pytest.approx(weights[1] * 10)
+
+
+def test_weights_by_name_come_in_the_order_of_the_ids():
+    assert class_weights({"b": 2.0, "a": 3.0}, np.array([0, 1]), ("a", "b")).tolist() == [3.0, 2.0]
+
+
+@pytest.mark.parametrize("rule", [{"a": 1.0}, {"a": 1.0, "b": 1.0, "c": 1.0}, {"a": 1.0, "B": 2.0}])
+def test_weights_that_do_not_fit_the_classes_are_the_users_mistake(rule):
+    with pytest.raises(UserError, match=r"train\.class_weights"):
+        class_weights(rule, np.array([0, 1]), ("a", "b"))

@@ -1,0 +1,436 @@
+"""The main job by the real command lines: train, look at what is left, classify."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, command, train, write_recipe, write_reviews
+
+ACCELERATE = ("accelerate", "launch")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run of the tiny recipe, trained by `accelerate launch`."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_reviews(folder / "reviews.csv")
+    write_recipe(folder)
+    done = train(folder, launcher=ACCELERATE)
+    assert done.returncode == 0, done.stderr
+    (folder / "stdout.txt").write_text(done.stdout, encoding="utf-8")
+    return folder
+
+
+def metrics(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def evaluations(run: Path) -> list[dict]:
+    return [record for record in metrics(run) if "evaluation" in record]
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# What is printed ---------------------------------------------------------------------------------------
+
+
+def test_banner_says_what_runs_and_what_follows(finished: Path) -> None:
+    out = (finished / "stdout.txt").read_text(encoding="utf-8")
+    assert "1 process on cpu" in out
+    assert "precision fp32" in out
+    assert "accelerate launch; no config file in force" in out
+    assert "192 to learn from, 48 to judge by (0.2 of data.train, by class)" in out
+    assert "12 = 2 epochs × 6 (192 examples / 32 an update, rounded up)" in out
+    assert "rises to 0.01 over 2 updates, then falls to 0" in out
+
+
+def test_end_names_score_model_time_and_a_command_that_works(finished: Path) -> None:
+    out = (finished / "stdout.txt").read_text(encoding="utf-8")
+    best = max(record["evaluation"]["accuracy"] for record in evaluations(finished / "run"))
+    assert f"accuracy {best:.4f} after epoch" in out
+    assert "training took" in out
+    assert re.search(r"model +run/model$", out, re.M)
+    said = re.search(r"try it +python -m accel_cls\.predict run --text '?(.+?)'?$", out, re.M)
+    assert said, out
+    tried = command("python", "-m", "accel_cls.predict", "run", "--text", said[1], cwd=finished)
+    assert tried.returncode == 0
+    assert tried.stdout.startswith(("GOOD", "BAD"))
+
+
+# What is left ------------------------------------------------------------------------------------------
+
+
+def test_run_folder_holds_everything_and_nothing_half_written(finished: Path) -> None:
+    run = finished / "run"
+    assert sorted(path.name for path in run.iterdir()) == [
+        "checkpoints",
+        "metrics.jsonl",
+        "model",
+        "origin.json",
+        "predictions.csv",
+        "recipe.yaml",
+        "report.md",
+        "results.json",
+    ]
+    assert {"model.safetensors", "config.json", "tokenizer.json"} <= {p.name for p in (run / "model").iterdir()}
+    assert not [path for path in run.rglob("*") if "partial" in path.name]
+    config = json.loads((run / "model" / "config.json").read_text(encoding="utf-8"))
+    assert config["id2label"] == {"0": "BAD", "1": "GOOD"}
+    assert config["label2id"] == {"BAD": 0, "GOOD": 1}
+
+
+def test_metrics_have_every_update_and_every_evaluation(finished: Path) -> None:
+    records = metrics(finished / "run")
+    assert [record["update"] for record in records if "loss" in record] == list(range(1, 13))
+    assert [record["update"] for record in records if "evaluation" in record] == [6, 12]
+    assert set(evaluations(finished / "run")[0]["evaluation"]) == {
+        "loss",
+        "accuracy",
+        "f1",
+        "precision",
+        "recall",
+    }
+
+
+def test_training_learns(finished: Path) -> None:
+    losses = [record["loss"] for record in metrics(finished / "run") if "loss" in record]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_predictions_hold_each_validation_row_once_and_give_the_score(finished: Path) -> None:
+    rows = read_csv(finished / "run" / "predictions.csv")
+    source = read_csv(finished / "reviews.csv")
+    assert len(rows) == len({row["row"] for row in rows}) == 48
+    for row in rows:
+        name, number = row["row"].split(":")
+        assert name == "reviews.csv"
+        assert source[int(number) - 1]["review"] == row["text"]
+        assert {"0": "BAD", "1": "GOOD"}[source[int(number) - 1]["label"]] == row["label"]
+    accuracy = np.mean([row["label"] == row["predicted"] for row in rows])
+    results = json.loads((finished / "run" / "results.json").read_text(encoding="utf-8"))
+    assert accuracy == pytest.approx(results["scores"]["accuracy"])
+
+
+def test_checkpoints_are_the_newest_and_the_best(work: Path) -> None:
+    done = train(
+        work, "checkpoint.every=2", "checkpoint.keep=2", "evaluate.every=4", "train.learning_rate=1e-9"
+    )  # nothing is learned, so the first evaluation, at update 4, stays the best
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (work / "run" / "checkpoints").iterdir())
+    assert names == ["update-000004", "update-000010", "update-000012"]
+
+
+def test_model_is_the_best_one_not_the_last(work: Path) -> None:
+    done = train(work, "evaluate.every=4", "train.learning_rate=1e-9")
+    assert done.returncode == 0, done.stderr
+    results = json.loads((work / "run" / "results.json").read_text(encoding="utf-8"))
+    assert results["update"] == 4
+    best = work / "run" / "checkpoints" / "update-000004" / "model.safetensors"
+    assert _weights(work / "run" / "model" / "model.safetensors") == _weights(best)
+
+
+def _weights(path: Path) -> dict[str, str]:
+    from safetensors.torch import load_file
+
+    return {name: hashlib.sha256(t.numpy().tobytes()).hexdigest() for name, t in load_file(path).items()}
+
+
+# Classifying -------------------------------------------------------------------------------------------
+
+
+def predict(folder: Path, *arguments: str, stdin: str | None = None):
+    return command("python", "-m", "accel_cls.predict", "run", *arguments, cwd=folder, stdin=stdin)
+
+
+def test_pipeline_gives_the_label_and_probability_of_predict(finished: Path) -> None:
+    from transformers import pipeline
+
+    texts = ["送餐很快，味道不错", "难吃", "洒了，" * 60]
+    said = predict(finished, *(word for text in texts for word in ("--text", text)))
+    assert said.returncode == 0, said.stderr
+    classify = pipeline("text-classification", model=str(finished / "run" / "model"))
+    for line, text in zip(said.stdout.splitlines(), texts, strict=True):
+        label, probability = line.split()[:2]
+        expected = classify(text, truncation=True)[0]
+        assert label == expected["label"]
+        assert float(probability) == pytest.approx(expected["score"], abs=1e-4)
+        assert all(f"{name} 0." in line or f"{name} 1." in line for name in ("BAD", "GOOD"))
+
+
+def test_predict_reads_a_file_and_writes_another_in_its_order(finished: Path) -> None:
+    said = predict(finished, "--file", "reviews.csv", "--out", "out.csv")
+    assert said.returncode == 0, said.stderr
+    rows = read_csv(finished / "out.csv")
+    assert [row["review"] for row in rows] == [row["review"] for row in read_csv(finished / "reviews.csv")]
+    validation = {row["text"]: row for row in read_csv(finished / "run" / "predictions.csv")}
+    same = [row for row in rows if row["review"] in validation]
+    assert len(same) == 48
+    for row in same:
+        assert row["predicted"] == validation[row["review"]]["predicted"]
+        assert float(row["p(GOOD)"]) == pytest.approx(float(validation[row["review"]]["p(GOOD)"]), abs=1e-4)
+
+
+def test_predict_reads_standard_input(finished: Path) -> None:
+    said = predict(finished, stdin="好吃，很快\n难吃\n")
+    records = [json.loads(line) for line in said.stdout.splitlines()]
+    assert [record["text"] for record in records] == ["好吃，很快", "难吃"]
+    assert all(sum(record["probabilities"].values()) == pytest.approx(1, abs=1e-4) for record in records)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--file", "nowhere.csv"], "there is no such data file"),
+        (["--file", "reviews.csv", "--column", "revue"], "no column 'revue'; did you mean review?"),
+        (["--text", "a", "--out", "x.doc"], "expected a file that ends in"),
+        (["--text", "a", "--file", "reviews.csv"], "give one of the two"),
+    ],
+)
+def test_predict_explains_mistakes(finished: Path, arguments: list[str], words: str) -> None:
+    said = predict(finished, *arguments)
+    assert said.returncode == 2
+    assert words in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_predict_without_a_run_explains(tmp_path: Path) -> None:
+    said = command("python", "-m", "accel_cls.predict", "runs/none", "--text", "a", cwd=tmp_path)
+    assert said.returncode == 2
+    assert "found no run and no model" in said.stderr
+
+
+# The same on two processes -----------------------------------------------------------------------------
+
+
+def numbers(record: dict) -> list[float]:
+    values = record.get("evaluation") or {key: record[key] for key in ("loss", "learning_rate")}
+    return list(values.values())
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        pytest.param([], id="dropout on, several micro-batches an update"),
+        pytest.param(
+            ["model.dropout=0", "train.micro_batch_tokens=4096", "train.batch_size=7"],
+            id="dropout off, updates cut finer, sizes that do not divide",
+        ),
+    ],
+)
+def test_two_processes_give_the_curve_of_one(finished: Path, tmp_path: Path, overrides: list[str]) -> None:
+    write_reviews(tmp_path / "reviews.csv", count=101)
+    write_recipe(tmp_path)
+    one = train(tmp_path, *overrides, "output=one")
+    two = command("accel-cls", "launch", "recipe.yaml", *overrides, "output=two", "hardware=cpu_multi", cwd=tmp_path)
+    assert one.returncode == 0, one.stderr
+    assert two.returncode == 0, two.stderr
+    assert "2 processes on cpu" in two.stdout
+    assert two.stdout.count("finished") == 1, "only the first process speaks"
+    a, b = metrics(tmp_path / "one"), metrics(tmp_path / "two")
+    assert [record["update"] for record in a] == [record["update"] for record in b]
+    for left, right in zip(a, b, strict=True):
+        assert numbers(left) == pytest.approx(numbers(right), rel=1e-4)
+    assert [r["text"] for r in read_csv(tmp_path / "one" / "predictions.csv")] == [
+        r["text"] for r in read_csv(tmp_path / "two" / "predictions.csv")
+    ]
+
+
+# Going on, starting over -------------------------------------------------------------------------------
+
+
+def interrupt(run: Path, update: int) -> None:
+    """Make a finished run look as if it had been killed some time after its checkpoint at `update`."""
+    (run / "results.json").unlink()
+    for checkpoint in (run / "checkpoints").iterdir():
+        if int(checkpoint.name.removeprefix("update-")) > update:
+            shutil.rmtree(checkpoint)
+
+
+@pytest.mark.parametrize("launcher", [("python",), (*ACCELERATE, "--config_file", "cpu_multi.yaml")], ids=["1", "2"])
+def test_continued_run_ends_like_an_uninterrupted_one(work: Path, launcher: tuple[str, ...]) -> None:
+    shutil.copy(ROOT / "accelerate_configs" / "cpu_multi.yaml", work)
+    overrides = ["checkpoint.every=1", "checkpoint.keep=99", "evaluate.every=3"]
+    done = train(work, *overrides)
+    assert done.returncode == 0, done.stderr
+    before = metrics(work / "run")
+    final = _weights(work / "run" / "checkpoints" / "update-000012" / "model.safetensors")
+    interrupt(work / "run", 7)
+    again = train(work, *overrides, launcher=launcher)
+    assert again.returncode == 0, again.stderr
+    assert "continues an unfinished run from update 7" in again.stdout
+    after = metrics(work / "run")
+    assert [record["update"] for record in after] == [record["update"] for record in before]
+    exact = launcher == ("python",)
+    for left, right in zip(before, after, strict=True):
+        assert numbers(left) == pytest.approx(numbers(right), rel=0 if exact else 1e-4, abs=0)
+    if exact:
+        assert _weights(work / "run" / "checkpoints" / "update-000012" / "model.safetensors") == final
+
+
+def test_finished_run_is_left_alone_or_kept_under_another_name(work: Path) -> None:
+    assert train(work, "train.max_updates=2").returncode == 0
+    stamp = digest(work / "run" / "metrics.jsonl")
+    again = train(work, "train.max_updates=2")
+    assert again.returncode == 0
+    assert "already finished" in again.stdout
+    assert digest(work / "run" / "metrics.jsonl") == stamp
+    other = train(work, "train.max_updates=2", "train.learning_rate=1e-3")
+    assert other.returncode == 0, other.stderr
+    assert "train.learning_rate: 0.01 → 0.001" in other.stdout
+    assert digest(work / "run.1" / "metrics.jsonl") == stamp
+    fresh = train(work, "train.max_updates=2", "train.learning_rate=1e-3", "--fresh")
+    assert fresh.returncode == 0, fresh.stderr
+    assert (work / "run.2" / "results.json").is_file()
+    assert (work / "run" / "results.json").is_file()
+
+
+def test_unfinished_run_of_another_recipe_is_refused(work: Path) -> None:
+    assert train(work, "train.max_updates=2").returncode == 0
+    (work / "run" / "results.json").unlink()
+    refused = train(work, "train.max_updates=2", "train.batch_size=16")
+    assert refused.returncode == 2
+    assert "train.batch_size: 32 → 16" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_patience_stops_early(work: Path) -> None:
+    done = train(work, "evaluate.every=2", "evaluate.patience=2", "train.learning_rate=1e-9")
+    assert done.returncode == 0, done.stderr
+    results = json.loads((work / "run" / "results.json").read_text(encoding="utf-8"))
+    assert (results["update"], results["updates"], results["stopped_early"]) == (2, 6, True)
+
+
+# Hardware ----------------------------------------------------------------------------------------------
+
+
+def test_a_profile_that_is_not_what_runs_is_refused_with_the_right_command(work: Path) -> None:
+    refused = train(work, "hardware=multi_gpu", launcher=ACCELERATE)
+    assert refused.returncode != 0
+    assert "multi_gpu.yaml) asks for 2 processes on GPUs, precision bf16" in refused.stderr
+    assert "1 running instead of 2 processes" in refused.stderr
+    assert "multi_gpu.yaml -m accel_cls.train recipe.yaml hardware=multi_gpu" in refused.stderr
+    assert not (work / "run").exists()
+
+
+def test_launch_refuses_gpus_that_are_not_there(work: Path) -> None:
+    refused = command("accel-cls", "launch", "recipe.yaml", "hardware=fsdp", cwd=work)
+    assert refused.returncode == 2
+    assert "asks for 2 processes on GPUs with FSDP" in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["cpu", "cpu_multi"])
+def test_profiles_work_with_accelerate_launch_itself(work: Path, name: str) -> None:
+    shutil.copy(ROOT / "accelerate_configs" / f"{name}.yaml", work)
+    launcher = (*ACCELERATE, "--config_file", f"{name}.yaml")
+    done = train(work, f"hardware={name}", "train.max_updates=2", launcher=launcher)
+    assert done.returncode == 0, done.stderr
+    assert f"{ {'cpu': 1, 'cpu_multi': 2}[name] } process" in done.stdout
+    assert f"config file {name}.yaml" in done.stdout
+
+
+def test_one_process_where_two_were_asked_for_is_refused(work: Path) -> None:
+    refused = train(work, launcher=(*ACCELERATE, "--cpu", "--num_processes", "2"))
+    assert refused.returncode != 0
+    assert "2 processes were asked for, but accelerate launch started one" in refused.stderr
+
+
+def test_torchrun_works(work: Path) -> None:
+    done = train(work, "train.max_updates=2", launcher=("torchrun", "--nproc_per_node", "2"))
+    assert done.returncode == 0, done.stderr
+    assert "2 processes on cpu" in done.stdout
+    assert "torchrun" in done.stdout
+
+
+# Models and data of other shapes -----------------------------------------------------------------------
+
+
+def test_wrong_recipe_is_explained_without_a_traceback_of_ours(work: Path) -> None:
+    (work / "recipe.yaml").write_text("name: x\noutput: run\ndata: {train: reviews.csv}\ntrain: {epoch: 2}\n")
+    refused = train(work)
+    assert refused.returncode == 2
+    assert refused.stderr.strip().startswith("recipe.yaml:4:9  train.epoch: unknown key; did you mean epochs?")
+    assert "Traceback" not in refused.stderr
+
+
+def _save_pretrained(folder: Path, family: str) -> None:
+    """A tiny untrained encoder of a family, with a tokenizer, as a model folder without a head."""
+    import transformers
+    from datasets import Dataset
+
+    from accel_cls.model import learn_tokenizer
+
+    texts = [row["review"] for row in read_csv(folder / "reviews.csv")]
+    tokenizer = learn_tokenizer(Dataset.from_dict({"text": texts}), 200)
+    tokenizer.model_max_length = 32
+    sizes = {
+        "Roberta": {"max_position_embeddings": 40, "pad_token_id": tokenizer.pad_token_id},
+        "DistilBert": {
+            "max_position_embeddings": 32,
+            "dim": 16,
+            "n_heads": 2,
+            "n_layers": 1,
+            "hidden_dim": 32,
+        },
+    }[family]
+    if family == "Roberta":
+        sizes |= {
+            "hidden_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "intermediate_size": 32,
+        }
+    config = getattr(transformers, f"{family}Config")(vocab_size=len(tokenizer), **sizes)
+    getattr(transformers, f"{family}Model")(config).save_pretrained(folder / "encoder")
+    tokenizer.save_pretrained(folder / "encoder")
+
+
+@pytest.mark.parametrize("family", ["Roberta", "DistilBert"])
+def test_pretrained_folder_trains_and_says_what_starts_fresh(work: Path, family: str) -> None:
+    _save_pretrained(work, family)
+    done = train(work, "model.name=encoder", "train.max_updates=2", "model.dropout=0.2")
+    assert done.returncode == 0, done.stderr
+    assert "weights that encoder does not have start fresh: " in done.stdout
+    assert "classifier" in done.stdout
+    config = json.loads((work / "run" / "model" / "config.json").read_text(encoding="utf-8"))
+    assert {value for key, value in config.items() if "dropout" in key and value is not None} == {0.2}
+
+
+def test_model_longer_than_it_can_be_is_refused(work: Path) -> None:
+    _save_pretrained(work, "DistilBert")
+    refused = train(work, "model.name=encoder", "data.max_length=64")
+    assert refused.returncode == 2
+    assert "data.max_length: found 64;" in refused.stderr
+    assert "takes at most 32 tokens" in refused.stderr
+
+
+def test_text_pairs_with_their_own_validation_file(work: Path) -> None:
+    rows = read_csv(work / "reviews.csv")
+    for name, part in (("train.jsonl", rows[:180]), ("validation.jsonl", rows[180:])):
+        lines = (
+            json.dumps({"q": row["review"], "a": "是" if row["label"] == "1" else "否", "same": int(i % 2)})
+            for i, row in enumerate(part)
+        )
+        (work / name).write_text("\n".join(lines), encoding="utf-8")
+    write_recipe(work, data="{train: train.jsonl, validation: validation.jsonl, text: [q, a], label: same}")
+    done = train(work, "train.max_updates=2")
+    assert done.returncode == 0, done.stderr
+    assert "180 to learn from, 60 to judge by" in done.stdout
+    said = predict(work, "--file", "validation.jsonl", "--out", "out.jsonl")
+    assert said.returncode == 0, said.stderr
+    records = [json.loads(line) for line in (work / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(record["q"], record["a"]) for record in records[:1]] == [(rows[180]["review"], "是")]
+    assert len(records) == 60

@@ -1,0 +1,308 @@
+"""The arithmetic of a training: updates, micro-batches, shares, seeds, rates."""
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accel_cls.plan import PASS_TOKENS, WIDTH_STEP, Plan, cut, is_due, padded_width, seed_of, share
+
+thorough = settings(max_examples=150, deadline=None, derandomize=True, database=None)
+
+
+def plan_of(lengths, **changes):
+    values = {
+        "lengths": np.asarray(lengths, np.int32),
+        "longest": 64,
+        "batch_size": 8,
+        "micro_batch_tokens": 128,
+        "epochs": 3,
+        "max_updates": None,
+        "learning_rate": 1e-3,
+        "warmup": 0,
+        "schedule": "linear",
+        "seed": 42,
+    }
+    return Plan(**(values | changes))
+
+
+@st.composite
+def cuts(draw):
+    """(lengths, tokens, longest) of any examples, with the longest within the limits."""
+    longest = draw(st.integers(8, 130))
+    lengths = draw(st.lists(st.integers(1, longest), min_size=1, max_size=60))
+    tokens = draw(st.integers(longest, 12 * longest))
+    return np.array(lengths, np.int32), tokens, longest
+
+
+@st.composite
+def plans(draw):
+    lengths, tokens, longest = draw(cuts())
+    batch_size = draw(st.integers(1, 40))
+    seed = draw(st.integers(0, 2**32 - 1))
+    return plan_of(lengths, longest=longest, micro_batch_tokens=tokens, batch_size=batch_size, seed=seed)
+
+
+def cost(micro_batches):
+    return sum(len(part.examples) * part.width + PASS_TOKENS for part in micro_batches)
+
+
+def examples_of(micro_batches):
+    return Counter(example for part in micro_batches for example in part.examples)
+
+
+# Updates
+
+
+@thorough
+@given(plans())
+def test_updates_of_an_epoch_hold_each_example_once(plan):
+    for epoch in range(3):
+        first = epoch * plan.updates_per_epoch
+        updates = [plan.examples(first + i) for i in range(plan.updates_per_epoch)]
+        assert sorted(np.concatenate(updates)) == list(range(len(plan.lengths)))
+        assert all(len(update) == plan.batch_size for update in updates[:-1])
+
+
+def test_order_follows_from_seed_and_epoch():
+    lengths = [5] * 50
+    order = plan_of(lengths, batch_size=50).examples(0).tolist()
+    assert plan_of(lengths, batch_size=50).examples(0).tolist() == order
+    assert plan_of(lengths, batch_size=50).examples(1).tolist() != order
+    assert plan_of(lengths, batch_size=50, seed=43).examples(0).tolist() != order
+
+
+def test_order_does_not_depend_on_what_was_asked_before():
+    plan = plan_of([5] * 50)
+    late = plan.examples(20).tolist()
+    for update in range(plan.scheduled_updates):
+        plan.examples(update)
+    assert plan.examples(20).tolist() == late
+
+
+def test_count_of_updates():
+    plan = plan_of([5] * 17)
+    assert (plan.updates_per_epoch, plan.scheduled_updates, plan.updates) == (3, 9, 9)
+    assert plan_of([5] * 17, max_updates=4).updates == 4
+    assert plan_of([5] * 17, max_updates=400).updates == 9
+
+
+# Micro-batches
+
+
+@thorough
+@given(plans(), st.integers(1, 9))
+def test_micro_batches_hold_the_update_once_within_the_token_limit(plan, processes):
+    for update in range(plan.updates_per_epoch):
+        parts = plan.micro_batches(update, processes)
+        assert examples_of(parts) == Counter(plan.examples(update).tolist())
+        for part in parts:
+            assert part.examples
+            assert len(part.examples) * part.width <= plan.micro_batch_tokens
+            assert max(plan.lengths[list(part.examples)]) <= part.width <= plan.longest
+
+
+@thorough
+@given(plans(), st.integers(2, 9))
+def test_processes_matter_only_where_micro_batches_are_too_few(plan, processes):
+    for update in range(plan.updates_per_epoch):
+        alone = plan.micro_batches(update)
+        together = plan.micro_batches(update, processes)
+        if len(alone) >= processes:
+            assert together == alone
+        else:
+            assert len(together) == min(processes, len(plan.examples(update)))
+
+
+@thorough
+@given(cuts())
+def test_width_is_a_multiple_of_the_step_or_the_longest(case):
+    lengths, tokens, longest = case
+    for part in cut(np.arange(len(lengths)), lengths, tokens, longest):
+        assert part.width % WIDTH_STEP == 0 or part.width == longest
+        assert part.width == padded_width(int(max(lengths[list(part.examples)])), longest)
+
+
+@thorough
+@given(cuts())
+def test_longest_texts_come_first(case):
+    lengths, tokens, longest = case
+    parts = cut(np.arange(len(lengths)), lengths, tokens, longest)
+    sizes = [int(lengths[example]) for part in parts for example in part.examples]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+@thorough
+@given(cuts(), st.randoms(use_true_random=False))
+def test_cut_does_not_depend_on_the_order_of_the_examples(case, random):
+    lengths, tokens, longest = case
+    shuffled = list(range(len(lengths)))
+    random.shuffle(shuffled)
+    assert cut(np.array(shuffled), lengths, tokens, longest) == cut(
+        np.arange(len(lengths)), lengths, tokens, longest
+    )
+
+
+@thorough
+@given(cuts())
+def test_cut_is_never_worse_than_one_width_for_all(case):
+    lengths, tokens, longest = case
+    width = padded_width(int(lengths.max()), longest)
+    passes = -(-len(lengths) // (tokens // width))
+    parts = cut(np.arange(len(lengths)), lengths, tokens, longest)
+    assert cost(parts) <= len(lengths) * width + passes * PASS_TOKENS
+
+
+@thorough
+@given(cuts())
+def test_cut_is_never_worse_than_filling_one_micro_batch_after_the_other(case):
+    lengths, tokens, longest = case
+    left = sorted(lengths.tolist(), reverse=True)
+    greedy = 0
+    while left:
+        width = padded_width(left[0], longest)
+        taken = min(tokens // width, len(left))
+        greedy += taken * width + PASS_TOKENS
+        left = left[taken:]
+    assert cost(cut(np.arange(len(lengths)), lengths, tokens, longest)) <= greedy
+
+
+def test_short_texts_are_not_padded_to_the_longest():
+    lengths = np.array([64] * 8 + [16] * 64)
+    parts = cut(np.arange(72), lengths, 1024, 64)
+    assert [(len(part.examples), part.width) for part in parts] == [(8, 64), (64, 16)]
+
+
+def test_few_short_texts_ride_along_instead_of_costing_a_pass():
+    lengths = np.array([32] * 8 + [16] * 2)
+    parts = cut(np.arange(10), lengths, 1024, 64)
+    assert [(len(part.examples), part.width) for part in parts] == [(10, 32)]
+
+
+@pytest.mark.parametrize(
+    ("length", "longest", "width"), [(1, 64, 16), (16, 64, 16), (17, 64, 32), (60, 62, 62)]
+)
+def test_padded_width(length, longest, width):
+    assert padded_width(length, longest) == width
+
+
+# Shares
+
+
+@thorough
+@given(plans(), st.integers(1, 9))
+def test_share_covers_all_and_keeps_step(plan, processes):
+    parts = plan.micro_batches(0, processes)
+    shares = [share(parts, process, processes) for process in range(processes)]
+    assert len({len(mine) for mine in shares}) == 1
+    held = [(index, part) for mine in shares for index, part in mine]
+    real = sorted((index, part.examples) for index, part in held if part.examples)
+    assert real == [(index, part.examples) for index, part in enumerate(parts)]
+    assert len({index for index, _ in held}) == len(held)
+    assert all(part.width in {other.width for other in parts} for _, part in held)
+
+
+@thorough
+@given(plans(), st.integers(1, 9))
+def test_no_process_idles_while_another_has_two(plan, processes):
+    for update in range(plan.updates_per_epoch):
+        parts = plan.micro_batches(update, processes)
+        real = [
+            sum(bool(part.examples) for _, part in share(parts, process, processes))
+            for process in range(processes)
+        ]
+        assert max(real) - min(real) <= 1
+
+
+# Seeds
+
+
+def test_every_position_has_its_own_seed():
+    positions = [(seed, update, part) for seed in (0, 1, 42) for update in range(300) for part in range(5)]
+    seeds = [seed_of(*position) for position in positions]
+    assert len(set(seeds)) == len(positions)
+    assert all(0 <= seed < 2**32 for seed in seeds)
+
+
+def test_seed_of_a_position_never_changes():
+    assert seed_of(42, 7, 1) == seed_of(42, 7, 1)
+    assert seed_of(42, 7, 1) != seed_of(42, 1, 7)
+
+
+# The rate
+
+SCHEDULES = ("linear", "cosine", "constant")
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_rate_rises_to_the_highest_over_the_warmup(schedule):
+    plan = plan_of([5] * 80, warmup=6, schedule=schedule)
+    rates = [plan.rate(update) for update in range(7)]
+    assert rates[0] > 0
+    assert np.diff(rates) == pytest.approx(rates[0])
+    assert rates[6] == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_rate_starts_at_the_highest_without_warmup(schedule):
+    assert plan_of([5] * 80, schedule=schedule).rate(0) == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_rate_falls_to_zero_at_the_end_of_the_schedule(schedule):
+    plan = plan_of([5] * 80, warmup=0.1, schedule=schedule)
+    rates = [plan.rate(update) for update in range(plan.warmup_updates, plan.scheduled_updates)]
+    assert all(earlier > later > 0 for earlier, later in itertools.pairwise(rates))
+    assert plan.rate(plan.scheduled_updates) == pytest.approx(0, abs=1e-12)
+
+
+def test_linear_and_cosine_are_at_half_in_the_middle():
+    for schedule in ("linear", "cosine"):
+        plan = plan_of([5] * 80, schedule=schedule)
+        assert plan.scheduled_updates == 30
+        assert plan.rate(15) == pytest.approx(5e-4)
+
+
+def test_cosine_falls_later_than_linear_and_then_faster():
+    linear, cosine = (plan_of([5] * 80, schedule=schedule) for schedule in ("linear", "cosine"))
+    assert cosine.rate(5) > linear.rate(5)
+    assert cosine.rate(25) < linear.rate(25)
+
+
+def test_constant_stays():
+    plan = plan_of([5] * 80, warmup=2, schedule="constant")
+    assert {plan.rate(update) for update in range(2, 30)} == {1e-3}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_max_updates_leaves_the_schedule_unchanged(schedule):
+    whole = plan_of([5] * 80, warmup=0.1, schedule=schedule)
+    stopped = plan_of([5] * 80, warmup=0.1, schedule=schedule, max_updates=4)
+    assert [stopped.rate(update) for update in range(30)] == [whole.rate(update) for update in range(30)]
+    assert stopped.warmup_updates == whole.warmup_updates == 3
+
+
+@pytest.mark.parametrize(("warmup", "updates"), [(0, 0), (7, 7), (0.0, 0), (0.5, 15), (0.01, 1), (100, 100)])
+def test_warmup_as_a_count_or_a_fraction(warmup, updates):
+    assert plan_of([5] * 80, warmup=warmup).warmup_updates == updates
+
+
+# When something is due
+
+
+def test_epoch_is_due_at_the_end_of_each_epoch():
+    plan = plan_of([5] * 20)
+    assert [update for update in range(1, 10) if is_due("epoch", update, plan)] == [3, 6, 9]
+
+
+def test_every_n_updates_and_always_at_the_end():
+    plan = plan_of([5] * 20)
+    assert [update for update in range(1, 10) if is_due(4, update, plan)] == [4, 8, 9]
+
+
+def test_due_where_max_updates_ends_the_run():
+    plan = plan_of([5] * 20, max_updates=5)
+    assert [update for update in range(1, 6) if is_due("epoch", update, plan)] == [3, 5]

@@ -1,0 +1,507 @@
+"""Run folders: written whole, verified, continued, never overwritten."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict
+
+import pytest
+import torch
+from accelerate import Accelerator
+
+from accel_cls.checkpoint import (
+    Progress,
+    checkpoint_path,
+    find_fault,
+    list_checkpoints,
+    load_checkpoint,
+    newest_checkpoint,
+    prune_checkpoints,
+    read_progress,
+    save_checkpoint,
+    update_of,
+)
+from accel_cls.errors import UserError
+from accel_cls.recipe import Recipe, load_recipe
+from accel_cls.resume import Start, open_run
+from accel_cls.run_folder import RunFolder, whole_folder, write_csv, write_json, write_text
+
+
+class StoppedError(Exception):
+    pass
+
+
+def files_of(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+# Written whole
+
+
+def test_write_text_replaces(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+    write_text(tmp_path / "a.txt", "neu 新\n")
+    assert files_of(tmp_path) == {"a.txt": "neu 新\n".encode()}
+
+
+def test_write_text_that_fails_leaves_the_old(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(tmp_path / "a.txt", "new \ud800")
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_write_csv_that_fails_leaves_the_old(tmp_path):
+    def rows():
+        yield ["new"]
+        raise StoppedError
+
+    write_text(tmp_path / "a.csv", "old")
+    with pytest.raises(StoppedError):
+        write_csv(tmp_path / "a.csv", ["x"], rows())
+    assert files_of(tmp_path) == {"a.csv": b"old"}
+
+
+def test_write_csv_is_read_by_excel(tmp_path):
+    write_csv(tmp_path / "a.csv", ["文", "n"], iter([['a,"b"\nc', 1]]))
+    assert (tmp_path / "a.csv").read_bytes() == b'\xef\xbb\xbf\xe6\x96\x87,n\n"a,""b""\nc",1\n'
+
+
+def test_write_json_is_readable(tmp_path):
+    write_json(tmp_path / "a.json", {"名": [1, 2.5, None]})
+    assert "名" in (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"名": [1, 2.5, None]}
+
+
+def test_whole_folder_replaces_all_of_the_old(tmp_path):
+    for number in (1, 2):
+        with whole_folder(tmp_path / "model") as beside:
+            (beside / "sub").mkdir()
+            (beside / f"sub/{number}.txt").write_text("x")
+    assert files_of(tmp_path) == {"model/sub/2.txt": b"x"}
+
+
+def test_whole_folder_that_fails_leaves_the_old(tmp_path):
+    with whole_folder(tmp_path / "model") as beside:
+        (beside / "a.txt").write_text("old")
+    with pytest.raises(StoppedError), whole_folder(tmp_path / "model") as beside:
+        (beside / "a.txt").write_text("new")
+        raise StoppedError
+    assert files_of(tmp_path / "model") == {"a.txt": b"old"}
+
+
+def test_whole_folder_that_fails_leaves_nothing_where_nothing_was(tmp_path):
+    with pytest.raises(StoppedError), whole_folder(tmp_path / "model") as beside:
+        (beside / "a.txt").write_text("new")
+        raise StoppedError
+    assert not (tmp_path / "model").exists()
+
+
+def test_whole_folder_starts_empty_after_a_failure(tmp_path):
+    with pytest.raises(StoppedError), whole_folder(tmp_path / "model") as beside:
+        (beside / "left.txt").write_text("x")
+        raise StoppedError
+    with whole_folder(tmp_path / "model") as beside:
+        (beside / "b.txt").write_text("y")
+    assert files_of(tmp_path / "model") == {"b.txt": b"y"}
+
+
+# The folder
+
+
+def test_move_aside_takes_the_next_free_number(tmp_path):
+    for expected in ("food.1", "food.2", "food.3"):
+        folder = RunFolder(tmp_path / "food")
+        folder.path.mkdir()
+        (folder.path / "a").write_text(expected)
+        assert folder.move_aside() == tmp_path / expected
+    assert not (tmp_path / "food").exists()
+    assert files_of(tmp_path) == {f"food.{n}/a": f"food.{n}".encode() for n in (1, 2, 3)}
+
+
+def test_empty_and_finished(tmp_path):
+    folder = RunFolder(tmp_path / "food")
+    assert folder.is_empty
+    folder.path.mkdir()
+    assert folder.is_empty
+    (folder.path / "recipe.yaml").write_text("x")
+    assert not folder.is_empty
+    assert not folder.is_finished
+    write_json(folder.results, {})
+    assert folder.is_finished
+
+
+def test_rewind_drops_what_lies_after_the_update(tmp_path):
+    folder = RunFolder(tmp_path)
+    for update in (1, 2, 2, 3, 4):
+        folder.append_metrics({"update": update, "loss": 0.5})
+    folder.rewind_metrics(2)
+    lines = folder.metrics.read_text().splitlines()
+    assert [json.loads(line)["update"] for line in lines] == [1, 2, 2]
+    folder.append_metrics({"update": 3})
+    assert folder.metrics.read_text().endswith('}\n{"update": 3}\n')
+
+
+@pytest.mark.parametrize("torn", [b'{"upda', b"{", b'{"update": 2, "na', '{"update": 2, "名'.encode()[:-1]])
+def test_rewind_drops_a_line_that_was_cut_off(tmp_path, torn):
+    folder = RunFolder(tmp_path)
+    folder.append_metrics({"update": 1})
+    with open(folder.metrics, "ab") as file:
+        file.write(torn)
+    folder.rewind_metrics(5)
+    assert folder.metrics.read_bytes() == b'{"update": 1}\n'
+
+
+def test_rewind_keeps_a_whole_last_line_without_its_end(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.metrics.write_text('{"update": 1}\n{"update": 2}')
+    folder.rewind_metrics(5)
+    assert folder.metrics.read_text() == '{"update": 1}\n{"update": 2}\n'
+
+
+def test_rewind_of_nothing(tmp_path):
+    RunFolder(tmp_path).rewind_metrics(5)
+    assert files_of(tmp_path) == {}
+
+
+# Checkpoints
+
+
+def make_checkpoint(folder, update, **progress):
+    """A checkpoint as `save_checkpoint` leaves it, without a model."""
+    checkpoint = checkpoint_path(folder, update)
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "model.safetensors").write_bytes(b"weights %d" % update)
+    write_json(checkpoint / "progress.json", asdict(Progress(update=update, **progress)))
+    facts = {
+        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for name, content in files_of(checkpoint).items()
+    }
+    write_json(checkpoint / "manifest.json", {"update": update, "files": facts})
+    return checkpoint
+
+
+def tiny(seed=0):
+    torch.manual_seed(seed)
+    model = torch.nn.Linear(3, 2)
+    return model, torch.optim.AdamW(model.parameters(), lr=0.1)
+
+
+def one_step(model, optimizer):
+    model(torch.ones(4, 3)).pow(2).sum().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+@pytest.fixture(scope="module")
+def accelerator():
+    return Accelerator(cpu=True)
+
+
+def test_saved_checkpoint_verifies_and_loads(tmp_path, accelerator):
+    accelerator.free_memory()
+    model, optimizer = accelerator.prepare(*tiny())
+    one_step(model, optimizer)
+    progress = Progress(update=7, seconds=1.5, best_score=0.25, best_update=5, evaluations_since_best=2)
+    saved = save_checkpoint(accelerator, tmp_path, progress)
+    assert saved == tmp_path / "update-000007"
+    assert list(tmp_path.iterdir()) == [saved]
+    assert find_fault(saved) is None
+    one_step(model, optimizer)
+    after = {name: value.clone() for name, value in model.state_dict().items()}
+
+    accelerator.free_memory()
+    model, optimizer = accelerator.prepare(*tiny(seed=1))
+    assert load_checkpoint(accelerator, saved) == progress
+    one_step(model, optimizer)
+    assert all(torch.equal(value, after[name]) for name, value in model.state_dict().items())
+
+
+def test_checkpoint_holds_no_random_state(tmp_path, accelerator):
+    accelerator.free_memory()
+    accelerator.prepare(*tiny())
+    saved = save_checkpoint(accelerator, tmp_path, Progress(update=1))
+    assert not [name for name in files_of(saved) if "random" in name]
+
+
+def test_saving_an_update_again_replaces_it(tmp_path, accelerator):
+    accelerator.free_memory()
+    accelerator.prepare(*tiny())
+    save_checkpoint(accelerator, tmp_path, Progress(update=3, best_update=1))
+    saved = save_checkpoint(accelerator, tmp_path, Progress(update=3, best_update=2))
+    assert read_progress(saved).best_update == 2
+    assert find_fault(saved) is None
+
+
+def test_saving_sweeps_what_an_interrupted_save_left(tmp_path, accelerator):
+    left = tmp_path / ".update-000003.partial"
+    left.mkdir()
+    (left / "left.txt").write_text("x")
+    accelerator.free_memory()
+    accelerator.prepare(*tiny())
+    saved = save_checkpoint(accelerator, tmp_path, Progress(update=3))
+    assert not left.exists()
+    assert "left.txt" not in files_of(saved)
+
+
+def truncate(checkpoint):
+    (checkpoint / "model.safetensors").write_bytes(b"weig")
+
+
+def change(checkpoint):
+    (checkpoint / "model.safetensors").write_bytes(b"Weights 20")
+
+
+def remove(checkpoint):
+    (checkpoint / "model.safetensors").unlink()
+
+
+def lose_manifest(checkpoint):
+    (checkpoint / "manifest.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "fault"),
+    [
+        (truncate, "model.safetensors has 4 bytes instead of 10"),
+        (change, "model.safetensors has another checksum than when it was written"),
+        (remove, "model.safetensors is missing"),
+        (lose_manifest, "its manifest can't be read"),
+    ],
+)
+def test_damaged_checkpoint_is_skipped_for_the_one_before(tmp_path, damage, fault):
+    older, newest = make_checkpoint(tmp_path, 10), make_checkpoint(tmp_path, 20)
+    notes = []
+    assert newest_checkpoint(tmp_path, notes) == newest
+    assert notes == []
+    damage(newest)
+    assert newest_checkpoint(tmp_path, notes) == older
+    assert len(notes) == 1
+    assert notes[0].startswith(f"skipped the checkpoint update-000020: {fault}")
+
+
+@pytest.mark.parametrize(
+    "manifest", ["", "{", "{}", "[]", "null", '{"files": 3}', '{"files": {"progress.json": 1}}']
+)
+def test_broken_manifest_is_a_fault(tmp_path, manifest):
+    checkpoint = make_checkpoint(tmp_path, 10)
+    (checkpoint / "manifest.json").write_text(manifest)
+    assert find_fault(checkpoint)
+    assert newest_checkpoint(tmp_path, []) is None
+
+
+def test_all_damaged_means_none(tmp_path):
+    for update in (1, 2):
+        truncate(make_checkpoint(tmp_path, update))
+    notes = []
+    assert newest_checkpoint(tmp_path, notes) is None
+    assert [note.split(":")[0] for note in notes] == [
+        "skipped the checkpoint update-000002",
+        "skipped the checkpoint update-000001",
+    ]
+
+
+def test_no_checkpoints_yet(tmp_path):
+    assert newest_checkpoint(tmp_path / "none", []) is None
+
+
+def test_newest_is_by_number_not_by_name(tmp_path):
+    for update in (999_999, 1_000_000, 20):
+        make_checkpoint(tmp_path, update)
+    assert [update_of(c) for c in list_checkpoints(tmp_path)] == [1_000_000, 999_999, 20]
+
+
+def test_folders_with_other_names_are_no_checkpoints(tmp_path):
+    checkpoint = make_checkpoint(tmp_path, 10)
+    shutil.copytree(checkpoint, tmp_path / ".update-000011.partial")
+    shutil.copytree(checkpoint, tmp_path / "update-000012 (copy)")
+    assert list_checkpoints(tmp_path) == [checkpoint]
+
+
+@pytest.mark.parametrize(
+    ("keep", "best", "left"),
+    [
+        (2, 50, [50, 40]),
+        (2, 20, [50, 40, 20]),
+        (1, 50, [50]),
+        (9, 10, [50, 40, 30, 20, 10]),
+        (2, 0, [50, 40]),
+    ],
+)
+def test_prune_keeps_the_newest_and_the_best(tmp_path, keep, best, left):
+    for update in (10, 20, 30, 40, 50):
+        make_checkpoint(tmp_path, update)
+    prune_checkpoints(tmp_path, keep, best)
+    assert [update_of(checkpoint) for checkpoint in list_checkpoints(tmp_path)] == left
+
+
+# How a command meets a folder
+
+
+def recipe_of(tmp_path, **changes):
+    values = {"name": "food", "output": str(tmp_path / "food"), "data": {"train": "/data/a.csv"}}
+    return Recipe.model_validate(values | changes)
+
+
+def opened(tmp_path, recipe=None, digest="d", fresh=False):
+    """What `open_run` decides, and its notes."""
+    notes = []
+    start = open_run(RunFolder(tmp_path / "food"), recipe or recipe_of(tmp_path), digest, fresh, notes)
+    return start, notes
+
+
+def test_new_folder_begins(tmp_path):
+    start, notes = opened(tmp_path)
+    assert (start, notes) == (Start(), [])
+    assert load_recipe(tmp_path / "food/recipe.yaml") == recipe_of(tmp_path)
+    origin = json.loads((tmp_path / "food/origin.json").read_text())
+    assert origin["data"] == "d"
+    assert {"accel_cls", "torch", "transformers", "accelerate"} <= set(origin["versions"])
+
+
+def test_empty_folder_begins(tmp_path):
+    (tmp_path / "food").mkdir()
+    assert opened(tmp_path) == (Start(), [])
+
+
+def test_unfinished_run_continues_from_its_newest_checkpoint(tmp_path):
+    opened(tmp_path)
+    make_checkpoint(tmp_path / "food/checkpoints", 10)
+    newest = make_checkpoint(tmp_path / "food/checkpoints", 20)
+    assert opened(tmp_path) == (Start(checkpoint=newest), [])
+
+
+def test_unfinished_run_continues_from_the_one_before_a_damaged_checkpoint(tmp_path):
+    opened(tmp_path)
+    older = make_checkpoint(tmp_path / "food/checkpoints", 10)
+    truncate(make_checkpoint(tmp_path / "food/checkpoints", 20))
+    start, notes = opened(tmp_path)
+    assert start == Start(checkpoint=older)
+    assert "skipped the checkpoint update-000020" in notes[0]
+
+
+def test_unfinished_run_without_a_checkpoint_begins_again(tmp_path):
+    opened(tmp_path)
+    assert opened(tmp_path) == (Start(), [])
+
+
+HARMLESS = [
+    {"name": "other"},
+    {"hardware": "cpu_multi"},
+    {"checkpoint": {"every": 5, "keep": 1}},
+    {"train": {"log_every": 1}},
+    {"train": {"max_updates": 5}},
+    {"evaluate": {"patience": 1}},
+]
+
+
+@pytest.mark.parametrize("change", HARMLESS, ids=str)
+def test_keys_that_change_no_update_do_not_keep_a_run_from_going_on(tmp_path, change):
+    opened(tmp_path)
+    newest = make_checkpoint(tmp_path / "food/checkpoints", 20)
+    assert opened(tmp_path, recipe_of(tmp_path, **change))[0] == Start(checkpoint=newest)
+
+
+def test_folder_that_was_moved_goes_on(tmp_path):
+    opened(tmp_path)
+    (tmp_path / "food").rename(tmp_path / "moved")
+    newest = make_checkpoint(tmp_path / "moved/checkpoints", 20)
+    recipe = recipe_of(tmp_path, output=str(tmp_path / "moved"))
+    assert open_run(RunFolder(tmp_path / "moved"), recipe, "d", False, []) == Start(checkpoint=newest)
+
+
+def finish(tmp_path):
+    opened(tmp_path)
+    write_json(tmp_path / "food/results.json", {"scores": {}})
+
+
+def test_finished_run_of_the_same_recipe_is_left_alone(tmp_path):
+    finish(tmp_path)
+    before = files_of(tmp_path)
+    assert opened(tmp_path) == (Start(finished=True), [])
+    assert files_of(tmp_path) == before
+
+
+def test_finished_run_of_another_recipe_is_moved_aside(tmp_path):
+    finish(tmp_path)
+    before = files_of(tmp_path / "food")
+    start, notes = opened(tmp_path, recipe_of(tmp_path, seed=7))
+    assert start == Start()
+    assert notes == [
+        "food held a finished run of another recipe (seed: 42 → 7); it is kept as food.1",
+    ]
+    assert files_of(tmp_path / "food.1") == before
+    assert load_recipe(tmp_path / "food/recipe.yaml").seed == 7
+    assert not RunFolder(tmp_path / "food").is_finished
+
+
+def test_finished_run_of_other_data_is_moved_aside(tmp_path):
+    finish(tmp_path)
+    start, notes = opened(tmp_path, digest="other")
+    assert start == Start()
+    assert "the data files' content" in notes[0]
+
+
+def test_unfinished_run_of_another_recipe_is_refused_with_what_differs(tmp_path):
+    opened(tmp_path)
+    make_checkpoint(tmp_path / "food/checkpoints", 10)
+    before = files_of(tmp_path)
+    other = recipe_of(tmp_path, seed=7, train={"class_weights": "balanced", "epochs": 4})
+    with pytest.raises(UserError) as caught:
+        opened(tmp_path, other)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == f"output: {tmp_path / 'food'} holds an unfinished run that differs from this one:"
+    assert sorted(lines[1:4]) == [
+        "  seed: 42 → 7",
+        "  train.class_weights: not set → balanced",
+        "  train.epochs: 3 → 4",
+    ]
+    assert "--fresh" in lines[4]
+    assert "output=" in lines[4]
+    assert files_of(tmp_path) == before
+
+
+def test_unfinished_run_of_other_data_is_refused(tmp_path):
+    opened(tmp_path)
+    with pytest.raises(UserError, match="the data files' content"):
+        opened(tmp_path, digest="other")
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_folder_with_anything_else_is_refused(tmp_path, fresh):
+    (tmp_path / "food").mkdir()
+    (tmp_path / "food/thesis.docx").write_text("x")
+    with pytest.raises(
+        UserError, match=r"holds files, but no run of accel_cls; name another folder with output="
+    ):
+        opened(tmp_path, fresh=fresh)
+    assert files_of(tmp_path) == {"food/thesis.docx": b"x"}
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_output_that_is_a_file_is_refused(tmp_path, fresh):
+    (tmp_path / "food").write_text("x")
+    with pytest.raises(UserError, match="output: "):
+        opened(tmp_path, fresh=fresh)
+    assert files_of(tmp_path) == {"food": b"x"}
+
+
+@pytest.mark.parametrize("state", [opened, finish])
+def test_fresh_keeps_what_was_there_and_begins(tmp_path, state):
+    state(tmp_path)
+    before = files_of(tmp_path / "food")
+    start, notes = opened(tmp_path, fresh=True)
+    assert start == Start()
+    assert notes == ["--fresh: the run that was here is kept as food.1"]
+    assert files_of(tmp_path / "food.1") == before
+    assert not RunFolder(tmp_path / "food").is_finished
+
+
+def test_fresh_in_a_new_folder_just_begins(tmp_path):
+    assert opened(tmp_path, fresh=True) == (Start(), [])
+
+
+def test_run_that_was_killed_in_its_first_write_begins_again(tmp_path):
+    (tmp_path / "food").mkdir()
+    (tmp_path / "food/.recipe.yaml.partial").write_text("na")
+    assert opened(tmp_path) == (Start(), [])
