@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 import torch
@@ -13,25 +12,8 @@ from accelerate import Accelerator
 from accelerate.utils import is_torch_xla_available
 
 from accel_cls.errors import UserError
-from accel_cls.profiles import (
-    Profile,
-    default_config_file,
-    find_profile,
-    launch_command,
-    read_profile,
-    shell,
-)
-
-
-@dataclass(frozen=True)
-class Launch:
-    """How this process was started, as far as its parents' command lines tell."""
-
-    by: str  # "accelerate launch", "torchrun" or "python"
-    config_file: Path | None  # the accelerate config file in force
-    why: str  # how that file came to be in force, or why none is
-    asked_processes: int | None  # --num_processes on the command line
-    user_threads: bool  # OMP_NUM_THREADS was set by the user, not by the launcher
+from accel_cls.launcher import Launch, how_started
+from accel_cls.profiles import Profile, find_profile, launch_command, read_profile, shell
 
 
 @dataclass(frozen=True)
@@ -115,50 +97,6 @@ def prepare(
     return model, optimizer
 
 
-def how_started() -> Launch:
-    """Find the launcher among this process's parents, and the config file it used."""
-    user_threads = "OMP_NUM_THREADS" in os.environ
-    for parent in psutil.Process().parents():
-        try:
-            arguments = parent.cmdline()
-            environment = parent.environ()
-        except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
-            continue
-        names = [Path(argument).name for argument in arguments[:4]]
-        if "torchrun" in names or "torch.distributed.run" in arguments[:4]:
-            return Launch(
-                "torchrun",
-                None,
-                "which reads no accelerate config file",
-                None,
-                "OMP_NUM_THREADS" in environment,
-            )
-        is_launcher = "accelerate-launch" in names or "accelerate.commands.launch" in arguments[:4]
-        if not is_launcher and not ("accelerate" in names and "launch" in names):
-            continue
-        asked = _option(arguments, "--num_processes")
-        given = _option(arguments, "--config_file")
-        default = default_config_file()
-        if given:
-            path, why = Path(given), f"config file {given}"
-        elif default and "--cpu" not in arguments:
-            path, why = default, f"config file {default}, which `accelerate config` wrote"
-        else:
-            path, why = None, "no config file in force"
-        return Launch("accelerate launch", path, why, int(asked) if asked else None, "OMP_NUM_THREADS" in environment)
-    return Launch("python", None, "no config file in force", None, user_threads)
-
-
-def _option(arguments: Sequence[str], name: str) -> str | None:
-    """The value of a command-line option, written `--name value` or `--name=value`."""
-    for i, argument in enumerate(arguments):
-        if argument == name and i + 1 < len(arguments):
-            return arguments[i + 1]
-        if argument.startswith(name + "="):
-            return argument.partition("=")[2]
-    return None
-
-
 def _device_type(in_force: Profile | None) -> str:
     """The type of device that accelerate will take here: cpu, cuda, mps, xla, xpu ..."""
     if os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1", "yes"):
@@ -175,7 +113,7 @@ def _differences(profile: Profile, launch: Launch, world: int, device: str) -> l
     """In words, each way in which what runs is not what the profile asks for."""
     found = []
     if profile.distributed_type != "XLA" and world != profile.processes and world != launch.asked_processes:
-        found.append(f"{world} running instead of {profile.processes} processes")
+        found.append(f"{world} process{' is' if world == 1 else 'es are'} running instead of {profile.processes}")
     if profile.use_cpu and device != "cpu":
         found.append(f"the device is {device}, not the CPU")
     if not profile.use_cpu and device == "cpu":

@@ -175,7 +175,7 @@ def load_model(
             pad_token_id=tokenizer.pad_token_id,
             **label_ids,
         )
-        _set_dropout(config, recipe.model.dropout)
+        _set_dropout(config, scratch.dropout if recipe.model.dropout is None else recipe.model.dropout)
         return AutoModelForSequenceClassification.from_config(config).float()
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False, **label_ids)

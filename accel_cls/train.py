@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from accel_cls.errors import UserError
+from accel_cls.launcher import how_started
 from accel_cls.recipe import Hub, Recipe, load_recipe
 
 _USER_ERROR = 2  # exit status for a mistake in a recipe, a data file or a command
@@ -42,10 +43,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         run_recipe(recipe, options.recipe, options.overrides, options.fresh, started)
     except UserError as error:
-        if os.environ.get("RANK", "0") == "0":
-            print(f"\n{error}", file=sys.stderr)
+        _explain(error)
         return _USER_ERROR
     return 0
+
+
+def _explain(error: UserError) -> None:
+    """Print a user's mistake once, however many processes run into it."""
+    process = int(os.environ.get("RANK", "0"))
+    if process:
+        # The launcher ends all processes when the first one fails. Most mistakes are found by all of them:
+        # then process 0 has spoken, and this one does not live to. What it alone has found, it says.
+        time.sleep(3)
+    print(f"\n[process {process}] {error}" if process else f"\n{error}", file=sys.stderr, flush=True)
+    launch = how_started()
+    if launch.adds_traceback:
+        print(f"(That is all. What {launch.by} prints below is a traceback of its own.)", file=sys.stderr, flush=True)
 
 
 def names_the_hub(recipe: Recipe) -> bool:

@@ -321,7 +321,7 @@ def test_a_profile_that_is_not_what_runs_is_refused_with_the_right_command(work:
     refused = train(work, "hardware=multi_gpu", launcher=ACCELERATE)
     assert refused.returncode != 0
     assert "multi_gpu.yaml) asks for 2 processes on GPUs, precision bf16" in refused.stderr
-    assert "1 running instead of 2 processes" in refused.stderr
+    assert "1 process is running instead of 2" in refused.stderr
     assert "multi_gpu.yaml -m accel_cls.train recipe.yaml hardware=multi_gpu" in refused.stderr
     assert not (work / "run").exists()
 

@@ -510,6 +510,12 @@ def test_what_was_found_does_not_meet_what_is_expected(override, hollow):
         assert hollow not in said
 
 
+def test_infinite_weight_is_refused():
+    assert refusal(BASE, "train.class_weights={a: .inf}") == (
+        f"override 'train.class_weights={{a: .inf}}'  train.class_weights.a: found inf; expected {WEIGHTS}"
+    )
+
+
 def test_class_name_weights_and_classes_must_agree():
     said = refusal(BASE, "data.labels=[a, b]", "train.class_weights={a: 1, c: 2}")
     assert said == (
@@ -705,7 +711,7 @@ def recipe_or_reason(path, *overrides):
 @example(BASE + "seed: !!float abc\n")
 @example(BASE + 'extends: "a\\0b"\n')
 @example(BASE + f"extends: {'a' * 5000}\n")
-@example(BASE + "extends: ~nobody/x\n")
+@example(BASE + "extends: ~no-such-user/x\n")
 @example('name: "\\U00110000"\n')
 @example('"\\ud800": 3\n')
 @example("a: " + "[" * 2000)
@@ -736,7 +742,7 @@ keys = st.sampled_from(
 @example('data={"\\ud800": 1}')
 @example('data.train="a\\0b"')
 @example('model.name="a\\0b"')
-@example("data.train=~nobody/x")
+@example("data.train=~no-such-user/x")
 @example("data.labels.1.5=a")
 @example("train.epochs=" + "[" * 2000)
 @example("~" * 5)
@@ -747,7 +753,7 @@ def test_any_override_is_taken_or_a_recipe_error(scratch_file, override):
 
 def test_recipe_path_with_an_unknown_home():
     with pytest.raises(RecipeError):
-        load_recipe("~nobody/r.yaml")
+        load_recipe("~no-such-user/r.yaml")
 
 
 # Round trip

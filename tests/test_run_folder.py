@@ -8,6 +8,7 @@ from dataclasses import asdict
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from accel_cls.checkpoint import (
     Progress,
@@ -33,6 +34,12 @@ class StoppedError(Exception):
 
 def files_of(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def stop_while_writing(path):
+    with whole_folder(path) as beside:
+        (beside / "a.txt").write_text("new")
+        raise StoppedError
 
 
 # Written whole
@@ -84,23 +91,20 @@ def test_whole_folder_replaces_all_of_the_old(tmp_path):
 def test_whole_folder_that_fails_leaves_the_old(tmp_path):
     with whole_folder(tmp_path / "model") as beside:
         (beside / "a.txt").write_text("old")
-    with pytest.raises(StoppedError), whole_folder(tmp_path / "model") as beside:
-        (beside / "a.txt").write_text("new")
-        raise StoppedError
+    with pytest.raises(StoppedError):
+        stop_while_writing(tmp_path / "model")
     assert files_of(tmp_path / "model") == {"a.txt": b"old"}
 
 
 def test_whole_folder_that_fails_leaves_nothing_where_nothing_was(tmp_path):
-    with pytest.raises(StoppedError), whole_folder(tmp_path / "model") as beside:
-        (beside / "a.txt").write_text("new")
-        raise StoppedError
+    with pytest.raises(StoppedError):
+        stop_while_writing(tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
 
 def test_whole_folder_starts_empty_after_a_failure(tmp_path):
-    with pytest.raises(StoppedError), whole_folder(tmp_path / "model") as beside:
-        (beside / "left.txt").write_text("x")
-        raise StoppedError
+    with pytest.raises(StoppedError):
+        stop_while_writing(tmp_path / "model")
     with whole_folder(tmp_path / "model") as beside:
         (beside / "b.txt").write_text("y")
     assert files_of(tmp_path / "model") == {"b.txt": b"y"}
@@ -195,7 +199,8 @@ def one_step(model, optimizer):
 
 @pytest.fixture(scope="module")
 def accelerator():
-    return Accelerator(cpu=True)
+    yield Accelerator(cpu=True)
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def test_saved_checkpoint_verifies_and_loads(tmp_path, accelerator):

@@ -104,6 +104,9 @@ class Scratch(Section):
     hidden: int = setting(128, "a whole number, 8 or more", "hidden size; a multiple of `heads`", ge=8)
     heads: int = setting(2, "a whole number, 1 or more", "attention heads", ge=1)
     vocabulary: int = setting(5000, "a whole number, 100 or more", "most entries of the learned vocabulary", ge=100)
+    dropout: float = setting(
+        0.1, "a number from 0 up to, not including, 1", "all dropout rates, unless model.dropout is set", ge=0, lt=1
+    )
 
 
 class Model(Section):
@@ -113,12 +116,12 @@ class Model(Section):
         None, "a hub id or a folder", "a pretrained encoder; null builds the one under `scratch`"
     )
     scratch: Scratch | None = setting(
-        None, "a mapping of layers, hidden, heads, vocabulary", "used only where `name` is null"
+        None, "a mapping of layers, hidden, heads, vocabulary, dropout", "used only where `name` is null"
     )
     dropout: float | None = setting(
         None,
         "a number from 0 up to, not including, 1",
-        "all the model's dropout rates; null keeps the model's own (scratch: 0.1)",
+        "all the model's dropout rates; null keeps the model's own (from scratch: scratch.dropout)",
         ge=0,
         lt=1,
     )
