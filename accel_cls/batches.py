@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from accel_cls.errors import UserError
 from accel_cls.model import Encoded
 from accel_cls.plan import MicroBatch
 
@@ -70,16 +71,22 @@ class Batches:
         return tensor.to(self.device)
 
 
-def class_weights(rule: str | dict[str, float] | None, labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+def class_weights(rule: str | dict[str | int, float] | None, labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     """The weight of each class in the loss, float32 [classes].
 
     "balanced" gives class c of C with n_c of n examples the weight n / (C n_c), as scikit-learn does; a
-    class without examples gets 0.
+    class without examples gets 0. Raises UserError where a mapping does not name just the classes.
     """
     if rule is None:
         return np.ones(len(names), np.float32)
     if isinstance(rule, dict):
-        return np.array([rule[name] for name in names], np.float32)
+        weights = {str(name): weight for name, weight in rule.items()}
+        if set(weights) != set(names):
+            raise UserError(
+                f"train.class_weights: found weights for {', '.join(weights)}; expected one for each class: "
+                f"{', '.join(names)}"
+            )
+        return np.array([weights[name] for name in names], np.float32)
     counts = np.bincount(labels, minlength=len(names))
-    weights = np.where(counts, len(labels) / (len(names) * np.maximum(counts, 1)), 0.0)
-    return weights.astype(np.float32)
+    balanced = np.where(counts, len(labels) / (len(names) * np.maximum(counts, 1)), 0.0)
+    return balanced.astype(np.float32)

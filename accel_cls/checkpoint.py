@@ -79,7 +79,8 @@ def update_of(checkpoint: Path) -> int:
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """All checkpoints, the newest first; half-written ones have other names."""
-    return sorted(folder.glob("update-*"), key=update_of, reverse=True)
+    found = [path for path in folder.glob("update-*") if path.name.removeprefix("update-").isdecimal()]
+    return sorted(found, key=update_of, reverse=True)
 
 
 def newest_checkpoint(folder: Path, notes: list[str]) -> Path | None:
@@ -95,16 +96,17 @@ def newest_checkpoint(folder: Path, notes: list[str]) -> Path | None:
 def find_fault(checkpoint: Path) -> str | None:
     """What is wrong with a checkpoint's files by its manifest; None where nothing is."""
     try:
-        manifest = json.loads((checkpoint / _MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        return f"its manifest can't be read ({error})"
-    for name, facts in manifest["files"].items():
+        files = json.loads((checkpoint / _MANIFEST).read_text(encoding="utf-8"))["files"]
+        expected = {str(name): (int(facts["bytes"]), str(facts["sha256"])) for name, facts in files.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"its manifest can't be read ({type(error).__name__}: {error})"
+    for name, (size, digest) in expected.items():
         path = checkpoint / name
         if not path.is_file():
             return f"{name} is missing"
-        if path.stat().st_size != facts["bytes"]:
-            return f"{name} has {path.stat().st_size} bytes instead of {facts['bytes']}"
-        if _facts(path) != facts:
+        if path.stat().st_size != size:
+            return f"{name} has {path.stat().st_size} bytes instead of {size}"
+        if _facts(path)["sha256"] != digest:
             return f"{name} has another checksum than when it was written"
     return None
 

@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split
 from accel_cls.errors import UserError
 from accel_cls.reading import read_table
 from accel_cls.recipe import Hub, Recipe
-from accel_cls.recipe.schema import Data
+from accel_cls.recipe.schema import Data, canonical_label
 
 
 @dataclass(frozen=True)
@@ -107,14 +107,20 @@ def _read(source: str | list[str] | Hub, data: Data, notes: list[str]) -> tuple[
     """All rows of a source, the texts under "text" and "pair"; and the class names it declares."""
     columns = [data.text] if isinstance(data.text, str) else list(data.text)
     tables, declared = read_table(source, [*columns, data.label], data.columns, notes)
-    texts = [text_table(table, columns) for _, table in tables]
     rows = tuple(f"{name}:{row + 1}" for name, table in tables for row in range(len(table)))
+    if not rows:
+        raise UserError(f"{_source_text(source)}: there are no rows in it")
     raw = [value for _, table in tables for value in table[data.label]]
     if declared is not None:
         raw = [declared[value] if isinstance(value, int) and value >= 0 else None for value in raw]
-    if not rows:
-        raise UserError(f"{source}: there are no rows in it")
-    return _Rows(concatenate_datasets(texts), _canonical(raw), rows), declared
+    labels = [None if value is None or value != value else canonical_label(value) or None for value in raw]
+    return _Rows(concatenate_datasets([text_table(table, columns) for _, table in tables]), labels, rows), declared
+
+
+def _source_text(source: str | list[str] | Hub) -> str:
+    if isinstance(source, Hub):
+        return f"{source.hub} [{source.split}]"
+    return source if isinstance(source, str) else ", ".join(source)
 
 
 def text_table(table: Dataset, columns: Sequence[str]) -> Dataset:
@@ -127,39 +133,22 @@ def text_table(table: Dataset, columns: Sequence[str]) -> Dataset:
     return Dataset.from_dict({new: texts(old) for new, old in zip(("text", "pair"), columns, strict=False)})
 
 
-def _canonical(raw: Sequence[Any]) -> list[str | None]:
-    """Label cells as strings: 1, "1", " 1 " and, where all labels are whole, 1.0 are the same label."""
-    values = [None if value is None else _label_text(value) for value in raw]
-    present = {value for value in values if value}
-    if present and all(re.fullmatch(r"[+-]?\d+\.0*", value) or _is_int(value) for value in present):
-        values = [str(int(float(value))) if value else value for value in values]
-    return [value or None for value in values]
-
-
-def _label_text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and np.isnan(value):
-        return ""
-    return str(value).strip()
-
-
-def _is_int(value: str) -> bool:
-    return re.fullmatch(r"[+-]?(0|[1-9]\d*)", value) is not None
-
-
-def _natural(value: str) -> tuple[tuple[int, Any], ...]:
+def _natural(value: str) -> tuple[Any, ...]:
     """A sort key in which digits count as numbers, so that "class 2" stands before "class 10"."""
-    if _is_int(value):
-        return ((-1, int(value)),)
-    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", value) if part)
+    if re.fullmatch(r"[+-]?[0-9]+", value):
+        return (0, int(value), len(value), value)
+    parts = [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"([0-9]+)", value) if part]
+    return (1, parts, value)
 
 
 def _labels(data: Data, read: _Rows, declared: list[str] | None) -> Labels:
     if isinstance(data.labels, dict):
-        return Labels(tuple(_label_text(v) for v in data.labels), tuple(data.labels.values()))
+        values = tuple(canonical_label(value) for value in data.labels)
+        if declared is not None and all(value.isdecimal() and int(value) < len(declared) for value in values):
+            values = tuple(declared[int(value)] for value in values)  # the data set's own ids, renamed
+        return Labels(values, tuple(data.labels.values()))
     if data.labels is not None or declared is not None:
-        values = tuple(_label_text(v) for v in (data.labels if data.labels is not None else declared or ()))
+        values = tuple(map(canonical_label, data.labels if data.labels is not None else declared or ()))
         return Labels(values, values)
     found = Counter(value for value in read.labels if value is not None)
     if len(found) > 1000:
@@ -216,7 +205,7 @@ def _split(
     pool = np.flatnonzero(~alone)
     size = round(fraction * len(pool))
     classes = len(np.unique(examples.labels[pool]))
-    if not classes <= size <= len(pool) - classes:
+    if not len(pool) or not classes <= size <= len(pool) - classes:
         raise UserError(
             f"data.validation: {fraction} of {len(pool)} examples is {size}, too few or too many to hold "
             f"each of the {classes} classes in both parts; use another fraction or a file"

@@ -75,6 +75,12 @@ def start_hardware(hardware: str, recipe: str, overrides: Sequence[str]) -> Hard
     if device == "cpu":
         # Without it, processes that torchrun or MULTI_GPU started on a CPU each believe they are alone.
         os.environ["ACCELERATE_USE_CPU"] = "true"
+    accumulation = os.environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "1")
+    if accumulation not in ("1", "auto"):
+        raise UserError(
+            f"ACCELERATE_GRADIENT_ACCUMULATION_STEPS is {accumulation}; expected 1. The recipe's train.batch_size "
+            "and train.micro_batch_tokens decide how an update is divided"
+        )
     accelerator = Accelerator()
     if device != "xla" and accelerator.num_processes != world:
         raise UserError(

@@ -87,6 +87,7 @@ def accumulate_gradient(t: Training, update: int) -> torch.Tensor:
     micro_batches = t.plan.micro_batches(update, processes)
     mine = share(micro_batches, accelerator.process_index, processes)
     weight = t.train.weight(t.plan.examples(update))
+    smoothing = t.recipe.train.label_smoothing
     total = torch.zeros((), device=accelerator.device)
     for step, (index, micro_batch) in enumerate(mine):
         is_last = step == len(mine) - 1
@@ -97,8 +98,8 @@ def accumulate_gradient(t: Training, update: int) -> torch.Tensor:
         accelerator.sync_gradients = is_last
         with contextlib.nullcontext() if is_last else accelerator.no_sync(t.model):
             logits = t.model(**batch.inputs).logits.float()
-            losses = cross_entropy(logits, batch.labels, reduction="none") * batch.weights
-            loss = losses.sum() / weight
+            losses = cross_entropy(logits, batch.labels, reduction="none", label_smoothing=smoothing)
+            loss = (losses * batch.weights).sum() / weight
             # Processes average their gradients; times their number, the average is the sum.
             accelerator.backward(loss * processes)
         total += loss.detach()

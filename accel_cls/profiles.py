@@ -91,7 +91,8 @@ def read_profile(path: Path) -> Profile:
         raise UserError(f"{path}: not readable as a profile: {error}") from error
     if not isinstance(content, dict) or "distributed_type" not in content:
         raise UserError(f"{path}: found no distributed_type; expected a file such as `accelerate config` writes")
-    accumulation = (content.get("deepspeed_config") or {}).get("gradient_accumulation_steps", 1)
+    deepspeed = content.get("deepspeed_config") or {}
+    accumulation = deepspeed.get("gradient_accumulation_steps", 1) if isinstance(deepspeed, dict) else deepspeed
     if accumulation not in (1, "auto"):
         raise UserError(
             f"{path}: deepspeed_config.gradient_accumulation_steps is {accumulation}; expected 1. The recipe's "
@@ -99,13 +100,22 @@ def read_profile(path: Path) -> Profile:
         )
     return Profile(
         path=path,
-        # YAML reads an unquoted NO as a string here, but files by older versions of accelerate say false.
+        # YAML 1.1 reads an unquoted NO as false.
         distributed_type=str(content["distributed_type"] or "NO").upper().replace("TPU", "XLA"),
         use_cpu=bool(content.get("use_cpu", False)),
-        processes=int(content.get("num_processes") or 1),
-        machines=int(content.get("num_machines") or 1),
+        processes=_count(content, "num_processes", path),
+        machines=_count(content, "num_machines", path),
         mixed_precision=str(content.get("mixed_precision") or "no").lower(),
     )
+
+
+def _count(content: dict[str, Any], key: str, path: Path) -> int:
+    value = content.get(key)
+    if value is None:
+        return 1
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UserError(f"{path}: {key} is {value!r}; expected a whole number, 1 or more")
+    return value
 
 
 def launch_command(

@@ -6,11 +6,13 @@ import codecs
 import csv
 import difflib
 import glob
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import datasets
+import pyarrow.parquet
 from datasets import ClassLabel, Dataset, Features, Value
 
 from accel_cls.errors import UserError
@@ -88,72 +90,95 @@ def _read_hub(source: Hub) -> Dataset:
 
 
 def _read_file(path: Path, columns: Sequence[str], header: Sequence[str] | None, notes: list[str]) -> Dataset:
+    """The named columns of a file. Text formats are read by Python's own parsers, for what others guess.
+
+    `Dataset.from_csv` takes surplus cells of the first row for an index, `from_json` texts that look like
+    dates for times, and both answer from a cache that a copied file's old time stamp deceives.
+    """
     ending = path.suffix.lower()
     if ending not in _FORMATS:
         raise UserError(f"{path}: unknown ending {ending!r}; expected one of {', '.join(_FORMATS)}")
     try:
         if ending == ".parquet":
-            table = Dataset.from_parquet(str(path))
-        else:
-            encoding = _encoding(path, notes)
+            return _read_parquet(path, columns)
+        with open(path, encoding=_encoding(path, notes), newline="") as file:
             if ending in _SEPARATORS:
-                return _read_separated(path, encoding, columns, header)
-            table = Dataset.from_json(str(path), encoding=encoding)
-    except datasets.exceptions.DatasetGenerationError as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
-        raise UserError(f"{path}: not readable as {ending[1:]}: {reason}") from error
+                return _read_separated(path, file, columns, header)
+            return _read_json(path, file, columns)
+    except (OSError, csv.Error, pyarrow.ArrowException) as error:
+        raise UserError(f"{path}: not readable as {ending[1:]}: {str(error).splitlines()[0]}") from error
+
+
+def _read_parquet(path: Path, columns: Sequence[str]) -> Dataset:
+    table = Dataset(pyarrow.parquet.read_table(path, memory_map=True))  # its metadata may declare class names
     _check_columns(str(path), table.column_names, columns)
     return table.select_columns(list(columns))
 
 
-def _read_separated(path: Path, encoding: str, columns: Sequence[str], header: Sequence[str] | None) -> Dataset:
+def _read_separated(path: Path, file: TextIO, columns: Sequence[str], header: Sequence[str] | None) -> Dataset:
+    """Cells as they stand: nothing is a hole, "NA", "null" and "None" are texts."""
+    csv.field_size_limit(1 << 30)
     separator = _SEPARATORS[path.suffix.lower()]
     # Tab-separated files have no quoting by their definition (IANA text/tab-separated-values).
-    quoting = csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE
-    names, rows = _check_shape(path, encoding, separator, quoting, header)
+    quoting: Any = csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE
+    records = (record for record in csv.reader(file, delimiter=separator, quoting=quoting) if record)
+    names = list(header) if header is not None else next(records, [])
+    twice = [name for name in names if names.count(name) > 1 and name in columns]
+    if twice:
+        raise UserError(f"{path}: the column {twice[0]!r} stands twice in its header")
     _check_columns(str(path), names, columns)
-    # All cells are strings, and nothing is a hole: "NA", "null" and "None" are texts.
-    table = Dataset.from_csv(
-        str(path),
-        features=Features({name: Value("string") for name in names}),
-        sep=separator,
-        quoting=quoting,
-        encoding=encoding,
-        header=0 if header is None else None,
-        names=None if header is None else list(header),
-        keep_default_na=False,
-        index_col=False,
-    )
-    assert len(table) == rows, f"{path}: {rows} rows by the csv module, {len(table)} by datasets"
-    return table.select_columns(list(columns))
+    wanted = [names.index(column) for column in columns]
+    cells: list[list[str]] = [[] for _ in columns]
+    for row, record in enumerate(records, start=1):
+        if len(record) != len(names):
+            raise UserError(
+                f"{path}: row {row} has {len(record)} cells, expected {len(names)} ({', '.join(names)}): "
+                f"{separator.join(record)[:60]!r}. Put a text that holds the separator into double quotes"
+            )
+        for column, at in zip(cells, wanted, strict=True):
+            column.append(record[at])
+    # Typed, since a file without rows gives no value to tell the type by.
+    features = Features({column: Value("string") for column in columns})
+    return Dataset.from_dict(dict(zip(columns, cells, strict=True)), features=features)
 
 
-def _check_shape(
-    path: Path, encoding: str, separator: str, quoting: Any, header: Sequence[str] | None
-) -> tuple[list[str], int]:
-    """Column names and row count of a separated file whose rows are all as long as its header.
+def _read_json(path: Path, file: TextIO, columns: Sequence[str]) -> Dataset:
+    """A list of objects, or an object a line. A key that an object lacks is a missing value."""
+    text = file.read()
+    try:
+        # Many a .json file holds an object a line.
+        records = json.loads(text) if path.suffix.lower() == ".json" and not _is_lines(text) else _json_lines(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not readable as JSON: {error}") from error
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise UserError(
+            f"{path}: expected a list of JSON objects" + (", one a line" if path.suffix == ".jsonl" else "")
+        )
+    names = list(dict.fromkeys(name for record in records for name in record))
+    if records:
+        _check_columns(str(path), names, columns)
+    cells = {column: [_scalar(record.get(column)) for record in records] for column in columns}
+    return Dataset.from_dict(cells, features=Features({column: Value("string") for column in columns}))
 
-    pandas, which reads the file for `datasets`, takes surplus cells of the first row for an index and
-    fills missing ones with nothing: an unquoted comma in a review would shift its columns silently.
-    """
-    csv.field_size_limit(1 << 30)
-    with open(path, encoding=encoding, newline="") as file:
-        records: Iterator[list[str]] = csv.reader(file, delimiter=separator, quoting=quoting)
-        rows = 0
-        names = list(header) if header is not None else next((record for record in records if record), [])
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
-            raise UserError(f"{path}: the column {twice[0]!r} stands twice in its header")
-        for record in records:
-            if not record:
-                continue
-            rows += 1
-            if len(record) != len(names):
-                raise UserError(
-                    f"{path}: row {rows} has {len(record)} cells, expected {len(names)} ({', '.join(names)}): "
-                    f"{separator.join(record)[:60]!r}. Put a text that holds the separator into double quotes"
-                )
-    return names, rows
+
+def _is_lines(text: str) -> bool:
+    return text.lstrip().startswith("{")
+
+
+def _json_lines(text: str) -> list[Any]:
+    records = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                records.append(json.loads(line))
+            except ValueError as error:
+                raise ValueError(f"line {number}: {error}") from error
+    return records
+
+
+def _scalar(value: Any) -> str | None:
+    """A JSON value as a text: a string as it is, anything else as JSON writes it."""
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _check_columns(where: str, found: Sequence[str], wanted: Sequence[str]) -> None:

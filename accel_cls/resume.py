@@ -16,8 +16,10 @@ from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.run_folder import RunFolder, write_json, write_text
 
-# Keys that change nothing of what an update does.
+# Keys that change nothing of what an update does; where the data lie does not matter, as their digest counts.
 _HARMLESS = (
+    "data.train",
+    "data.validation",
     "name",
     "output",
     "hardware",
@@ -46,6 +48,8 @@ def open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, n
     Raises:
         UserError: where the folder holds something else, or an unfinished run of another recipe.
     """
+    if folder.path.exists() and not folder.path.is_dir():
+        raise UserError(f"output: {folder.path} is a file; name a folder with output=…")
     if not folder.is_empty and not folder.recipe.is_file():
         raise UserError(
             f"output: {folder.path} holds files, but no run of accel_cls; name another folder with output=…"

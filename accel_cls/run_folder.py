@@ -35,7 +35,8 @@ class RunFolder:
     @property
     def is_empty(self) -> bool:
         """Whether no run has begun here."""
-        return not self.path.exists() or not any(self.path.iterdir())
+        # What a run left that was ended in its very first write does not count.
+        return not self.path.exists() or all(path.name.endswith(".partial") for path in self.path.iterdir())
 
     def move_aside(self) -> Path:
         """Rename the folder to the next free `NAME.1`, `NAME.2` ...; nothing is deleted."""
@@ -57,7 +58,7 @@ class RunFolder:
         if not self.metrics.is_file():
             return
         kept = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+        for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 record = json.loads(line)
             except json.JSONDecodeError:

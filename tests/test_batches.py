@@ -45,9 +45,7 @@ def test_kinds_of_numbers():
 
 
 def test_token_types_of_pairs():
-    assert make_batches().make(MicroBatch((3,), 8)).inputs["token_type_ids"].tolist() == [
-        [0, 0, 0, 1, 1, 1, 0, 0]
-    ]
+    assert make_batches().make(MicroBatch((3,), 8)).inputs["token_type_ids"].tolist() == [[0, 0, 0, 1, 1, 1, 0, 0]]
 
 
 def test_model_without_token_types_gets_none():

@@ -213,9 +213,7 @@ def test_neither_utf_8_nor_gb18030():
 
 
 def test_utf_8_that_is_cut_off_at_the_end_names_the_last_line():
-    assert refusal(write("a.csv", "text,label\na,1\nb,差".encode()[:-2])).startswith(
-        "a.csv: line 3 is neither"
-    )
+    assert refusal(write("a.csv", "text,label\na,1\nb,差".encode()[:-2])).startswith("a.csv: line 3 is neither")
 
 
 # Files that can't be read
@@ -280,9 +278,7 @@ def test_later_row_too_long():
 
 
 def test_row_too_short():
-    assert refusal(write("a.csv", "text,label\ngood,1\nbad\n")).startswith(
-        "a.csv: row 2 has 1 cells, expected 2"
-    )
+    assert refusal(write("a.csv", "text,label\ngood,1\nbad\n")).startswith("a.csv: row 2 has 1 cells, expected 2")
 
 
 def test_row_too_long_for_the_named_columns():
@@ -303,9 +299,7 @@ def test_missing_column_with_near_miss(name):
     else:
         write(name, "text,label\n" + QUOTED if name == "a.csv" else JSON_LINES)
     said = refusal(name, label="lable")
-    assert said.startswith(
-        f"{name}: there is no column 'lable'; did you mean label? It has 'text', 'label'; set "
-    )
+    assert said.startswith(f"{name}: there is no column 'lable'; did you mean label? It has 'text', 'label'; set ")
 
 
 def test_missing_column_in_one_file_of_several():
@@ -382,7 +376,7 @@ def test_nothing_usable():
         (["b", "a", "C"], ["C", "a", "b"]),
         (["x", "10", "9"], ["9", "10", "x"]),
         (["差评", "好评"], ["好评", "差评"]),
-        (["2.5", "1.0"], ["1.0", "2.5"]),
+        (["2.5", "1.0"], ["1", "2.5"]),
         (["01", "1"], ["1", "01"]),
         (["x²", "x3"], ["x3", "x²"]),
         (["²", "3"], ["3", "²"]),
@@ -407,9 +401,7 @@ def test_one_number_written_differently_is_one_label(found):
     assert corpus.labels.names == ("0", "1")
 
 
-@pytest.mark.parametrize(
-    "cells", [[0, 1, 0, 1], ["0", "1", "0", "1"], [0.0, 1.0, 0.0, 1.0], [0.0, 1.0, 0.0, None]]
-)
+@pytest.mark.parametrize("cells", [[0, 1, 0, 1], ["0", "1", "0", "1"], [0.0, 1.0, 0.0, 1.0], [0.0, 1.0, 0.0, None]])
 def test_numbers_texts_and_floats_name_the_same_classes(cells):
     Dataset.from_dict({"text": [f"t{i}" for i in range(12)], "label": cells * 3}).to_parquet("a.parquet")
     corpus = corpus_of("a.parquet", labels={0: "bad", 1: "good"}, invalid="drop", validation="a.parquet")
@@ -440,9 +432,7 @@ def test_truth_values(cells):
 
 
 def test_mapping_names_the_classes_in_its_order():
-    corpus = corpus_of(
-        write("a.csv", rows_of("1010" * 3)), labels={1: "POSITIVE", 0: "NEGATIVE"}, validation="a.csv"
-    )
+    corpus = corpus_of(write("a.csv", rows_of("1010" * 3)), labels={1: "POSITIVE", 0: "NEGATIVE"}, validation="a.csv")
     assert corpus.labels.values == ("1", "0")
     assert corpus.labels.names == ("POSITIVE", "NEGATIVE")
     assert corpus.train.labels.tolist() == [0, 1] * 6
@@ -585,9 +575,7 @@ def hub_folder():
     content = {"text": [f"t{i}" for i in range(20)], "label": [1, 0] * 10}
     Path("mirror/data").mkdir(parents=True)
     for split in ("train", "test"):
-        Dataset.from_dict(content, features=features).to_parquet(
-            f"mirror/data/{split}-00000-of-00001.parquet"
-        )
+        Dataset.from_dict(content, features=features).to_parquet(f"mirror/data/{split}-00000-of-00001.parquet")
     return str(Path("mirror").resolve())
 
 

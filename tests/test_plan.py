@@ -141,9 +141,7 @@ def test_cut_does_not_depend_on_the_order_of_the_examples(case, random):
     lengths, tokens, longest = case
     shuffled = list(range(len(lengths)))
     random.shuffle(shuffled)
-    assert cut(np.array(shuffled), lengths, tokens, longest) == cut(
-        np.arange(len(lengths)), lengths, tokens, longest
-    )
+    assert cut(np.array(shuffled), lengths, tokens, longest) == cut(np.arange(len(lengths)), lengths, tokens, longest)
 
 
 @thorough
@@ -182,9 +180,7 @@ def test_few_short_texts_ride_along_instead_of_costing_a_pass():
     assert [(len(part.examples), part.width) for part in parts] == [(10, 32)]
 
 
-@pytest.mark.parametrize(
-    ("length", "longest", "width"), [(1, 64, 16), (16, 64, 16), (17, 64, 32), (60, 62, 62)]
-)
+@pytest.mark.parametrize(("length", "longest", "width"), [(1, 64, 16), (16, 64, 16), (17, 64, 32), (60, 62, 62)])
 def test_padded_width(length, longest, width):
     assert padded_width(length, longest) == width
 
@@ -211,8 +207,7 @@ def test_no_process_idles_while_another_has_two(plan, processes):
     for update in range(plan.updates_per_epoch):
         parts = plan.micro_batches(update, processes)
         real = [
-            sum(bool(part.examples) for _, part in share(parts, process, processes))
-            for process in range(processes)
+            sum(bool(part.examples) for _, part in share(parts, process, processes)) for process in range(processes)
         ]
         assert max(real) - min(real) <= 1
 

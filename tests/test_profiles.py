@@ -142,9 +142,7 @@ def test_distributed_type_as_written(written, meant):
     assert profile_of(f"distributed_type: {written}\n").distributed_type == meant
 
 
-@pytest.mark.parametrize(
-    ("written", "meant"), [("no", "no"), ("'no'", "no"), ("BF16", "bf16"), ("fp16", "fp16")]
-)
+@pytest.mark.parametrize(("written", "meant"), [("no", "no"), ("'no'", "no"), ("BF16", "bf16"), ("fp16", "fp16")])
 def test_precision_as_written(written, meant):
     assert profile_of(f"distributed_type: 'NO'\nmixed_precision: {written}\n").mixed_precision == meant
 
@@ -234,6 +232,4 @@ def test_command_takes_the_shorter_path(tmp_path, monkeypatch):
 
 
 def test_command_as_a_user_would_type_it():
-    assert shell(["accel-cls", "name=a b", "data.labels={0: x}"]) == (
-        "accel-cls 'name=a b' 'data.labels={0: x}'"
-    )
+    assert shell(["accel-cls", "name=a b", "data.labels={0: x}"]) == ("accel-cls 'name=a b' 'data.labels={0: x}'")

@@ -126,9 +126,7 @@ def test_override_of_a_key_that_is_a_number():
     assert load(BASE, "data.labels.0=bad", "data.labels.1=good").data.labels == {0: "bad", 1: "good"}
 
 
-@pytest.mark.parametrize(
-    "reset", ["~train.epochs", "train.epochs=null", "train.epochs=~", "~train", "train=null"]
-)
+@pytest.mark.parametrize("reset", ["~train.epochs", "train.epochs=null", "train.epochs=~", "~train", "train=null"])
 def test_reset_brings_the_default_back(reset):
     assert load(BASE + "train: {epochs: 9}\n", reset).train.epochs == 3
 
@@ -138,18 +136,14 @@ def test_reset_of_a_required_key_is_an_error():
 
 
 def test_value_after_a_reset_counts():
-    assert (
-        load(BASE + "train: {epochs: 9, batch_size: 8}\n", "~train", "train.epochs=4").train.batch_size == 32
-    )
+    assert load(BASE + "train: {epochs: 9, batch_size: 8}\n", "~train", "train.epochs=4").train.batch_size == 32
 
 
 # extends
 
 
 def test_extends_over_three_levels_merges_deeply():
-    write(
-        "name: top\noutput: o\ndata: {train: a.csv, text: t}\ntrain: {epochs: 1, batch_size: 8}\n", "top.yaml"
-    )
+    write("name: top\noutput: o\ndata: {train: a.csv, text: t}\ntrain: {epochs: 1, batch_size: 8}\n", "top.yaml")
     write("extends: top.yaml\nname: middle\ntrain: {epochs: 2, warmup: 3}\n", "middle.yaml")
     recipe = load("extends: middle.yaml\ntrain: {epochs: 5}\n")
     assert (recipe.name, recipe.data.text) == ("middle", "t")
@@ -193,9 +187,7 @@ def test_mistake_that_a_child_mends_is_none():
 
 def test_extends_in_a_circle():
     write("extends: r.yaml\n", "b.yaml")
-    assert "b.yaml:1:10  extends: goes in a circle: r.yaml → b.yaml → r.yaml" in refusal(
-        "extends: b.yaml\n" + BASE
-    )
+    assert "b.yaml:1:10  extends: goes in a circle: r.yaml → b.yaml → r.yaml" in refusal("extends: b.yaml\n" + BASE)
 
 
 def test_extends_itself():
@@ -271,7 +263,7 @@ WEIGHTS = "'balanced', or a mapping from every class name to a weight above 0"
 FRACTION = f"a fraction of the training examples between 0 and 1, or {FILES}"
 WHOLE = "a whole number, 1 or more"
 EVERY = "'epoch' or a whole number of updates, 1 or more"
-LABELS = "a mapping from each value of the label column to a class name, or the list of values"
+LABELS = "two or more classes: a mapping from each value of the label column to a class name, or the list of values"
 WARMUP = "a fraction of all updates below 1, or a whole number of updates"
 TOP = "name, seed, hardware, output, data, model, train, evaluate, checkpoint"
 
@@ -290,10 +282,10 @@ BROKEN_LINES = [  # line 4 of a recipe, the column to blame, the message
     ("train: {epochs: true}", 17, f"train.epochs: found True; expected {WHOLE}"),
     ("train: {epochs: 0}", 17, f"train.epochs: found 0; expected {WHOLE}"),
     ("train: {epochs: [1]}", 17, f"train.epochs: found [1]; expected {WHOLE}"),
-    ("train: {epochs: {a: 1}}", 17, f"train.epochs: found a mapping; expected {WHOLE}"),
-    ("train: {learning_rate: fast}", 24, "train.learning_rate: found 'fast'; expected a number above 0"),
-    ("train: {learning_rate: .nan}", 24, "train.learning_rate: found nan; expected a number above 0"),
-    ("train: {learning_rate: 0}", 24, "train.learning_rate: found 0; expected a number above 0"),
+    ("train: {epochs: {a: 1}}", 17, f"train.epochs: found {{'a': 1}}; expected {WHOLE}"),
+    ("train: {learning_rate: fast}", 24, "train.learning_rate: found 'fast'; expected a number above 0 and below 10"),
+    ("train: {learning_rate: .nan}", 24, "train.learning_rate: found nan; expected a number above 0 and below 10"),
+    ("train: {learning_rate: 0}", 24, "train.learning_rate: found 0; expected a number above 0 and below 10"),
     ("train: {weight_decay: 2}", 23, "train.weight_decay: found 2; expected a number from 0 to 1"),
     ("train: {warmup: 1.0}", 17, f"train.warmup: found 1.0; expected {WARMUP}"),
     ("train: {warmup: -1}", 17, f"train.warmup: found -1; expected {WARMUP}"),
@@ -340,8 +332,7 @@ BROKEN_LINES = [  # line 4 of a recipe, the column to blame, the message
     (
         "evaluate: {best: f1_marco}",
         18,
-        "evaluate.best: found 'f1_marco'; expected one of evaluate.metrics, or 'loss'; "
-        "did you mean f1_macro?",
+        "evaluate.best: found 'f1_marco'; expected one of evaluate.metrics, or 'loss'; did you mean f1_macro?",
     ),
     (
         "evaluate: {patience: 0}",
@@ -359,23 +350,23 @@ BROKEN_LINES = [  # line 4 of a recipe, the column to blame, the message
         "model.scratch.heads: found 3; expected a divisor of model.scratch.hidden, which is 100",
     ),
     ("model: {scratch: {layer: 3}}", 19, "model.scratch.layer: unknown key; did you mean layers?"),
-    ("seed: -1", 7, "seed: found -1; expected a whole number, 0 or more"),
+    ("seed: -1", 7, "seed: found -1; expected a whole number from 0 to 4294967295"),
     (
         "hardware: 3",
         11,
         "hardware: found 3; expected a profile's name, a profile's path, 'default' or 'auto'",
     ),
-    ("name: b", 1, "name: this key stands twice; the first is at line 1, keep one"),
+    ("name: b", 1, "name: this key stands twice, first at line 1; keep one"),
     ("<<: {name: b}", 1, "merge keys (<<) are not used in recipes; write `extends: FILE` instead"),
     ("extends: [a.yaml]", 10, "extends: found ['a.yaml']; expected one recipe's path"),
     ("extends: nope.yaml", 10, "extends: found 'nope.yaml', but there is no file nope.yaml"),
     ("? [a, b]", 3, "found a list or mapping as a key; expected a plain key"),
-    ("train: {epochs: !foo 3}", 17, "train.epochs: found the YAML tag !foo; expected plain YAML, no tags"),
-    ("train: !foo {epochs: 3}", 8, "train: found the YAML tag !foo; expected plain YAML, no tags"),
+    ("train: {epochs: !foo 3}", 17, "found the tag !foo; recipes use no tags"),
+    ("train: !foo {epochs: 3}", 8, "found the tag !foo; recipes use no tags"),
     (
         "evaluate: {metrics: !foo [f1]}",
         21,
-        "evaluate.metrics: found the YAML tag !foo; expected plain YAML, no tags",
+        "found the tag !foo; recipes use no tags",
     ),
 ]
 
@@ -384,7 +375,7 @@ BROKEN_LINES = [  # line 4 of a recipe, the column to blame, the message
 def test_broken_line(line, column, message):
     said = refusal(BASE + line + "\n")
     expected = f"r.yaml:4:{column}  {message}\n    {line}\n    {' ' * (column - 1)}^"
-    if "YAML tag" in message:  # what stands under a tag may be wrong besides
+    if "the tag" in message:  # what stands under a tag may be wrong besides
         assert said.startswith(expected)
     else:
         assert said == expected
@@ -441,8 +432,7 @@ BROKEN_OVERRIDES = [  # the override, the message
     ),
     (
         "name=[1",
-        "name: not readable as YAML: while parsing a flow sequence expected ',' or ']', "
-        "but got '<stream end>'",
+        "name: not readable as YAML: while parsing a flow sequence expected ',' or ']', but got '<stream end>'",
     ),
     ("name=*x", "name: found the alias *x; write the value out instead"),
     ("name=\t3", "name: not readable as YAML: found a tab; YAML is indented with spaces only"),
@@ -494,20 +484,15 @@ def test_misspelt_hub_is_an_unknown_key():
 
 
 @pytest.mark.parametrize(
-    ("override", "hollow"),
+    ("override", "message"),
     [
-        ("data.labels={0: a}", "found a mapping; expected a mapping from each value"),
-        ("data.labels={1.5: a, 2: b}", "found a mapping; expected a mapping from each value"),
-        ("train.class_weights={0: 1, 1: 2}", "found a mapping; expected 'balanced', or a mapping"),
-        ("train.learning_rate=10", "found 10; expected a number above 0"),
+        ("data.labels={0: a}", "data.labels: found {0: 'a'}; expected two or more classes: a mapping"),
+        ("data.labels={1.5: a, 2: b}", "data.labels: found {1.5: 'a', 2: 'b'}; expected two or more classes"),
+        ("train.learning_rate=10", "found 10; expected a number above 0 and below 10"),
     ],
 )
-def test_what_was_found_does_not_meet_what_is_expected(override, hollow):
-    said = refusal(BASE, override)
-    if hollow.endswith("above 0"):
-        assert not said.endswith(hollow)
-    else:
-        assert hollow not in said
+def test_what_was_found_is_shown_beside_what_is_expected(override, message):
+    assert message in refusal(BASE, override)
 
 
 def test_infinite_weight_is_refused():
@@ -539,8 +524,7 @@ BROKEN_FILES = [  # a whole file, the message
     ("a\n", "r.yaml:1:1  found no mapping; expected `key: value` lines\n    a\n    ^"),
     (
         "train:\n\tepochs: 3\n",
-        "r.yaml:2:1  not readable as YAML: found a tab; YAML is indented with spaces only\n"
-        "    \tepochs: 3\n    ^",
+        "r.yaml:2:1  not readable as YAML: found a tab; YAML is indented with spaces only\n    \tepochs: 3\n    ^",
     ),
     (
         "a: &x 1\nb: *x\n",
@@ -726,9 +710,7 @@ def test_any_file_is_a_recipe_or_a_recipe_error(scratch_file, content):
     assert recipe_or_reason(scratch_file)
 
 
-keys = st.sampled_from(
-    ["name", "train.epochs", "data", "data.train", "data.labels", "evaluate.metrics", "extends"]
-)
+keys = st.sampled_from(["name", "train.epochs", "data", "data.train", "data.labels", "evaluate.metrics", "extends"])
 
 
 @thorough
@@ -838,9 +820,7 @@ def test_wrong_recipe_is_refused_before_anything_slow_is_imported(tmp_path):
         "import sys; from accel_cls.train import main; status = main(['wrong.yaml']); "
         f"print(sorted(set(sys.modules) & set({SLOW!r}))); sys.exit(status)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[]"
     assert done.returncode == 2
 
@@ -853,7 +833,7 @@ def test_command_tells_a_mistake_without_a_traceback(tmp_path):
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == (
-        "\noverride 'seed=x'  seed: found 'x'; expected a whole number, 0 or more\n"
+        "\noverride 'seed=x'  seed: found 'x'; expected a whole number from 0 to 4294967295\n"
         "wrong.yaml:4:9  train.epoch: unknown key; did you mean epochs?\n"
         "    train: {epoch: 3}\n            ^\n"
     )

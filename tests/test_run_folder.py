@@ -285,9 +285,7 @@ def test_damaged_checkpoint_is_skipped_for_the_one_before(tmp_path, damage, faul
     assert notes[0].startswith(f"skipped the checkpoint update-000020: {fault}")
 
 
-@pytest.mark.parametrize(
-    "manifest", ["", "{", "{}", "[]", "null", '{"files": 3}', '{"files": {"progress.json": 1}}']
-)
+@pytest.mark.parametrize("manifest", ["", "{", "{}", "[]", "null", '{"files": 3}', '{"files": {"progress.json": 1}}'])
 def test_broken_manifest_is_a_fault(tmp_path, manifest):
     checkpoint = make_checkpoint(tmp_path, 10)
     (checkpoint / "manifest.json").write_text(manifest)
@@ -476,9 +474,7 @@ def test_unfinished_run_of_other_data_is_refused(tmp_path):
 def test_folder_with_anything_else_is_refused(tmp_path, fresh):
     (tmp_path / "food").mkdir()
     (tmp_path / "food/thesis.docx").write_text("x")
-    with pytest.raises(
-        UserError, match=r"holds files, but no run of accel_cls; name another folder with output="
-    ):
+    with pytest.raises(UserError, match=r"holds files, but no run of accel_cls; name another folder with output="):
         opened(tmp_path, fresh=fresh)
     assert files_of(tmp_path) == {"food/thesis.docx": b"x"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -41,7 +42,7 @@ def setting(default: Any, expects: str, help: str, **constraints: Any) -> Any:
 class Section(BaseModel):
     """What all parts of a recipe share: unknown keys are errors, types are strict, values never change."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Hub(Section):
@@ -52,7 +53,8 @@ class Hub(Section):
     split: str = setting(..., "a split's name such as 'train'", "which split; slices such as 'train[:10%]' work")
 
 
-Files = str | Annotated[list[str], Field(min_length=1)]
+_Path = Annotated[str, Field(min_length=1)]
+Files = _Path | Annotated[list[_Path], Field(min_length=1)]
 _FILES = "a file, a glob, a list of files, or {hub: ID, split: NAME}"
 
 
@@ -75,7 +77,7 @@ class Data(Section):
         | None
     ) = setting(
         None,
-        "a mapping from each value of the label column to a class name, or the list of values",
+        "two or more classes: a mapping from each value of the label column to a class name, or the list of values",
         "the classes, in the order of their ids. Left out: the values found, numbers by size, "
         "other values by name with the digits in them compared as numbers (2 before 10)",
     )
@@ -150,7 +152,7 @@ class Train(Section):
         "bounds memory, never changes what is learned but for dropout's draws",
         ge=8,
     )
-    learning_rate: float = setting(2e-5, "a number above 0", "the schedule's highest rate", gt=0, lt=10)
+    learning_rate: float = setting(2e-5, "a number above 0 and below 10", "the schedule's highest rate", gt=0, lt=10)
     weight_decay: float = setting(
         0.01, "a number from 0 to 1", "AdamW's decay; biases and norms have none", ge=0, le=1
     )
@@ -165,10 +167,17 @@ class Train(Section):
     max_grad_norm: float = setting(
         1.0, "a number, 0 or more", "gradients are scaled down to this norm; 0 turns it off", ge=0
     )
-    class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = setting(
+    class_weights: Literal["balanced"] | dict[str | int, Annotated[float, Field(gt=0)]] | None = setting(
         None,
         "'balanced', or a mapping from every class name to a weight above 0",
         "weight of each class in the loss; 'balanced' is inverse to its count",
+    )
+    label_smoothing: float = setting(
+        0.0,
+        "a number from 0 up to, not including, 1",
+        "this share of each label is spread over all classes: a guard against overconfidence and wrong labels",
+        ge=0,
+        lt=1,
     )
     log_every: int = setting(
         10, "a whole number of updates, 1 or more", "how often loss and rate go to metrics.jsonl", ge=1
@@ -213,18 +222,29 @@ class Recipe(Section):
     """One YAML file: data, model, training, evaluation, hardware profile, output."""
 
     name: str = setting(..., "a short name", "what the run is called", min_length=1)
-    seed: int = setting(42, "a whole number, 0 or more", "fixes split, order, start and dropout", ge=0)
+    seed: int = setting(
+        42, "a whole number from 0 to 4294967295", "fixes split, order, start and dropout", ge=0, lt=2**32
+    )
     hardware: str = setting(
         "auto",
         "a profile's name, a profile's path, 'default' or 'auto'",
         "the profile that must be in force; 'default' is what `accelerate config` wrote, 'auto' takes any",
     )
-    output: str = setting(..., "a folder", "the run folder; relative to the current folder")
+    output: str = setting(..., "a folder", "the run folder; relative to the current folder", min_length=1)
     data: Data = setting(..., "a mapping", "what to learn from")
     model: Model = setting(Model(), "a mapping", "what learns")
     train: Train = setting(Train(), "a mapping", "how it learns")
     evaluate: Evaluate = setting(Evaluate(), "a mapping", "how it is judged")
     checkpoint: Checkpoint = setting(Checkpoint(), "a mapping", "how a run can be continued")
+
+
+def canonical_label(value: object) -> str:
+    """A label as the text that it is compared by: 1, "1", " 1 ", 1.0 are the same label; so are True and "true"."""
+    text = str(value).strip()
+    if text.lower() in ("true", "false"):
+        return text.lower()
+    whole = re.fullmatch(r"\+?(-?(?:0|[1-9][0-9]*))(?:\.0*)?", text)
+    return whole[1] if whole else text
 
 
 def broken_rules(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
@@ -256,16 +276,21 @@ def broken_rules(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
         )
     labels = recipe.data.labels
     if labels is not None:
+        values = [canonical_label(value) for value in labels]
+        same = sorted({value for value in values if values.count(value) > 1})
+        if same and isinstance(labels, dict):
+            broken.append((("data", "labels"), f"the label {same[0]!r} stands twice; expected each value once"))
         names = [str(name) for name in (labels.values() if isinstance(labels, dict) else labels)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             broken.append((("data", "labels"), f"class name {twice[0]!r} stands twice; expected distinct names"))
         weights = recipe.train.class_weights
-        if isinstance(weights, dict) and set(weights) != set(names):
+        if isinstance(weights, dict) and set(map(str, weights)) != set(names):
             broken.append(
                 (
                     ("train", "class_weights"),
-                    f"found weights for {', '.join(sorted(weights))}; expected one for each class: {', '.join(names)}",
+                    f"found weights for {', '.join(sorted(map(str, weights)))}; expected one for each class: "
+                    + ", ".join(names),
                 )
             )
     if isinstance(recipe.data.text, list) and recipe.data.label in recipe.data.text:

@@ -66,11 +66,7 @@ def _convert(node: yaml.Node, at: Any, problems: list[Problem], path: str = "") 
             return Node(_number(node.value), here)
         if tag == "bool":
             return Node(node.value.lower() == "true", here)
-        if tag == "null":
-            return Node(None, here)
-        if tag != "str":
-            problems.append(Problem(here, path, f"found the YAML tag {node.tag}; expected plain YAML, no tags"))
-        return Node(node.value, here)
+        return Node(None if tag == "null" else node.value, here)
     if isinstance(node, yaml.SequenceNode):
         items = [_convert(item, at, problems, f"{path}[{i}]") for i, item in enumerate(node.value)]
         return Node(items, here)
@@ -88,59 +84,61 @@ def _convert(node: yaml.Node, at: Any, problems: list[Problem], path: str = "") 
         key = _convert(key_node, at, problems).value
         inner = f"{path}.{key}" if path else str(key)
         if key in result.value:
-            first = result.key_origins[key]
-            problems.append(
-                Problem(key_at, inner, f"this key stands twice; the first is at line {first.line}, keep one")
-            )
+            first = result.key_origins[key].line
+            there = f", first at line {first}" if first else ""
+            problems.append(Problem(key_at, inner, f"this key stands twice{there}; keep one"))
             continue
         result.key_origins[key] = key_at
         result.value[key] = _convert(value_node, at, problems, inner)
     return result
 
 
-def _parse(text: str, at: Any, problems: list[Problem]) -> Node | None:
-    """YAML text as a tree; None, with the reason in `problems`, where it is no YAML."""
+def _parse(text: str, at: Any, problems: list[Problem], path: str = "") -> Node | None:
+    """YAML text as a tree; None, with the reason in `problems`, where it is no plain YAML."""
     try:
-        events = yaml.parse(text, Loader=_Loader)
-        # An alias is a copy of its anchor; refusing them also refuses "a billion laughs".
-        alias = next((event for event in events if isinstance(event, yaml.AliasEvent)), None)
-        if alias is not None:
-            problems.append(
-                Problem(at(alias.start_mark), "", f"found the alias *{alias.anchor}; write the value out instead")
-            )
-            return None
+        for event in yaml.parse(text, Loader=_Loader):
+            # An alias is a copy of its anchor; refusing them also refuses "a billion laughs".
+            if isinstance(event, yaml.AliasEvent):
+                message = f"found the alias *{event.anchor}; write the value out instead"
+                problems.append(Problem(at(event.start_mark), path, message))
+                return None
+            tag = getattr(event, "tag", None)
+            if tag is not None:
+                message = f"found the tag {tag.replace('tag:yaml.org,2002:', '!!')}; recipes use no tags"
+                problems.append(Problem(at(event.start_mark), path, message))
+                return None
         composed = yaml.compose(text, Loader=_Loader)
+        return Node(None, at(None)) if composed is None else _convert(composed, at, problems, path)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = " ".join(part for part in (error.context, error.problem) if part)
         if "'\\t'" in message:
             message = "found a tab; YAML is indented with spaces only"
-        problems.append(Problem(at(mark), "", f"not readable as YAML: {message}"))
-        return None
     except yaml.YAMLError as error:  # a character that YAML forbids carries a position, but no mark
-        position = getattr(error, "position", 0)
-        before = text[:position]
-        mark = yaml.Mark("", position, before.count("\n"), position - before.rfind("\n") - 1, None, 0)
-        problems.append(Problem(at(mark), "", "found a control character that YAML does not allow; delete it"))
+        before = text[: getattr(error, "position", 0)]
+        mark = yaml.Mark("", len(before), before.count("\n"), len(before) - before.rfind("\n") - 1, None, 0)
+        problems.append(Problem(at(mark), path, "found a control character that YAML does not allow; delete it"))
         return None
+    except (ValueError, OverflowError):  # an escape beyond Unicode, or thousands of digits
+        mark, message = None, "found an escape or a number that is too large"
     except RecursionError:
-        problems.append(Problem(at(None), "", "nested too deeply to be a recipe"))
-        return None
-    return Node(None, at(None)) if composed is None else _convert(composed, at, problems)
+        mark, message = None, "nested too deeply to be a recipe"
+    problems.append(Problem(at(mark), path, f"not readable as YAML: {message}"))
+    return None
 
 
 def read_file(path: Path, problems: list[Problem]) -> Node | None:
     """A recipe file as a tree whose top is a mapping; None, with the reason in `problems`, where it is not."""
     shown = os.path.relpath(path) if not path.is_absolute() or path.is_relative_to(Path.cwd()) else str(path)
-    folder = path.resolve().parent
+    folder = path.absolute().parent
     whole = Origin(shown, folder=folder)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         problems.append(Problem(whole, "", f"not UTF-8 (byte {error.start + 1}); save the recipe as UTF-8"))
         return None
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         problems.append(Problem(whole, "", f"can't be read: {reason}"))
         return None
     lines = text.splitlines()
@@ -163,18 +161,12 @@ def read_file(path: Path, problems: list[Problem]) -> Node | None:
 
 
 def merge(base: Node, over: Node) -> Node:
-    """`over` laid on `base`: mappings merge key by key, everything else replaces, null removes the key."""
+    """`over` laid on `base`: mappings merge key by key, everything else replaces, null included."""
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
         return over
-    merged = Node(dict(base.value), over.origin, dict(base.key_origins))
+    merged = Node(dict(base.value), over.origin, base.key_origins | over.key_origins)
     for key, node in over.value.items():
-        if node.value is None:
-            merged.value.pop(key, None)
-            merged.key_origins.pop(key, None)
-            continue
-        # Laid on an empty mapping where there is none, so that its own nulls vanish too.
-        merged.value[key] = merge(merged.value.get(key, Node({}, node.origin)), node)
-        merged.key_origins[key] = over.key_origins[key]
+        merged.value[key] = merge(merged.value[key], node) if key in merged.value else node
     return merged
 
 
@@ -182,22 +174,28 @@ def read_chain(path: Path, problems: list[Problem], above: tuple[Path, ...] = ()
     """A recipe file merged over all that its `extends` names, the furthest ancestor first."""
     tree = read_file(path, problems)
     if tree is None or "extends" not in tree.value:
-        return tree and merge(Node({}, tree.origin), tree)
+        return tree
     named = tree.value.pop("extends")
-    at = tree.key_origins.pop("extends")
+    tree.key_origins.pop("extends")
+    if named.value is None:
+        return tree
     if not isinstance(named.value, str):
         problems.append(Problem(named.origin, "extends", f"found {named.plain()!r}; expected one recipe's path"))
         return tree
-    parent = path.parent / Path(named.value).expanduser()
-    chain = (*above, path.resolve())
-    if parent.resolve() in chain:
+    try:
+        parent = path.parent / Path(named.value).expanduser()
+        chain = (*above, path.resolve())
+        is_circle, is_file = parent.resolve() in chain, parent.is_file()
+    except (OSError, ValueError, RuntimeError):  # no such user, a NUL, a name of thousands of characters
+        problems.append(Problem(named.origin, "extends", f"found {named.value[:60]!r}; expected a recipe's path"))
+        return tree
+    if is_circle:
         circle = " → ".join(step.name for step in (*chain[chain.index(parent.resolve()) :], parent))
         problems.append(Problem(named.origin, "extends", f"goes in a circle: {circle}"))
         return tree
-    if not parent.is_file():
-        problems.append(
-            Problem(at, "extends", f"found {named.value!r}, but there is no file {os.path.relpath(parent)}")
-        )
+    if not is_file:
+        message = f"found {named.value!r}, but there is no file {os.path.relpath(parent)}"
+        problems.append(Problem(named.origin, "extends", message))
         return tree
     base = read_chain(parent, problems, chain)
     return tree if base is None else merge(base, tree)
@@ -210,16 +208,24 @@ def read_override(text: str, problems: list[Problem]) -> Node | None:
     if text.startswith("~") and not equals:
         dotted, equals, value = text[1:], "=", "null"
     keys = [part.strip() for part in dotted.split(".")]
-    if not equals or not all(keys):
+    if not equals or not all(keys) or len(keys) > 8:  # no key of a recipe lies deeper than 4
         problems.append(Problem(origin, "", "expected key=value, such as train.epochs=5, or ~key to reset it"))
         return None
-    found: list[Problem] = []
-    node = _parse(value, lambda mark: origin, found)
+    node = _parse(value, lambda mark: origin, problems, ".".join(keys))
     if node is None:
-        problems.extend(Problem(origin, dotted, problem.message) for problem in found)
         return None
-    problems.extend(found)
     for key in reversed(keys):
-        scalar: Any = int(key) if re.fullmatch(r"[-+]?[0-9]+", key) else key
+        scalar: Any = int(key) if re.fullmatch(r"[-+]?[0-9]{1,18}", key) else key
         node = Node({scalar: node}, origin, {scalar: origin})
     return node
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what `_Loader` would not read back as a string."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
+def to_yaml(plain: Any) -> str:
+    """Plain Python values as YAML that reads back as the same values."""
+    return yaml.dump(plain, Dumper=_Dumper, allow_unicode=True, sort_keys=False)
