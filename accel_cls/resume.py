@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 import accel_cls
-from accel_cls.checkpoint import newest_checkpoint
+from accel_cls.checkpoint import list_checkpoints, newest_checkpoint
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.run_folder import RunFolder, write_json, write_text
@@ -42,8 +42,8 @@ class Start:
 def open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, notes: list[str]) -> Start:
     """Make the run folder ready. Called by the main process only.
 
-    A folder with an unfinished run of the same recipe and data is continued; one with a finished run of
-    another recipe, or any with `fresh`, is renamed, never deleted.
+    A folder with an unfinished run of the same recipe and data is continued. One with a run of another
+    recipe that is finished, or has no checkpoint to lose, and any with `fresh`, is renamed, never deleted.
 
     Raises:
         UserError: where the folder holds something else, or an unfinished run of another recipe.
@@ -58,12 +58,13 @@ def open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, n
     if not folder.is_empty:
         changes = _changes(folder, recipe, data_digest)
         if fresh:
-            notes.append(f"--fresh: the run that was here is kept as {folder.move_aside().name}")
+            notes.append(f"--fresh: what was here is kept as {folder.move_aside().name}")
         elif folder.is_finished and not changes:
             return Start(finished=True)
-        elif folder.is_finished:
+        elif changes and (folder.is_finished or not list_checkpoints(folder.checkpoints)):
+            state = "a finished run" if folder.is_finished else "a run without a checkpoint yet,"
             notes.append(
-                f"{folder.path.name} held a finished run of another recipe ({'; '.join(changes)}); "
+                f"{folder.path.name} held {state} of another recipe ({'; '.join(changes)}); "
                 f"it is kept as {folder.move_aside().name}"
             )
         elif changes:

@@ -19,6 +19,7 @@ from accel_cls.launcher import how_started
 from accel_cls.recipe import Hub, Recipe, load_recipe
 
 _USER_ERROR = 2  # exit status for a mistake in a recipe, a data file or a command
+_INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         _explain(error)
         return _USER_ERROR
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from the newest checkpoint", file=sys.stderr, flush=True)
+        return _INTERRUPTED
     return 0
 
 
