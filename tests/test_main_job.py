@@ -300,7 +300,7 @@ def test_finished_run_is_left_alone_or_kept_under_another_name(work: Path) -> No
 
 def test_unfinished_run_of_another_recipe_is_refused(work: Path) -> None:
     assert train(work, "train.max_updates=2").returncode == 0
-    (work / "run" / "results.json").unlink()
+    interrupt(work / "run", 2)
     refused = train(work, "train.max_updates=2", "train.batch_size=16")
     assert refused.returncode == 2
     assert "train.batch_size: 32 → 16" in refused.stderr

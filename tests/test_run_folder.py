@@ -464,8 +464,17 @@ def test_unfinished_run_of_another_recipe_is_refused_with_what_differs(tmp_path)
     assert files_of(tmp_path) == before
 
 
+def test_run_of_another_recipe_without_a_checkpoint_is_kept_under_another_name(tmp_path):
+    opened(tmp_path)
+    start, notes = opened(tmp_path, recipe_of(tmp_path, seed=7))
+    assert start == Start()
+    assert "a run without a checkpoint yet, of another recipe (seed: 42 → 7); it is kept as food.1" in notes[0]
+    assert (tmp_path / "food.1/recipe.yaml").is_file()
+
+
 def test_unfinished_run_of_other_data_is_refused(tmp_path):
     opened(tmp_path)
+    make_checkpoint(tmp_path / "food/checkpoints", 10)
     with pytest.raises(UserError, match="the data files' content"):
         opened(tmp_path, digest="other")
 
@@ -493,7 +502,7 @@ def test_fresh_keeps_what_was_there_and_begins(tmp_path, state):
     before = files_of(tmp_path / "food")
     start, notes = opened(tmp_path, fresh=True)
     assert start == Start()
-    assert notes == ["--fresh: the run that was here is kept as food.1"]
+    assert notes == ["--fresh: what was here is kept as food.1"]
     assert files_of(tmp_path / "food.1") == before
     assert not RunFolder(tmp_path / "food").is_finished
 
