@@ -12,6 +12,7 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 
+from accel_cls.errors import UserError
 from accel_cls.run_folder import flush_folder, write_json
 
 _MANIFEST = "manifest.json"
@@ -47,7 +48,8 @@ def save_checkpoint(accelerator: Accelerator, folder: Path, progress: Progress) 
             path.unlink()
         write_json(beside / "progress.json", asdict(progress))
         files = {str(path.relative_to(beside)): _facts(path) for path in sorted(beside.rglob("*")) if path.is_file()}
-        write_json(beside / _MANIFEST, {"update": progress.update, "files": files})
+        manifest = {"update": progress.update, "layout": _layout(accelerator), "files": files}
+        write_json(beside / _MANIFEST, manifest)
         flush_folder(beside)
         if final.exists():  # saved before the run was interrupted, and now again after it went on
             shutil.rmtree(final)
@@ -57,14 +59,28 @@ def save_checkpoint(accelerator: Accelerator, folder: Path, progress: Progress) 
 
 
 def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> Progress:
-    """Restore weights and optimizer into what the accelerator has prepared; returns the counters."""
+    """Restore weights and optimizer into what the accelerator has prepared; returns the counters.
+
+    Raises:
+        UserError: where the checkpoint was saved by another way of dividing the weights.
+    """
+    saved = json.loads((checkpoint / _MANIFEST).read_text(encoding="utf-8"))["layout"]
+    if saved != _layout(accelerator):
+        raise UserError(
+            f"{checkpoint}: saved with {saved}, but this run has {_layout(accelerator)}. Continue on hardware of the "
+            "first kind, or start over with --fresh"
+        )
     accelerator.load_state(str(checkpoint))
-    return read_progress(checkpoint)
-
-
-def read_progress(checkpoint: Path) -> Progress:
-    """The counters of a checkpoint."""
     return Progress(**json.loads((checkpoint / "progress.json").read_text(encoding="utf-8")))
+
+
+def _layout(accelerator: Accelerator) -> str:
+    """How a checkpoint's files divide the weights; the number of processes matters to DeepSpeed alone."""
+    if accelerator.distributed_type == DistributedType.DEEPSPEED:
+        return f"DeepSpeed on {accelerator.num_processes} processes"
+    if accelerator.distributed_type == DistributedType.FSDP:
+        return "FSDP"
+    return "XLA" if accelerator.distributed_type == DistributedType.XLA else "whole weights"
 
 
 def checkpoint_path(folder: Path, update: int) -> Path:

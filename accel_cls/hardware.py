@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import psutil
 import torch
-from accelerate import Accelerator
-from accelerate.utils import is_torch_xla_available
+from accelerate import Accelerator, PartialState
+from accelerate.utils import DistributedType, is_torch_xla_available
 
 from accel_cls.errors import UserError
 from accel_cls.launcher import Launch, how_started
@@ -81,6 +81,11 @@ def start_hardware(hardware: str, recipe: str, overrides: Sequence[str]) -> Hard
             f"ACCELERATE_GRADIENT_ACCUMULATION_STEPS is {accumulation}; expected 1. The recipe's train.batch_size "
             "and train.micro_batch_tokens decide how an update is divided"
         )
+    if device == "cpu" and os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+        # accelerate has FSDP for accelerators only; torch's works over gloo, too, which lets a sharded run be
+        # tried without a GPU. Its state has to pass for that of several GPUs before Accelerator reads it.
+        PartialState(cpu=True)
+        PartialState._shared_state.update(distributed_type=DistributedType.MULTI_GPU, _cpu=False)
     accelerator = Accelerator()
     if device != "xla" and accelerator.num_processes != world:
         raise UserError(
@@ -99,8 +104,22 @@ def prepare(
         # DeepSpeed clips inside its own step. Its batch size only labels its logs: the plan decides.
         plugin.deepspeed_config["gradient_clipping"] = max_grad_norm
         plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = 1
+    if accelerator.is_fsdp2 and accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap is None:
+        accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap = _layers_to_wrap(model)
     model, optimizer = accelerator.prepare(model, optimizer)
     return model, optimizer
+
+
+def _layers_to_wrap(model: torch.nn.Module) -> list[str]:
+    """The classes of modules that FSDP shards one by one: those a model names, but none with its embeddings.
+
+    accelerate 1.15 shards the input embeddings by themselves, and fails where a module around them, such as
+    BertEmbeddings, has been sharded before.
+    """
+    embeddings = model.get_input_embeddings()  # type: ignore[operator]
+    named = set(getattr(model, "_no_split_modules", None) or ())
+    found = {type(m).__name__: m for m in model.modules() if type(m).__name__ in named}
+    return sorted(name for name, module in found.items() if all(m is not embeddings for m in module.modules()))
 
 
 def _device_type(in_force: Profile | None) -> str:

@@ -249,6 +249,35 @@ def test_two_processes_give_the_curve_of_one(finished: Path, tmp_path: Path, ove
     ]
 
 
+def fsdp_on_cpu(folder: Path) -> None:
+    """Write the shipped FSDP profile as it has to be where there is no GPU."""
+    text = (ROOT / "accelerate_configs" / "fsdp.yaml").read_text(encoding="utf-8")
+    text = text.replace("use_cpu: false", "use_cpu: true").replace("gpu_ids: all\n", "").replace("bf16", '"no"')
+    (folder / "fsdp_cpu.yaml").write_text(text, encoding="utf-8")
+
+
+def test_fsdp_gives_the_curve_of_one_process_and_continues_exactly(work: Path) -> None:
+    fsdp_on_cpu(work)
+    launch = ("accel-cls", "launch", "recipe.yaml", "hardware=./fsdp_cpu.yaml", "output=sharded")
+    one = train(work, "output=one")
+    sharded = command(*launch, cwd=work)
+    assert one.returncode == 0, one.stderr
+    assert sharded.returncode == 0, sharded.stderr
+    for left, right in zip(metrics(work / "one"), metrics(work / "sharded"), strict=True):
+        assert numbers(left) == pytest.approx(numbers(right), rel=1e-4)
+    before = metrics(work / "sharded")
+    interrupt(work / "sharded", 6)
+    again = command(*launch, cwd=work)
+    assert "continues an unfinished run from update 6" in again.stdout, again.stderr
+    assert [numbers(record) for record in metrics(work / "sharded")] == [numbers(record) for record in before]
+    said = command("python", "-m", "accel_cls.predict", "sharded", "--text", "好吃", cwd=work)
+    assert said.stdout.startswith(("GOOD", "BAD")), said.stderr
+    interrupt(work / "sharded", 6)
+    other = train(work, "output=sharded")
+    assert other.returncode == 2
+    assert "saved with FSDP, but this run has whole weights" in other.stderr
+
+
 # Going on, starting over -------------------------------------------------------------------------------
 
 
