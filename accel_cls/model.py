@@ -193,6 +193,9 @@ def load_model(
     fresh = sorted(set(loading["missing_keys"]) | {entry[0] for entry in loading["mismatched_keys"]})
     if fresh:
         notes.append(f"weights that {Path(name).name} does not have start fresh: {', '.join(fresh)}")
+    positions = getattr(config, "max_position_embeddings", None) or recipe.data.max_length
+    if recipe.data.max_length > positions:
+        raise UserError(f"data.max_length: found {recipe.data.max_length}; {name} takes at most {positions} tokens")
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         raise UserError(
             f"model.name: {name} has {model.get_input_embeddings().num_embeddings} embeddings, but its "
@@ -204,9 +207,11 @@ def load_model(
 def describe_model(model: PreTrainedModel, recipe: Recipe) -> tuple[str, str]:
     """Name and text of the banner's line about the model."""
     source = recipe.model.name or "built from the recipe"
+    count = model.num_parameters()
+    weights = f"{count / 1e6:.1f} million" if count >= 1e6 else f"{count:,}"
     return (
         "classifier",
-        f"{type(model).__name__}, {model.num_parameters() / 1e6:.1f} million weights, {source}",
+        f"{type(model).__name__}, {weights} weights, {source}",
     )
 
 

@@ -18,7 +18,7 @@ def make_optimizer(model: torch.nn.Module, train: Train, device: torch.device) -
         {"params": decayed, "weight_decay": train.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=train.learning_rate, fused=device.type in _FUSED)
+    return torch.optim.AdamW(groups, lr=train.learning_rate, eps=train.adam_epsilon, fused=device.type in _FUSED)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

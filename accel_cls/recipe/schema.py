@@ -156,6 +156,13 @@ class Train(Section):
     weight_decay: float = setting(
         0.01, "a number from 0 to 1", "AdamW's decay; biases and norms have none", ge=0, le=1
     )
+    adam_epsilon: float = setting(
+        1e-8,
+        "a number above 0 and below 1",
+        "added to the root of AdamW's second moment; what is far smaller than it in a gradient moves nothing",
+        gt=0,
+        lt=1,
+    )
     warmup: Annotated[float, Field(ge=0, lt=1)] | Annotated[int, Field(ge=0)] = setting(
         0.1,
         "a fraction of all updates below 1, or a whole number of updates",
