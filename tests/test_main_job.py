@@ -371,6 +371,27 @@ def test_profiles_work_with_accelerate_launch_itself(work: Path, name: str) -> N
     assert f"config file {name}.yaml" in done.stdout
 
 
+def test_default_is_what_accelerate_config_wrote(work: Path) -> None:
+    (work / "home" / "accelerate").mkdir(parents=True)
+    shutil.copy(ROOT / "accelerate_configs" / "cpu_multi.yaml", work / "home" / "accelerate" / "default_config.yaml")
+    env = {"HF_HOME": str(work / "home")}
+    done = train(work, "hardware=default", "train.max_updates=2", launcher=ACCELERATE, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "2 processes on cpu" in done.stdout
+    assert "default_config.yaml, which `accelerate config` wrote" in done.stdout
+    alone = train(work, "hardware=default", "train.max_updates=2", env=env)
+    assert alone.returncode == 2
+    assert "1 process is running instead of 2" in alone.stderr
+
+
+def test_multi_cpu_config_is_refused_since_it_starts_one_process(work: Path) -> None:
+    text = (ROOT / "accelerate_configs" / "cpu_multi.yaml").read_text(encoding="utf-8")
+    (work / "mine.yaml").write_text(text.replace("MULTI_GPU", "MULTI_CPU"), encoding="utf-8")
+    refused = train(work, launcher=(*ACCELERATE, "--config_file", "mine.yaml"))
+    assert refused.returncode != 0
+    assert "MULTI_CPU makes accelerate launch start one process, silently" in refused.stderr
+
+
 def test_one_process_where_two_were_asked_for_is_refused(work: Path) -> None:
     refused = train(work, launcher=(*ACCELERATE, "--cpu", "--num_processes", "2"))
     assert refused.returncode != 0
