@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from typing import Annotated
 
 import typer
@@ -58,14 +59,13 @@ def launch(
         return
     # The package that this command belongs to, also where its folder is not the current one. `--quiet`
     # keeps accelerate from adding its own traceback to an error that has been explained already.
-    command[:2] = [_python(), "-m", "accelerate.commands.launch", "--quiet"]
-    raise typer.Exit(subprocess.run(command, check=False).returncode)
-
-
-def _python() -> str:
-    import sys
-
-    return sys.executable
+    command[:2] = [sys.executable, "-m", "accelerate.commands.launch", "--quiet"]
+    process = subprocess.Popen(command)
+    while True:
+        try:
+            raise typer.Exit(process.wait())
+        except KeyboardInterrupt:
+            continue  # Ctrl-C reaches the whole group; those who train end by themselves
 
 
 def _profile_for(hardware: str, processes: int | None) -> Profile | None:
