@@ -16,18 +16,10 @@ from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.run_folder import RunFolder, write_json, write_text
 
-# Keys that change nothing of what an update does; where the data lie does not matter, as their digest counts.
-_HARMLESS = (
-    "data.train",
-    "data.validation",
-    "name",
-    "output",
-    "hardware",
-    "checkpoint",
-    "train.log_every",
-    "train.max_updates",
-    "evaluate.patience",
-)
+# Keys that change nothing of what an update does.
+_HARMLESS = ("name", "output", "hardware", "checkpoint", "train.log_every", "train.max_updates", "evaluate.patience")
+# Where the data lie does not matter by itself: the digest of what was read does.
+_DATA_FILES = ("data.train", "data.validation")
 _PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers")
 
 
@@ -87,17 +79,23 @@ def _changes(folder: RunFolder, recipe: Recipe, data_digest: str) -> list[str]:
     """What differs between the run in the folder and this one, a line each, the harmless left out."""
     old = dict(_leaves(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))))
     new = dict(_leaves(yaml.safe_load(recipe_to_yaml(recipe))))
-    changes = [
-        f"{key}: {old.get(key, 'not set')} → {new.get(key, 'not set')}"
-        for key in dict.fromkeys([*old, *new])
-        if old.get(key) != new.get(key) and not any(f"{key}.".startswith(f"{h}.") for h in _HARMLESS)
-    ]
+    differing = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
+
+    def told(keys: list[str]) -> list[str]:
+        return [f"{key}: {old.get(key, 'not set')} → {new.get(key, 'not set')}" for key in keys]
+
+    changes = told([key for key in differing if not _is_under(key, (*_HARMLESS, *_DATA_FILES))])
     origin: dict[str, Any] = {}
     if folder.origin.is_file():
         origin = json.loads(folder.origin.read_text(encoding="utf-8"))
-    if origin.get("data", data_digest) != data_digest and not changes:
-        changes.append("the data files' content")
+    if origin.get("data", data_digest) != data_digest:
+        changes += told([key for key in differing if _is_under(key, _DATA_FILES)])
+        changes = changes or ["the data files' content"]
     return changes
+
+
+def _is_under(key: str, sections: tuple[str, ...]) -> bool:
+    return any(f"{key}.".startswith(f"{section}.") for section in sections)
 
 
 def _leaves(tree: Any, prefix: str = "") -> list[tuple[str, Any]]:

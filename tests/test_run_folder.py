@@ -514,3 +514,13 @@ def test_run_that_was_killed_in_its_first_write_begins_again(tmp_path):
     (tmp_path / "food").mkdir()
     (tmp_path / "food/.recipe.yaml.partial").write_text("na")
     assert opened(tmp_path) == (Start(), [])
+
+
+def test_another_data_file_is_named_and_a_moved_one_is_no_change(tmp_path):
+    opened(tmp_path)
+    make_checkpoint(tmp_path / "food/checkpoints", 10)
+    moved = recipe_of(tmp_path, data={"train": "elsewhere.csv"})
+    with pytest.raises(UserError, match=r"data\.train: .* → elsewhere\.csv"):
+        opened(tmp_path, moved, digest="other")
+    start, _ = opened(tmp_path, moved)
+    assert start.checkpoint is not None
