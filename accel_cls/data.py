@@ -112,7 +112,8 @@ def _read(source: str | list[str] | Hub, data: Data, notes: list[str]) -> tuple[
         raise UserError(f"{_source_text(source)}: there are no rows in it")
     raw = [value for _, table in tables for value in table[data.label]]
     if declared is not None:
-        raw = [declared[value] if isinstance(value, int) and value >= 0 else None for value in raw]
+        # An id becomes its name, and -1, by the hub's convention, a missing label; other files may hold names.
+        raw = [(declared[v] if v >= 0 else None) if isinstance(v, int) else v for v in raw]
     labels = [None if value is None or value != value else canonical_label(value) or None for value in raw]
     return _Rows(concatenate_datasets([text_table(table, columns) for _, table in tables]), labels, rows), declared
 

@@ -1,4 +1,4 @@
-"""Data files of any usual format and encoding, read through `datasets` into one table of texts and labels."""
+"""Data files of any usual format and encoding, and hub data sets, as tables of `datasets`."""
 
 from __future__ import annotations
 

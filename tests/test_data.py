@@ -617,3 +617,12 @@ def test_unknown_split_of_a_hub_data_set():
 def test_hub_id_without_a_network():
     said = refusal({"hub": "org/no-such-data", "split": "train"})
     assert said.startswith("hub data set 'org/no-such-data', split 'train': ")
+
+
+def test_declared_names_go_together_with_a_file_that_writes_them():
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["neg", "pos"])})
+    content = {"text": [f"t{i}" for i in range(8)], "label": [0, 1] * 4}
+    Dataset.from_dict(content, features=features).to_parquet("a.parquet")
+    write("b.csv", "text,label\n" + "".join(f"u{i},{'pos' if i % 2 else 'neg'}\n" for i in range(8)))
+    corpus = corpus_of(["a.parquet", "b.csv"], validation=0.25)
+    assert np.bincount(np.concatenate([corpus.train.labels, corpus.validation.labels])).tolist() == [8, 8]
