@@ -109,19 +109,14 @@ def _read(source: str | list[str] | Hub, data: Data, notes: list[str]) -> tuple[
     tables, declared = read_table(source, [*columns, data.label], data.columns, notes)
     rows = tuple(f"{name}:{row + 1}" for name, table in tables for row in range(len(table)))
     if not rows:
-        raise UserError(f"{_source_text(source)}: there are no rows in it")
+        named = ", ".join(source) if isinstance(source, list) else source
+        raise UserError(f"{named}: there are no rows in it")
     raw = [value for _, table in tables for value in table[data.label]]
     if declared is not None:
         # An id becomes its name, and -1, by the hub's convention, a missing label; other files may hold names.
         raw = [(declared[v] if v >= 0 else None) if isinstance(v, int) else v for v in raw]
     labels = [None if value is None or value != value else canonical_label(value) or None for value in raw]
     return _Rows(concatenate_datasets([text_table(table, columns) for _, table in tables]), labels, rows), declared
-
-
-def _source_text(source: str | list[str] | Hub) -> str:
-    if isinstance(source, Hub):
-        return f"{source.hub} [{source.split}]"
-    return source if isinstance(source, str) else ", ".join(source)
 
 
 def text_table(table: Dataset, columns: Sequence[str]) -> Dataset:

@@ -50,7 +50,7 @@ def read_table(
         UserError: for a missing or unreadable file or column.
     """
     if isinstance(source, Hub):
-        name, table = f"{source.hub} [{source.split}]", _read_hub(source)
+        name, table = str(source), _read_hub(source)
         _check_columns(name, table.column_names, columns)
         feature = table.features[columns[-1]]
         declared = feature.names if isinstance(feature, ClassLabel) else None

@@ -17,7 +17,9 @@ from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.run_folder import RunFolder, write_json, write_text
 
 # Keys that change nothing of what an update does.
-_HARMLESS = ("name", "output", "hardware", "checkpoint", "train.log_every", "train.max_updates", "evaluate.patience")
+_HARMLESS = ("name", "output", "hardware", "checkpoint", "train.log_every")
+# Keys that only decide after which update the run ends.
+_END = ("train.max_updates", "evaluate.patience")
 # Where the data lie does not matter by itself: the digest of what was read does.
 _DATA_FILES = ("data.train", "data.validation")
 _PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers")
@@ -48,10 +50,10 @@ def open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, n
         )
     start = Start()
     if not folder.is_empty:
-        changes = _changes(folder, recipe, data_digest)
+        changes, end = _changes(folder, recipe, data_digest)
         if fresh:
             notes.append(f"--fresh: what was here is kept as {folder.move_aside().name}")
-        elif folder.is_finished and not changes:
+        elif folder.is_finished and not changes and not end:
             return Start(finished=True)
         elif changes and (folder.is_finished or not list_checkpoints(folder.checkpoints)):
             state = "a finished run" if folder.is_finished else "a run without a checkpoint yet,"
@@ -67,6 +69,9 @@ def open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, n
                 f"--fresh (it is kept as {folder.path.name}.N)"
             )
         else:
+            if folder.is_finished:
+                notes.append(f"the run that ended here is to end elsewhere ({'; '.join(end)})")
+                folder.results.unlink()
             start = Start(checkpoint=newest_checkpoint(folder.checkpoints, notes))
     folder.path.mkdir(parents=True, exist_ok=True)
     write_text(folder.recipe, recipe_to_yaml(recipe))
@@ -75,8 +80,8 @@ def open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, n
     return start
 
 
-def _changes(folder: RunFolder, recipe: Recipe, data_digest: str) -> list[str]:
-    """What differs between the run in the folder and this one, a line each, the harmless left out."""
+def _changes(folder: RunFolder, recipe: Recipe, data_digest: str) -> tuple[list[str], list[str]]:
+    """What differs between the run in the folder and this one, a line each: in its updates, and in its end."""
     old = dict(_leaves(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))))
     new = dict(_leaves(yaml.safe_load(recipe_to_yaml(recipe))))
     differing = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
@@ -84,14 +89,14 @@ def _changes(folder: RunFolder, recipe: Recipe, data_digest: str) -> list[str]:
     def told(keys: list[str]) -> list[str]:
         return [f"{key}: {old.get(key, 'not set')} → {new.get(key, 'not set')}" for key in keys]
 
-    changes = told([key for key in differing if not _is_under(key, (*_HARMLESS, *_DATA_FILES))])
+    changes = told([key for key in differing if not _is_under(key, (*_HARMLESS, *_END, *_DATA_FILES))])
     origin: dict[str, Any] = {}
     if folder.origin.is_file():
         origin = json.loads(folder.origin.read_text(encoding="utf-8"))
     if origin.get("data", data_digest) != data_digest:
         changes += told([key for key in differing if _is_under(key, _DATA_FILES)])
         changes = changes or ["the data files' content"]
-    return changes
+    return changes, told([key for key in differing if _is_under(key, _END)])
 
 
 def _is_under(key: str, sections: tuple[str, ...]) -> bool:

@@ -329,6 +329,16 @@ def test_finished_run_is_left_alone_or_kept_under_another_name(work: Path) -> No
     assert (work / "run" / "results.json").is_file()
 
 
+def test_trial_goes_on_to_the_whole_run(work: Path) -> None:
+    assert train(work, "output=whole").returncode == 0
+    assert train(work, "train.max_updates=6").returncode == 0
+    done = train(work)
+    assert done.returncode == 0, done.stderr
+    assert "continues an unfinished run from update 6" in done.stdout
+    whole, trial = (work / name / "checkpoints" / "update-000012" / "model.safetensors" for name in ("whole", "run"))
+    assert _weights(trial) == _weights(whole)
+
+
 def test_unfinished_run_of_another_recipe_is_refused(work: Path) -> None:
     assert train(work, "train.max_updates=2").returncode == 0
     interrupt(work / "run", 2)

@@ -524,3 +524,13 @@ def test_another_data_file_is_named_and_a_moved_one_is_no_change(tmp_path):
         opened(tmp_path, moved, digest="other")
     start, _ = opened(tmp_path, moved)
     assert start.checkpoint is not None
+
+
+@pytest.mark.parametrize("change", [{"train": {"max_updates": 5}}, {"evaluate": {"patience": 1}}], ids=str)
+def test_finished_run_that_is_to_end_elsewhere_goes_on(tmp_path, change):
+    finish(tmp_path)
+    newest = make_checkpoint(tmp_path / "food/checkpoints", 20)
+    start, notes = opened(tmp_path, recipe_of(tmp_path, **change))
+    assert start == Start(checkpoint=newest)
+    assert next(iter(next(iter(change.values())))) in notes[0]
+    assert not RunFolder(tmp_path / "food").is_finished

@@ -52,6 +52,9 @@ class Hub(Section):
     config: str | None = setting(None, "a configuration's name", "which configuration of the data set")
     split: str = setting(..., "a split's name such as 'train'", "which split; slices such as 'train[:10%]' work")
 
+    def __str__(self) -> str:
+        return f"{self.hub} [{self.split}]"
+
 
 _Path = Annotated[str, Field(min_length=1)]
 Files = _Path | Annotated[list[_Path], Field(min_length=1)]
