@@ -16,7 +16,8 @@ from sklearn.model_selection import train_test_split
 from accel_cls.errors import UserError
 from accel_cls.reading import read_table
 from accel_cls.recipe import Hub, Recipe
-from accel_cls.recipe.schema import Data, canonical_label
+from accel_cls.recipe.rules import canonical_label
+from accel_cls.recipe.schema import Data
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def load_corpus(recipe: Recipe) -> Corpus:
 def _read(source: str | list[str] | Hub, data: Data, notes: list[str]) -> tuple[_Rows, list[str] | None]:
     """All rows of a source, the texts under "text" and "pair"; and the class names it declares."""
     columns = [data.text] if isinstance(data.text, str) else list(data.text)
-    tables, declared = read_table(source, [*columns, data.label], data.columns, notes)
+    tables, declared = read_table(source, [*columns, data.label], data.columns, data.separator, notes)
     rows = tuple(f"{name}:{row + 1}" for name, table in tables for row in range(len(table)))
     if not rows:
         named = ", ".join(source) if isinstance(source, list) else source
@@ -193,22 +194,30 @@ def _examples(read: _Rows, labels: Labels, data: Data, key: str, notes: list[str
 def _split(
     examples: Examples, labels: Labels, fraction: float, seed: int, notes: list[str]
 ) -> tuple[Examples, Examples]:
-    """Split off validation examples, by label in proportion. A class's only example stays in training."""
-    counts = np.bincount(examples.labels, minlength=len(labels.names))
-    alone = counts[examples.labels] == 1
+    """Split off validation examples, by label in proportion. A class's only text stays in training.
+
+    Examples of the same text go to the same side: else a model could be right about a text that it has
+    learned by heart.
+    """
+    columns = [examples.texts[name] for name in examples.texts.column_names]
+    first: dict[tuple[str, ...], int] = {}  # of each text, in order: its first example
+    text_of = np.array([first.setdefault(cells, i) for i, cells in enumerate(zip(*columns, strict=True))])
+    texts = np.fromiter(first.values(), np.int64)
+    counts = np.bincount(examples.labels[texts], minlength=len(labels.names))
+    alone = counts[examples.labels[texts]] == 1
     for name in (labels.names[i] for i in np.flatnonzero(counts == 1)):
-        notes.append(f"the class {name!r} has one example: it is trained on and not validated")
-    pool = np.flatnonzero(~alone)
+        notes.append(f"the class {name!r} has one text only: it is trained on and not validated")
+    pool = texts[~alone]
     size = round(fraction * len(pool))
     classes = len(np.unique(examples.labels[pool]))
     if not len(pool) or not classes <= size <= len(pool) - classes:
         raise UserError(
-            f"data.validation: {fraction} of {len(pool)} examples is {size}, too few or too many to hold "
+            f"data.validation: {fraction} of {len(pool)} texts is {size}, too few or too many to hold "
             f"each of the {classes} classes in both parts; use another fraction or a file"
         )
-    train, validation = train_test_split(pool, test_size=size, random_state=seed, stratify=examples.labels[pool])
-    train = np.concatenate([train, np.flatnonzero(alone)])
-    return examples.select(np.sort(train)), examples.select(np.sort(validation))
+    _, validation = train_test_split(pool, test_size=size, random_state=seed, stratify=examples.labels[pool])
+    judged = np.isin(text_of, validation)
+    return examples.select(np.flatnonzero(~judged)), examples.select(np.flatnonzero(judged))
 
 
 def _digest(*parts: Examples) -> str:

@@ -74,6 +74,8 @@ def load_tokenizer(recipe: Recipe, train: Examples) -> PreTrainedTokenizerBase:
             )
     # Saved with the model, so that `truncation=True` cuts later texts as it cut the training texts.
     tokenizer.model_max_length = longest
+    tokenizer.truncation_side = "right" if recipe.data.truncate == "end" else "left"
+    tokenizer.init_kwargs["truncation_side"] = tokenizer.truncation_side  # what save_pretrained writes
     return tokenizer
 
 

@@ -170,7 +170,7 @@ def _predict(options: argparse.Namespace) -> None:
 
         columns = options.column or text_columns(options.run)
         notes: list[str] = []
-        (_, table), *more = read_table(options.file, columns, None, notes)[0]
+        (_, table), *more = read_table(options.file, columns, None, None, notes)[0]
         if more:
             raise UserError(f"--file {options.file}: found several files; give one")
         for note in notes:

@@ -7,7 +7,7 @@ import csv
 import difflib
 import glob
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -32,7 +32,11 @@ _BYTE_ORDER_MARKS = (
 
 
 def read_table(
-    source: str | list[str] | Hub, columns: Sequence[str], header: Sequence[str] | None, notes: list[str]
+    source: str | list[str] | Hub,
+    columns: Sequence[str],
+    header: Sequence[str] | None,
+    separator: str | None,
+    notes: list[str],
 ) -> tuple[list[tuple[str, Dataset]], list[str] | None]:
     """Read the named columns of a source.
 
@@ -40,6 +44,7 @@ def read_table(
         source: a file, a glob, a list of both, or a hub data set.
         columns: the columns wanted.
         header: the columns of files that have no header line; None where they have one.
+        separator: what stands between the cells of separated files; None for what their ending says.
         notes: takes a line for each decision that the user should know of.
 
     Returns:
@@ -57,7 +62,7 @@ def read_table(
         return [(name, table.select_columns(list(columns)))], declared
     tables, declared = [], None
     for path in _expand(source):
-        table = _read_file(path, columns, header, notes)
+        table = _read_file(path, columns, header, separator, notes)
         feature = table.features[columns[-1]]
         declared = feature.names if isinstance(feature, ClassLabel) else declared
         tables.append((path.name, table))
@@ -89,7 +94,9 @@ def _read_hub(source: Hub) -> Dataset:
         raise UserError(f"hub data set {source.hub!r}, split {source.split!r}: {reason}") from error
 
 
-def _read_file(path: Path, columns: Sequence[str], header: Sequence[str] | None, notes: list[str]) -> Dataset:
+def _read_file(
+    path: Path, columns: Sequence[str], header: Sequence[str] | None, separator: str | None, notes: list[str]
+) -> Dataset:
     """The named columns of a file. Text formats are read by Python's own parsers, for what others guess.
 
     `Dataset.from_csv` takes surplus cells of the first row for an index, `from_json` texts that look like
@@ -103,7 +110,7 @@ def _read_file(path: Path, columns: Sequence[str], header: Sequence[str] | None,
             return _read_parquet(path, columns)
         with open(path, encoding=_encoding(path, notes), newline="") as file:
             if ending in _SEPARATORS:
-                return _read_separated(path, file, columns, header)
+                return _read_separated(path, file, columns, header, separator or _SEPARATORS[ending])
             return _read_json(path, file, columns)
     except (OSError, csv.Error, pyarrow.ArrowException) as error:
         raise UserError(f"{path}: not readable as {ending[1:]}: {str(error).splitlines()[0]}") from error
@@ -115,13 +122,11 @@ def _read_parquet(path: Path, columns: Sequence[str]) -> Dataset:
     return table.select_columns(list(columns))
 
 
-def _read_separated(path: Path, file: TextIO, columns: Sequence[str], header: Sequence[str] | None) -> Dataset:
+def _read_separated(
+    path: Path, file: TextIO, columns: Sequence[str], header: Sequence[str] | None, separator: str
+) -> Dataset:
     """Cells as they stand: nothing is a hole, "NA", "null" and "None" are texts."""
-    csv.field_size_limit(1 << 30)
-    separator = _SEPARATORS[path.suffix.lower()]
-    # Tab-separated files have no quoting by their definition (IANA text/tab-separated-values).
-    quoting: Any = csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE
-    records = (record for record in csv.reader(file, delimiter=separator, quoting=quoting) if record)
+    records = separated_records(path, file, separator)
     names = list(header) if header is not None else next(records, [])
     twice = [name for name in names if names.count(name) > 1 and name in columns]
     if twice:
@@ -140,6 +145,14 @@ def _read_separated(path: Path, file: TextIO, columns: Sequence[str], header: Se
     # Typed, since a file without rows gives no value to tell the type by.
     features = Features({column: Value("string") for column in columns})
     return Dataset.from_dict(dict(zip(columns, cells, strict=True)), features=features)
+
+
+def separated_records(path: Path, file: TextIO, separator: str) -> Iterator[list[str]]:
+    """The lines of a csv, tsv or txt file that are not empty, as lists of cells."""
+    csv.field_size_limit(1 << 30)
+    # Tab-separated files have no quoting by their definition (IANA text/tab-separated-values).
+    quoting: Any = csv.QUOTE_MINIMAL if path.suffix.lower() == ".csv" else csv.QUOTE_NONE
+    return (record for record in csv.reader(file, delimiter=separator, quoting=quoting) if record)
 
 
 def _read_json(path: Path, file: TextIO, columns: Sequence[str]) -> Dataset:
@@ -188,7 +201,8 @@ def _check_columns(where: str, found: Sequence[str], wanted: Sequence[str]) -> N
             hint = f"; did you mean {near[0]}?" if near else "."
             raise UserError(
                 f"{where}: there is no column {column!r}{hint} It has {', '.join(map(repr, found)) or 'none'}; "
-                "set data.text and data.label (and data.columns where the file has no header line)"
+                "set data.text and data.label (and data.columns where the file has no header line, data.separator "
+                "where its cells are separated by something else)"
             )
 
 

@@ -15,7 +15,11 @@ from accel_cls.data import load_corpus
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 
-LINES = [("很好, 真的", "1"), ("差", "0"), ("还行", "1"), ("不行", "0")] * 3
+LINES = [
+    (text + end, label)
+    for end in ("", "！", "啊")
+    for text, label in (("很好, 真的", "1"), ("差", "0"), ("还行", "1"), ("不行", "0"))
+]
 
 
 @pytest.fixture(autouse=True)
@@ -497,6 +501,15 @@ def test_seed_decides_the_split():
     assert first.digest == again.digest != other.digest
 
 
+def test_examples_of_one_text_stay_together():
+    texts = ["same", "other"] * 10 + [f"text {i}" for i in range(30)]
+    corpus = corpus_of(write("a.csv", "text,label\n" + "".join(f"{t},{i % 3}\n" for i, t in enumerate(texts))))
+    learned, judged = set(corpus.train.texts["text"]), set(corpus.validation.texts["text"])
+    assert not learned & judged
+    assert len(learned | judged) == 32
+    assert len(corpus.train) + len(corpus.validation) == 50
+
+
 def test_digest_follows_the_content():
     first = corpus_of(write("a.csv", rows_of(["a", "b"] * 20)))
     moved = corpus_of(write("elsewhere/b.csv", rows_of(["a", "b"] * 20)))
@@ -506,7 +519,7 @@ def test_digest_follows_the_content():
 
 def test_only_example_of_a_class_is_trained_on():
     corpus = corpus_of(write("a.csv", rows_of([*("aabb" * 5), "c"])))
-    assert corpus.notes == ("the class 'c' has one example: it is trained on and not validated",)
+    assert corpus.notes == ("the class 'c' has one text only: it is trained on and not validated",)
     assert np.bincount(corpus.train.labels).tolist() == [8, 8, 1]
     assert np.bincount(corpus.validation.labels).tolist() == [2, 2]
 
@@ -514,7 +527,7 @@ def test_only_example_of_a_class_is_trained_on():
 @pytest.mark.parametrize("fraction", [0.01, 0.99])
 def test_fraction_that_leaves_a_class_out(fraction):
     said = refusal(write("a.csv", rows_of("ab" * 5)), validation=fraction)
-    assert said.startswith(f"data.validation: {fraction} of 10 examples is ")
+    assert said.startswith(f"data.validation: {fraction} of 10 texts is ")
     assert said.endswith("use another fraction or a file")
 
 

@@ -14,12 +14,14 @@ from pydantic import BaseModel, ValidationError
 
 from accel_cls.profiles import profile_names
 from accel_cls.recipe.errors import Origin, Problem, RecipeError
-from accel_cls.recipe.schema import PATHS, Hub, Recipe, Section, broken_rules
+from accel_cls.recipe.rules import broken_rules
+from accel_cls.recipe.schema import PATHS, Hub, Recipe, Section
 from accel_cls.recipe.source import Node, merge, read_chain, read_override, to_yaml
 
-__all__ = ["Hub", "Origin", "Problem", "Recipe", "RecipeError", "load_recipe", "recipe_to_yaml"]
+__all__ = ["Hub", "Origin", "Problem", "Recipe", "RecipeError", "load_recipe", "recipe_to_yaml", "resolve_recipe"]
 
 Key = tuple[Any, ...]
+_OUT_OF_RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "string_too_long")
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -28,6 +30,11 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: with every mistake found, each with its file, line and column or its override.
     """
+    return resolve_recipe(path, overrides)[0]
+
+
+def resolve_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe, Node]:
+    """As `load_recipe`, and the tree that it was made from, whose nodes know where each value was written."""
     problems: list[Problem] = []
     tree = read_chain(_expanded(path), problems)
     for text in overrides:
@@ -48,7 +55,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     if problems:
         problems = list(dict.fromkeys(problems))
         raise RecipeError(sorted(problems, key=lambda p: (p.origin.source, p.origin.line or 0, p.origin.column or 0)))
-    return recipe
+    return recipe, tree
 
 
 def recipe_to_yaml(recipe: Recipe) -> str:
@@ -185,7 +192,10 @@ def _shown(value: Any) -> str:
 def _explain(error: ValidationError, tree: Node) -> Iterator[Problem]:
     """pydantic's errors in this project's words, one for each place."""
     found: dict[tuple[str, Origin], Problem] = {}
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    # A field that takes several shapes fails once for each; only of some is the value out of range.
+    out_of_range = {tuple(_without_tags(d["loc"])) for d in details if d["type"] in _OUT_OF_RANGE}
+    for detail in details:
         location = _without_tags(detail["loc"])
         walked = list(_walk(tree, location))
         parts = [part for part, _ in walked]
@@ -204,6 +214,8 @@ def _explain(error: ValidationError, tree: Node) -> Iterator[Problem]:
         else:
             value = walked[-1][1].plain() if walked else tree.plain()
             message = f"found {_shown(value)}; expected {_expected(parts)}"
+            if tuple(location) in out_of_range and (why := _said_of(parts, "why")):
+                message += f": {why}"
             if isinstance(value, str) and detail["type"] == "literal_error":
                 choices = [c.strip(" '") for c in detail["ctx"]["expected"].replace(" or ", ", ").split(",")]
                 near = difflib.get_close_matches(value, choices, n=1)
@@ -216,5 +228,10 @@ def _explain(error: ValidationError, tree: Node) -> Iterator[Problem]:
 
 
 def _expected(parts: Sequence[Any]) -> str:
+    return _said_of(parts, "expects") or "a mapping of keys"
+
+
+def _said_of(parts: Sequence[Any], what: str) -> str:
+    """What the schema says of a field in words: what it "expects", or "why" its range ends where it ends."""
     info = _field(parts)[1]
-    return str(info.json_schema_extra["expects"]) if info is not None else "a mapping of keys"
+    return str(info.json_schema_extra[what]) if info is not None else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,9 +33,12 @@ PATHS: dict[tuple[str, ...], Literal["input", "output", "input or name"]] = {
 }
 
 
-def setting(default: Any, expects: str, help: str, **constraints: Any) -> Any:
-    """A pydantic field that also says, in plain words for error messages, what it expects."""
-    return Field(default, description=help, json_schema_extra={"expects": expects}, **constraints)
+def setting(default: Any, expects: str, help: str, why: str = "", **constraints: Any) -> Any:
+    """A pydantic field that also says, in plain words, what it expects and why its range ends where it ends."""
+    return Field(default, description=help, json_schema_extra={"expects": expects, "why": why}, **constraints)
+
+
+DROPOUT = "at 1 nothing gets through"
 
 
 class Section(BaseModel):
@@ -68,7 +70,9 @@ class Data(Section):
     validation: Annotated[float, Field(gt=0, lt=1)] | Files | Hub = setting(
         0.2,
         f"a fraction of the training examples between 0 and 1, or {_FILES}",
-        "a fraction is split off the training examples, stratified by label and seeded by `seed`",
+        "a fraction is split off the training examples, stratified by label and seeded by `seed`; "
+        "examples of the same text stay together",
+        "at 0 nothing is left to judge by, at 1 nothing to learn from",
     )
     text: str | Annotated[list[str], Field(min_length=2, max_length=2)] = setting(
         "text", "a column's name, or a list of two for text pairs", "the column (or two columns) to read"
@@ -89,11 +93,21 @@ class Data(Section):
         "a list of all columns' names, in order",
         "for csv, tsv and txt files without a header line: what their columns are called",
     )
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = setting(
+        None,
+        "one character, such as ';'",
+        "what stands between the cells of csv, tsv and txt files; null: a comma in csv, a tab in the others",
+        "cells are told apart by a single character",
+    )
     max_length: int = setting(
         128,
         "a whole number of tokens, 8 or more",
         "texts are cut to this many tokens, special tokens included",
+        "two or three of them are special tokens, and words need the others",
         ge=8,
+    )
+    truncate: Literal["end", "start"] = setting(
+        "end", "'end' or 'start'", "which side of a text that is longer than max_length is cut off"
     )
     invalid: Literal["error", "drop"] = setting(
         "error",
@@ -105,12 +119,35 @@ class Data(Section):
 class Scratch(Section):
     """The BERT encoder that is built when `model.name` is null; its vocabulary is learned from the texts."""
 
-    layers: int = setting(2, "a whole number, 1 or more", "transformer layers", ge=1)
-    hidden: int = setting(128, "a whole number, 8 or more", "hidden size; a multiple of `heads`", ge=8)
-    heads: int = setting(2, "a whole number, 1 or more", "attention heads", ge=1)
-    vocabulary: int = setting(5000, "a whole number, 100 or more", "most entries of the learned vocabulary", ge=100)
+    layers: int = setting(
+        2,
+        "a whole number, 1 or more",
+        "transformer layers",
+        "an encoder without layers learns no order of words",
+        ge=1,
+    )
+    hidden: int = setting(
+        128,
+        "a whole number, 8 or more",
+        "hidden size; a multiple of `heads`",
+        "fewer numbers can't tell words apart",
+        ge=8,
+    )
+    heads: int = setting(2, "a whole number, 1 or more", "attention heads", "without one no word sees another", ge=1)
+    vocabulary: int = setting(
+        5000,
+        "a whole number, 100 or more",
+        "most entries of the learned vocabulary",
+        "the letters and signs of one script take that many",
+        ge=100,
+    )
     dropout: float = setting(
-        0.1, "a number from 0 up to, not including, 1", "all dropout rates, unless model.dropout is set", ge=0, lt=1
+        0.1,
+        "a number from 0 up to, not including, 1",
+        "all dropout rates, unless model.dropout is set",
+        DROPOUT,
+        ge=0,
+        lt=1,
     )
 
 
@@ -127,6 +164,7 @@ class Model(Section):
         None,
         "a number from 0 up to, not including, 1",
         "all the model's dropout rates; null keeps the model's own (from scratch: scratch.dropout)",
+        DROPOUT,
         ge=0,
         lt=1,
     )
@@ -135,17 +173,21 @@ class Model(Section):
 class Train(Section):
     """How it learns."""
 
-    epochs: int = setting(3, "a whole number, 1 or more", "passes over the training examples", ge=1)
+    epochs: int = setting(
+        3, "a whole number, 1 or more", "passes over the training examples", "with none, nothing is learned", ge=1
+    )
     max_updates: int | None = setting(
         None,
         "a whole number, 1 or more",
         "stop after so many updates, the schedule unchanged: for trials and measurements",
+        "with none, nothing is learned",
         ge=1,
     )
     batch_size: int = setting(
         32,
         "a whole number, 1 or more",
         "examples per update, over all devices together",
+        "an update needs an example",
         ge=1,
     )
     micro_batch_tokens: int = setting(
@@ -153,16 +195,30 @@ class Train(Section):
         "a whole number of tokens, data.max_length or more",
         "the most padded tokens that go through the model at once on one device; "
         "bounds memory, never changes what is learned but for dropout's draws",
+        "the longest text must fit",
         ge=8,
     )
-    learning_rate: float = setting(2e-5, "a number above 0 and below 10", "the schedule's highest rate", gt=0, lt=10)
+    learning_rate: float = setting(
+        2e-5,
+        "a number above 0 and below 10",
+        "the schedule's highest rate",
+        "at 0 nothing is learned, and AdamW moves each weight by about the rate in every update",
+        gt=0,
+        lt=10,
+    )
     weight_decay: float = setting(
-        0.01, "a number from 0 to 1", "AdamW's decay; biases and norms have none", ge=0, le=1
+        0.01,
+        "a number from 0 to 1",
+        "AdamW's decay; biases and norms have none",
+        "weights shrink by rate × decay in every update",
+        ge=0,
+        le=1,
     )
     adam_epsilon: float = setting(
         1e-8,
         "a number above 0 and below 1",
         "added to the root of AdamW's second moment; what is far smaller than it in a gradient moves nothing",
+        "at 0 a gradient of 0 divides by 0, and from 1 on hardly any gradient moves anything",
         gt=0,
         lt=1,
     )
@@ -170,27 +226,38 @@ class Train(Section):
         0.1,
         "a fraction of all updates below 1, or a whole number of updates",
         "the rate rises linearly from 0 over this part of the run",
+        "at 1.0 the rate would never reach its height; whole numbers count updates",
     )
     schedule: Literal["linear", "cosine", "constant"] = setting(
         "linear", "'linear', 'cosine' or 'constant'", "how the rate falls to 0 after the warm-up"
     )
     max_grad_norm: float = setting(
-        1.0, "a number, 0 or more", "gradients are scaled down to this norm; 0 turns it off", ge=0
+        1.0,
+        "a number, 0 or more",
+        "gradients are scaled down to this norm; 0 turns it off",
+        "a norm is never negative",
+        ge=0,
     )
     class_weights: Literal["balanced"] | dict[str | int, Annotated[float, Field(gt=0)]] | None = setting(
         None,
         "'balanced', or a mapping from every class name to a weight above 0",
         "weight of each class in the loss; 'balanced' is inverse to its count",
+        "a class of weight 0 is never learned: leave its rows out instead",
     )
     label_smoothing: float = setting(
         0.0,
         "a number from 0 up to, not including, 1",
         "this share of each label is spread over all classes: a guard against overconfidence and wrong labels",
+        "at 1 nothing of the label is left",
         ge=0,
         lt=1,
     )
     log_every: int = setting(
-        10, "a whole number of updates, 1 or more", "how often loss and rate go to metrics.jsonl", ge=1
+        10,
+        "a whole number of updates, 1 or more",
+        "how often loss and rate go to metrics.jsonl",
+        "it is a number of updates",
+        ge=1,
     )
 
 
@@ -201,7 +268,7 @@ class Evaluate(Section):
     """How it is judged."""
 
     every: Literal["epoch"] | Annotated[int, Field(ge=1)] = setting(
-        "epoch", _EVERY, "when to score the validation examples; always also at the end"
+        "epoch", _EVERY, "when to score the validation examples; always also at the end", "the end is always scored"
     )
     metrics: Annotated[list[Metric], Field(min_length=1)] = setting(
         ["accuracy", "f1", "precision", "recall"],
@@ -215,6 +282,7 @@ class Evaluate(Section):
         None,
         "a whole number of evaluations, 1 or more",
         "stop after so many evaluations in a row without a new best",
+        "null turns it off",
         ge=1,
     )
 
@@ -223,9 +291,15 @@ class Checkpoint(Section):
     """How a run can be continued."""
 
     every: Literal["epoch"] | Annotated[int, Field(ge=1)] = setting(
-        "epoch", _EVERY, "when to save a checkpoint; a new best and the end always do"
+        "epoch", _EVERY, "when to save a checkpoint; a new best and the end always do", "the end is always saved"
     )
-    keep: int = setting(2, "a whole number, 1 or more", "newest checkpoints kept, besides the best", ge=1)
+    keep: int = setting(
+        2,
+        "a whole number, 1 or more",
+        "newest checkpoints kept, besides the best",
+        "without one, a run can't be continued",
+        ge=1,
+    )
 
 
 class Recipe(Section):
@@ -233,7 +307,12 @@ class Recipe(Section):
 
     name: str = setting(..., "a short name", "what the run is called", min_length=1)
     seed: int = setting(
-        42, "a whole number from 0 to 4294967295", "fixes split, order, start and dropout", ge=0, lt=2**32
+        42,
+        "a whole number from 0 to 4294967295",
+        "fixes split, order, start and dropout",
+        "numpy and torch seed with 32 bits",
+        ge=0,
+        lt=2**32,
     )
     hardware: str = setting(
         "auto",
@@ -246,65 +325,3 @@ class Recipe(Section):
     train: Train = setting(Train(), "a mapping", "how it learns")
     evaluate: Evaluate = setting(Evaluate(), "a mapping", "how it is judged")
     checkpoint: Checkpoint = setting(Checkpoint(), "a mapping", "how a run can be continued")
-
-
-def canonical_label(value: object) -> str:
-    """A label as the text that it is compared by: 1, "1", " 1 ", 1.0 are the same label; so are True and "true"."""
-    text = str(value).strip()
-    if text.lower() in ("true", "false"):
-        return text.lower()
-    whole = re.fullmatch(r"\+?(-?(?:0|[1-9][0-9]*))(?:\.0*)?", text)
-    return whole[1] if whole else text
-
-
-def broken_rules(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
-    """The rules that span several keys: (key to blame, what is wrong and what to do) for each broken one."""
-    broken: list[tuple[tuple[str, ...], str]] = []
-    scratch = recipe.model.scratch
-    if recipe.model.name is None and scratch is not None and scratch.hidden % scratch.heads:
-        broken.append(
-            (
-                ("model", "scratch", "heads"),
-                f"found {scratch.heads}; expected a divisor of model.scratch.hidden, which is {scratch.hidden}",
-            )
-        )
-    if recipe.train.micro_batch_tokens < recipe.data.max_length:
-        broken.append(
-            (
-                ("train", "micro_batch_tokens"),
-                f"found {recipe.train.micro_batch_tokens}; expected at least data.max_length, which is "
-                f"{recipe.data.max_length}: the longest text must fit",
-            )
-        )
-    if recipe.evaluate.best != "loss" and recipe.evaluate.best not in recipe.evaluate.metrics:
-        broken.append(
-            (
-                ("evaluate", "best"),
-                f"found {recipe.evaluate.best!r}; expected 'loss' or one of evaluate.metrics, "
-                f"which are {', '.join(recipe.evaluate.metrics)}",
-            )
-        )
-    labels = recipe.data.labels
-    if labels is not None:
-        values = [canonical_label(value) for value in labels]
-        same = sorted({value for value in values if values.count(value) > 1})
-        if same and isinstance(labels, dict):
-            broken.append((("data", "labels"), f"the label {same[0]!r} stands twice; expected each value once"))
-        names = [str(name) for name in (labels.values() if isinstance(labels, dict) else labels)]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            broken.append((("data", "labels"), f"class name {twice[0]!r} stands twice; expected distinct names"))
-        weights = recipe.train.class_weights
-        if isinstance(weights, dict) and set(map(str, weights)) != set(names):
-            broken.append(
-                (
-                    ("train", "class_weights"),
-                    f"found weights for {', '.join(sorted(map(str, weights)))}; expected one for each class: "
-                    + ", ".join(names),
-                )
-            )
-    if isinstance(recipe.data.text, list) and recipe.data.label in recipe.data.text:
-        broken.append((("data", "label"), "found a column that data.text names too; expected another one"))
-    elif recipe.data.text == recipe.data.label:
-        broken.append((("data", "label"), "found the column of data.text; expected another one"))
-    return broken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class Node:
     value: Any
     origin: Origin
     key_origins: dict[Any, Origin] = field(default_factory=dict)  # of a dict's keys
+    replaced: Node | None = None  # what stood here before an heir or an override said otherwise
 
     def plain(self) -> Any:
         """The value without origins, as JSON-like Python objects."""
@@ -163,7 +164,7 @@ def read_file(path: Path, problems: list[Problem]) -> Node | None:
 def merge(base: Node, over: Node) -> Node:
     """`over` laid on `base`: mappings merge key by key, everything else replaces, null included."""
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
-        return over
+        return replace(over, replaced=base)
     merged = Node(dict(base.value), over.origin, base.key_origins | over.key_origins)
     for key, node in over.value.items():
         merged.value[key] = merge(merged.value[key], node) if key in merged.value else node
@@ -226,6 +227,7 @@ class _Dumper(yaml.SafeDumper):
     yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
 
-def to_yaml(plain: Any) -> str:
-    """Plain Python values as YAML that reads back as the same values."""
-    return yaml.dump(plain, Dumper=_Dumper, allow_unicode=True, sort_keys=False)
+def to_yaml(plain: Any, flow: bool = False) -> str:
+    """Plain Python values as YAML that reads back as the same values; with `flow`, on one line."""
+    style: dict[str, Any] = {"default_flow_style": True, "width": float("inf")} if flow else {}
+    return yaml.dump(plain, Dumper=_Dumper, allow_unicode=True, sort_keys=False, **style)

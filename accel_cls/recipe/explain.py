@@ -1,0 +1,122 @@
+"""Every value of a recipe with its origin: a default, a line of a file, an override, the hardware profile."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic_core import PydanticUndefined
+
+from accel_cls.errors import UserError
+from accel_cls.profiles import find_profile
+from accel_cls.recipe import resolve_recipe
+from accel_cls.recipe.rules import idle_settings
+from accel_cls.recipe.schema import Recipe, Scratch, Section
+from accel_cls.recipe.source import Node, to_yaml
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One value in force, and how it came to be."""
+
+    key: str  # "train.epochs"
+    value: Any
+    origin: str
+    replaced: tuple[tuple[Any, str], ...]  # (value, origin) of what stood there before, the latest first
+    default: str  # as YAML; "required" where there is none
+    expects: str
+    why: str  # why its range ends where it ends, "" where it has none
+    help: str
+    idle: str  # why it changes nothing, "" where it does
+
+
+def explain(path: str | Path, overrides: Sequence[str] = (), keys: Sequence[str] = ()) -> list[Setting]:
+    """The settings of a recipe, in the order of the reference; all, or those of the keys and sections named.
+
+    Raises:
+        RecipeError: where the recipe is wrong.
+        UserError: where a key does not exist.
+    """
+    recipe, tree = resolve_recipe(path, overrides)
+    idle = {".".join(key): why for key, why in idle_settings(recipe)}
+    settings = [*_settings(recipe, tree, "", idle), *_of_profile(recipe.hardware)]
+    for key in keys:
+        if not any(_is_under(setting.key, key) for setting in settings):
+            known = {
+                part for s in settings for part in (s.key, s.key.rpartition(".")[0], s.key.split(".")[-1]) if part
+            }
+            near = difflib.get_close_matches(key, sorted(known), n=1)
+            ends = [s.key for s in settings if near and s.key.endswith(f".{near[0]}")]
+            hint = f"did you mean {ends[0] if ends else near[0]}?" if near else "see docs/recipe-reference.md"
+            raise UserError(f"{key}: a recipe has no such key; {hint}")
+    return [s for s in settings if not keys or any(_is_under(s.key, key) for key in keys)]
+
+
+def as_written(value: Any) -> str:
+    """A value on one line, as a recipe would have it; a path under the current folder relative to it."""
+    if isinstance(value, Section):
+        value = value.model_dump(exclude_none=True)
+    if isinstance(value, str) and os.path.isabs(value) and Path(value).is_relative_to(Path.cwd()):
+        value = os.path.relpath(value)
+    return f"{value:g}" if isinstance(value, float) else to_yaml([value], flow=True).strip()[1:-1]
+
+
+def _is_under(key: str, asked: str) -> bool:
+    return key == asked or key.startswith(f"{asked}.")
+
+
+def _settings(section: Section, node: Node | None, above: str, idle: dict[str, str]) -> Iterator[Setting]:
+    for name, info in type(section).model_fields.items():
+        key = f"{above}.{name}" if above else name
+        value = getattr(section, name)
+        inner = node.value.get(name) if node is not None and isinstance(node.value, dict) else None
+        if key == "model.scratch" and value is None and getattr(section, "name", None) is None:
+            value = Scratch()  # what null stands for
+        if isinstance(value, Section) and key not in idle:
+            yield from _settings(value, inner, key, idle)
+            continue
+        extra: Any = info.json_schema_extra
+        yield Setting(
+            key=key,
+            value=value,
+            origin=_origin(name, inner, node),
+            replaced=tuple(_replaced(inner)),
+            default="required" if info.default is PydanticUndefined else as_written(info.default),
+            expects=extra["expects"],
+            why=extra["why"],
+            help=info.description or "",
+            idle=idle.get(key, ""),
+        )
+
+
+def _origin(name: str, node: Node | None, parent: Node | None) -> str:
+    if node is not None:
+        return str(node.origin)
+    # A key that was there and whose value is gone was null: back to the default.
+    reset = parent.key_origins.get(name) if parent is not None else None
+    return f"default, reset by {reset}" if reset is not None else "default"
+
+
+def _replaced(node: Node | None) -> Iterator[tuple[Any, str]]:
+    while node is not None and (node := node.replaced) is not None:
+        yield node.plain(), str(node.origin)
+
+
+def _of_profile(hardware: str) -> Iterator[Setting]:
+    """What the hardware profile adds: the lines of its file."""
+    profile = find_profile(hardware)
+    if profile is None:
+        return
+    relative = min(os.path.relpath(profile.path), str(profile.path), key=len)
+    top = yaml.compose(profile.path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    values = yaml.safe_load(profile.path.read_text(encoding="utf-8"))
+    assert isinstance(top, yaml.MappingNode), profile.path  # read_profile has seen a mapping
+    for (key_node, value_node), (key, value) in zip(top.value, values.items(), strict=True):
+        place = f"{relative}:{key_node.start_mark.line + 1}:{value_node.start_mark.column + 1}"
+        told = "a setting of accelerate's, from the hardware profile"
+        yield Setting(f"profile.{key}", value, place, (), "", "what accelerate takes", "", told, "")

@@ -1,0 +1,89 @@
+"""What no single key of a recipe can say: rules that span several keys, and settings that change nothing."""
+
+from __future__ import annotations
+
+import re
+
+from accel_cls.recipe.schema import Recipe
+
+
+def canonical_label(value: object) -> str:
+    """A label as the text that it is compared by: 1, "1", " 1 ", 1.0 are the same label; so are True and "true"."""
+    text = str(value).strip()
+    if text.lower() in ("true", "false"):
+        return text.lower()
+    whole = re.fullmatch(r"\+?(-?(?:0|[1-9][0-9]*))(?:\.0*)?", text)
+    return whole[1] if whole else text
+
+
+def broken_rules(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
+    """The rules that span several keys: (key to blame, what is wrong and what to do) for each broken one."""
+    broken: list[tuple[tuple[str, ...], str]] = []
+    scratch = recipe.model.scratch
+    if recipe.model.name is None and scratch is not None and scratch.hidden % scratch.heads:
+        broken.append(
+            (
+                ("model", "scratch", "heads"),
+                f"found {scratch.heads}; expected a divisor of model.scratch.hidden, which is {scratch.hidden}",
+            )
+        )
+    if recipe.train.micro_batch_tokens < recipe.data.max_length:
+        broken.append(
+            (
+                ("train", "micro_batch_tokens"),
+                f"found {recipe.train.micro_batch_tokens}; expected at least data.max_length, which is "
+                f"{recipe.data.max_length}: the longest text must fit",
+            )
+        )
+    if recipe.evaluate.best != "loss" and recipe.evaluate.best not in recipe.evaluate.metrics:
+        broken.append(
+            (
+                ("evaluate", "best"),
+                f"found {recipe.evaluate.best!r}; expected 'loss' or one of evaluate.metrics, "
+                f"which are {', '.join(recipe.evaluate.metrics)}",
+            )
+        )
+    patience, epochs = recipe.evaluate.patience, recipe.train.epochs
+    if patience is not None and recipe.evaluate.every == "epoch" and patience >= epochs:
+        broken.append(
+            (
+                ("evaluate", "patience"),
+                f"found {patience}; expected less than train.epochs, which is {epochs}: with one evaluation an "
+                "epoch, and the first always the best so far, the run would end before it could stop early",
+            )
+        )
+    labels = recipe.data.labels
+    if labels is not None:
+        values = [canonical_label(value) for value in labels]
+        same = sorted({value for value in values if values.count(value) > 1})
+        if same and isinstance(labels, dict):
+            broken.append((("data", "labels"), f"the label {same[0]!r} stands twice; expected each value once"))
+        names = [str(name) for name in (labels.values() if isinstance(labels, dict) else labels)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            broken.append((("data", "labels"), f"class name {twice[0]!r} stands twice; expected distinct names"))
+        weights = recipe.train.class_weights
+        if isinstance(weights, dict) and set(map(str, weights)) != set(names):
+            broken.append(
+                (
+                    ("train", "class_weights"),
+                    f"found weights for {', '.join(sorted(map(str, weights)))}; expected one for each class: "
+                    + ", ".join(names),
+                )
+            )
+    if isinstance(recipe.data.text, list) and recipe.data.label in recipe.data.text:
+        broken.append((("data", "label"), "found a column that data.text names too; expected another one"))
+    elif recipe.data.text == recipe.data.label:
+        broken.append((("data", "label"), "found the column of data.text; expected another one"))
+    return broken
+
+
+def idle_settings(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
+    """Settings that are right but change nothing: (key, why it changes nothing) for each."""
+    idle: list[tuple[tuple[str, ...], str]] = []
+    model = recipe.model
+    if model.name is not None and model.scratch is not None:
+        idle.append((("model", "scratch"), "not used: model.name is set; ~model.scratch removes it"))
+    elif model.scratch is not None and model.dropout is not None and "dropout" in model.scratch.model_fields_set:
+        idle.append((("model", "scratch", "dropout"), "not used: model.dropout is set"))
+    return idle
