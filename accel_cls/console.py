@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import rich.console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 _LINES = 20  # progress lines over a run where there is no terminal
 
@@ -18,7 +20,7 @@ class Console:
         # A file or a pipe gets whole lines: rich would wrap them at 80 columns.
         out = rich.console.Console(quiet=not speaks, highlight=False)
         if not out.is_terminal:
-            out = rich.console.Console(quiet=not speaks, highlight=False, width=200)
+            out = rich.console.Console(quiet=not speaks, highlight=False, width=1000)
         self._out = out
         self._progress: Progress | None = None
         self._task = TaskID(0)
@@ -38,6 +40,30 @@ class Console:
     def note(self, text: str) -> None:
         """Something that was decided and that the user should know of."""
         self._out.print(f"  [yellow]note[/yellow]          {escape(text)}", soft_wrap=True)
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table, indented like a section's lines; columns of numbers to the right. Wrapped on a terminal only."""
+        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+        for at, name in enumerate(head):
+            is_number = all(row[at].rstrip("%").replace(",", "").replace(".", "").isdecimal() for row in rows)
+            table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*map(escape, row))
+        indented = Padding(table, (0, 0, 0, 2), expand=False)
+        if self._out.is_terminal:
+            self._out.print(indented)
+        else:
+            with self._out.capture() as captured:
+                self._out.print(indented)
+            self.print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+    def finding(self, kind: str, what: str, cases: Sequence[str], advice: str) -> None:
+        """Something found: what it is, where it stands, what to do about it."""
+        self._out.print(f"  [yellow]{escape(kind)}[/yellow]  {escape(what)}", soft_wrap=True)
+        for case in cases:
+            self._out.print(f"    [dim]{escape(case)}[/dim]", soft_wrap=True)
+        if advice:
+            self._out.print(f"    → {escape(advice)}", soft_wrap=True)
 
     def start(self, done: int, updates: int) -> None:
         """Begin to show progress."""

@@ -45,12 +45,27 @@ class Examples:
 
 
 @dataclass(frozen=True)
+class Fault:
+    """Why some rows can't be used."""
+
+    key: str  # "data.train" or "data.validation"
+    what: str
+    rows: tuple[str, ...]
+
+    def __str__(self) -> str:
+        count = len(self.rows)
+        more = f" and {count - 5} more" if count > 5 else ""
+        return f"{self.what} in {count} row{'s' if count > 1 else ''}: {', '.join(self.rows[:5])}{more}"
+
+
+@dataclass(frozen=True)
 class Corpus:
     """Everything that a recipe's `data` says: what to train on, what to judge by, which classes there are."""
 
     train: Examples
     validation: Examples
     labels: Labels
+    dropped: tuple[Fault, ...]  # rows left out, as data.invalid says
     notes: tuple[str, ...]  # decisions that the user should know of
     digest: str  # SHA-256 over the texts and labels of both parts, in order
 
@@ -87,21 +102,23 @@ def load_corpus(recipe: Recipe) -> Corpus:
     """
     data = recipe.data
     notes: list[str] = []
+    faults: list[Fault] = []
     read, declared = _read(data.train, data, notes)
     labels = _labels(data, read, declared)
-    train = _examples(read, labels, data, "data.train", notes)
+    train = _examples(read, labels, data, "data.train", faults)
     if isinstance(data.validation, float):
         train, validation = _split(train, labels, data.validation, recipe.seed, notes)
     else:
         read, _ = _read(data.validation, data, notes)
-        validation = _examples(read, labels, data, "data.validation", notes)
+        validation = _examples(read, labels, data, "data.validation", faults)
+    notes.extend(f"{fault.key}: dropped, {fault}" for fault in faults)
     counts = np.bincount(train.labels, minlength=len(labels.names))
     if (counts > 0).sum() < 2:
         raise UserError(f"data.train: all {len(train)} examples are of one class; a classifier needs two or more")
     for name, count in zip(labels.names, counts, strict=True):
         if count == 0:
             notes.append(f"the class {name!r} has no training example: it can't be learned")
-    return Corpus(train, validation, labels, tuple(notes), _digest(train, validation))
+    return Corpus(train, validation, labels, tuple(faults), tuple(notes), _digest(train, validation))
 
 
 def _read(source: str | list[str] | Hub, data: Data, notes: list[str]) -> tuple[_Rows, list[str] | None]:
@@ -157,8 +174,8 @@ def _labels(data: Data, read: _Rows, declared: list[str] | None) -> Labels:
     return Labels(values, values)
 
 
-def _examples(read: _Rows, labels: Labels, data: Data, key: str, notes: list[str]) -> Examples:
-    """The usable rows; the others are an error or, where the recipe says so, dropped with a note."""
+def _examples(read: _Rows, labels: Labels, data: Data, key: str, dropped: list[Fault]) -> Examples:
+    """The usable rows; the others are an error or, where the recipe says so, dropped."""
     ids = {value: i for i, value in enumerate(labels.values)}
     columns = [read.texts[name] for name in read.texts.column_names]
     empty = [all(not cell.strip() for cell in cells) for cells in zip(*columns, strict=True)]
@@ -170,17 +187,14 @@ def _examples(read: _Rows, labels: Labels, data: Data, key: str, notes: list[str
             faults.setdefault("the label is missing", []).append(i)
         elif label not in ids:
             faults.setdefault(f"the label {label!r} is not among {', '.join(labels.values)}", []).append(i)
-    lines = []
-    for fault, at in list(faults.items())[:20]:
-        shown = ", ".join(read.rows[i] for i in at[:5]) + (f" and {len(at) - 5} more" if len(at) > 5 else "")
-        lines.append(f"{fault} in {len(at)} row{'s' if len(at) > 1 else ''}: {shown}")
+    found = [Fault(key, what, tuple(read.rows[i] for i in at)) for what, at in faults.items()]
     bad = {i for at in faults.values() for i in at}
     if bad and data.invalid == "error":
         raise UserError(
-            "\n".join(f"{key}: {line}" for line in lines)
+            "\n".join(f"{key}: {fault}" for fault in found[:20])
             + "\nMend them, or leave such rows out with data.invalid=drop"
         )
-    notes.extend(f"{key}: dropped, {line}" for line in lines)
+    dropped.extend(found)
     good = np.array([i for i in range(len(read.rows)) if i not in bad], dtype=np.int64)
     if not len(good):
         raise UserError(f"{key}: no usable row is left of {len(read.rows)}")

@@ -157,31 +157,12 @@ def load_model(
     Raises:
         UserError: where the folder or hub id holds no model that can classify.
     """
-    label_ids: dict[str, Any] = {
-        "num_labels": len(labels.names),
-        "id2label": dict(enumerate(labels.names)),
-        "label2id": {name: i for i, name in enumerate(labels.names)},
-        "problem_type": "single_label_classification",
-    }
-    set_seed(recipe.seed)  # every process draws the same head, or the same whole model
     name = recipe.model.name
+    config = _configuration(recipe, tokenizer, labels)
+    set_seed(recipe.seed)  # every process draws the same head, or the same whole model
     if name is None:
-        scratch = recipe.model.scratch or Scratch()
-        config = BertConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=scratch.hidden,
-            num_hidden_layers=scratch.layers,
-            num_attention_heads=scratch.heads,
-            intermediate_size=4 * scratch.hidden,
-            max_position_embeddings=recipe.data.max_length,
-            pad_token_id=tokenizer.pad_token_id,
-            **label_ids,
-        )
-        _set_dropout(config, scratch.dropout if recipe.model.dropout is None else recipe.model.dropout)
         return AutoModelForSequenceClassification.from_config(config).float()
     try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False, **label_ids)
-        _set_dropout(config, recipe.model.dropout)
         model, loading = AutoModelForSequenceClassification.from_pretrained(
             name,
             config=config,
@@ -195,15 +176,63 @@ def load_model(
     fresh = sorted(set(loading["missing_keys"]) | {entry[0] for entry in loading["mismatched_keys"]})
     if fresh:
         notes.append(f"weights that {Path(name).name} does not have start fresh: {', '.join(fresh)}")
-    positions = getattr(config, "max_position_embeddings", None) or recipe.data.max_length
-    if recipe.data.max_length > positions:
-        raise UserError(f"data.max_length: found {recipe.data.max_length}; {name} takes at most {positions} tokens")
-    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
-        raise UserError(
-            f"model.name: {name} has {model.get_input_embeddings().num_embeddings} embeddings, but its "
-            f"tokenizer {len(tokenizer)} tokens: they do not belong together"
-        )
+    _check_embeddings(model, tokenizer, name)
     return model
+
+
+def outline_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, labels: Labels) -> PreTrainedModel:
+    """The same classifier on torch's meta device: every shape, no weights, made in a moment. For arithmetic."""
+    config = _configuration(recipe, tokenizer, labels)
+    try:
+        with torch.device("meta"):
+            model = AutoModelForSequenceClassification.from_config(config).float()
+    except ValueError as error:
+        raise _unusable(str(recipe.model.name), "model", error) from error
+    _check_embeddings(model, tokenizer, str(recipe.model.name))
+    return model
+
+
+def _configuration(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, labels: Labels) -> Any:
+    """The model's configuration, with the recipe's classes and dropout."""
+    label_ids: dict[str, Any] = {
+        "num_labels": len(labels.names),
+        "id2label": dict(enumerate(labels.names)),
+        "label2id": {name: i for i, name in enumerate(labels.names)},
+        "problem_type": "single_label_classification",
+    }
+    name, longest = recipe.model.name, recipe.data.max_length
+    if name is None:
+        scratch = recipe.model.scratch or Scratch()
+        config = BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=scratch.hidden,
+            num_hidden_layers=scratch.layers,
+            num_attention_heads=scratch.heads,
+            intermediate_size=4 * scratch.hidden,
+            max_position_embeddings=longest,
+            pad_token_id=tokenizer.pad_token_id,
+            **label_ids,
+        )
+        _set_dropout(config, scratch.dropout if recipe.model.dropout is None else recipe.model.dropout)
+        return config
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False, **label_ids)
+    except Exception as error:
+        raise _unusable(name, "model", error) from error
+    _set_dropout(config, recipe.model.dropout)
+    positions = getattr(config, "max_position_embeddings", None) or longest
+    if longest > positions:
+        raise UserError(f"data.max_length: found {longest}; {name} takes at most {positions} tokens")
+    return config
+
+
+def _check_embeddings(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    embeddings = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > embeddings:
+        raise UserError(
+            f"model.name: {name} has {embeddings} embeddings, but its tokenizer {len(tokenizer)} tokens: "
+            "they do not belong together"
+        )
 
 
 def describe_model(model: PreTrainedModel, recipe: Recipe) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 
 # Padded widths are multiples of this: few different shapes keep CPU memory flat and XLA's programs few.
@@ -70,6 +71,17 @@ def cut(examples: np.ndarray, lengths: np.ndarray, tokens: int, longest: int) ->
 
 
 @dataclass(frozen=True)
+class Cutting:
+    """How the updates of an epoch are cut for a number of processes, on average."""
+
+    micro_batches: float  # an update
+    padding: float  # share of the padded tokens
+    finer: float  # share of the updates that are cut finer than on one process
+    busy: float  # share of the processes' time in which they have something to do
+    shapes: frozenset[tuple[int, int]]  # (rows, width) of all micro-batches
+
+
+@dataclass(frozen=True)
 class Plan:
     """The whole training, as numbers."""
 
@@ -86,9 +98,13 @@ class Plan:
 
     @classmethod
     def of(cls, recipe: Recipe, lengths: np.ndarray) -> Plan:
-        """The plan of a recipe for training examples of these lengths."""
+        """The plan of a recipe for training examples of these lengths.
+
+        Raises:
+            UserError: where the warm-up is longer than the run.
+        """
         train = recipe.train
-        return cls(
+        plan = cls(
             lengths=lengths,
             longest=recipe.data.max_length,
             batch_size=train.batch_size,
@@ -100,6 +116,12 @@ class Plan:
             schedule=train.schedule,
             seed=recipe.seed,
         )
+        if isinstance(plan.warmup, int) and plan.warmup and plan.warmup >= plan.scheduled_updates:
+            raise UserError(
+                f"train.warmup: found {plan.warmup} updates; expected less than the {plan.scheduled_updates:,} of the "
+                f"run ({plan.epochs} epochs × {plan.updates_per_epoch:,}): the rate would never reach its height"
+            )
+        return plan
 
     @property
     def updates_per_epoch(self) -> int:
@@ -158,6 +180,23 @@ class Plan:
             micro_batches[largest : largest + 1] = parts
         return micro_batches
 
+    def cutting(self, processes: int) -> Cutting:
+        """How the first epoch's updates are cut: all of them, or 200 of a long epoch, evenly chosen."""
+        count = self.updates_per_epoch
+        sample = range(0, count, max(1, count // 200))  # enough for two digits, and quick for millions
+        cuts = [self.micro_batches(update, processes) for update in sample]
+        finer = sum(len(cut) != len(self.micro_batches(u)) for cut, u in zip(cuts, sample, strict=True))
+        padded = [[len(part.examples) * part.width for part in cut] for cut in cuts]
+        # In each round the processes wait for the one with the most to do.
+        rounds = [sizes[i : i + processes] for sizes in padded for i in range(0, len(sizes), processes)]
+        return Cutting(
+            micro_batches=sum(map(len, cuts)) / len(cuts),
+            padding=1 - sum(int(self.lengths[self.examples(u)].sum()) for u in sample) / sum(map(sum, padded)),
+            finer=finer / len(cuts) if processes > 1 else 0.0,
+            busy=sum(map(sum, padded)) / sum(processes * max(sizes) for sizes in rounds),
+            shapes=frozenset((len(part.examples), part.width) for cut in cuts for part in cut),
+        )
+
     def describe(self, recipe: Recipe, processes: int) -> list[tuple[str, str]]:
         """Name and text of each line of the banner that is about the plan: the arithmetic, spelled out."""
         updates = (
@@ -168,23 +207,17 @@ class Plan:
             updates += f"; train.max_updates stops after {self.updates:,}"
         fall = {"constant": "stays", "linear": "falls to 0", "cosine": "falls to 0 as a cosine"}[self.schedule]
         rate = f"rises to {self.learning_rate:g} over {self.warmup_updates:,} updates, then {fall}"
-        sample = range(min(self.updates_per_epoch, 200))  # enough for two digits, and quick for millions
-        whole = [self.micro_batches(update) for update in sample]
-        cut_up = [self.micro_batches(update, processes) for update in sample]
-        padded = sum(len(part.examples) * part.width for parts in cut_up for part in parts)
-        real = sum(int(self.lengths[self.examples(update)].sum()) for update in sample)
-        each = sum(map(len, cut_up)) / len(cut_up)
+        cutting = self.cutting(processes)
         micro = (
-            f"{each:.1f} an update, of at most {self.micro_batch_tokens:,} padded tokens; "
-            f"{1 - real / padded:.0%} of them padding"
+            f"{cutting.micro_batches:.1f} an update, of at most {self.micro_batch_tokens:,} padded tokens; "
+            f"{cutting.padding:.0%} of them padding"
         )
-        finer = sum(len(a) != len(b) for a, b in zip(whole, cut_up, strict=True))
         lines = [("updates", updates), ("rate", rate), ("micro-batches", micro)]
-        if finer:
+        if cutting.finer:
             lines.append(
                 (
                     "",
-                    f"{finer / len(cut_up):.0%} of the updates are cut finer than on one process, so that none of "
+                    f"{cutting.finer:.0%} of the updates are cut finer than on one process, so that none of "
                     f"the {processes} idles: the same gradient but for dropout's draws",
                 )
             )

@@ -1,6 +1,6 @@
 """Hardware profiles: files in `accelerate config`'s own format that say topology and precision.
 
-Reads them without importing torch or accelerate, so that `accel-cls launch` answers at once.
+Reads them without importing torch or accelerate, so that commands answer at once.
 """
 
 from __future__ import annotations
@@ -116,6 +116,44 @@ def _count(content: dict[str, Any], key: str, path: Path) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise UserError(f"{path}: {key} is {value!r}; expected a whole number, 1 or more")
     return value
+
+
+def profile_to_launch(hardware: str, processes: int | None) -> Profile | None:
+    """The profile to launch with: the one that is named, or for `auto` the one that fits this machine.
+
+    Raises:
+        UserError: where this machine has not what the profile asks for.
+    """
+    if hardware != "auto":
+        profile = find_profile(hardware)
+        assert profile is not None
+        if profile.distributed_type == "MULTI_CPU":
+            raise UserError(
+                f"{profile.path}: with MULTI_CPU accelerate launch starts one process only, silently. "
+                "Use hardware=cpu_multi, or its way of writing it"
+            )
+        if profile.use_cpu or profile.distributed_type == "XLA":
+            return profile
+        devices, kind = _devices()
+        needed = (processes or profile.processes) // profile.machines
+        if devices < needed:
+            raise UserError(
+                f"hardware: {hardware} ({os.path.relpath(profile.path)}) asks for {profile}; "
+                f"this machine has {f'{devices} of kind {kind}' if devices else 'no GPU that torch can use'}.\n"
+                "Take whatever is here with hardware=auto, or say how many with --processes"
+            )
+        return profile
+    devices, kind = _devices()
+    name = {"cpu": "cpu", "mps": "mps"}.get(kind, "gpu" if devices == 1 else "multi_gpu")
+    return find_profile(str(shipped_folder("accelerate_configs") / f"{name}.yaml"))
+
+
+def _devices() -> tuple[int, str]:
+    """How many accelerators torch sees here, and of which kind; (0, "cpu") for none."""
+    import torch  # seconds; everything else in here answers at once
+
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return (torch.accelerator.device_count(), found.type) if found is not None else (0, "cpu")
 
 
 def launch_command(

@@ -21,8 +21,8 @@ from accel_cls.recipe import Hub
 datasets.disable_progress_bars()
 datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # what fails is raised, and said once, by us
 
-_SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
-_FORMATS = (*_SEPARATORS, ".json", ".jsonl", ".parquet")
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+_FORMATS = (*SEPARATORS, ".json", ".jsonl", ".parquet")
 # UTF-8 first: GB18030 decodes nearly any bytes. It is a superset of GBK and GB2312.
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -62,7 +62,7 @@ def read_table(
         return [(name, table.select_columns(list(columns)))], declared
     tables, declared = [], None
     for path in _expand(source):
-        table = _read_file(path, columns, header, separator, notes)
+        table = read_file(path, columns, header, separator, notes)
         feature = table.features[columns[-1]]
         declared = feature.names if isinstance(feature, ClassLabel) else declared
         tables.append((path.name, table))
@@ -94,40 +94,49 @@ def _read_hub(source: Hub) -> Dataset:
         raise UserError(f"hub data set {source.hub!r}, split {source.split!r}: {reason}") from error
 
 
-def _read_file(
-    path: Path, columns: Sequence[str], header: Sequence[str] | None, separator: str | None, notes: list[str]
+def read_file(
+    path: Path, columns: Sequence[str] | None, header: Sequence[str] | None, separator: str | None, notes: list[str]
 ) -> Dataset:
-    """The named columns of a file. Text formats are read by Python's own parsers, for what others guess.
+    """The named columns of a file, or all. Text formats are read by Python's own parsers, for what others guess.
 
     `Dataset.from_csv` takes surplus cells of the first row for an index, `from_json` texts that look like
     dates for times, and both answer from a cache that a copied file's old time stamp deceives.
     """
-    ending = path.suffix.lower()
-    if ending not in _FORMATS:
-        raise UserError(f"{path}: unknown ending {ending!r}; expected one of {', '.join(_FORMATS)}")
+    ending = check_format(path)
     try:
         if ending == ".parquet":
             return _read_parquet(path, columns)
-        with open(path, encoding=_encoding(path, notes), newline="") as file:
-            if ending in _SEPARATORS:
-                return _read_separated(path, file, columns, header, separator or _SEPARATORS[ending])
+        with open(path, encoding=detect_encoding(path, notes), newline="") as file:
+            if ending in SEPARATORS:
+                return _read_separated(path, file, columns, header, separator or SEPARATORS[ending])
             return _read_json(path, file, columns)
     except (OSError, csv.Error, pyarrow.ArrowException) as error:
         raise UserError(f"{path}: not readable as {ending[1:]}: {str(error).splitlines()[0]}") from error
 
 
-def _read_parquet(path: Path, columns: Sequence[str]) -> Dataset:
+def check_format(path: Path) -> str:
+    """A data file's ending in lower case. Raises UserError where it is none that can be read."""
+    ending = path.suffix.lower()
+    if ending not in _FORMATS:
+        raise UserError(f"{path}: unknown ending {ending!r}; expected one of {', '.join(_FORMATS)}")
+    return ending
+
+
+def _read_parquet(path: Path, columns: Sequence[str] | None) -> Dataset:
     table = Dataset(pyarrow.parquet.read_table(path, memory_map=True))  # its metadata may declare class names
+    if columns is None:
+        return table
     _check_columns(str(path), table.column_names, columns)
     return table.select_columns(list(columns))
 
 
 def _read_separated(
-    path: Path, file: TextIO, columns: Sequence[str], header: Sequence[str] | None, separator: str
+    path: Path, file: TextIO, columns: Sequence[str] | None, header: Sequence[str] | None, separator: str
 ) -> Dataset:
     """Cells as they stand: nothing is a hole, "NA", "null" and "None" are texts."""
     records = separated_records(path, file, separator)
     names = list(header) if header is not None else next(records, [])
+    columns = names if columns is None else columns
     twice = [name for name in names if names.count(name) > 1 and name in columns]
     if twice:
         raise UserError(f"{path}: the column {twice[0]!r} stands twice in its header")
@@ -155,7 +164,7 @@ def separated_records(path: Path, file: TextIO, separator: str) -> Iterator[list
     return (record for record in csv.reader(file, delimiter=separator, quoting=quoting) if record)
 
 
-def _read_json(path: Path, file: TextIO, columns: Sequence[str]) -> Dataset:
+def _read_json(path: Path, file: TextIO, columns: Sequence[str] | None) -> Dataset:
     """A list of objects, or an object a line. A key that an object lacks is a missing value."""
     text = file.read()
     try:
@@ -168,6 +177,7 @@ def _read_json(path: Path, file: TextIO, columns: Sequence[str]) -> Dataset:
             f"{path}: expected a list of JSON objects" + (", one a line" if path.suffix == ".jsonl" else "")
         )
     names = list(dict.fromkeys(name for record in records for name in record))
+    columns = names if columns is None else columns
     if records:
         _check_columns(str(path), names, columns)
     cells = {column: [_scalar(record.get(column)) for record in records] for column in columns}
@@ -206,7 +216,7 @@ def _check_columns(where: str, found: Sequence[str], wanted: Sequence[str]) -> N
             )
 
 
-def _encoding(path: Path, notes: list[str]) -> str:
+def detect_encoding(path: Path, notes: list[str]) -> str:
     """The encoding of a text file: by its byte-order mark, else UTF-8, else GB18030 with a note."""
     with open(path, "rb") as file:
         start = file.read(4)

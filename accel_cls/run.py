@@ -21,6 +21,7 @@ from accel_cls.optimizer import make_optimizer
 from accel_cls.plan import Plan
 from accel_cls.profiles import shell
 from accel_cls.recipe import Recipe
+from accel_cls.recipe.rules import idle_settings
 from accel_cls.report import duration, finish_run, read_results
 from accel_cls.results import Results
 from accel_cls.resume import Start, open_run
@@ -46,6 +47,7 @@ def _train(
     recipe: Recipe, hardware: Hardware, corpus: Corpus, folder: RunFolder, start: Start, console: Console
 ) -> None:
     accelerator, notes = hardware.accelerator, list(corpus.notes)
+    notes += [f"{'.'.join(key)} is {why}" for key, why, _ in idle_settings(recipe)]
     tokenizer = load_tokenizer(recipe, corpus.train)
     encoded = encode(tokenizer, corpus.train.texts, recipe.data.max_length)
     _check_agreement(hardware, corpus.digest, encoded.ids.tobytes())

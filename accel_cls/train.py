@@ -12,11 +12,11 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from accel_cls.errors import UserError
 from accel_cls.launcher import how_started
-from accel_cls.recipe import Hub, Recipe, load_recipe
+from accel_cls.recipe import load_recipe
+from accel_cls.recipe.rules import names_the_hub
 
 _USER_ERROR = 2  # exit status for a mistake in a recipe, a data file or a command
 _INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
@@ -63,14 +63,6 @@ def _explain(error: UserError) -> None:
     launch = how_started()
     if launch.adds_traceback:
         print(f"(That is all. What {launch.by} prints below is a traceback of its own.)", file=sys.stderr, flush=True)
-
-
-def names_the_hub(recipe: Recipe) -> bool:
-    """Whether the recipe names a hub id, which alone allows a network access."""
-    sources = (recipe.data.train, recipe.data.validation)
-    if any(isinstance(source, Hub) and not Path(source.hub).exists() for source in sources):
-        return True
-    return recipe.model.name is not None and not Path(recipe.model.name).exists()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from accel_cls.errors import UserError
 
@@ -31,6 +32,12 @@ class Problem:
     origin: Origin
     key: str
     message: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for programs; line and column are null for overrides."""
+        origin = self.origin
+        place = {"source": origin.source, "line": origin.line, "column": origin.column, "text": origin.text}
+        return {**place, "key": self.key, "message": self.message}
 
     def __str__(self) -> str:
         said = f"{self.origin}  {self.key + ': ' if self.key else ''}{self.message}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic_core import PydanticUndefined
@@ -16,8 +17,11 @@ from accel_cls.errors import UserError
 from accel_cls.profiles import find_profile
 from accel_cls.recipe import resolve_recipe
 from accel_cls.recipe.rules import idle_settings
-from accel_cls.recipe.schema import Recipe, Scratch, Section
+from accel_cls.recipe.schema import Scratch, Section
 from accel_cls.recipe.source import Node, to_yaml
+
+if TYPE_CHECKING:
+    from accel_cls.console import Console
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,12 @@ class Setting:
     help: str
     idle: str  # why it changes nothing, "" where it does
 
+    def as_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        value = self.value.model_dump(exclude_none=True) if isinstance(self.value, Section) else self.value
+        replaced = [{"value": value, "origin": origin} for value, origin in self.replaced]
+        return asdict(self) | {"value": value, "replaced": replaced}
+
 
 def explain(path: str | Path, overrides: Sequence[str] = (), keys: Sequence[str] = ()) -> list[Setting]:
     """The settings of a recipe, in the order of the reference; all, or those of the keys and sections named.
@@ -43,7 +53,7 @@ def explain(path: str | Path, overrides: Sequence[str] = (), keys: Sequence[str]
         UserError: where a key does not exist.
     """
     recipe, tree = resolve_recipe(path, overrides)
-    idle = {".".join(key): why for key, why in idle_settings(recipe)}
+    idle = {".".join(key): why for key, why, _ in idle_settings(recipe)}
     settings = [*_settings(recipe, tree, "", idle), *_of_profile(recipe.hardware)]
     for key in keys:
         if not any(_is_under(setting.key, key) for setting in settings):
@@ -55,6 +65,46 @@ def explain(path: str | Path, overrides: Sequence[str] = (), keys: Sequence[str]
             hint = f"did you mean {ends[0] if ends else near[0]}?" if near else "see docs/recipe-reference.md"
             raise UserError(f"{key}: a recipe has no such key; {hint}")
     return [s for s in settings if not keys or any(_is_under(s.key, key) for key in keys)]
+
+
+def in_full(setting: Setting) -> str:
+    """All that is known of one setting, over several lines."""
+    lines = [f"{setting.key}: {as_written(setting.value)}", f"  from      {setting.origin}"]
+    for at, (value, origin) in enumerate(setting.replaced):
+        lines.append(f"  {'replaces' if at == 0 else '':<8}  {as_written(value)}, {origin}")
+    if setting.default:
+        lines.append(f"  default   {setting.default}")
+    lines.append(f"  takes     {setting.expects}")
+    if setting.why:
+        lines.append(f"  since     {setting.why}")
+    lines.append(f"  meaning   {setting.help}")
+    if setting.idle:
+        lines.append(f"  here      {setting.idle}")
+    return "\n".join(lines)
+
+
+def show(settings: Sequence[Setting], console: Console) -> None:
+    """Print settings as a table for each section."""
+    for section, members in itertools.groupby(settings, key=lambda s: s.key.rpartition(".")[0]):
+        console.section(section or "recipe", [])
+        console.table(
+            ["key", "value", "from", "meaning"],
+            [
+                [
+                    s.key.rpartition(".")[2],
+                    as_written(s.value),
+                    s.origin + _before(s),
+                    s.help + (f"; here {s.idle}" if s.idle else ""),
+                ]
+                for s in members
+            ],
+        )
+
+
+def _before(setting: Setting) -> str:
+    """What the nearest other file said, where it differs."""
+    said = [as_written(value) for value, _ in setting.replaced]
+    return f" (before: {said[0]})" if said and said[0] != as_written(setting.value) else ""
 
 
 def as_written(value: Any) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-from accel_cls.recipe.schema import Recipe
+from accel_cls.recipe.schema import Hub, Recipe
 
 
 def canonical_label(value: object) -> str:
@@ -78,12 +79,19 @@ def broken_rules(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
     return broken
 
 
-def idle_settings(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
-    """Settings that are right but change nothing: (key, why it changes nothing) for each."""
-    idle: list[tuple[tuple[str, ...], str]] = []
+def idle_settings(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
+    """Settings that are right but change nothing: (key, why it changes nothing, what to do) for each."""
     model = recipe.model
     if model.name is not None and model.scratch is not None:
-        idle.append((("model", "scratch"), "not used: model.name is set; ~model.scratch removes it"))
-    elif model.scratch is not None and model.dropout is not None and "dropout" in model.scratch.model_fields_set:
-        idle.append((("model", "scratch", "dropout"), "not used: model.dropout is set"))
-    return idle
+        return [(("model", "scratch"), "not used, since model.name is set", "remove it, or write ~model.scratch")]
+    if model.scratch is not None and model.dropout is not None and "dropout" in model.scratch.model_fields_set:
+        return [(("model", "scratch", "dropout"), "not used, since model.dropout is set", "remove one of the two")]
+    return []
+
+
+def names_the_hub(recipe: Recipe) -> bool:
+    """Whether the recipe names a hub id, which alone allows a network access."""
+    sources = (recipe.data.train, recipe.data.validation)
+    if any(isinstance(source, Hub) and not Path(source.hub).exists() for source in sources):
+        return True
+    return recipe.model.name is not None and not Path(recipe.model.name).exists()

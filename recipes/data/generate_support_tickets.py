@@ -21,7 +21,8 @@ script comes out the same, byte for byte.
 
 How the grammar is written: a table holds one fragment per line. `[a|b|]` picks one branch, `{name}`
 expands a table of the message's own queue or a common one, `{other.name}` one of another queue that stays
-the same within a message. A `fact` reads well on its own and after "because".
+the same within a message. A `fact` reads well on its own and after "because"; the letter after its `@` says
+which details and requests go with it, those without a letter go with every fact.
 """
 
 import csv
@@ -53,43 +54,47 @@ colleague, niece, grandmother"""
 TABLES = {
     # Billing.
     "billing.fact": """
-        my card was charged twice for [the same order|one {item}|order {order}]
-        {money} was taken from my [account|card] and I [had no idea|could not work out] what for
-        the total on my bank statement was {money} more than [on the confirmation|what I agreed to]
-        the voucher I [typed in|used] was not taken off the [total|price of the {item}]
-        you [took|kept] {money} although I cancelled [in time|the same day|within the hour]
-        the invoice showed [the wrong company name|my maiden name|the wrong VAT rate|a stranger's address]
-        I never got [an invoice|a proper bill|a receipt] for the {item}
-        the refund for the {item} [never reached my bank|did not show up on my card|was {money} short]
-        only half of the money for the {item} came back
-        I was asked to pay for order {order} a second time
-        I got a reminder with a late fee for something I had paid [weeks ago|on time|in {month}]
-        the discount [for new customers|from the newsletter|on the {item}] was missing from the bill
-        postage was added although the basket was well over the limit
-        my gift card showed [no balance|nothing left] after one small order
-        I was billed for two and had ordered one {item}
-        the instalment for {month} was taken [twice|a week too early]
-        a yearly fee came off my card [although I never asked for it|out of the blue|once more]
-        the price of the {item} went up between the basket and the receipt
-        the payment was refused three times and still left my balance
-        the bank transfer for order {order} was not matched to anything
-        the {item} was half price on {day} and I paid the full amount
-        the gift wrapping was charged and I had not ticked it""",
+        my card was charged twice for [the same order|one {item}|order {order}] @t
+        {money} was taken from my [account|card] and I [had no idea|could not work out] what for @t
+        the total on my bank statement was {money} more than [on the confirmation|what I agreed to] @t
+        the voucher I [typed in|used] was not taken off the [total|price of the {item}] @t
+        you [took|kept] {money} although I cancelled [in time|the same day|within the hour] @t
+        the invoice showed [the wrong company name|my maiden name|the wrong VAT rate|a stranger's address] @i
+        I never got [an invoice|a proper bill|a receipt] for the {item} @i
+        the refund for the {item} [never reached my bank|did not show up on my card|was {money} short] @r
+        only half of the money for the {item} came back @r
+        I was asked to pay for order {order} a second time @b
+        I got a reminder with a late fee for something I had paid [weeks ago|on time|in {month}] @b
+        the discount [for new customers|from the newsletter|on the {item}] was missing from the bill @t
+        postage was added although the basket was well over the limit @t
+        my gift card showed [no balance|nothing left] after one small order @o
+        I was billed for two and had ordered one {item} @t
+        the instalment for {month} was taken [twice|a week too early] @t
+        a yearly fee came off my card [although I never asked for it|out of the blue|once more] @t
+        the price of the {item} went up between the basket and the receipt @t
+        the payment was refused three times and still left my balance @t
+        the bank transfer for order {order} was not matched to anything @b
+        the {item} was half price on {day} and I paid the full amount @t
+        the gift wrapping was charged and I had not ticked it @t""",
     "billing.detail": """
-        [My bank says|According to my bank] [both bookings are final|it came from you|they cannot stop it].
-        It is {money}, [not a fortune but still mine|and at the moment that hurts|so not exactly peanuts].
-        I [attached|can send] a screenshot of the statement.
-        It was the same {month} story [last year|with the {item2}].
-        I always pay by [card|transfer|direct debit|instalments].
-        The mail says {money}, the statement says {money}.
-        My tax adviser needs the right paper [before the {date}|this week|by the end of {month}].""",
+        [My bank says|According to my bank] [both bookings are final|it came from you|they cannot stop it]. @t
+        It is {money}, [not a fortune but still mine|and at the moment that hurts|so not exactly peanuts]. @tr
+        I [attached|can send] a screenshot of the statement. @trb
+        It was the same story [last year|with the {item2}].
+        I always pay by [card|transfer|direct debit].
+        The mail says {money}, the statement says {money}. @tr
+        I have been [a good customer|paying on time] for years. @bo
+        My tax adviser needs the right paper [before the {date}|this week|by the end of {month}]. @i""",
     "billing.ask": """
-        [Please|Could you please|Kindly] [send the difference back|correct this|book it back|refund what is too much].
-        [When|How soon] will I [see|have] my money?
-        [Please explain|Can someone explain] [the amount|how you get to this sum|what I paid for].
-        I [need|would like|want] a corrected invoice.
-        Who [checks|can look into] the payment?
-        Please [stop the reminders|cancel the late fee|take the charge off].""",
+        [Please|Could you please|Kindly] [send the difference back|book it back|refund what is too much]. @t
+        [When|How soon] will I [see|have] my money? @tr
+        [Please explain|Can someone explain] [the amount|how you get to this sum|what I paid for]. @t
+        I [need|would like|want] [a corrected invoice|a proper one for the tax office]. @i
+        Please send [a new one|it] as a PDF. @i
+        Who [checks|can look into] [the payment|that]? @trbo
+        Please [stop the reminders|cancel the fee|take it off my balance]. @b
+        How much is [left|still open] now? @ob
+        [Please|Could you] [look into it|check this|put that right].""",
     "billing.hint": """
         You owe me {money}.
         I bought one, so why are there two lines from you this month?
@@ -119,60 +124,62 @@ TABLES = {
         can I pay for the {item} by [transfer|instalments]?
         gift card balance [wrong|gone]""",
     "billing.question": """
-        [Can|Could] I [still|] [pay by instalments|change the payment method|use two vouchers] for [order {order}|the {item}]?
-        Do I have to pay the bill for the {item} [now|before the {date}|at once] or [after the trial|at the end of {month}]?
-        [Is there|Do you give] a discount if [we order|our school buys|I take] more than [ten|twenty|six] of the {item}?
+        Can I [still|] [pay by instalments|change the payment method|use two vouchers] for [order {order}|the {item}]?
+        Do I have to pay the bill for the {item} [now|before the {date}|at once] or [when it comes|in {month}]?
+        Is there a discount if [we|our school|I] [order|buy] more than [ten|twenty|six] pieces of the {item}?
         What does the {money} on my [bill|receipt] for the {item} stand for?
         Why is there a fee on [a transfer|my card|an order] of {money}?
         Could you put [our company name|the tax number|my new surname] on the invoice for the {item}?
         How long does [a refund|it] take [until it is on my card|to reach my bank] with an order of {money}?""",
     "billing.aside": """
         The payment [went through|worked] without a hitch[, by the way|].
-        The invoice for the {item} [is fine|came at once].
-        I paid {money} for [it|the {item}], [so|and] I expect a bit more.
-        The refund [for the other one|for the {item2}] is already [here|on my card], thanks for that.
-        Price and discount were [right|as promised].
-        [It is not about|I do not want] the money [at all|], [really|honestly].
-        I used a voucher[, and that worked|] and paid the rest by card.
+        The invoice [was fine|came at once].
+        I paid {money} for it, so I expect a bit more.
+        The refund for the {item2} is [here|on my card] by now, thanks for that.
+        The price was [right|as promised] [and the discount too|].
+        I do not want [my money back|a discount], [really|honestly].
+        I used a voucher and paid the rest by card.
         I have the receipt [here|in front of me].""",
     # Delivery.
     "delivery.fact": """
-        my parcel [never turned up|did not come on {day}]
-        the tracking [had not moved|was stuck] [since {day}|for six days|for over a week]
-        the driver left the {item} [out in the rain|with a neighbour nobody knows|behind the bins|at number {number}]
-        the courier wrote that nobody was home although I [sat by the door|was in] all day
-        only one of two boxes came
-        the box was [empty|torn open and half empty] when it got here
-        order {order} was marked as delivered but nothing was there
-        the {item} was sent to my old address
-        the pick-up point was [closed|shut for good] when I went
-        the parcel went back to you before I could collect it
-        the delivery date was moved [three times|again and again]
-        the {item} was missing from the box
-        I paid for express and waited [eight days|a whole week]
-        the {item} left the warehouse on {day} and then vanished
-        the parcel was held at customs
-        I took a day off for the {item} and the van never came
-        somebody else signed for my {item}
-        you shipped the {item} to the wrong [town|street|floor]
-        the carrier wanted my {item} to be fetched from a depot [forty|thirty] miles away
-        order {order} was still being packed after [nine|ten|twelve] days
-        the driver [threw it over the fence|would not carry it up the stairs]""",
+        my parcel [never turned up|did not come on {day}] @l
+        the tracking [had not moved|was stuck] [since {day}|for six days|for a week] @l
+        the driver left the {item} [in the rain|with a neighbour nobody knows|behind the bins|at number {number}] @l
+        the courier wrote that nobody was home although I [sat by the door|was in] all day @m
+        only one of two boxes came @p
+        the box was [empty|torn open and half empty] when it got here @p
+        order {order} was marked as delivered but nothing was there @l
+        the {item} was sent to my old address @a
+        the pick-up point was [closed|shut for good] when I went @m
+        the parcel went back to you before I could collect it @m
+        the delivery date was moved [three times|again and again] @d
+        the {item} was missing from the box @p
+        I paid for express and waited [eight days|a whole week] @d
+        the {item} left the warehouse on {day} and then vanished @l
+        the parcel was held at customs @l
+        I took a day off for the {item} and the van never came @m
+        somebody else signed for my {item} @l
+        you shipped the {item} to the wrong [town|street|floor] @a
+        the carrier wanted my {item} to be fetched from a depot [forty|thirty] miles away @m
+        order {order} was still being packed after [nine|ten|twelve] days @d
+        the driver [threw it over the fence|would not carry it up the stairs] @m""",
     "delivery.detail": """
-        The last scan was on {day}.
-        The neighbours [know nothing|have not seen it either].
+        The last scan was on {day}. @ldm
+        The neighbours [know nothing|have not seen it either]. @la
         I need the {item} [before the {date}|for a birthday on {day}|by the weekend].
         [The carrier|Their hotline] [only has a recording|says to ask you|hangs up].
-        The street number is {number}, [not what is on the label|it is on the gate in big letters].
-        The {item2} from the same order [is here|came], the rest [is not|did not].
+        The right house number is {number}, [not what is on the label|it is on the gate in big letters]. @a
+        The {item2} from the same order [is here|came], the rest [is not|did not]. @p
         We move house on the {date}.""",
     "delivery.ask": """
-        [Where is it|Where is my parcel|Where is the {item}]?
-        [Please|Could you please|Kindly] [find out where it is|trace it|ask the carrier|send it again].
-        When [does it|will it|can I expect it to] [come|arrive|get here]?
-        Can it be [left with the neighbour|brought to my office|dropped at a pick-up point] instead?
-        Please send [another one|the missing part of the order] [at once|today|before {day}].
-        Can you [change the address|stop the parcel] before it [leaves|goes out]?""",
+        [Where is it|Where is my parcel|Where is the {item}]? @l
+        [Please|Could you please|Kindly] [find out where it is|trace it|ask the carrier]. @la
+        When [does it|will it|can I expect it to] [come|arrive|get here]? @ld
+        Can it be [left with the neighbour|brought to my office|dropped at a locker] instead? @md
+        Please [try again on {day}|send the van again|arrange another day]. @m
+        Please send [the rest|the missing part] [at once|today|before {day}]. @p
+        Can you [get it back|send it to the right place|have it redirected]? @a
+        What [happens|do we do] now?""",
     "delivery.hint": """
         I stayed in all {day} for nothing.
         Still nothing. [How much longer?|What is going on?|It was meant to be here on {day}.]
@@ -184,7 +191,7 @@ TABLES = {
         Nobody rang. [Nobody knocked.|The dog did not even bark.] And now it is supposed to be [with us|here].
         Do you bring the {item} up to the [fourth|third|fifth] floor? There is no lift.
         I am away from the {date}. Can it wait?
-        Somebody called {letter}. has my {item}, [I am told|it says]. I know no such person.
+        Somebody called [Mr|Ms] {letter}. has my {item}, [I am told|it says]. I know no such person.
         Could you hold on to it until I am back on the {date}?
         Day {number} of waiting for one {item}.
         Is [the island|the north|my village] too far for you? Everybody else manages.""",
@@ -211,53 +218,56 @@ TABLES = {
         Is it [possible|too late] to change the [delivery day|address] of order {order}?
         Does the {item} have to be signed for[, I work until six|, we are never home on a {day}|]?""",
     "delivery.aside": """
-        The parcel [came|arrived] [on time|a day early], [no complaint there|by the way].
+        The parcel [came|arrived] [on time|a day early][, no complaint there|].
         Shipping was quick [as always|this time].
         It was delivered on {day}.
-        The driver was [friendly|very kind], [that is not it|no problem there].
+        The driver was [friendly|very kind][, by the way|].
         The {item2} from the same parcel is [fine|perfect].
         The box was undamaged.
-        Tracking worked [well|nicely] and the courier rang twice.
-        My address [is still the same|has not changed], number {number}.""",
+        The courier even rang [twice|before he came].
+        My address [is still the same|has not changed].""",
     # Returns.
     "returns.fact": """
-        the {wear} was [too small|too tight|two sizes too big|too long in the sleeves]
-        the {item} stopped working after [two days|a week|the first evening]
-        the colour of the {item} was nothing like the picture
-        I ordered a grey {item} and got a green one
-        there was no return label in the box with the {item}
-        the {item} had a [scratch|crack|dent] right across the [front|side]
-        the {item} fell apart [the first time I used it|within days]
-        I changed my mind about the {item}
-        a screw was missing from the {item}
-        you sent me [a used|somebody's old] {item}
-        the replacement for the {item} was faulty as well
-        my return was refused because [the box was open|the tag was off|I was one day late]
-        I got the same {item} twice as a present
-        the {item} smelled of [smoke|glue|petrol] even after a week on the balcony
-        the zip of the {wear} broke
-        the {gadget} was dead out of the box
-        the {item} leaked [from the first day|all over the table]
-        the {item} was not what [the description said|I had ordered]
-        the repair of the {gadget} took [five|six|seven] weeks and it was still broken
-        the {wear} shrank in the first wash
-        you picked up the wrong {item} when I sent one back""",
+        the {wear} was [too small|too tight|two sizes too big|too long in the sleeves] @s
+        the {item} stopped working after [two days|a week|the first evening] @f
+        the colour of the {item} was nothing like the picture @s
+        I ordered a grey {item} and got a green one @s
+        there was no return label in the box with the {item} @r
+        the {item} had a [scratch|crack|dent] right across the [front|side] @f
+        the {item} fell apart [the first time I used it|within days] @f
+        I changed my mind about the {item} @r
+        a screw was missing from the {item} @f
+        you sent me [a used|somebody's old] {item} @f
+        the replacement for the {item} was faulty as well @f
+        my return was refused because [the box was open|the tag was off|I was one day late] @x
+        I got the same {item} twice as a present @r
+        the {item} smelled of [smoke|glue|petrol] even after a week on the balcony @f
+        the zip of the {wear} broke @f
+        the {gadget} was dead out of the box @f
+        the {item} leaked [from the first day|all over the table] @f
+        the {item} was not what [the description said|I had ordered] @s
+        the repair of the {gadget} took [five|six|seven] weeks and it was still broken @f
+        the {wear} shrank in the first wash @f
+        you picked up the wrong {item} when I sent one back @x""",
     "returns.detail": """
-        It is [unworn|unused|as good as new], the tags are still on.
-        I still have the [box|packaging and the slip].
-        My {relative} [has one already|thinks the same].
-        I bought it on the {date} of {month}, so [it is under guarantee|I am within the thirty days].
-        [One size up|The blue one|The larger model] would be [perfect|fine].
-        I have [photos|a short film] of the fault.
-        It has to be [out of the flat|gone] before the {date}.""",
+        It is [unworn|unused|as good as new]. @sr
+        I still have the [box|packaging and the slip]. @srf
+        My {relative} thinks [the same|so too]. @sf
+        I bought it on the {date} of {month}, so [it is under guarantee|it is not old]. @f
+        I got it on the {date}, so I am within the thirty days. @srx
+        [The blue one|The other model] would be [perfect|fine]. @s
+        I have [photos|a short film] of the fault. @f
+        It has to be [out of the flat|gone] before the {date}. @r
+        I have the [slip|paper] here. @x""",
     "returns.ask": """
-        [Please|Could you please|Kindly] [send me a return label|take it back|exchange it|have it collected].
-        How do I [send it back|return it|get it exchanged]?
-        Can I swap it for [the blue one|a larger one|a different model]?
-        I [want|would like] [a replacement|a new one|to send it back].
-        Does the guarantee cover this?
-        Where do I [send|take|drop off] the {item}?
-        Is it possible to [exchange|repair] it?""",
+        [Please|Could you please|Kindly] [send me a return label|take it back|have it collected]. @srf
+        How do I [send it back|return it]? @sr
+        Can I swap it for [the blue one|another one|a different model]? @srf
+        I [want|would like] [a replacement|a new one|it repaired]. @f
+        Does the guarantee cover this? @f
+        Where do I [send|take|drop off] it? @srf
+        Please [think again|reconsider|make an exception|sort it out]. @x
+        What [can we do|do you suggest|now]?""",
     "returns.hint": """
         It looked different in the picture. [What now?|I do not want it.]
         Too tight around the shoulders. Have you got the next one up?
@@ -294,52 +304,57 @@ TABLES = {
         Do you [repair|mend] [a {gadget} like mine|the {gadget}] or do I get a new one?
         Until when can I [give the {item} back|return a present], I [bought|got] it in {month}?""",
     "returns.aside": """
-        I do not want to send it back[, though|].
-        The {item} itself is [great|just what I wanted|lovely].
-        The exchange of the {wear} [worked|was quick].
-        The size is [right|perfect] this time.
-        I had to return the {item2} once[, that went well|].
-        It works [perfectly|well] and nothing is broken.
-        The return of the {item2} is [done|closed].
-        The quality is [fine|good], no scratches, nothing.""",
+        I do not want to send anything back[, though|].
+        The {item2} from last time is [great|just what I wanted|still going strong].
+        I once had to exchange a {item2} and that [worked|was quick].
+        The shoes I got in {month} fit [well|perfectly].
+        The return of the {item2} [is done|went well].
+        The {item2} [I bought in {month}|you repaired] works [perfectly|well].
+        The quality is [fine|good] as a rule[, no scratches, nothing|].""",
     # Account.
     "account.fact": """
-        I could not [log in|sign in] any more
-        the [mail|link] to reset my password never came
-        my account was locked after [three tries|a typing error]
-        someone had changed the e-mail address in my profile
-        my old [surname|address|phone number] was still in my profile
-        my points [disappeared|were gone] [overnight|after I bought the {item}]
-        I had two accounts by mistake
-        I kept getting the newsletter although I unsubscribed [twice|in {month}]
-        the code for signing in went to a phone I no longer own
-        my saved addresses were gone
-        my order history was empty [from {month} on|]
-        my account was closed without a word
-        the date of birth in my profile was wrong
-        I was still [listed as a business customer|shown as a basic member]
-        I forgot which e-mail I [signed up|registered] with
-        my {relative} had signed up under my name
-        orders of a stranger [appeared|showed up] in my profile
-        the new password was rejected every time
-        my wish list was visible to [everybody|strangers]
-        a login from [abroad|another city] was reported that was not mine
-        the points for the {item} were never added""",
+        I could not [log in|sign in] any more @l
+        the [mail|link] to reset my password never came @l
+        my account was locked after [three tries|a typing error] @l
+        someone had changed the e-mail address in my profile @h
+        my old [surname|address|phone number] was still in my profile @c
+        my points [disappeared|were gone] [overnight|after I bought the {item}] @p
+        I had two accounts by mistake @m
+        I kept getting the newsletter although I unsubscribed [twice|in {month}] @n
+        the code for signing in went to a phone I no longer own @l
+        my saved addresses were gone @e
+        my order history was empty [from {month} on|] @e
+        my account was closed without a word @l
+        the date of birth in my profile was wrong @c
+        I was still [listed as a business customer|shown as a basic member] @c
+        I forgot which e-mail I [signed up|registered] with @l
+        my {relative} had signed up under my name @m
+        orders of a stranger [appeared|showed up] in my profile @h
+        the new password was rejected every time @l
+        my wish list was visible to [everybody|strangers] @h
+        a login from [abroad|another city] was reported that was not mine @h
+        the points for the {item} were never added @p""",
     "account.detail": """
-        I [use|have used] the same mail address [for years|since the start].
-        [The hint|The security question] means nothing to me.
-        I have [checked|looked in] the spam folder.
-        I am [a gold|a silver|an ordinary] member since {month}.
-        I got married in {month}, [hence the change|so the name is new].
-        I worry that someone [else is using it|reads my data].
-        It is the profile I used for the {item}.""",
+        I have used the same mail address [for years|since the start|since {month}]. @lhm
+        [The hint|The security question] means nothing to me. @l
+        I have [checked|looked in] the spam folder. @l
+        I have been [a gold|a silver|an ordinary] member since {month}. @pec
+        I got married in {month}, [hence the change|so the name is new]. @c
+        I worry that someone [else is using it|reads my data]. @h
+        I have not [changed|touched] anything [since {month}|]. @hpe
+        I only used it for the {item}. @mln
+        [Twice|Three times] I got a mail that it was done. @nc""",
     "account.ask": """
-        [Please|Could you please|Kindly] [unlock my account|reset my password|let me back in|merge the two profiles].
-        Please [delete my data|close the account|take me off the list].
-        How [do I|can I] [change my name|change my e-mail|get back in|see what you store about me]?
-        Can you [put the points back|enter the new name|confirm who signed in]?
-        Please [change|correct] it in my profile.
-        Is my [account|data] safe?""",
+        [Please|Could you please|Kindly] [unlock it|help me back in|let me back in]. @l
+        How [do I|can I] get back in? @l
+        Please [delete my data|take me off the list|stop it]. @n
+        Please [merge them|close one of them|delete the second one]. @m
+        Can you [put the points back|look where they went]? @p
+        Can you [bring it back|restore that]? @e
+        Please [change|correct|update] it. @c
+        Who [was that|did that]? @h
+        Is my [account|data] safe? @hme
+        [Please help.|What should I do?|Can you sort this out?]""",
     "account.hint": """
         It says I do not exist. I do.
         You keep calling me Mrs {letter}., [I am not|which I have not been for years]. Please put that right.
@@ -347,7 +362,7 @@ TABLES = {
         Please forget everything you know about me[, {item} and all|].
         Every {day} the same mail with things I do not want. Make it stop.
         I do not have that phone any more, so the six digits [go nowhere|reach a stranger].
-        Who is {letter}. and why [do I see|does my page show] their {item}?
+        Who is [Mr|Ms] {letter}. and why [do I see|does my page show] their {item}?
         Since the wedding I have a different surname. [Where do I tell you?|Can you take that over?]
         My {relative} and I would like to [collect together|share everything] from now on.
         After {number} years I am suddenly a new customer?
@@ -372,58 +387,61 @@ TABLES = {
         How [do|can] I [change|update] my [e-mail address|name|birthday|phone number] [without the old phone|]?
         Can my {relative} and I use [one account|the same login]?
         What happens to my points if I [close my account|do not order until {month}]?
-        [How long|Why] do you keep my data [after I close the account|for years]?
+        [How long|Why] do you keep my data after I close the account?
         Do I need an account to [order|buy] a {item}[, or can I go on as a guest|]?
         Is there a way to [turn off|stop] [the birthday mails|the newsletter] but keep [the account|my points]?
-        Where do I see my [points|member number], they should be there since the {item}?""",
+        Where do I see my [points|member number][, I got some with the {item}|]?""",
     "account.aside": """
         I am [logged in|signed in], that part works.
-        I have [an account|been a member] since {month}.
+        I have [had an account|been a member] since {month}.
         My profile [is up to date|shows everything correctly].
         I ordered as a guest, without an account.
         I even got [double points|my points] for it.
         My password [is new|works] and the login is fine.
-        The newsletter had [told me about it|made me curious].
+        The newsletter [had told me about it|made me curious].
         It is all in my order history.""",
     # Technical.
     "technical.fact": """
-        the app crashed [every time I opened the basket|after the update|on my {relative}'s phone]
-        the checkout page froze after I picked a delivery date
-        the pay button did nothing
-        the site showed a blank page on my tablet
-        the search found nothing, whatever I typed
-        the {gadget} would not [pair with my phone|connect to the wifi|find the network]
-        the update of the {gadget} stopped at [forty|sixty|ninety] percent
-        the order page kept showing error [500|502|403|404]
-        the photos of the {item} did not load
-        the size filter was ignored [by the site|in the app]
-        the voucher field was greyed out
-        the map with the pick-up points stayed empty
-        the return form threw me out at the last step
-        the login page loaded over and over
-        the PDF with my invoice would not open
-        the link to the manual of the {gadget} was dead
-        the app was suddenly in [Dutch|a language I cannot read]
-        the basket emptied itself whenever I went back
-        the chat window covered the whole screen
-        the address form did not accept [my postcode|the letter in my house number]
-        the {gadget} lost its settings every night
-        the tracking page never finished loading""",
+        the app crashed [every time I opened the basket|after the update|on my {relative}'s phone] @w
+        the checkout page froze after I picked a delivery date @w
+        the pay button did nothing @w
+        the site showed a blank page on my tablet @w
+        the search found nothing, whatever I typed @w
+        the {gadget} would not [pair with my phone|connect to the wifi|find the network] @g
+        the update of the {gadget} stopped at [forty|sixty|ninety] percent @g
+        the order page kept showing error [500|502|403|404] @w
+        the photos of the {item} did not load @w
+        the size filter was ignored [by the site|in the app] @w
+        the voucher field was greyed out @w
+        the map with the pick-up points stayed empty @w
+        the return form threw me out at the last step @w
+        the login page loaded over and over @w
+        the PDF with my invoice would not open @w
+        the link to the manual of the {gadget} was dead @w
+        the app was suddenly in [Dutch|a language I cannot read] @w
+        the basket emptied itself whenever I went back @w
+        the chat window covered the whole screen @w
+        the address form did not accept [my postcode|the letter in my house number] @w
+        the {gadget} lost its settings every night @g
+        the tracking page never finished loading @w""",
     "technical.detail": """
-        I have tried [two browsers|three devices|the phone and the laptop].
-        [Restarting|Clearing the cache|Installing it again] [did not help|changed nothing].
+        I have tried [two browsers|three devices|the phone and the laptop]. @w
+        [Restarting|Clearing the cache|Installing it again] [did not help|changed nothing]. @w
+        [Restarting|Resetting] it [did not help|changed nothing]. @g
         It started [with the update|on {day}|in {month}].
-        The [phone|tablet] is [new|only a year old].
-        It happens [on mobile data too|with every browser|about half of the time].
-        A small red [sign|light] comes up and that is it.
-        On my {relative}'s [phone|laptop] it is the same.""",
+        My [phone|tablet] is [new|only a year old].
+        It happens [on mobile data too|with every browser|about half of the time]. @w
+        A small red light comes on and that is it. @g
+        [On|With] my {relative}'s phone it is the same.""",
     "technical.ask": """
-        [Please|Could you please|Kindly] [fix it|look into this|tell your programmers|tell me which setting to change].
-        What [can|should] I [try|do|press] [now|next]?
-        Is there [a newer version|a known problem|another way to do it]?
-        When will it [work|be working] again?
-        How do I [reset it|set it up|get it going]?
-        Does it only work with [newer phones|certain browsers]?""",
+        [Please|Could you please|Kindly] [fix it|tell your programmers|repair that]. @w
+        Is there [a newer version|another way to do it]? @w
+        When will it [work|be working] again? @w
+        Does it only work with certain browsers? @w
+        Is there a [setting|trick] I have missed? @g
+        How do I [reset it|set it up properly|get it going]? @g
+        What [can|should] I [try|do] [now|next]?
+        [Please look into this.|Can you look into this? It is urgent.]""",
     "technical.hint": """
         Nothing happens when I press it. [Then it all starts over.|Five times now.]
         It goes round and round and then everything is white.
@@ -461,53 +479,52 @@ TABLES = {
         How do I [switch|turn] [the app to dark mode|off the sound in the app|the language back]?
         Why does the page [reload|jump to the top] when I tap on the {item}?""",
     "technical.aside": """
-        The app works [well|fine], [no problem there|so that is not the reason].
+        The app works [well|fine][, that is not the reason|].
         I ordered [through the app|on the website|by phone because the site was slow].
-        The set-up of the {gadget} was easy.
-        I looked for an answer on the website[ first|], [without luck|there is none].
-        Your site is [a bit slow|fine otherwise].
+        [Your|The] website has no answer to that.
+        Your site is [a bit slow|easy to use][, by the way|].
         I [updated|installed] the app on {day}.
         I use the app on my [phone|tablet], if that matters.
-        The {gadget} connects [at once|now], thanks to your guide.""",
+        I [looked at|read] the page with the questions and answers first.""",
     # Feedback: its facts are praise, grumbles or ideas.
     "feedback.fact": """
-        I wanted to say how [happy|pleased] [I am|we all are] with the {item}
-        your packaging is far too big for one small {item}
-        it would be nice if you sold the {item} in [more colours|smaller sizes|green]
-        {letter}. from your team was [wonderful|so patient with me]
-        the music on your hotline is [dreadful|louder than the people]
-        you used to be [quicker|friendlier] and that makes me sad
-        [another shop|the shop on our corner] does this [better|with a smile]
-        your little thank-you card made my {relative} [smile|laugh]
-        the new shop pages are much [nicer|clearer] than the old ones
-        a filter by material would be a great idea
-        you could leave out [the plastic|the catalogue|the free samples]
-        I have rarely had such [good|warm] service
-        the instructions for the {item} are written for [giants|engineers]
-        I will recommend you to [everyone|my whole choir]
-        [shorter|evening] hotline hours would suit [working people|me] better
-        the advert with the {item} is [not funny|hilarious]""",
+        I wanted to say how [happy|pleased] [I am|we all are] with the {item} @+
+        your packaging is far too big for one small {item} @-
+        it would be nice if you sold the {item} in [more colours|smaller sizes|green] @~
+        {agent} was [wonderful|so patient with me] @+
+        the music on your hotline is [dreadful|louder than the people] @-
+        you used to be [quicker|friendlier] and that makes me sad @-
+        [another shop|the shop on our corner] does this [better|with a smile] @-
+        your little thank-you card made my {relative} [smile|laugh] @+
+        the new shop pages are much [nicer|clearer] than the old ones @+
+        a filter by material would be a great idea @~
+        you could leave out [the plastic|the catalogue|the free samples] @~
+        I have rarely had such [good|warm] service @+
+        the instructions for the {item} are written for [giants|engineers] @-
+        I will recommend you to [everyone|my whole choir] @+
+        [shorter|evening] hotline hours would suit [working people|me] better @~
+        the advert with the {item} is [not funny|in poor taste] @-""",
     "feedback.detail": """
         [No need to answer.|You need not reply.|No reply needed.]
-        Please pass this on [to the team|to {letter}.].
+        Please pass this on [to the team|to your boss].
         My {relative} [says so too|sees it the same way].
-        I have been buying from you since {month} [and never had to complain|].
-        Just my [two pence|opinion].
+        I have been buying from you since {month}.
+        Just my [two pence|opinion]. @-~
         Somebody [should|had to] say it.""",
     "feedback.ask": """
-        [Keep it up!|Keep going!|Well done.|Carry on like this.]
-        [Think about it.|Maybe one day.|Please think it over.]
-        [Thank you!|Thanks again to everyone.|Many thanks to all of you.]
+        [Keep it up!|Keep going!|Well done.|Carry on like this.] @+
+        [Think about it.|Maybe one day.|Please think it over.] @~
+        [Thank you!|Thanks again to everyone.|Many thanks to all of you.] @+
         [That is all.|That is all I wanted to say.|I just wanted you to know.]
-        [Never again.|I am off to another shop.|You can do better.]""",
+        [Next time I will go elsewhere.|I am off to another shop.|You can do better.] @-""",
     "feedback.hint": """
-        Hats off to {letter}., who stayed on the line with me for an hour [because of the {item}|].
+        Hats off to {agent}, who stayed on the line with me for an hour [because of the {item}|].
         My {relative} has not stopped smiling since {day}.
         Five stars, and I am hard to please[, ask my {relative}|].
         So much paper around one {item}. Think of the trees.
         [Green|Yellow|Purple], you should make the {item} in [green|yellow|purple].
         Whoever thought of the [ribbon|little card|drawing on the lid] with the {item} deserves a rise.
-        I had almost given up on people, then {letter}. from your team rang me back.
+        I had almost given up on people, then {agent} rang me back.
         A {item} for left-handed people, that would be something.
         You were better when you were small.
         Thirty minutes of pan pipes before somebody picks up. I know the tune by heart.
@@ -534,8 +551,13 @@ TABLES = {
         Your team has always been [kind|so helpful].
         [I love the {item}, by the way.|My {relative} loves your shop.]
         [What a circus.|Not the service I am used to.|You were better once.]
-        Great service on the phone, as always.
+        The service on the phone was great, as always.
         The little card in the box was a nice touch.""",
+    "feedback.close": """
+        [Kind|Best|Warm] regards, {letter}.
+        [Regards|Greetings], {letter}.
+        Best, {letter}.
+        Greetings from a [loyal|long-time] customer.""",
     # Common tables.
     "greet": """
         Hello,
@@ -555,7 +577,7 @@ TABLES = {
         Best, {letter}.
         Please answer [soon|by mail, not by phone|before {day}].
         [Hope to hear from you.|Looking forward to your answer.]
-        Yours, {letter}. from number {number}""",
+        Yours, {letter}.""",
     "opener": """
         I [bought|ordered] a {item} [from you|in your shop] [on {day}|in {month}|on the {date}].
         My order number is {order}.
@@ -574,39 +596,44 @@ TABLES = {
         [I have been patient long enough.|My patience is at an end.]
         I am not angry, [just puzzled|only curious].
         It is [not the end of the world|a pity].
-        [Sorry for the long mail.|Sorry if I sound cross.]
+        Sorry if I sound cross.
         [I spent an hour on hold about this.|Nobody picks up the phone.]
         The chat robot [was no use|sent me in circles].""",
     "solved": """
-        Last [week|month] I wrote because {other.fact}[, that is sorted now|. That has been put right|. All good since].
-        {other.fact}, but that [is another story|was my own mistake|is not why I write|has been taken care of].
-        Forget my [message|mail] from {day}, the one where I said {other.fact}. [That is settled.|It is fine now.]
-        {letter}. already helped me when {other.fact}, [so that is done|so no more of that].
-        First {other.fact}. [You dealt with it.|That is over.|I got that sorted with {letter}.]
+        Last [week|month] I wrote because {other.fact}[, that is sorted|. That was put right|. All good since].
+        [The other day|On {day}] {other.fact}, but that was [my own mistake|quickly sorted|taken care of].
+        Forget my mail from {day}, the one where I said {other.fact}. [That is settled.|It is fine now.]
+        {agent} already helped me when {other.fact}, [so that is done|thanks for that].
+        First {other.fact}. [You dealt with it.|That is over.|I got that sorted.]
         In {month} {other.fact}, [now it is something else|this time it is a different matter].
         This is not about my [other|first] ticket ({other.fact}), [that one is closed|you answered that].
-        [I know from the forum|A friend told me] that others wrote to you because {other.fact}. [Not me.|I was luckier.]
-        Yes, {other.fact}, [I can live with that|let us leave that aside|but never mind that].""",
+        [I read|A friend told me] that somebody wrote to you because {other.fact}. [Not my case.|I was luckier.]
+        [Yes,|All right,] {other.fact}, [I can live with that|let us leave that aside|but never mind that].""",
     "turn": """
         Now
         This time
         [Today's|The new] problem:
-        What I [need help with|am writing about]:
-        [However|But]
-        But now
+        [Today I am writing because|This time I need help because]
+        [However,|But] now
         So why I write:""",
     "after": """
-        ([That {other.fact} is|The thing that {other.fact} is] already [with a colleague of yours|solved], [leave it|ignore it].)
-        PS: when {other.fact}, you were [very quick|a great help], thanks for that.
-        And no, it is not that {other.fact}[, as the robot assumes|, that was in {month}].
-        (Last time {other.fact}, [that is over|you fixed it].)
-        Your colleague thought {other.fact}. [That is not it.|No.|Wrong.]""",
+        (I [also wrote|reported] on {day} that {other.fact}. [That is solved.|Please ignore that one.|Already closed.])
+        PS: [The other day|Last week] I complained that {other.fact}. You can [close|forget] that one.
+        By the way, when {other.fact}, you were [very quick|a great help], thanks for that.
+        And no, this is not the case where {other.fact}. [That was in {month}.|Your robot mixes them up.]
+        Last time {other.fact}, [and you fixed it in no time|but that is over].
+        Your [colleague|robot] thought {other.fact}. [That is not it.|No, it is not that.|Wrong ticket.]""",
     "thanks": """
-        [Last week|In {month}|On {day}] {other.fact}. {letter}. [solved it|put it right] in [an hour|two mails|no time].
-        {other.fact}, and {letter}. [sorted it out before I had finished my tea|did not rest until it was solved].
+        [Last week|In {month}|On {day}] {other.fact}. {agent} [solved it|put it right] in [an hour|two mails|no time].
+        {other.fact}, and {agent} [sorted it out before I had finished my tea|did not rest until it was solved].
         When {other.fact}, I expected the worst, and [it was solved on the same day|you were brilliant].
         {other.fact}. It took you [five mails|two weeks|ages] to put right, but it is [done|settled] now.
-        I was furious because {other.fact}. [You called, you listened, it is fixed.|{letter}. made it good at once.]""",
+        I was furious because {other.fact}. [You called, you listened, it is fixed.|{agent} put it right at once.]""",
+    "agent": """
+        your colleague
+        [Ms|Mr] {letter}.
+        the [lady|young man] [on the phone|in the chat]
+        one of your people""",
     "wrap": """
         [Just|I only] wanted to say [thank you|thanks|well done].
         [Hats off|Bravo|Respect].
@@ -628,21 +655,21 @@ FORMS = {
         {question}
         [{greet}|{greet} a quick question:|One question:] {question} [{close}|]
         {opener} {question} [{close}|]
-        {aside} {question}
-        {greet} {question} {aside}"""),
+        {opener} {aside} {question}
+        {greet} {question} [PS:|And by the way:] {aside}"""),
     "hint": (17, """
         {hint}
         [{greet}|] {hint} [{close}|{mood}|]
         {opener} {hint}
-        {aside} {hint} [{mood}|]
-        {hint} {aside}
-        {solved} {hint}"""),
+        {opener} {aside} {hint} [{mood}|]
+        {hint} [PS:|Apart from that:|Oh, and] {aside}
+        {solved} Now this: {hint}"""),
     "aside": (18, """
         [{greet}|] {fact}. {aside} [{ask}|] [{close}|]
-        [{greet}|] {aside} [But|However|Still,|Unfortunately] {fact}. [{ask}|{close}]
-        {aside} {aside2} [But|Only:|However,] {fact}. [{ask}|]
-        [{opener}|{greet}] {aside} {question}
-        {fact}. {aside} {mood}"""),
+        [{greet}|] {opener} {aside} [But|However,|Still,|Unfortunately] {fact}. [{ask}|{close}]
+        {opener} {aside} {aside2} But {fact}. [{ask}|]
+        {fact}. {ask} [PS:|By the way,] {aside}
+        {fact}. [To be fair,|On the other hand,] {aside} {mood}"""),
     "story": (22, """
         [{greet}|] {solved} {turn} {fact}. [{ask}|] [{close}|]
         {solved} [{turn} {fact}. {detail}|{question}] [{close}|]
@@ -652,30 +679,38 @@ FORMS = {
         {greet} {opener} {aside} {solved} {turn} {fact}. {detail} {ask} {mood} {close}
         {greet} {solved} {aside} {turn} {fact}. {mood} {detail} {after} {close}
         {greet} {opener} {mood} {fact}. {aside} {detail} {ask} {after} {close}
-        {opener} {aside} {hint} {mood} {solved} {detail} {close}"""),
+        {opener} {aside} {solved} Now this: {hint} {mood} {close}"""),
 }  # fmt: skip
-# Feedback tells old stories to say thanks or to grumble.
+# Feedback tells old stories to say thanks or to grumble, and has no open problem.
 FEEDBACK_FORMS = {
     "story": (40, """
         [{greet}|] {thanks} {wrap} [{close}|]
         {thanks} {wrap} {detail}
-        [{greet}|] {aside} {thanks} {wrap}
+        [{greet}|] {thanks} {aside} {wrap}
         {greet} {opener} {thanks} {aside} {wrap} [{close}|]"""),
     "aside": (14, """
-        {aside} {fact}. [{ask}|]
+        {fact}. [{ask}|] {aside}
         [{greet}|] {fact}. {aside} {ask}"""),
+    "hint": (17, """
+        {hint}
+        [{greet}|] {hint} [{close}|{detail}|]
+        {opener} {hint}
+        {hint} PS: {aside}"""),
     "long": (5, "{greet} {opener} {aside} {thanks} {hint} {detail} {wrap} {close}"),
 }  # fmt: skip
 
 # How people type: weight of each habit.
 HABITS = {"proper": 54, "lower": 19, "careless": 17, "shout": 4, "bare": 6}
-EXPECTED = ["billing", "delivery", "returns", "account", "technical", "feedback"]
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday".split()
-MONTHS = "January February March April May June July August September October November December".split()
+DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
+MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November"]
+POUNDS, PENCE = (4, 7, 9, 12, 14, 19, 24, 29, 34, 39, 45, 59, 68, 79, 120), (90, 50, 99, 20)
+DATES = (4, 5, 6, 7, 8, 9, 10, 12, 14, 15, 16, 17, 18, 19, 20, 24, 25, 26, 27, 28)
 
 PICK = re.compile(r"\[([^\[\]]*)\]")
 SLOT = re.compile(r"\{([^{}]+)\}")
-SENTENCE_START = re.compile(r"(?:^|(?<=[.!?] )|(?<=\())([a-z])")
+SENTENCE_START = re.compile(r"(?:^|(?<=[^A-Z][.!?] ))([a-z])")
+LINK = re.compile(r"((?:by the way|By the way|To be fair|On the other hand|Oh)(?:,|:|, and) )([A-HJ-Z]|I(?=[a-z]))")
+GREETING = re.compile(r"^((?:Hello|Hi|Good|Dear|Hey|To whom)[\w ]*, )([A-HJ-Z]|I(?=[a-z]))")
 
 
 def lines(table: str) -> list[str]:
@@ -696,20 +731,28 @@ class Composer:
         self.tables = {name: lines(text) for name, text in TABLES.items()}
 
     def compose(self, queue: str) -> str:
-        """A message for this queue, in proper English."""
-        self.queue = queue
-        self.other, self.third = self.rng.sample([name for name in SHARES if name != queue], 2)
-        if self.other == "feedback":  # its facts are no troubles that could be solved
-            self.other, self.third = self.third, self.other
-        item, item2 = self.rng.sample(words(ITEMS), 2)
-        self.fixed = {"item": item, "item2": item2}
-        self.fixed |= {"wear": self.rng.choice(words(CLOTHES)), "gadget": self.rng.choice(words(GADGETS))}
-        self.fixed["relative"] = self.rng.choice(words(RELATIVES))
-        self.fixed["order"] = str(self.rng.randint(204000, 918999))
-        self.used: set[str] = set()
-        forms = FORMS | FEEDBACK_FORMS if queue == "feedback" else FORMS
-        form = self.rng.choices(list(forms), [weight for weight, _ in forms.values()])[0]
-        return tidy(self.expand(self.rng.choice(lines(forms[form][1]))))
+        """A message for this queue, in proper English, that is about one article (and perhaps its neighbour)."""
+        rng = self.rng
+        while True:
+            self.queue = queue
+            self.other, self.third = rng.sample([name for name in SHARES if name != queue], 2)
+            if self.other == "feedback":  # its facts are no troubles that could be solved
+                self.other, self.third = self.third, self.other
+            item, item2 = rng.sample(words(ITEMS), 2)
+            gadget = rng.choice(words(GADGETS))
+            if "technical" in (queue, self.other) and rng.random() < 0.6:
+                item = gadget
+            self.fixed = {"item": item, "item2": item2, "gadget": gadget}
+            self.fixed |= {"wear": rng.choice(words(CLOTHES)), "relative": rng.choice(words(RELATIVES))}
+            self.fixed["order"] = str(rng.randint(204000, 918999))
+            self.group = ""
+            self.used: set[str] = set()
+            self.articles: set[str] = set()
+            forms = FORMS | FEEDBACK_FORMS if queue == "feedback" else FORMS
+            form = rng.choices(list(forms), [weight for weight, _ in forms.values()])[0]
+            text = self.expand(rng.choice(lines(forms[form][1])))
+            if len(self.articles) < 2:
+                return tidy(text)
 
     def expand(self, pattern: str) -> str:
         """The pattern with every choice made and every slot filled."""
@@ -722,27 +765,39 @@ class Composer:
         """Words for one slot."""
         rng = self.rng
         if slot in self.fixed:
+            if slot in ("item", "wear", "gadget"):
+                self.articles.add(self.fixed[slot])
             return self.fixed[slot]
         if slot == "money":
-            return f"£{rng.choice([4, 7, 9, 12, 14, 19, 24, 29, 34, 39, 45, 59, 68, 79, 120])}.{rng.choice([90, 50, 99, 20])}"
+            return f"£{rng.choice(POUNDS)}.{rng.choice(PENCE)}"
         if slot in ("day", "month"):
             return rng.choice(DAYS if slot == "day" else MONTHS)
         if slot == "date":
-            return f"{rng.choice([4, 5, 6, 7, 8, 9, 10, 12, 14, 15, 16, 17, 18, 19, 20, 24, 25, 26, 27, 28])}th"
+            return f"{rng.choice(DATES)}th"
         if slot == "number":
             return str(rng.randint(6, 48))
         if slot == "letter":
             return rng.choice("ABCDEFGHJKLMNPRSTW")
+        name = slot
         if slot in ("aside", "aside2"):
-            slot = f"{self.other if slot == 'aside' else self.third}.aside"
+            name = f"{self.other if slot == 'aside' else self.third}.aside"
         elif slot.startswith("other."):
-            slot = slot.replace("other", self.other)
+            name = slot.replace("other", self.other)
         elif f"{self.queue}.{slot}" in self.tables:
-            slot = f"{self.queue}.{slot}"
-        unused = [fragment for fragment in self.tables[slot] if fragment not in self.used]
-        fragment = rng.choice(unused or self.tables[slot])
-        self.used.add(fragment)
+            name = f"{self.queue}.{slot}"
+        fragment, group = self.fresh(name)
+        if slot == "fact":
+            self.group = group
         return self.expand(fragment)
+
+    def fresh(self, name: str) -> tuple[str, str]:
+        """A fragment that this message has not used and that suits its main fact, and the fragment's marks."""
+        split = [fragment.partition(" @")[::2] for fragment in self.tables[name]]
+        if name.endswith((".detail", ".ask")):
+            split = [(text, marks) for text, marks in split if not marks or self.group in marks]
+        fragment, marks = self.rng.choice([pair for pair in split if pair[0] not in self.used] or split)
+        self.used.add(fragment)
+        return fragment, marks
 
 
 def tidy(text: str) -> str:
@@ -752,6 +807,8 @@ def tidy(text: str) -> str:
     text = re.sub(r"([.!?])\1+", r"\1", text)
     text = re.sub(r"([!?])\.", r"\1", text)
     text = re.sub(r"\b([Aa]) (?=[aeio]|umb)", r"\1n ", text)
+    text = GREETING.sub(lambda match: match[1] + match[2].lower(), text)
+    text = LINK.sub(lambda match: match[1] + match[2].lower(), text)
     return SENTENCE_START.sub(lambda match: match[1].upper(), text)
 
 
@@ -779,10 +836,10 @@ def type_out(text: str, rng: random.Random) -> str:
 def contract(text: str) -> str:
     """The text with the short forms of spoken English."""
     pairs = "do not/don't did not/didn't is not/isn't I am/I'm It is/It's it is/it's cannot/can't could not/couldn't"
-    pairs += " would not/wouldn't was not/wasn't had not/hadn't I have/I've have not/haven't that is/that's"
+    pairs += " would not/wouldn't was not/wasn't had not/hadn't have not/haven't that is/that's"
     for long, short in re.findall(r"(\w+(?: \w+)?)/(\S+)", pairs):
         text = re.sub(rf"\b{long}\b(?![.,!?])", short, text)
-    return text
+    return re.sub(r"\bI have(?= (?:been|had|tried|used|checked|looked|rarely)\b)", "I've", text)
 
 
 def slip(word: str, rng: random.Random) -> str:

@@ -1,0 +1,1 @@
+"""What the author of a recipe uses before training: a first draft, the data's audit, the plan, the gallery."""

@@ -1,0 +1,255 @@
+"""What is odd about the texts and labels of a recipe: each finding with counts, rows and what to do."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ftfy.badness import is_bad
+
+from accel_cls.authoring.similar import SIMILAR, normal_form, similar_pairs
+from accel_cls.data import Corpus, Examples
+
+IMBALANCE = 10  # the largest class over the smallest from which on accuracy hides the smallest
+_RARE = 10  # training examples under which a class is hardly learned
+_SMALL = 200  # validation examples under which a score's error margin is over four points
+# What GBK makes of UTF-8's replacement characters and of uninitialized memory; the C1 controls that a
+# wrong "latin-1" leaves; U+FFFD itself. ftfy knows the mojibake of the other encodings.
+_DAMAGE = re.compile("[\ufffd\x80-\x84\x86-\x9f\x00-\x08\x0b\x0e-\x1f]|锟斤拷|烫烫烫|屯屯屯")
+_MARKUP = re.compile(
+    r"</?(?:a|b|br|div|em|font|h[1-6]|i|img|li|p|span|strong|table|td|tr|u|ul)\b[^<>]*>|&(?:[a-z]{2,8}|#\d{2,5});",
+    re.I,
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One place of a finding: rows that belong together, and the text that stands there."""
+
+    rows: tuple[str, ...]
+    text: str = ""
+    labels: tuple[str, ...] = ()  # of the rows, where they differ
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that an author should look at."""
+
+    kind: str  # one of the words in docs/check.md
+    what: str  # what was found, with counts
+    advice: str  # what to do about it
+    cases: tuple[Case, ...] = ()
+    is_error: bool = False  # training would refuse
+
+
+def audit(corpus: Corpus, has_own_validation: bool, refuses_invalid: bool) -> list[Finding]:
+    """Everything odd about a corpus that needs no tokenizer.
+
+    Args:
+        corpus: with its unusable rows dropped, not refused.
+        has_own_validation: the validation examples come from a source of their own.
+        refuses_invalid: training would refuse the dropped rows.
+    """
+    train, validation = _joined(corpus.train), _joined(corpus.validation)
+    findings = [*_invalid(corpus, refuses_invalid), *_repeated(corpus, [*train, *validation])]
+    if has_own_validation:
+        findings += _in_both(corpus, train, validation)
+    findings += _nearly_in_both(corpus, train, validation)
+    for kind, is_so, what, advice in _TEXT_CHECKS:
+        cases = [
+            Case((part.rows[i],), texts[i])
+            for part, texts in ((corpus.train, train), (corpus.validation, validation))
+            for i in range(len(texts))
+            if is_so(texts[i])
+        ]
+        if cases:
+            findings.append(Finding(kind, f"{what}: {_texts(len(cases))}", advice, tuple(cases)))
+    return [*findings, *_classes(corpus)]
+
+
+def _joined(examples: Examples) -> list[str]:
+    """The text of each example; of pairs both, on a line each."""
+    columns = [examples.texts[name] for name in examples.texts.column_names]
+    return ["\n".join(cells) for cells in zip(*columns, strict=True)]
+
+
+def _invalid(corpus: Corpus, refuses: bool) -> Iterator[Finding]:
+    for fault in corpus.dropped:
+        count = len(fault.rows)
+        yield Finding(
+            "invalid",
+            f"{fault.key}: {fault.what} in {count:,} row{'s' if count > 1 else ''}",
+            "mend these rows, or leave them out with data.invalid=drop"
+            if refuses
+            else "left out, as data.invalid says",
+            tuple(Case((row,)) for row in fault.rows),
+            is_error=refuses,
+        )
+
+
+def _repeated(corpus: Corpus, texts: Sequence[str]) -> Iterator[Finding]:
+    """Texts that stand more than once within training or within validation, or across a split of our making."""
+    rows = (*corpus.train.rows, *corpus.validation.rows)
+    labels = np.concatenate([corpus.train.labels, corpus.validation.labels])
+    places: dict[str, list[int]] = {}
+    for i, text in enumerate(texts):
+        places.setdefault(text, []).append(i)
+    split = len(corpus.train)
+    agreeing, disagreeing = [], []
+    for text, at in places.items():
+        if len(at) < 2:
+            continue
+        if len(set(labels[at])) > 1:
+            names = tuple(corpus.labels.names[labels[i]] for i in at)
+            disagreeing.append(Case(tuple(rows[i] for i in at), text, names))
+        elif sum(i < split for i in at) > 1 or sum(i >= split for i in at) > 1:
+            agreeing.append(Case(tuple(rows[i] for i in at), text))
+    if disagreeing:
+        count = sum(len(case.rows) for case in disagreeing)
+        yield Finding(
+            "conflict",
+            f"the same text with different labels: {_texts(len(disagreeing))}, {count:,} rows",
+            "decide on one label each; as they are, no model can be right about all of them",
+            tuple(disagreeing),
+        )
+    if agreeing:
+        count = sum(len(case.rows) for case in agreeing)
+        yield Finding(
+            "duplicate",
+            f"the same text with the same label: {_texts(len(agreeing))}, {count:,} rows",
+            "keep one row each, unless the repetition means something: each copy counts in training and in the score",
+            tuple(agreeing),
+        )
+
+
+def _in_both(corpus: Corpus, train: Sequence[str], validation: Sequence[str]) -> Iterator[Finding]:
+    first: dict[str, int] = {}
+    for i, text in enumerate(train):
+        first.setdefault(text, i)
+    cases = [
+        Case((corpus.validation.rows[j], corpus.train.rows[first[text]]), text)
+        for j, text in enumerate(validation)
+        if text in first
+    ]
+    if cases:
+        yield Finding(
+            "leak",
+            f"the same text in data.validation and data.train: {len(cases):,} of {len(validation):,} to judge by "
+            f"({len(cases) / len(validation):.1%})",
+            "take them out of data.train: the score is of texts that the model has learned by heart",
+            tuple(cases),
+        )
+
+
+def _nearly_in_both(corpus: Corpus, train: Sequence[str], validation: Sequence[str]) -> Iterator[Finding]:
+    known = set(train)
+    new = [j for j, text in enumerate(validation) if text not in known]
+    pairs, compared = similar_pairs([validation[j] for j in new], train)
+    if not pairs:
+        return
+    cases = [
+        Case((corpus.validation.rows[j], corpus.train.rows[i]), f"{validation[j]} ≈ {train[i]}")
+        for j, i in ((new[pair.left], pair.right) for pair in pairs)
+    ]
+    of = "" if compared == len(new) else f" of {compared:,} that were compared"
+    yield Finding(
+        "near-duplicate",
+        f"nearly the same text to judge by and to learn from: {len(cases):,}{of} (equal but for case, spaces and "
+        f"signs, or with {SIMILAR:.0%} of their trigrams in common)",
+        "if they are copies, templates or one author's series, take them out of one side; if people just say the "
+        "same thing often, leave them",
+        tuple(cases),
+    )
+
+
+def _is_tiny(text: str) -> bool:
+    return len(text.strip()) < 2 or not any(unicodedata.category(c)[0] in "LNS" for c in text)
+
+
+# (kind, which texts, what they are, what to do)
+_TEXT_CHECKS: tuple[tuple[str, Callable[[str], bool], str, str], ...] = (
+    (
+        "tiny",
+        _is_tiny,
+        "texts of one character, or of punctuation only",
+        "see whether their labels can be told from them at all; if not, take them out",
+    ),
+    (
+        "encoding",
+        lambda text: bool(_DAMAGE.search(text)) or is_bad(text),
+        "texts with traces of a wrong encoding (such as \ufffd, Ã© or 锟斤拷)",
+        "export the data again as UTF-8; what is lost can't be guessed",
+    ),
+    (
+        "markup",
+        lambda text: bool(_MARKUP.search(text)),
+        "texts with HTML tags or entities",
+        "strip them if texts to come will have none: the model learns them as words",
+    ),
+)
+
+
+def _classes(corpus: Corpus) -> Iterator[Finding]:
+    names = corpus.labels.names
+    learned, judged = (np.bincount(p.labels, minlength=len(names)) for p in (corpus.train, corpus.validation))
+    forms: dict[str, list[str]] = {}
+    for name in names:
+        forms.setdefault(normal_form(name) or name, []).append(name)
+    alike = [same for same in forms.values() if len(same) > 1]
+    if alike:
+        yield Finding(
+            "alike-classes",
+            "classes that differ in case, spaces or signs only: "
+            + "; ".join(" and ".join(map(repr, same)) for same in alike),
+            "give each class one name in the data",
+        )
+    for counts, key, verb in ((learned, "data.train", "learned"), (judged, "data.validation", "judged")):
+        missing = [name for name, count in zip(names, counts, strict=True) if not count]
+        if missing:
+            yield Finding(
+                "missing-class",
+                f"{key} has no example of {_listed(missing)}: can't be {verb}",
+                "add examples, or take the class out of data.labels",
+            )
+    rare = [f"{name} ({count})" for name, count in zip(names, learned, strict=True) if 0 < count < _RARE]
+    if rare:
+        yield Finding(
+            "rare-class",
+            f"classes with fewer than {_RARE} examples to learn from: {_listed(rare)}",
+            "add examples, or join the class with another one",
+        )
+    some = learned[learned > 0]
+    if len(some) > 1 and some.max() >= IMBALANCE * some.min():
+        large, small = (names[int(np.flatnonzero(learned == extreme)[0])] for extreme in (some.max(), some.min()))
+        share = some.max() / learned.sum()
+        yield Finding(
+            "imbalance",
+            f"{large} has {some.max() / some.min():,.0f} times the examples of {small} "
+            f"({some.max():,} and {some.min():,})",
+            f"accuracy hides the small classes (always {large} scores {share:.2f}): judge by f1_macro "
+            "(evaluate.metrics, evaluate.best), and try train.class_weights=balanced",
+        )
+    if len(corpus.validation) < _SMALL:
+        margin = margin_of(len(corpus.validation))
+        yield Finding(
+            "small-validation",
+            f"{len(corpus.validation)} examples to judge by: an accuracy of 0.90 is known to ± {margin:.2f} only",
+            "give more to data.validation, or compare models by more than the score",
+        )
+
+
+def margin_of(count: int, accuracy: float = 0.9) -> float:
+    """Half the 95% interval of an accuracy that was measured on so many examples (normal approximation)."""
+    return 1.96 * math.sqrt(accuracy * (1 - accuracy) / count)
+
+
+def _texts(count: int) -> str:
+    return f"{count:,} text{'' if count == 1 else 's'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -1,0 +1,179 @@
+"""Everything that can be known of a recipe before training: its data's audit, what is cut off, the plan."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from accel_cls.authoring.audit import Case, Finding, audit, margin_of
+from accel_cls.authoring.forecast import Forecast, forecast
+from accel_cls.authoring.truncation import (
+    Kept,
+    kept_by_length,
+    kept_by_side,
+    truncation_findings,
+    unknown_findings,
+)
+from accel_cls.batches import class_weights
+from accel_cls.console import Console
+from accel_cls.data import Corpus, Labels, load_corpus
+from accel_cls.errors import UserError
+from accel_cls.model import encode, load_tokenizer, outline_model
+from accel_cls.plan import Plan
+from accel_cls.recipe import Recipe
+from accel_cls.recipe.rules import idle_settings
+
+_WHOLE = 1_000_000  # tokens: longer than any text
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` found."""
+
+    recipe: Recipe
+    corpus: Corpus
+    findings: tuple[Finding, ...]
+    errors: tuple[str, ...]  # mistakes that keep the recipe from running, besides findings that are errors
+    kept: tuple[Kept, ...]  # by max_length; empty where there is no tokenizer
+    forecast: Forecast | None
+
+    @property
+    def exit_status(self) -> int:
+        """0 nothing found, 1 findings, 2 training would refuse."""
+        if self.errors or any(finding.is_error for finding in self.findings):
+            return 2
+        return 1 if self.findings else 0
+
+
+def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
+    """Check a recipe that has been read without a mistake.
+
+    Raises:
+        UserError: where the data can't be read at all.
+    """
+    # Rows that training would refuse are set aside here, so that everything else is looked at, too.
+    corpus = load_corpus(recipe.model_copy(update={"data": recipe.data.model_copy(update={"invalid": "drop"})}))
+    findings = [Finding("idle-setting", f"{'.'.join(key)}: {why}", do) for key, why, do in idle_settings(recipe)]
+    findings += audit(corpus, not isinstance(recipe.data.validation, float), recipe.data.invalid == "error")
+    errors: list[str] = []
+    kept: list[Kept] = []
+    ahead: Forecast | None = None
+    try:
+        class_weights(recipe.train.class_weights, corpus.train.labels, corpus.labels.names)
+    except UserError as error:
+        errors.append(str(error))
+    try:
+        tokenizer = load_tokenizer(recipe, corpus.train)
+        train, validation = (encode(tokenizer, part.texts, _WHOLE) for part in (corpus.train, corpus.validation))
+        lengths = np.concatenate([train.lengths, validation.lengths])
+        labels = np.concatenate([corpus.train.labels, corpus.validation.labels])
+        kept = kept_by_length(lengths, labels, len(corpus.labels.names), recipe.data.max_length)
+        sides = kept_by_side(train, recipe.data.max_length)
+        findings += truncation_findings(kept, sides, recipe.data, corpus.labels.names)
+        findings += unknown_findings(train, tokenizer.unk_token_id)
+        plan = Plan.of(recipe, np.minimum(train.lengths, recipe.data.max_length))
+        ahead = forecast(recipe, plan, outline_model(recipe, tokenizer, corpus.labels), processes)
+    except UserError as error:
+        errors.append(str(error))
+    return Report(recipe, corpus, tuple(findings), tuple(errors), tuple(kept), ahead)
+
+
+def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, Forecast]:
+    """Only the plan of a recipe, with the corpus that it is for.
+
+    Raises:
+        UserError: where training would refuse.
+    """
+    corpus = load_corpus(recipe)
+    tokenizer = load_tokenizer(recipe, corpus.train)
+    plan = Plan.of(recipe, encode(tokenizer, corpus.train.texts, recipe.data.max_length).lengths)
+    return corpus, forecast(recipe, plan, outline_model(recipe, tokenizer, corpus.labels), processes)
+
+
+def show_report(report: Report, console: Console, rows: int) -> None:
+    """Print a report for people, with so many rows of each finding."""
+    corpus, data = report.corpus, report.recipe.data
+    margin = f"an accuracy of 0.90 on {len(corpus.validation):,} examples is known to ± "
+    lines = [*corpus.describe(data), ("score", f"{margin}{margin_of(len(corpus.validation)):.3f}")]
+    console.section("data", lines)
+    for note in corpus.notes:
+        if not note.startswith(tuple(fault.key for fault in corpus.dropped)):  # those are findings
+            console.note(note)
+    if report.kept:
+        names = corpus.labels.names
+        worst = [max(range(len(names)), key=lambda i: k.by_class[i]) for k in report.kept]
+        console.table(
+            ["max_length", "texts cut", "tokens kept", "most of all"],
+            [
+                [
+                    f"{k.max_length}{' ←' if k.max_length == data.max_length else ''}",
+                    f"{k.cut:.1%}",
+                    f"{k.tokens:.1%}",
+                    f"{names[at]} {k.by_class[at]:.1%}" if k.cut else "",
+                ]
+                for k, at in zip(report.kept, worst, strict=True)
+            ],
+        )
+    if report.forecast is not None:
+        console.section("plan", report.forecast.lines(report.recipe))
+    errors = [finding for finding in report.findings if finding.is_error]
+    others = [finding for finding in report.findings if not finding.is_error]
+    for title, findings in (("errors", errors), ("findings", others)):
+        if findings or (title == "errors" and report.errors):
+            console.section(title, [])
+        for finding in findings:
+            cases = [_shown(case) for case in finding.cases[:rows]]
+            if len(finding.cases) > rows:
+                cases.append(f"and {len(finding.cases) - rows:,} more: --rows N shows N, --json all")
+            console.finding(finding.kind, finding.what, cases, finding.advice)
+        if title == "errors":
+            for error in report.errors:
+                console.finding("error", error, [], "")
+    console.print(_verdict(report))
+
+
+def _shown(case: Case) -> str:
+    rows = [f"{row} {label}" for row, label in zip(case.rows, case.labels, strict=True)] if case.labels else case.rows
+    more = f" and {len(rows) - 6} more" if len(rows) > 6 else ""
+    text = " ".join(case.text.split())
+    quoted = f"  “{text[:60]}{'…' if len(text) > 60 else ''}”" if text else ""
+    return ", ".join(rows[:6]) + more + quoted
+
+
+def _verdict(report: Report) -> str:
+    errors = len(report.errors) + sum(finding.is_error for finding in report.findings)
+    findings = len(report.findings) - sum(finding.is_error for finding in report.findings)
+    counts = ((errors, "error"), (findings, "finding"))
+    said = [f"{count} {noun}{'s' if count > 1 else ''}" for count, noun in counts if count]
+    return ", ".join(said) or "nothing found"
+
+
+def report_as_json(report: Report) -> dict[str, Any]:
+    """A report for programs: all rows of all findings."""
+    corpus = report.corpus
+    return {
+        "exit_status": report.exit_status,
+        "errors": [{"message": error} for error in report.errors],
+        "findings": [asdict(finding) | {"count": len(finding.cases)} for finding in report.findings],
+        "notes": list(corpus.notes),
+        "data": {
+            "train": len(corpus.train),
+            "validation": len(corpus.validation),
+            "classes": {
+                part: dict(zip(corpus.labels.names, _counts(examples.labels, corpus.labels), strict=True))
+                for part, examples in (("train", corpus.train), ("validation", corpus.validation))
+            },
+            "accuracy_margin": margin_of(len(corpus.validation)),
+        },
+        "max_length": [
+            asdict(kept) | {"by_class": dict(zip(corpus.labels.names, kept.by_class, strict=True))}
+            for kept in report.kept
+        ],
+        "plan": report.forecast.as_json() if report.forecast is not None else None,
+    }
+
+
+def _counts(labels: np.ndarray, classes: Labels) -> list[int]:
+    return [int(count) for count in np.bincount(labels, minlength=len(classes.names))]

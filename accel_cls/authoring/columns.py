@@ -1,0 +1,212 @@
+"""What a data file holds, found out by looking: its separator, its header, and which columns are text and label."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from accel_cls.errors import UserError
+from accel_cls.reading import SEPARATORS, check_format, detect_encoding, read_file, separated_records
+from accel_cls.recipe.rules import canonical_label
+
+_SAMPLE = 200  # records by which separator and header are judged
+_MOST_CLASSES = 1000
+# What columns of labels and of texts are usually called, in lower case.
+_LABEL_NAMES = re.compile(
+    r"labels?|class(es)?|categor(y|ies)|target|sentiment|polarity|intent|topic|tag|queue|y|gold|"
+    r"标签|标注|类别|分类|类目|情感|情感极性|意图"
+)
+_TEXT_NAMES = re.compile(
+    r"texts?|reviews?|contents?|sentence|messages?|body|comments?|title|headline|tweet|description|question|"
+    r"utterance|document|abstract|input|文本|评论|内容|评价|标题|句子|正文|摘要|问题"
+)
+_PAIR_NAMES = (
+    ("premise", "hypothesis"),
+    ("query", "passage"),
+    ("query", "document"),
+    ("query", "title"),
+    ("question", "answer"),
+    ("question", "passage"),
+    ("context", "response"),
+)
+_NUMBER = re.compile(r"[-+]?[0-9][0-9,.]*")
+_NO_TEXT = re.compile(r"[-+0-9.,:/T\sZ]*|[0-9a-fA-F-]{16,}|https?://\S+")  # numbers, dates, ids, links
+
+
+@dataclass(frozen=True)
+class Table:
+    """A data file, read whole."""
+
+    path: Path
+    columns: dict[str, list[str]]  # cells by name; "" where there is none
+    header: list[str] | None  # names that we gave, where the file has no header line
+    separator: str | None  # where it is not what the file's ending says
+    notes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A column, or two for text pairs, chosen for a role."""
+
+    columns: tuple[str, ...]
+    why: str
+    others: tuple[tuple[str, ...], ...]  # what it may be as well, the likelier first
+
+
+def look_at(path: Path) -> Table:
+    """Read a data file whose form nobody has told.
+
+    Raises:
+        UserError: where it can't be read, or has no two columns, or no rows.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such data file")
+    notes: list[str] = []
+    header = separator = None
+    if check_format(path) in SEPARATORS:
+        separator, records = _sniff(path, notes)
+        header = None if _is_header(records) else [f"column{i + 1}" for i in range(len(records[0]))]
+        notes.clear()  # said once more when the file is read
+        if header is not None:
+            notes.append(f"{path.name}: its first line is taken for data, not for a header")
+    table = read_file(path, None, header, separator, notes)
+    if not len(table):
+        raise UserError(f"{path}: there are no rows in it")
+    columns = {name: ["" if c is None else str(c) for c in table[name]] for name in table.column_names}
+    if len(columns) < 2:
+        raise UserError(f"{path}: found one column only, {next(iter(columns))!r}; expected texts and labels")
+    if header is not None and len(header) == 2:
+        label = choose_label(columns).columns[0]
+        header = ["label" if name == label else "text" for name in header]
+        columns = dict(zip(header, columns.values(), strict=True))
+    usual = SEPARATORS.get(path.suffix.lower())
+    return Table(path, columns, header, None if separator == usual else separator, tuple(notes))
+
+
+def _sniff(path: Path, notes: list[str]) -> tuple[str, list[list[str]]]:
+    """The separator that cuts the first records into equally many cells, and those records."""
+    usual = SEPARATORS[path.suffix.lower()]
+    for separator in dict.fromkeys((usual, ",", ";", "\t", "|")):
+        with open(path, encoding=detect_encoding(path, notes), newline="") as file:
+            try:
+                records = list(itertools.islice(separated_records(path, file, separator), _SAMPLE))
+            except csv.Error:
+                continue
+        if not records:
+            raise UserError(f"{path}: the file is empty")
+        if len(records[0]) > 1 and len({len(record) for record in records}) == 1:
+            return separator, records
+    with open(path, encoding=detect_encoding(path, notes), newline="") as file:
+        records = list(itertools.islice(separated_records(path, file, usual), _SAMPLE))
+    if len(records[0]) > 1:
+        return usual, records  # a ragged row: reading names it
+    raise UserError(
+        f"{path}: its lines are not cut into two or more cells by a comma, semicolon, tab or |; is it a table with a "
+        "text and a label column?"
+    )
+
+
+def _is_header(records: Sequence[Sequence[str]]) -> bool:
+    """Whether the first record names columns: distinct short words, unlike what stands below them."""
+    first, rest = records[0], records[1:]
+    if len(set(first)) < len(first) or any(not c.strip() or _NUMBER.fullmatch(c) or len(c) > 40 for c in first):
+        return False
+    for at, name in enumerate(first):
+        below = Counter(record[at] for record in rest)
+        if len(below) <= max(2, len(rest) // 4) and below[name]:
+            return False  # "positive" above other "positive"s
+    return True
+
+
+def choose_label(columns: dict[str, list[str]]) -> Choice:
+    """The column that holds the classes: few values, each many times, and a name that says so.
+
+    Raises:
+        UserError: where no column can be one.
+    """
+    scores: dict[str, float] = {}
+    for name, cells in columns.items():
+        values = Counter(canonical_label(cell) for cell in cells if cell.strip())
+        longest = max(map(len, values), default=0)
+        decimals = sum(bool(re.fullmatch(r"[-+]?[0-9]*\.[0-9]+", value)) for value in values)
+        is_possible = 2 <= len(values) <= min(_MOST_CLASSES, max(2, len(cells) // 2)) and longest <= 80
+        if not is_possible or decimals > len(values) / 2:
+            continue
+        # A class is met often: 1 for two classes among thousands of rows, 0 for one row each.
+        often = 1 - math.log(len(values)) / math.log(max(3, len(cells)))
+        scores[name] = often + 2 * _named_like(name, _LABEL_NAMES) - 2 * _named_like(name, _TEXT_NAMES)
+    if not scores:
+        raise UserError(
+            "no column looks like labels: expected one with 2 to 1000 different values, each of them in several rows. "
+            "Name it with --label COLUMN"
+        )
+    ranked = sorted(scores, key=lambda name: -scores[name])
+    best = ranked[0]
+    others = tuple((name,) for name in ranked[1:] if scores[name] > scores[best] - 1)
+    count = len({canonical_label(cell) for cell in columns[best] if cell.strip()})
+    return Choice((best,), f"{count} different values in {len(columns[best]):,} rows", others)
+
+
+def choose_text(columns: dict[str, list[str]], label: str) -> Choice:
+    """The column, or the pair of columns, that holds the texts: long, varied, and a name that says so.
+
+    Raises:
+        UserError: where no column can be one.
+    """
+    scores: dict[str, float] = {}
+    length: dict[str, float] = {}
+    for name, cells in columns.items():
+        filled = [cell for cell in cells if cell.strip()]
+        if name == label or not filled:
+            continue
+        if sum(bool(_NO_TEXT.fullmatch(cell)) for cell in filled) > len(filled) / 2:
+            continue
+        length[name] = sum(map(len, filled)) / len(filled)
+        varied = len(set(filled)) / len(filled)
+        scores[name] = math.log2(1 + length[name]) / 2 + 2 * varied + 2 * _named_like(name, _TEXT_NAMES)
+    if not scores:
+        raise UserError("no column looks like texts: expected one with words. Name it with --text COLUMN")
+    ranked = sorted(scores, key=lambda name: -scores[name])
+    pair = _pair(ranked)
+    others: list[tuple[str, ...]] = [(name,) for name in ranked if scores[name] > scores[ranked[0]] - 1.5]
+    if pair is not None:
+        return Choice(pair, "two columns whose names belong together: text pairs", ())
+    best = (ranked[0],)
+    others = [other for other in others if other != best]
+    if others:
+        first, second = sorted((ranked[0], others[0][0]), key=list(columns).index)
+        others.append((first, second))
+    return Choice(best, f"{length[ranked[0]]:.0f} characters on average", tuple(others))
+
+
+def _pair(names: Sequence[str]) -> tuple[str, str] | None:
+    """Two of the names that belong together: question1 and question2, text_a and text_b, premise and hypothesis."""
+    known = {name.casefold(): name for name in names}
+    for first, second in _PAIR_NAMES:
+        if first in known and second in known:
+            return known[first], known[second]
+    for low, name in known.items():
+        stem = re.fullmatch(r"(.+?)[_ ]?(1|a|一)", low)
+        if stem:
+            twin = {"1": "2", "a": "b", "一": "二"}[stem[2]]
+            other = known.get(low[: -len(stem[2])] + twin)
+            if other is not None:
+                return name, other
+    return None
+
+
+def _named_like(name: str, names: re.Pattern[str]) -> float:
+    """1 where a column's name is one of the names, 0.5 where one of its words is, else 0."""
+    low = name.strip().casefold()
+    if names.fullmatch(low):
+        return 1.0
+    return 0.5 if any(names.fullmatch(word) for word in re.split(r"[\W_]+", low)) else 0.0

@@ -1,0 +1,234 @@
+"""A first recipe for a data file: what was found in it, what was decided, and why."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from accel_cls.authoring.audit import IMBALANCE
+from accel_cls.authoring.columns import Choice, Table
+from accel_cls.authoring.survey import Survey
+from accel_cls.recipe.json_schema import editor_line
+from accel_cls.recipe.source import to_yaml
+
+_CUT = 0.02  # share of the texts that max_length may cut
+# The small BERT has learned most of what it can in about as many updates: recipes/food.yaml on 9,600 reviews.
+_UPDATES = 1800
+_NAMED = 50  # classes that a recipe lists
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A recipe's text, and the decisions that it rests on."""
+
+    text: str
+    decisions: tuple[tuple[str, str], ...]  # (about what, what and why)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the author has said, besides the data."""
+
+    name: str
+    validation: Path | None  # a second file to judge by
+    model: str | None  # a hub id or a folder; None for a model from scratch
+    class_names: tuple[str, ...] | None  # of the classes in their order
+    class_names_from: str  # where those names are from
+    recipe: Path  # where the recipe will lie
+
+
+def draft(table: Table, text: Choice, label: Choice, found: Survey, wishes: Wishes) -> Draft:
+    """Write a recipe that runs as it is, each decision beside its reason."""
+    decisions: list[tuple[str, str]] = []
+    data = _data(table, text, label, found, wishes, decisions)
+    if wishes.model is None:
+        model, train = _from_scratch(found, data, decisions)
+    else:
+        model, train = _pretrained(found, data, wishes, decisions)
+    evaluate = _evaluate(found, decisions)
+    sections = {"data": data, "model": model, "train": train, "evaluate": evaluate}
+    body = "".join(f"\n{name}:\n" + "".join(_line(*entry) for entry in lines) for name, lines in sections.items())
+    head = (
+        f"{editor_line()}\n"
+        f"# {_title(found, table)}\n"
+        "#\n"
+        f"#   accel-cls check {wishes.recipe}\n"
+        f"#   accelerate launch -m accel_cls.train {wishes.recipe}\n"
+        "#\n"
+        f"name: {_yaml(wishes.name)}\n"
+        f"output: {_yaml(f'runs/{wishes.name}')}\n"
+    )
+    return Draft(head + body, tuple(decisions))
+
+
+def slug(text: str) -> str:
+    """A short name for recipes and folders: letters and digits of any script, joined by underscores."""
+    return "_".join(re.findall(r"\w+", text)) or "classifier"
+
+
+_Lines = list[tuple[str, Any, str]]  # key, value, the reason as a comment
+
+
+def _title(found: Survey, table: Table) -> str:
+    kinds = "text pairs" if "pair" in found.corpus.train.texts.column_names else "texts"
+    count = len(found.corpus.train)
+    return f"{count:,} {kinds} of {table.path.name} in {len(found.counts)} classes; language: {found.language}."
+
+
+def _data(
+    table: Table, text: Choice, label: Choice, found: Survey, wishes: Wishes, decisions: list[tuple[str, str]]
+) -> _Lines:
+    corpus = found.corpus
+    lines: _Lines = [("train", _relative(table.path, wishes.recipe.parent), "")]
+    if wishes.validation is not None:
+        lines.append(("validation", _relative(wishes.validation, wishes.recipe.parent), ""))
+        decisions.append(("validation", f"{wishes.validation.name}, {len(corpus.validation):,} examples"))
+    else:
+        fraction, why = _fraction(found)
+        lines.append(("validation", fraction, why))
+        decisions.append(("validation", f"{fraction} of the examples, {why}"))
+    for role, choice in (("text", text), ("label", label)):
+        value = list(choice.columns) if len(choice.columns) > 1 else choice.columns[0]
+        others = "".join(f"; or is it {_yaml(list(o) if len(o) > 1 else o[0])}?" for o in choice.others[:2])
+        lines.append((role, value, choice.why + others))
+        decisions.append((role, f"{_yaml(value)}: {choice.why}{others}"))
+    if table.header is not None:
+        lines.append(("columns", table.header, "the file has no header line"))
+        decisions.append(("columns", f"{_yaml(table.header)}: the first line looks like data, not like a header"))
+    if table.separator is not None:
+        lines.append(("separator", table.separator, "what stands between the cells"))
+        decisions.append(("separator", f"{table.separator!r} cuts all lines into equally many cells"))
+    lines.append(_classes(found, wishes, decisions))
+    longest = next((kept for kept in found.kept if kept.cut <= _CUT), found.kept[-1])
+    why = f"tokens; cuts {longest.cut:.1%} of the texts, the longest has {found.longest}"
+    lines.append(("max_length", longest.max_length, why))
+    decisions.append(("max_length", f"{longest.max_length} {why}"))
+    if corpus.dropped:
+        count = sum(len(fault.rows) for fault in corpus.dropped)
+        faults = "; ".join(map(str, corpus.dropped))
+        lines.append(("invalid", "drop", f"leaves out {count}: {faults}"))
+        decisions.append(("invalid", f"drop: {faults}"))
+    return lines
+
+
+def _classes(found: Survey, wishes: Wishes, decisions: list[tuple[str, str]]) -> tuple[str, Any, str]:
+    """The line that names the classes."""
+    labels, counts = found.corpus.labels, found.counts
+    names = wishes.class_names or labels.names
+    shares = [f"{name} {count:,}" for name, count in zip(names, counts, strict=True)]
+    shown = ", ".join(shares[:12]) + (f" and {len(shares) - 12} more" if len(shares) > 12 else "")
+    decisions.append(("classes", f"{len(names)}: {shown}"))
+    if len(names) > _NAMED:
+        return ("labels", None, f"{len(names)} classes: those found, numbers by size, others by name")
+    values: list[Any] = [int(value) if value.isdecimal() else value for value in labels.values]
+    if wishes.class_names is not None:
+        decisions.append(("class names", f"from {wishes.class_names_from}"))
+        return ("labels", dict(zip(values, names, strict=True)), f"named by {wishes.class_names_from}; {shown}")
+    if all(isinstance(value, int) for value in values):
+        # Numbers get names here, so that there is a place to change them.
+        return ("labels", dict(zip(values, names, strict=True)), f"value: what the model calls it; {shown}")
+    return ("labels", values, shown)
+
+
+def _fraction(found: Survey) -> tuple[float, str]:
+    """How much to split off: enough for a score of ± 1.5 points, and a text of each class."""
+    count = len(found.corpus.train)
+    fraction = 0.2 if count < 20_000 else 0.1 if count < 100_000 else 0.05
+    while round(fraction * count) < len(found.counts) and fraction < 0.5:
+        fraction = round(fraction + 0.1, 1)
+    return fraction, f"{round(fraction * count):,} of {count:,} examples, by class; the same text never on both sides"
+
+
+def _from_scratch(found: Survey, data: _Lines, decisions: list[tuple[str, str]]) -> tuple[_Lines, _Lines]:
+    batch_size = 32
+    count = _training_examples(found, data)
+    updates = -(-count // batch_size)
+    epochs = int(np.clip(round(_UPDATES / updates), 3, 20))
+    vocabulary = 5000 if count < 50_000 else 10_000
+    decisions.append(
+        ("model", "a small BERT built and learned from nothing: needs no download; --model takes another")
+    )
+    decisions.append(("epochs", f"{epochs} of {updates:,} updates of {batch_size} examples"))
+    scratch = {"layers": 2, "hidden": 128, "heads": 4, "vocabulary": vocabulary, "dropout": 0.3}
+    model: _Lines = [
+        ("name", None, f"a hub id or a folder; {_suggestion(found.language)} null builds the encoder below"),
+        ("scratch", scratch, ""),
+    ]
+    train: _Lines = [
+        ("epochs", epochs, f"{epochs * updates:,} updates; this small model wants some {_UPDATES:,}"),
+        ("batch_size", batch_size, "examples per update, over all devices together"),
+        ("learning_rate", 1e-3, "for a model from nothing; a pretrained one wants 2e-5 to 5e-5"),
+        ("adam_epsilon", 1e-5, "keeps rounding noise small at this rate"),
+        ("warmup", 0.1, ""),
+    ]
+    return model, train
+
+
+def _pretrained(
+    found: Survey, data: _Lines, wishes: Wishes, decisions: list[tuple[str, str]]
+) -> tuple[_Lines, _Lines]:
+    assert wishes.model is not None
+    assert found.hidden_size is not None
+    count = _training_examples(found, data)
+    batch_size = 16 if count < 20_000 else 32
+    epochs = 3 if count >= 2000 else 5
+    # Small encoders stand, and need, larger steps: e5-small (384) learned best at 5e-5 of 1e-5 … 1e-4.
+    rate = 5e-5 if found.hidden_size <= 512 else 2e-5
+    decisions.append(("model", f"{wishes.model}, hidden size {found.hidden_size}"))
+    decisions.append(("learning rate", f"{rate:g}, for that size; {epochs} epochs, {batch_size} examples an update"))
+    is_folder = Path(wishes.model).is_dir()
+    name = _relative(Path(wishes.model), wishes.recipe.parent) if is_folder else wishes.model
+    if is_folder and not name.startswith((".", "/")):
+        name = f"./{name}"
+    train: _Lines = [
+        ("epochs", epochs, ""),
+        ("batch_size", batch_size, "examples per update, over all devices together"),
+        ("learning_rate", rate, f"for a pretrained encoder of hidden size {found.hidden_size}"),
+        ("warmup", 0.1, ""),
+    ]
+    return [("name", name, "a hub id or a folder")], train
+
+
+def _evaluate(found: Survey, decisions: list[tuple[str, str]]) -> _Lines:
+    some = found.counts[found.counts > 0]
+    if some.max() < IMBALANCE * some.min():
+        return [("metrics", ["accuracy", "f1", "precision", "recall"], ""), ("best", "accuracy", "")]
+    times = some.max() / some.min()
+    why = f"the largest class has {times:,.0f} times the examples of the smallest: accuracy hides the small ones"
+    decisions.append(("best", f"by f1_macro: {why}"))
+    return [("metrics", ["accuracy", "f1_macro", "balanced_accuracy"], ""), ("best", "f1_macro", why)]
+
+
+def _training_examples(found: Survey, data: _Lines) -> int:
+    validation = next(value for key, value, _ in data if key == "validation")
+    count = len(found.corpus.train)
+    return count - round(validation * count) if isinstance(validation, float) else count
+
+
+def _suggestion(language: str) -> str:
+    if language.startswith("Chinese"):
+        return "for Chinese bert-base-chinese;"
+    if language.startswith("English"):
+        return "for English bert-base-uncased;"
+    return "for many languages xlm-roberta-base;"
+
+
+def _relative(path: Path, home: Path) -> str:
+    return min(os.path.relpath(path.absolute(), home.absolute()), str(path.absolute()), key=len)
+
+
+def _line(key: str, value: Any, why: str) -> str:
+    written = f"  {key}: {_yaml(value)}"
+    if not why:
+        return f"{written}\n"
+    comment = f"# {' '.join(why.split())}"
+    return f"{written:<27}  {comment}\n" if len(written) + len(comment) < 117 else f"  {comment}\n{written}\n"
+
+
+def _yaml(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else to_yaml([value], flow=True).strip()[1:-1]

@@ -1,0 +1,109 @@
+"""`accel-cls new`: from a data file to a recipe beside its schema, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from accel_cls.authoring.columns import Choice, Table, choose_label, choose_text, look_at
+from accel_cls.authoring.draft import Wishes, draft, slug
+from accel_cls.authoring.survey import class_names_beside, survey
+from accel_cls.console import Console
+from accel_cls.errors import UserError
+from accel_cls.profiles import shell
+from accel_cls.recipe import load_recipe
+from accel_cls.recipe.json_schema import write_schema_beside
+
+
+def new_recipe(
+    data: Path,
+    validation: Path | None,
+    out: Path | None,
+    text: Sequence[str] | None,
+    label: str | None,
+    model: str | None,
+    classes: Path | None,
+    name: str | None,
+    force: bool,
+    ask: Callable[[str, Choice], tuple[str, ...]],
+) -> None:
+    """Write a recipe for labelled data and say what was decided.
+
+    Args:
+        data: the examples.
+        validation: a second file to judge by; None splits some off.
+        out: the recipe to write; None for NAME.yaml in the current folder.
+        text: the text column, or two; None finds it.
+        label: the label column; None finds it.
+        model: a pretrained encoder, a folder or a hub id; None builds one from scratch.
+        classes: a file with the names of the classes, in order; None looks for one beside the data.
+        name: what the run is called; None takes the data file's name.
+        force: replace a recipe that is there.
+        ask: chooses the columns for a role where several may be meant.
+
+    Raises:
+        UserError: where the data can't be used, or the recipe is there already.
+    """
+    name = slug(name or (out.stem if out is not None else data.stem))
+    out = out or Path(f"{name}.yaml")
+    if out.exists() and not force:
+        raise UserError(f"{out} is there already; give another --out, or replace it with --force")
+    if text is not None and len(text) > 2:
+        raise UserError(f"--text: found {len(text)} columns; expected one, or two for text pairs")
+    table = look_at(data)
+    for column in (*(text or ()), *([label] if label else ())):
+        if column not in table.columns:
+            raise UserError(f"{data}: there is no column {column!r}; it has {', '.join(map(repr, table.columns))}")
+    label_choice = _given([label]) if label else choose_label(table.columns)
+    label_choice = _settled("label", label_choice, ask)
+    text_choice = _given(text) if text else choose_text(table.columns, label_choice.columns[0])
+    text_choice = _settled("text", text_choice, ask)
+
+    found = survey(table, validation, text_choice.columns, label_choice.columns[0], model)
+    named = _class_names(classes, table, found.corpus.labels.values)
+    wishes = Wishes(name, validation, model, named[1] if named else None, str(named[0].name) if named else "", out)
+    written = draft(table, text_choice, label_choice, found, wishes)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(written.text, encoding="utf-8")
+    schema = write_schema_beside(out)
+    load_recipe(out)  # what we write must be right
+
+    console = Console(speaks=True)
+    language = ("language", found.language)
+    console.section(f"{data}: {len(table):,} rows", [language, *written.decisions])
+    for note in table.notes:
+        console.note(note)
+    beside = f" (and {schema.name} beside it, for editors)" if schema is not None else ""
+    console.section(
+        f"wrote {out}{beside}",
+        [
+            ("look at it", shell(["accel-cls", "check", str(out)])),
+            ("train it", shell(["accelerate", "launch", "-m", "accel_cls.train", str(out)])),
+        ],
+    )
+
+
+def _given(columns: Sequence[str]) -> Choice:
+    return Choice(tuple(columns), "as you said", ())
+
+
+def _settled(role: str, choice: Choice, ask: Callable[[str, Choice], tuple[str, ...]]) -> Choice:
+    """The choice, or another one where the author was asked and said so."""
+    columns = ask(role, choice)
+    return choice if columns == choice.columns else _given(columns)
+
+
+def _class_names(given: Path | None, table: Table, values: Sequence[str]) -> tuple[Path, tuple[str, ...]] | None:
+    """The names of the classes and where they are from, if anything says them."""
+    if given is None:
+        return class_names_beside(table, values)
+    try:
+        names = [line.strip() for line in given.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--classes {given}: not readable: {error}") from error
+    if len(names) != len(values) or len(set(names)) != len(names):
+        raise UserError(
+            f"--classes {given}: found {len(set(names))} different names; expected one for each of the "
+            f"{len(values)} classes: {', '.join(values[:10])}"
+        )
+    return given, tuple(names)

@@ -1,0 +1,110 @@
+"""What is in a labelled data file: classes, languages, lengths, and how a model would see them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from accel_cls.authoring.columns import Table
+from accel_cls.authoring.truncation import Kept, kept_by_length
+from accel_cls.data import Corpus, load_corpus
+from accel_cls.model import encode, load_tokenizer, outline_model
+from accel_cls.recipe import Recipe
+
+_LANGUAGES = {
+    "zh": "Chinese", "yue": "Chinese", "wuu": "Chinese", "en": "English", "ja": "Japanese", "ko": "Korean",
+    "de": "German", "fr": "French", "es": "Spanish", "pt": "Portuguese", "it": "Italian", "nl": "Dutch",
+    "ru": "Russian", "uk": "Ukrainian", "pl": "Polish", "tr": "Turkish", "ar": "Arabic", "fa": "Persian",
+    "he": "Hebrew", "hi": "Hindi", "th": "Thai", "vi": "Vietnamese", "id": "Indonesian",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found in the data."""
+
+    corpus: Corpus  # all of the file on the training side
+    counts: np.ndarray  # int64: examples of each class
+    language: str
+    kept: tuple[Kept, ...]  # by max_length
+    longest: int  # tokens of the longest text
+    hidden_size: int | None  # of the pretrained model; None from scratch
+
+
+def survey(table: Table, validation: Path | None, text: Sequence[str], label: str, model: str | None) -> Survey:
+    """Read the data as training would, and measure it.
+
+    Args:
+        table: the training data, as `look_at` found it.
+        validation: a second file to judge by.
+        text: the text column, or two.
+        label: the label column.
+        model: a hub id or folder; None for a model from scratch.
+
+    Raises:
+        UserError: where the data or the model can't be used.
+    """
+    data = {
+        "train": str(table.path.absolute()),
+        "validation": str((validation or table.path).absolute()),
+        "text": list(text) if len(text) > 1 else text[0],
+        "label": label,
+        "columns": table.header,
+        "separator": table.separator,
+        "invalid": "drop",
+        "max_length": 64,  # what any model takes; lengths are measured on whole texts
+    }
+    recipe = Recipe.model_validate({"name": "survey", "output": "survey", "data": data, "model": {"name": model}})
+    corpus = load_corpus(recipe)
+    tokenizer = load_tokenizer(recipe, corpus.train)
+    lengths = encode(tokenizer, corpus.train.texts, 1_000_000).lengths
+    hidden = None
+    if model is not None:
+        config = outline_model(recipe, tokenizer, corpus.labels).config
+        hidden = int(getattr(config, "hidden_size", None) or config.dim)
+    classes = len(corpus.labels.names)
+    return Survey(
+        corpus=corpus,
+        counts=np.bincount(corpus.train.labels, minlength=classes),
+        language=language_of(corpus.train.texts["text"]),
+        kept=tuple(kept_by_length(lengths, corpus.train.labels, classes, 512)),
+        longest=int(lengths.max()),
+        hidden_size=hidden,
+    )
+
+
+def class_names_beside(table: Table, values: Sequence[str]) -> tuple[Path, tuple[str, ...]] | None:
+    """A file beside the data that names classes 0, 1, 2 … in order, a line each: (file, names)."""
+    if {*values} != {str(i) for i in range(len(values))}:
+        return None
+    for path in sorted(table.path.parent.glob("*.txt")):
+        if re.search(r"class|label|类", path.stem, re.I) and path != table.path and path.stat().st_size < 100_000:
+            try:
+                names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+            except UnicodeDecodeError:
+                continue
+            if len(names) == len(values) == len(set(names)):
+                return path, tuple(names)
+    return None
+
+
+def language_of(texts: Sequence[str]) -> str:
+    """The languages of texts, as words: "Chinese", "English 90%, German 10%"."""
+    import py3langid
+
+    step = max(1, len(texts) // 1000)
+    sample = [text for text in texts[::step][:1000] if any(c.isalpha() for c in text)]
+    chunks = ["\n".join(sample[i : i + 20]) for i in range(0, len(sample), 20)]  # short texts alone mislead
+    if not chunks:
+        return "no words"
+    found = Counter(py3langid.classify(chunk)[0] for chunk in chunks)
+    named: Counter[str] = Counter()
+    for code, count in found.items():
+        named[_LANGUAGES.get(code, code)] += count
+    shown = [(name, count / len(chunks)) for name, count in named.most_common(3) if count / len(chunks) >= 0.05]
+    return shown[0][0] if len(shown) == 1 else ", ".join(f"{name} {share:.0%}" for name, share in shown)
