@@ -31,7 +31,7 @@ app.add_typer(recipes_app, name="recipes")
 
 def _complete_key(incomplete: str) -> list[str]:
     """For the shell: the recipe keys that begin with what has been typed."""
-    from accel_cls.recipe.reference import all_keys
+    from accel_cls.recipe.schema import all_keys
 
     start = "~" if incomplete.startswith("~") else ""
     end = "" if start else "="

@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import sys
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -229,16 +228,13 @@ def _write(out: Path, shown: dict[str, Sequence[str]], predictions: Iterator[Pre
     return len(rows)
 
 
-def _columns_of(text: str) -> int:
-    """How many terminal columns a text takes: a Chinese character takes two."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
-
-
 def _show(texts: Sequence[str], predictions: Sequence[Prediction]) -> None:
     """A line for each text: label, probability, all probabilities, text; aligned on a terminal."""
-    wide = max(_columns_of(prediction.label) for prediction in predictions)
+    from rich.cells import cell_len  # a Chinese character takes two cells
+
+    wide = max(cell_len(prediction.label) for prediction in predictions)
     for text, prediction in zip(texts, predictions, strict=True):
-        label = prediction.label + " " * (wide - _columns_of(prediction.label))
+        label = prediction.label + " " * (wide - cell_len(prediction.label))
         every = "  ".join(f"{name} {p:.4f}" for name, p in prediction.probabilities.items())
         print(f"{label}  {prediction.probability:.4f}   ({every})   {text}")
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
+
 from accel_cls.errors import UserError
 
 
@@ -43,8 +45,9 @@ class Problem:
         said = f"{self.origin}  {self.key + ': ' if self.key else ''}{self.message}"
         if self.origin.line is None or self.origin.column is None or not self.origin.text.strip():
             return said
-        # Tabs count as one column in YAML's marks; keep them in the pad so that the caret stands right.
-        pad = "".join("\t" if c == "\t" else " " for c in self.origin.text[: self.origin.column - 1])
+        # Tabs count as one column in YAML's marks; keep them in the pad so that the caret stands right. A Chinese
+        # character takes two cells of a terminal.
+        pad = "".join("\t" if c == "\t" else " " * cell_len(c) for c in self.origin.text[: self.origin.column - 1])
         return f"{said}\n    {self.origin.text.rstrip()}\n    {pad}^"
 
 

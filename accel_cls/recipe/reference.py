@@ -37,18 +37,6 @@ def reference() -> str:
     return text
 
 
-def all_keys() -> list[str]:
-    """Every key of a recipe that holds a value, in the order of the page."""
-    sections = {id(section): name for name, section in _SECTIONS if "," not in name}
-    return [
-        f"{name}.{key}" if name else key
-        for name, section in _SECTIONS
-        if id(section) in sections
-        for key in section.model_fields
-        if f"{name}.{key}".lstrip(".") not in sections.values()
-    ]
-
-
 def _default(value: Any) -> str:
     if value is PydanticUndefined:
         return "required"

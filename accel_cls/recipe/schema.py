@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import types
+import typing
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -256,7 +259,7 @@ class Train(Section):
         10,
         "a whole number of updates, 1 or more",
         "how often loss and rate go to metrics.jsonl",
-        "it is a number of updates",
+        "an interval of no updates is none",
         ge=1,
     )
 
@@ -268,7 +271,10 @@ class Evaluate(Section):
     """How it is judged."""
 
     every: Literal["epoch"] | Annotated[int, Field(ge=1)] = setting(
-        "epoch", _EVERY, "when to score the validation examples; always also at the end", "the end is always scored"
+        "epoch",
+        _EVERY,
+        "when to score the validation examples; always also at the end",
+        "an interval of no updates is none; the end is always scored",
     )
     metrics: Annotated[list[Metric], Field(min_length=1)] = setting(
         ["accuracy", "f1", "precision", "recall"],
@@ -291,7 +297,10 @@ class Checkpoint(Section):
     """How a run can be continued."""
 
     every: Literal["epoch"] | Annotated[int, Field(ge=1)] = setting(
-        "epoch", _EVERY, "when to save a checkpoint; a new best and the end always do", "the end is always saved"
+        "epoch",
+        _EVERY,
+        "when to save a checkpoint; a new best and the end always do",
+        "an interval of no updates is none; the end is always saved",
     )
     keep: int = setting(
         2,
@@ -325,3 +334,39 @@ class Recipe(Section):
     train: Train = setting(Train(), "a mapping", "how it learns")
     evaluate: Evaluate = setting(Evaluate(), "a mapping", "how it is judged")
     checkpoint: Checkpoint = setting(Checkpoint(), "a mapping", "how a run can be continued")
+
+
+def all_keys(section: type[Section] = Recipe, above: str = "") -> list[str]:
+    """Every key of a recipe that holds a value, in the order of the schema: "name", "train.epochs" …"""
+    keys: list[str] = []
+    for name, info in section.model_fields.items():
+        inner = [found for found in sections_of(info.annotation) if found is not Hub]
+        keys += all_keys(inner[0], f"{above}{name}.") if inner else [f"{above}{name}"]
+    return keys
+
+
+def sections_of(annotation: Any) -> list[type[Section]]:
+    """The recipe sections that a field may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation] if issubclass(annotation, Section) else []
+    if is_union(annotation) or typing.get_origin(annotation) is typing.Annotated:
+        return [section for arm in typing.get_args(annotation) for section in sections_of(arm)]
+    return []
+
+
+def field_of(key: Sequence[Any]) -> tuple[type[Section], Any]:
+    """The innermost section that `key` leads into, and the field of it that `key` names (None for none)."""
+    section: type[Section] = Recipe
+    info = None
+    for part in key:
+        info = section.model_fields.get(part) if isinstance(part, str) else info
+        inner = sections_of(info.annotation) if info is not None else []
+        if not inner:
+            break
+        section = inner[0]
+    return section, info
+
+
+def is_union(annotation: Any) -> bool:
+    """Whether a field takes values of several shapes."""
+    return typing.get_origin(annotation) in (typing.Union, types.UnionType)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,9 @@ def _parse(text: str, at: Any, problems: list[Problem], path: str = "") -> Node 
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = " ".join(part for part in (error.context, error.problem) if part)
+        began = error.context_mark
+        if began is not None and mark is not None and began.line != mark.line:
+            message += f" (it began at line {began.line + 1})"
         if "'\\t'" in message:
             message = "found a tab; YAML is indented with spaces only"
     except yaml.YAMLError as error:  # a character that YAML forbids carries a position, but no mark
@@ -126,6 +130,12 @@ def _parse(text: str, at: Any, problems: list[Problem], path: str = "") -> Node 
         mark, message = None, "nested too deeply to be a recipe"
     problems.append(Problem(at(mark), path, f"not readable as YAML: {message}"))
     return None
+
+
+def read_scalar(text: str) -> Any:
+    """What a plain, unquoted text means in a recipe: a number, true, null, or itself."""
+    tag = yaml.resolver.BaseResolver.resolve(_Loader(""), yaml.ScalarNode, text, (True, False))
+    return _number(text) if tag.endswith((":int", ":float")) else text
 
 
 def read_file(path: Path, problems: list[Problem]) -> Node | None:
@@ -169,6 +179,24 @@ def merge(base: Node, over: Node) -> Node:
     for key, node in over.value.items():
         merged.value[key] = merge(merged.value[key], node) if key in merged.value else node
     return merged
+
+
+def walk(tree: Node, key: Sequence[Any]) -> Iterator[tuple[Any, Node]]:
+    """The nodes along `key` as far as they exist, skipping the parts that pydantic adds for unions."""
+    node = tree
+    for part in key:
+        value = node.value
+        if part in value if isinstance(value, dict) else isinstance(value, list) and part in range(len(value)):
+            node = value[part]
+            yield part, node
+
+
+def origin_of(tree: Node, key: Sequence[Any]) -> Origin:
+    """Where the value under `key` was written; where it was not, its nearest ancestor."""
+    origin = tree.origin
+    for _, node in walk(tree, key):
+        origin = node.origin
+    return origin
 
 
 def read_chain(path: Path, problems: list[Problem], above: tuple[Path, ...] = ()) -> Node | None:
