@@ -32,7 +32,7 @@ class Labels:
 class Examples:
     """Labelled texts. All sequences have one entry for each example."""
 
-    texts: Dataset  # column "text", and "pair" for text pairs
+    texts: Dataset  # column "text", and "pair" for text pairs; take columns with [:], rows one by one are slow
     labels: np.ndarray  # int64: class ids
     rows: tuple[str, ...]  # where each stands: "file.csv:17" is the 17th row after the header
 
@@ -129,7 +129,7 @@ def _read(source: str | list[str] | Hub, data: Data, notes: list[str]) -> tuple[
     if not rows:
         named = ", ".join(source) if isinstance(source, list) else source
         raise UserError(f"{named}: there are no rows in it")
-    raw = [value for _, table in tables for value in table[data.label]]
+    raw = [value for _, table in tables for value in table[data.label][:]]
     if declared is not None:
         # An id becomes its name, and -1, by the hub's convention, a missing label; other files may hold names.
         raw = [(declared[v] if v >= 0 else None) if isinstance(v, int) else v for v in raw]
@@ -141,7 +141,7 @@ def text_table(table: Dataset, columns: Sequence[str]) -> Dataset:
     """One column of a table as "text", or two as "text" and "pair"; what is missing is an empty text."""
 
     def texts(column: str) -> list[str]:
-        return ["" if cell is None else str(cell) for cell in table[column]]
+        return ["" if cell is None else str(cell) for cell in table[column][:]]
 
     # Built anew, not renamed: a column's new name may be another one's old name.
     return Dataset.from_dict({new: texts(old) for new, old in zip(("text", "pair"), columns, strict=False)})
@@ -177,7 +177,7 @@ def _labels(data: Data, read: _Rows, declared: list[str] | None) -> Labels:
 def _examples(read: _Rows, labels: Labels, data: Data, key: str, dropped: list[Fault]) -> Examples:
     """The usable rows; the others are an error or, where the recipe says so, dropped."""
     ids = {value: i for i, value in enumerate(labels.values)}
-    columns = [read.texts[name] for name in read.texts.column_names]
+    columns = [read.texts[name][:] for name in read.texts.column_names]
     empty = [all(not cell.strip() for cell in cells) for cells in zip(*columns, strict=True)]
     faults: dict[str, list[int]] = {}
     for i, (label, blank) in enumerate(zip(read.labels, empty, strict=True)):
@@ -213,7 +213,7 @@ def _split(
     Examples of the same text go to the same side: else a model could be right about a text that it has
     learned by heart.
     """
-    columns = [examples.texts[name] for name in examples.texts.column_names]
+    columns = [examples.texts[name][:] for name in examples.texts.column_names]
     first: dict[tuple[str, ...], int] = {}  # of each text, in order: its first example
     text_of = np.array([first.setdefault(cells, i) for i, cells in enumerate(zip(*columns, strict=True))])
     texts = np.fromiter(first.values(), np.int64)
@@ -238,7 +238,7 @@ def _digest(*parts: Examples) -> str:
     digest = hashlib.sha256()
     for part in parts:
         for name in part.texts.column_names:
-            for text in part.texts[name]:
+            for text in part.texts[name][:]:
                 digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
         digest.update(part.labels.tobytes())
     return digest.hexdigest()

@@ -92,7 +92,7 @@ def learn_tokenizer(texts: Dataset, vocabulary: int) -> PreTrainedTokenizerBase:
     pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     words: Counter[str] = Counter()
     for column in texts.column_names:
-        for text in texts[column]:
+        for text in texts[column][:]:
             words.update(word for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text)))
     pieces: Counter[str] = Counter()
     for word, count in words.items():

@@ -176,7 +176,7 @@ def _predict(options: argparse.Namespace) -> None:
             print(note, file=sys.stderr)
         texts = text_table(table, columns)
         predictions = classifier.predict_table(texts)
-        shown = dict(zip(columns, (texts[name] for name in texts.column_names), strict=True))
+        shown = dict(zip(columns, (texts[name][:] for name in texts.column_names), strict=True))
     else:
         texts = options.text or [line.rstrip("\r\n") for line in _stdin_lines()]
         predictions = iter(classifier.predict(texts, options.pair))

@@ -54,7 +54,7 @@ class Results:
 
     def _write_predictions(self, predictions: Predictions) -> None:
         names = self._labels.names
-        texts = [self._validation.texts[column] for column in self._validation.texts.column_names]
+        texts = [self._validation.texts[column][:] for column in self._validation.texts.column_names]
         probabilities, classes = predictions.probabilities, predictions.classes
         header = ["row", *self._validation.texts.column_names, "label", "predicted", "probability"]
         write_csv(

@@ -82,3 +82,20 @@ def work(tmp_path: Path) -> Path:
     write_reviews(tmp_path / "reviews.csv")
     write_recipe(tmp_path)
     return tmp_path
+
+
+def cli(capsys: pytest.CaptureFixture, *arguments: str) -> tuple[int, str, str]:
+    """Run `accel-cls` in this process: exit status, standard output, standard error."""
+    from accel_cls.cli import main
+
+    old, sys.argv = sys.argv, ["accel-cls", *arguments]
+    try:
+        main()
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    else:
+        status = 0
+    finally:
+        sys.argv = old
+    said = capsys.readouterr()
+    return status, said.out, said.err

@@ -73,7 +73,7 @@ def audit(corpus: Corpus, has_own_validation: bool, refuses_invalid: bool) -> li
 
 def _joined(examples: Examples) -> list[str]:
     """The text of each example; of pairs both, on a line each."""
-    columns = [examples.texts[name] for name in examples.texts.column_names]
+    columns = [examples.texts[name][:] for name in examples.texts.column_names]
     return ["\n".join(cells) for cells in zip(*columns, strict=True)]
 
 

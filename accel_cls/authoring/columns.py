@@ -81,7 +81,7 @@ def look_at(path: Path) -> Table:
     table = read_file(path, None, header, separator, notes)
     if not len(table):
         raise UserError(f"{path}: there are no rows in it")
-    columns = {name: ["" if c is None else str(c) for c in table[name]] for name in table.column_names}
+    columns = {name: ["" if c is None else str(c) for c in table[name][:]] for name in table.column_names}
     if len(columns) < 2:
         raise UserError(f"{path}: found one column only, {next(iter(columns))!r}; expected texts and labels")
     if header is not None and len(header) == 2:

@@ -71,7 +71,7 @@ def survey(table: Table, validation: Path | None, text: Sequence[str], label: st
     return Survey(
         corpus=corpus,
         counts=np.bincount(corpus.train.labels, minlength=classes),
-        language=language_of(corpus.train.texts["text"]),
+        language=language_of(corpus.train.texts["text"][:]),
         kept=tuple(kept_by_length(lengths, corpus.train.labels, classes, 512)),
         longest=int(lengths.max()),
         hidden_size=hidden,

@@ -1,0 +1,290 @@
+"""`accel-cls check` and `accel-cls plan`: what they find, count and refuse."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import cli, write_recipe
+
+from accel_cls.authoring.check import check_recipe
+from accel_cls.authoring.truncation import kept_by_length, kept_by_side
+from accel_cls.model import Encoded
+from accel_cls.recipe import load_recipe
+
+NOUNS = ["soup", "rice", "bread", "salad", "pizza", "curry", "pasta", "cake", "fish", "tea"]
+PLACES = ["home", "work", "school", "the park", "the beach", "the office", "my flat", "the shop", "town", "bed"]
+VERBS = ["cold", "late", "salty", "burnt", "great", "fresh", "cheap", "huge", "tiny", "warm"]
+
+
+def clean(count: int = 1000) -> list[tuple[str, str]]:
+    """(text, label) of so many texts that are all different and not alike."""
+    texts = [
+        f"{verb} {noun} brought to {place} {i * 7919 % 1009}"
+        for i, (noun, place, verb) in enumerate((n, p, v) for n in NOUNS for p in PLACES for v in VERBS)
+    ]
+    return [(text, "good" if i % 3 else "bad") for i, text in enumerate(texts[:count])]
+
+
+def write(name: str, rows: list[tuple[str, str]]) -> None:
+    with open(name, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([("text", "label"), *rows])
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with train.csv and validation.csv, in which nothing is to be found."""
+    monkeypatch.chdir(tmp_path)
+    rows = clean()
+    write("train.csv", rows[:700])
+    write("validation.csv", list(rows[700:]))
+    write_recipe(tmp_path, data="{train: train.csv, validation: validation.csv}", evaluate="{best: accuracy}")
+    return tmp_path
+
+
+def findings(*overrides: str) -> dict:
+    """The findings of the recipe in the current folder, by kind."""
+    return {finding.kind: finding for finding in check_recipe(load_recipe("recipe.yaml", overrides)).findings}
+
+
+def change(name: str, rows: list[tuple[str, str]]) -> None:
+    """Put these rows behind the first ones of a data file."""
+    with open(name, encoding="utf-8", newline="") as file:
+        old = [(row["text"], row["label"]) for row in csv.DictReader(file)]
+    write(name, old + rows)
+
+
+def test_nothing_is_found_in_clean_data(folder: Path) -> None:
+    # The similarity of generated texts is no accident, so that check is tested in test_similar.py.
+    assert set(findings()) <= {"near-duplicate"}
+
+
+def test_duplicates_are_named_with_their_rows(folder: Path) -> None:
+    text, label = clean()[5]
+    change("train.csv", [(text, label)])
+    finding = findings()["duplicate"]
+    assert finding.what == "the same text with the same label: 1 text, 2 rows"
+    (case,) = finding.cases
+    assert case.rows == ("train.csv:6", "train.csv:701")
+    assert case.text == text
+
+
+def test_conflicting_labels_are_named_with_rows_and_labels(folder: Path) -> None:
+    text, label = clean()[5]
+    other = {"good": "bad", "bad": "good"}[label]
+    change("train.csv", [(text, other)])
+    change("validation.csv", [(text, other)])
+    finding = findings()["conflict"]
+    assert finding.what == "the same text with different labels: 1 text, 3 rows"
+    assert finding.cases[0].rows == ("train.csv:6", "train.csv:701", "validation.csv:301")
+    assert finding.cases[0].labels == (label, other, other)
+    assert "duplicate" not in findings()
+
+
+def test_text_on_both_sides(folder: Path) -> None:
+    change("validation.csv", [clean()[5], clean()[6]])
+    finding = findings()["leak"]
+    assert finding.what.startswith("the same text in data.validation and data.train: 2 of 302 to judge by (0.7%)")
+    assert [case.rows for case in finding.cases] == [
+        ("validation.csv:301", "train.csv:6"),
+        ("validation.csv:302", "train.csv:7"),
+    ]
+
+
+def test_our_own_split_leaks_nothing(folder: Path) -> None:
+    text, label = clean()[5]
+    change("train.csv", [(text, label)] * 20)
+    assert "leak" not in findings("data.validation=0.3")
+
+
+def test_nearly_equal_texts_on_both_sides(folder: Path) -> None:
+    text, label = clean()[5]
+    change("validation.csv", [(text.upper() + "!!", label)])
+    rows = [case.rows for case in findings()["near-duplicate"].cases]
+    assert ("validation.csv:301", "train.csv:6") in rows
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts"),
+    [
+        ("tiny", ["好", "!!!", "…"]),
+        (
+            "encoding",
+            ["caf\ufffd au lait", "trÃ¨s bon cafÃ©", "锟斤拷送餐", "bell\x07 rang", "naïve \x93quote\x94 here"],
+        ),
+        ("markup", ["so good<br/>again", "fish &amp; chips", "<p>cold</p>"]),
+    ],
+)
+def test_odd_texts_are_named(folder: Path, kind: str, texts: list[str]) -> None:
+    change("train.csv", [(text, "good") for text in texts])
+    finding = findings()[kind]
+    assert [case.rows for case in finding.cases] == [(f"train.csv:{701 + i}",) for i in range(len(texts))]
+    assert [case.text for case in finding.cases] == texts
+
+
+@pytest.mark.parametrize(
+    "text", ["a < b and b > c", "R&D; fine", "naïve café, très bon", "1 < 2", "好吃", "👍👍", "…ok"]
+)
+def test_innocent_texts_are_not_named(folder: Path, text: str) -> None:
+    change("train.csv", [(text, "good")])
+    assert not {"tiny", "encoding", "markup"} & set(findings())
+
+
+def test_unusable_rows_are_errors_and_the_rest_is_still_looked_at(folder: Path) -> None:
+    change("train.csv", [("  ", "good"), ("fine", ""), clean()[5]])
+    report = check_recipe(load_recipe("recipe.yaml"))
+    assert report.exit_status == 2
+    errors = [finding for finding in report.findings if finding.is_error]
+    assert [finding.what for finding in errors] == [
+        "data.train: the text is empty in 1 row",
+        "data.train: the label is missing in 1 row",
+    ]
+    assert [case.rows for finding in errors for case in finding.cases] == [("train.csv:701",), ("train.csv:702",)]
+    assert "duplicate" in {finding.kind for finding in report.findings}
+    assert check_recipe(load_recipe("recipe.yaml", ["data.invalid=drop"])).exit_status == 1
+
+
+def test_classes_that_are_missing_rare_alike_and_uneven(folder: Path) -> None:
+    change("train.csv", [(f"a dish without a name {i}", "Bad ") for i in range(3)])
+    change("train.csv", [(f"a dish with a name {i}", "odd") for i in range(4)])
+    found = findings()
+    assert found["alike-classes"].what.endswith("'Bad' and 'bad'")
+    assert found["rare-class"].what == "classes with fewer than 10 examples to learn from: Bad (3), odd (4)"
+    assert found["missing-class"].what == "data.validation has no example of Bad, odd: can't be judged"
+    assert found["imbalance"].what == "good has 155 times the examples of Bad (466 and 3)"
+    assert "f1_macro" in found["imbalance"].advice
+
+
+def test_small_validation(folder: Path) -> None:
+    finding = findings("data.validation=0.2")["small-validation"]
+    assert finding.what == "140 examples to judge by: an accuracy of 0.90 is known to ± 0.05 only"
+
+
+def test_truncation_names_the_class_and_what_would_help(folder: Path) -> None:
+    write("train.csv", [(text + " and so on" * 20 * (label == "bad"), label) for text, label in clean(700)])
+    finding = findings("data.max_length=32")["truncation"]
+    assert finding.what.startswith("data.max_length 32 cuts 23.4% of the texts")
+    assert finding.what.endswith("most of all bad, 70.1% of its texts")
+    assert finding.advice.startswith("data.max_length=128 cuts 0.0% of the texts; data.truncate=start keeps ")
+
+
+def test_idle_setting(folder: Path) -> None:
+    finding = findings("model.dropout=0", "model.scratch.dropout=0.5")["idle-setting"]
+    assert finding.what == "model.scratch.dropout: not used, since model.dropout is set"
+
+
+def test_model_that_can_not_be_loaded_is_an_error_and_the_audit_is_given(folder: Path) -> None:
+    change("train.csv", [clean()[5]])
+    report = check_recipe(load_recipe("recipe.yaml", ["model={name: ./nowhere, scratch: null}"]))
+    assert report.exit_status == 2
+    assert report.errors[0].startswith("model.name: the tokenizer of the hub id (no such folder exists)")
+    assert "duplicate" in {finding.kind for finding in report.findings}
+    assert report.forecast is None
+
+
+# What lengths keep, by hand
+
+
+def encoded(*texts: list[int]) -> Encoded:
+    offsets = np.cumsum([0, *map(len, texts)])
+    return Encoded(np.concatenate([np.array(text, np.int32) for text in texts]), None, offsets, 0)
+
+
+def test_kept_by_length() -> None:
+    lengths, labels = np.array([10, 40, 100, 600]), np.array([0, 0, 1, 1])
+    kept = {k.max_length: k for k in kept_by_length(lengths, labels, 3, 50)}
+    assert list(kept) == [32, 50, 64, 128, 256, 512]
+    assert kept[32].cut == 0.75
+    assert kept[50].tokens == (10 + 40 + 50 + 50) / 750
+    assert kept[50].by_class == (0.0, 1.0, 0.0)
+    assert kept[512].by_class == (0.0, 0.5, 0.0)
+
+
+def test_kept_by_side() -> None:
+    sides = kept_by_side(encoded([1, 2], [1, 1, 1, 1, 2, 3, 4, 5]), 4)
+    assert sides is not None
+    assert (sides.start, sides.end) == (1 / 5, 4 / 5)
+    assert sides.both == 4 / 5  # 1 from the start; 3, 4, 5 from the end
+    assert kept_by_side(encoded([1, 2]), 4) is None
+
+
+# The command
+
+
+def test_command_shows_rows_advice_and_plan(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    text, label = clean()[5]
+    change("train.csv", [(text, label)] * 3)
+    status, out, err = cli(capsys, "check", "recipe.yaml", "--rows", "1", "data.validation=0.2")
+    assert (status, err) == (1, "")
+    assert "duplicate  the same text with the same label: 1 text, 4 rows" in out
+    assert f"train.csv:6, train.csv:701, train.csv:702, train.csv:703  “{text}”" in out
+    assert "→ keep one row each" in out
+    assert "updates       " in out
+    assert out.rstrip().splitlines()[-1].endswith(" findings")
+
+
+def test_command_with_json(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    change("train.csv", [clean()[5], ("", "good")])
+    status, out, _ = cli(capsys, "check", "recipe.yaml", "--json")
+    report = json.loads(out)
+    assert status == report["exit_status"] == 2
+    kinds = {finding["kind"]: finding for finding in report["findings"]}
+    assert kinds["duplicate"]["cases"] == [
+        {"rows": ["train.csv:6", "train.csv:701"], "text": clean()[5][0], "labels": []}
+    ]
+    assert kinds["invalid"]["is_error"] is True
+    assert report["plan"]["updates"] == 44
+    assert report["data"]["classes"]["train"] == {"bad": 234, "good": 467}
+    assert {kept["max_length"] for kept in report["max_length"]} >= {32, 128}
+
+
+def test_command_tells_mistakes_in_the_recipe(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    status, out, err = cli(capsys, "check", "recipe.yaml", "train.epoch=1", "seed=x")
+    assert (status, out) == (2, "")
+    assert err == (
+        "override 'seed=x'  seed: found 'x'; expected a whole number from 0 to 4294967295\n"
+        "override 'train.epoch=1'  train.epoch: unknown key; did you mean epochs?\n"
+    )
+    status, out, _ = cli(capsys, "check", "recipe.yaml", "train.epoch=1", "--json")
+    (error,) = json.loads(out)["errors"]
+    assert (status, error["key"], error["source"]) == (2, "train.epoch", "override")
+
+
+def test_command_tells_what_is_wrong_with_the_data(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    status, _, err = cli(capsys, "check", "recipe.yaml", "data.train=nowhere.csv")
+    assert status == 2
+    assert err.endswith("nowhere.csv: there is no such data file\n")
+    status, out, _ = cli(capsys, "check", "recipe.yaml", "data.text=words", "--json")
+    assert status == 2
+    assert "there is no column 'words'" in json.loads(out)["errors"][0]["message"]
+
+
+def test_warmup_that_is_longer_than_the_run_is_refused(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    status, out, _ = cli(capsys, "check", "recipe.yaml", "train.warmup=44")
+    assert status == 2
+    assert "train.warmup: found 44 updates; expected less than the 44 of the run (2 epochs × 22)" in out
+    assert cli(capsys, "check", "recipe.yaml", "train.warmup=43")[0] in (0, 1)
+
+
+def test_plan_divides_the_work(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    status, out, _ = cli(capsys, "plan", "recipe.yaml", "--processes", "2", "--json")
+    plan = json.loads(out)
+    assert (status, plan["processes"], plan["updates"], plan["updates_per_epoch"]) == (0, 2, 44, 22)
+    assert 0.5 < plan["cutting"]["busy"] <= 1
+    rates = [point["rate"] for point in plan["learning_rate"]]
+    assert max(rates) <= 1e-2
+    assert rates[-1] < rates[len(rates) // 2]
+    assert plan["learning_rate"][-1]["update"] == 44
+    status, out, _ = cli(capsys, "plan", "recipe.yaml", "hardware=cpu_multi")
+    assert "2 processes" in out
+
+
+def test_plan_refuses_what_training_would(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    change("train.csv", [("", "good")])
+    status, _, err = cli(capsys, "plan", "recipe.yaml")
+    assert status == 2
+    assert "the text is empty in 1 row: train.csv:701" in err
