@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 
 from accel_cls.errors import UserError
@@ -25,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-recipes_app = typer.Typer(help="List the recipes that come along, or copy one.", invoke_without_command=True)
+recipes_app = typer.Typer(invoke_without_command=True)
 app.add_typer(recipes_app, name="recipes")
 
 
@@ -322,7 +321,9 @@ def _ask(role: str, choice: Choice) -> tuple[str, ...]:
     typer.echo(f"Which column holds the {role}?")
     for i, columns in enumerate(options, start=1):
         typer.echo(f"  {i}  {' and '.join(columns)}{'  (pairs)' if len(columns) > 1 else ''}")
-    return options[typer.prompt("Number", default=1, type=click.IntRange(1, len(options))) - 1]
+    while (number := typer.prompt("Number", default=1, type=int)) not in range(1, len(options) + 1):
+        typer.echo(f"Please give a number from 1 to {len(options)}")
+    return options[number - 1]
 
 
 def _print_json(content: Any) -> None:

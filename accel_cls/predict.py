@@ -124,8 +124,8 @@ def text_columns(folder: str | Path) -> list[str]:
     return ["text"]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of the command line. Returns the exit status."""
+def command_line() -> argparse.ArgumentParser:
+    """What may stand on the command line."""
     parser = argparse.ArgumentParser(
         prog="accel_cls.predict",
         description="Classify texts with the model of a run: --text, --file, or one text a line on standard input.",
@@ -140,7 +140,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="the file's text column (for pairs: give it twice) where it has another name",
     )
     parser.add_argument("--out", help=f"where the predictions go: a file that ends in {', '.join(_OUTPUTS)}")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the command line. Returns the exit status."""
+    options = command_line().parse_args(arguments)
     try:
         _predict(options)
     except UserError as error:

@@ -22,9 +22,8 @@ _USER_ERROR = 2  # exit status for a mistake in a recipe, a data file or a comma
 _INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; also what accelerate's TPU launcher calls. Returns the exit status."""
-    started = time.monotonic()
+def command_line() -> argparse.ArgumentParser:
+    """What may stand on the command line."""
     parser = argparse.ArgumentParser(prog="accel_cls.train", description="Train the classifier of a recipe.")
     parser.add_argument("recipe", help="a recipe file, such as recipes/food.yaml")
     parser.add_argument(
@@ -34,7 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="override a value, such as train.epochs=5; ~key resets it",
     )
     parser.add_argument("--fresh", action="store_true", help="start over; the run that is there is kept, renamed")
-    options = parser.parse_intermixed_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; also what accelerate's TPU launcher calls. Returns the exit status."""
+    started = time.monotonic()
+    options = command_line().parse_intermixed_args(arguments)
     try:
         recipe = load_recipe(options.recipe, options.overrides)
         if not names_the_hub(recipe):

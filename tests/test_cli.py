@@ -1,0 +1,107 @@
+"""`accel-cls` as a terminal has it: quick, plain, asking where it is in doubt, completing keys."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import cli, command
+
+SLOW = ("torch", "accelerate", "transformers", "datasets", "sklearn", "evaluate", "numpy", "pyarrow", "scipy")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--help"], 0),
+        (["check", "--help"], 0),
+        (["check", "wrong.yaml"], 2),
+        (["plan", "wrong.yaml"], 2),
+        (["explain", "wrong.yaml"], 2),
+        (["launch", "wrong.yaml"], 2),
+        (["new", "nowhere.csv", "--help"], 0),
+        (["schema"], 0),
+        (["recipes"], 0),
+    ],
+)
+def test_answers_before_anything_slow_is_imported(tmp_path: Path, arguments: list[str], status: int) -> None:
+    (tmp_path / "wrong.yaml").write_text("name: a\noutput: o\ndata: {train: a.csv, txt: b}\n")
+    code = (
+        f"import sys; sys.argv = ['accel-cls', *{arguments!r}]; from accel_cls.cli import main\n"
+        "try: main()\n"
+        f"finally: print('SLOW', sorted(set(sys.modules) & set({SLOW!r})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    assert done.stdout.rstrip().endswith("SLOW []")
+    assert "Traceback" not in done.stderr
+    if status:
+        assert "wrong.yaml:3:22  data.txt: unknown key; did you mean text?" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["new", "check", "plan", "explain", "schema", "recipes", "launch"])
+def test_help_has_examples(capsys: pytest.CaptureFixture, name: str) -> None:
+    status, out, _ = cli(capsys, name, "--help")
+    assert status == 0
+    assert f"accel-cls {name}" in out.partition("Examples:")[2]
+
+
+def test_overrides_reach_every_command_that_takes_a_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("r.yaml").write_text("name: a\noutput: o\ndata: {train: a.csv}\n")
+    for name in ("check", "plan", "explain", "launch"):
+        status, _, err = cli(capsys, name, "r.yaml", "~seed", "train.epochs=0")
+        assert status == 2
+        assert err.startswith("override 'train.epochs=0'  train.epochs: found 0; expected a whole number"), name
+
+
+def test_asks_where_it_is_in_doubt(tmp_path: Path) -> None:
+    rows = "".join(f"greeting number {i},what I want to say is {i},{'ab'[i % 2]}\n" for i in range(60))
+    (tmp_path / "a.csv").write_text("title,body,label\n" + rows)
+    main, terminal = pty.openpty()
+    program = str(Path(sys.executable).parent / "accel-cls")
+    process = subprocess.Popen(
+        [program, "new", "a.csv"], cwd=tmp_path, stdin=terminal, stdout=terminal, stderr=terminal
+    )
+    os.close(terminal)
+    said = ""
+    answered = False
+    while select.select([main], [], [], 120)[0]:
+        try:
+            said += os.read(main, 4096).decode("utf-8", "replace")
+        except OSError:  # the other side is closed
+            break
+        if "Number" in said and not answered:
+            os.write(main, b"9\n3\n")  # the first is no answer
+            answered = True
+    assert process.wait(timeout=60) == 0, said
+    assert "Which column holds the text?" in said
+    assert "3  title and body  (pairs)" in said
+    assert "text: [title, body]" in (tmp_path / "a.yaml").read_text()
+
+
+def test_does_not_ask_without_a_terminal(tmp_path: Path) -> None:
+    rows = "".join(f"greeting number {i},what I want to say is {i},{'ab'[i % 2]}\n" for i in range(60))
+    (tmp_path / "a.csv").write_text("title,body,label\n" + rows)
+    done = command("accel-cls", "new", "a.csv", cwd=tmp_path, stdin="")
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "a.yaml").read_text()
+    assert "text: body" in text
+    assert "or is it title?" in text
+
+
+def test_shell_completes_recipe_keys(tmp_path: Path) -> None:
+    complete = {
+        "_ACCEL_CLS_COMPLETE": "complete_bash",
+        "COMP_WORDS": "accel-cls check r.yaml train.w",
+        "COMP_CWORD": "3",
+    }
+    done = command("accel-cls", cwd=tmp_path, env=complete)
+    assert done.stdout.split() == ["train.weight_decay=", "train.warmup="]

@@ -1,0 +1,267 @@
+"""`accel-cls new`: what it finds in a data file, what it decides, and that its recipe runs."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from conftest import BAD, GOOD, cli, command, write_reviews
+
+from accel_cls.authoring.columns import choose_label, choose_text, look_at
+from accel_cls.errors import UserError
+from accel_cls.recipe import Recipe, load_recipe
+
+SENTENCES = ["the parcel came late", "very kind people", "cold soup again", "would buy it again", "nobody answered"]
+
+
+@pytest.fixture(autouse=True)
+def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(name: str, text: str, encoding: str = "utf-8") -> Path:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def lines_of(count: int, line: str, labels: tuple[str, ...] = ("yes", "no")) -> str:
+    """`line` so often, with {i}, {text} and {label} filled in; texts are all different."""
+    return "".join(
+        line.format(i=i, text=f"{SENTENCES[i % 5]} {i}", label=labels[i % len(labels)]) + "\n" for i in range(count)
+    )
+
+
+def roles(path: Path) -> tuple[tuple[str, ...], str]:
+    table = look_at(path)
+    label = choose_label(table.columns).columns[0]
+    return choose_text(table.columns, label).columns, label
+
+
+def new(capsys: pytest.CaptureFixture, *arguments: str) -> tuple[Recipe, str]:
+    """The recipe that the command wrote, and what it said."""
+    status, out, err = cli(capsys, "new", *arguments)
+    assert (status, err) == (0, ""), err
+    written = next(line for line in out.splitlines() if line.startswith("wrote ")).split()[1]
+    return load_recipe(written), out
+
+
+# Columns
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "expected"),
+    [
+        ("label,review", "{label},{text}", (("review",), "label")),
+        ("id,created,text,stars,sentiment", "{i},2024-01-0{i},{text},4.5,{label}", (("text",), "sentiment")),
+        ("uuid,body,lang,category", "0a1b2c3d4e5f6a7b8c9d{i:04},{text},en,{label}", (("body",), "category")),
+        ("评论,标签", "{text},{label}", (("评论",), "标签")),
+        ("a,b", "{label},{text}", (("b",), "a")),
+        ("question1,question2,same", "{text},{text} or so,{label}", (("question1", "question2"), "same")),
+        ("hypothesis,premise,gold_label", "{text},{text} or so,{label}", (("premise", "hypothesis"), "gold_label")),
+        ("text_a,text_b,y", "{text},{text} or so,{label}", (("text_a", "text_b"), "y")),
+        ("url,title,class", "https://example.org/{i},{text},{label}", (("title",), "class")),
+    ],
+)
+def test_columns_are_found(header: str, line: str, expected: tuple) -> None:
+    assert roles(write("a.csv", header + "\n" + lines_of(60, line))) == expected
+
+
+def test_doubt_is_told() -> None:
+    path = write("a.csv", "title,body,priority,queue\n" + lines_of(60, "{text},{text} and more,{label},{label}"))
+    table = look_at(path)
+    label = choose_label(table.columns)
+    assert label.columns == ("queue",)
+    text = choose_text(table.columns, "queue")
+    assert text.columns == ("body",)
+    assert text.others == (("title",), ("title", "body"))
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "separator"),
+    [
+        ("a.tsv", "{text}\t{label}", None),
+        ("a.csv", "{text};{label}", ";"),
+        ("a.csv", "{text}|{label}", "|"),
+        ("a.txt", "{text}\t{label}", None),
+        ("a.txt", "{text},{label}", ","),
+    ],
+)
+def test_separator_and_missing_header_are_found(name: str, line: str, separator: str | None) -> None:
+    table = look_at(write(name, lines_of(60, line)))
+    assert table.separator == separator
+    assert table.header == ["text", "label"]
+    assert len(table) == 60
+
+
+def test_header_is_told_from_data() -> None:
+    assert look_at(write("a.csv", "words,verdict\n" + lines_of(60, "{text},{label}"))).header is None
+    assert look_at(write("a.csv", lines_of(60, "{label},{text}"))).header == ["label", "text"]
+    assert look_at(write("a.csv", lines_of(60, "{text},{label},x"))).header == ["column1", "column2", "column3"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("text\n" + lines_of(9, "{text}"), "a.csv: its lines are not cut into two or more cells by a comma,"),
+        ("", "a.csv: the file is empty"),
+        ("text,label\n", "a.csv: there are no rows in it"),
+        ("a,b\n" + lines_of(9, "{text},{text} too"), "no column looks like labels: expected one with 2 to 1000"),
+        ("a,b\n" + lines_of(9, "{i},{label}"), "no column looks like texts: expected one with words"),
+        ("a,b\n1,2\n3,4,5\n", "a.csv: row 2 has 3 cells, expected 2 (a, b): '3,4,5'"),
+    ],
+)
+def test_what_can_not_be_a_data_set(capsys: pytest.CaptureFixture, content: str, message: str) -> None:
+    write("a.csv", content)
+    status, out, err = cli(capsys, "new", "a.csv")
+    assert (status, out) == (2, "")
+    assert err.startswith(message)
+    assert not Path("a.yaml").exists()
+
+
+def test_file_that_is_not_there() -> None:
+    with pytest.raises(UserError, match=r"nowhere\.csv: there is no such data file"):
+        look_at(Path("nowhere.csv"))
+
+
+# Recipes
+
+
+def test_recipe_runs_as_it_is(capsys: pytest.CaptureFixture) -> None:
+    write_reviews(Path("reviews.csv"), count=200)
+    recipe, said = new(capsys, "reviews.csv")
+    assert recipe.data.train == str(Path("reviews.csv").absolute())
+    assert (recipe.data.text, recipe.data.label, recipe.data.labels) == ("review", "label", {0: "0", 1: "1"})
+    assert "language      Chinese" in said
+    done = command("python", "-m", "accel_cls.train", "reviews.yaml", "train.epochs=2", cwd=Path.cwd())
+    assert done.returncode == 0, done.stderr
+    assert json.loads(Path("runs/reviews/results.json").read_text())["updates"] == 10
+
+
+def test_every_decision_stands_in_the_recipe_with_its_reason(capsys: pytest.CaptureFixture) -> None:
+    write("d.csv", "text,label\n" + lines_of(100, "{text},{label}", ("a", "b", "c")))
+    new(capsys, "d.csv", "--name", "my run", "-o", "deep/r.yaml")
+    text = Path("deep/r.yaml").read_text(encoding="utf-8")
+    assert text.splitlines()[0] == "# yaml-language-server: $schema=recipe.schema.json"
+    assert Path("deep/recipe.schema.json").is_file()
+    assert "#   accelerate launch -m accel_cls.train deep/r.yaml" in text
+    assert "name: my_run\noutput: runs/my_run\n" in text
+    assert "train: ../d.csv" in text or f"train: {Path('d.csv').absolute()}" in text
+    assert "  labels: [a, b, c]          # a 34, b 33, c 33" in text
+    assert "# 3 different values in 100 rows" in text
+
+
+def test_second_file_is_validation(capsys: pytest.CaptureFixture) -> None:
+    for name in ("train.tsv", "dev.tsv"):
+        write(name, "text\tlabel\n" + lines_of(100, "{text}\t{label}"))
+    recipe, said = new(capsys, "train.tsv", "dev.tsv")
+    assert recipe.data.validation == str(Path("dev.tsv").absolute())
+    assert "validation    dev.tsv, 100 examples" in said
+
+
+def test_class_names_are_taken_from_a_file_beside_the_data(capsys: pytest.CaptureFixture) -> None:
+    write("news.txt", lines_of(100, "{text}\t{label}", ("0", "1", "2")))
+    write("class.txt", "sport\nmoney\nfilm")
+    recipe, said = new(capsys, "news.txt")
+    assert recipe.data.columns == ["text", "label"]
+    assert recipe.data.labels == {0: "sport", 1: "money", 2: "film"}
+    assert "class names   from class.txt" in said
+
+
+def test_class_names_are_taken_from_the_file_that_is_given(capsys: pytest.CaptureFixture) -> None:
+    write("a.csv", "text,label\n" + lines_of(100, "{text},{label}", ("-1", "1")))
+    write("names.txt", "NEGATIVE\nPOSITIVE\n")
+    recipe, _ = new(capsys, "a.csv", "--classes", "names.txt")
+    assert recipe.data.labels == {"-1": "NEGATIVE", 1: "POSITIVE"}
+    write("names.txt", "NEGATIVE\n")
+    status, _, err = cli(capsys, "new", "a.csv", "--classes", "names.txt", "--force")
+    assert (status, err) == (
+        2,
+        "--classes names.txt: found 1 different names; expected one for each of the 2 classes: -1, 1\n",
+    )
+
+
+def test_uneven_classes_are_judged_by_macro_f1(capsys: pytest.CaptureFixture) -> None:
+    write("a.csv", "text,label\n" + lines_of(200, "{text},{label}", ("a",) * 19 + ("b",)))
+    recipe, said = new(capsys, "a.csv")
+    assert recipe.evaluate.best == "f1_macro"
+    assert "the largest class has 19 times the examples of the smallest" in said
+
+
+def test_unusable_rows_are_left_out_and_said(capsys: pytest.CaptureFixture) -> None:
+    write("a.csv", "text,label\n" + lines_of(100, "{text},{label}") + ",yes\nfine,\n")
+    recipe, said = new(capsys, "a.csv")
+    assert recipe.data.invalid == "drop"
+    assert "the text is empty in 1 row: a.csv:101; the label is missing in 1 row: a.csv:102" in said
+
+
+def test_longest_texts_decide_max_length(capsys: pytest.CaptureFixture) -> None:
+    write("a.csv", "text,label\n" + lines_of(100, "{text} " + "word " * 90 + ",{label}"))
+    assert new(capsys, "a.csv")[0].data.max_length == 128
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.parquet"])
+def test_other_formats(capsys: pytest.CaptureFixture, name: str) -> None:
+    draw = random.Random(0)
+    rows = [{"n": i, "text": f"{draw.choice(GOOD)}{i}", "label": i % 2} for i in range(60)]
+    if name == "a.parquet":
+        pq.write_table(pa.Table.from_pylist(rows), name)
+    else:
+        joined = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+        write(name, json.dumps(rows) if name == "a.json" else joined)
+    recipe, _ = new(capsys, name)
+    assert (recipe.data.text, recipe.data.label) == ("text", "label")
+
+
+def test_pretrained_model_gets_its_own_settings(capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+    write_reviews(Path("reviews.csv"))
+    new(capsys, "reviews.csv")
+    done = command("python", "-m", "accel_cls.train", "reviews.yaml", "train.max_updates=1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    recipe, said = new(capsys, "reviews.csv", "-o", "tuned.yaml", "--model", "runs/reviews/model")
+    assert recipe.model.name == str(tmp_path / "runs/reviews/model")
+    assert recipe.model.scratch is None
+    assert (recipe.train.learning_rate, recipe.train.batch_size) == (5e-5, 16)
+    assert "hidden size 128" in said
+
+
+def test_recipe_that_is_there_is_kept(capsys: pytest.CaptureFixture) -> None:
+    write("a.csv", "text,label\n" + lines_of(100, "{text},{label}"))
+    write("a.yaml", "mine")
+    assert (
+        cli(capsys, "new", "a.csv")[2] == "a.yaml is there already; give another --out, or replace it with --force\n"
+    )
+    assert Path("a.yaml").read_text() == "mine"
+    write("recipe.schema.json", '{"title": "another schema"}')
+    new(capsys, "a.csv", "--force")
+    assert Path("recipe.schema.json").read_text() == '{"title": "another schema"}'
+
+
+def test_columns_that_are_given_count(capsys: pytest.CaptureFixture) -> None:
+    write("a.csv", "title,body,label,stars\n" + lines_of(100, "{text},{text} and more,{label},{i}", ("a", "b")))
+    recipe, _ = new(capsys, "a.csv", "--text", "title", "--text", "body")
+    assert recipe.data.text == ["title", "body"]
+    assert cli(capsys, "new", "a.csv", "--text", "words", "--force")[2] == (
+        "a.csv: there is no column 'words'; it has 'title', 'body', 'label', 'stars'\n"
+    )
+
+
+def test_bad_reviews_are_no_english(capsys: pytest.CaptureFixture) -> None:
+    rows = [(f"{BAD[i % 8]}{i}" if i % 4 else f"{SENTENCES[i % 5]} number {i}", i % 2) for i in range(400)]
+    write("a.csv", "text,label\n" + "".join(f"{text},{label}\n" for text, label in sorted(rows)))
+    _, said = new(capsys, "a.csv")
+    assert "Chinese" in said
+
+
+def test_awkward_names_survive(capsys: pytest.CaptureFixture) -> None:
+    write("my data: 评论 #1.csv", '"a: b","#c"\n' + lines_of(100, "{text},{label}", ("yes", "no")))
+    recipe, _ = new(capsys, "my data: 评论 #1.csv")
+    assert (recipe.name, recipe.data.text, recipe.data.label) == ("my_data_评论_1", "a: b", "#c")
+    assert recipe.data.labels == ["no", "yes"]
+    assert yaml.safe_load(Path("my_data_评论_1.yaml").read_text(encoding="utf-8"))["data"]["text"] == "a: b"
