@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 from accelerate.commands.launch import launch_command_parser
-from conftest import ROOT
+from conftest import ROOT, cli
 
 from accel_cls import predict, train
 from accel_cls.authoring.gallery import shipped_recipes
@@ -117,6 +117,13 @@ def _check_ours(words: list[str]) -> None:
         _check_recipe(context.params["recipe"], [text for text in texts if "=" in text or text.startswith("~")])
     if name == "copy":
         assert context.params["name"] in {recipe.name for recipe in shipped_recipes()}
+
+
+def test_shown_explanation_is_what_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    shown_command, said = re.search(r"^\$ accel-cls (explain .*)\n([^`]*)^```", page, re.M).groups()
+    assert cli(capsys, *shown_command.split())[1] == said
 
 
 def test_there_is_something_to_check() -> None:
