@@ -141,6 +141,7 @@ def _read_separated(
     if twice:
         raise UserError(f"{path}: the column {twice[0]!r} stands twice in its header")
     _check_columns(str(path), names, columns)
+    _check_names(path, columns)
     wanted = [names.index(column) for column in columns]
     cells: list[list[str]] = [[] for _ in columns]
     for row, record in enumerate(records, start=1):
@@ -180,6 +181,7 @@ def _read_json(path: Path, file: TextIO, columns: Sequence[str] | None) -> Datas
     columns = names if columns is None else columns
     if records:
         _check_columns(str(path), names, columns)
+    _check_names(path, columns)
     cells = {column: [_scalar(record.get(column)) for record in records] for column in columns}
     return Dataset.from_dict(cells, features=Features({column: Value("string") for column in columns}))
 
@@ -214,6 +216,12 @@ def _check_columns(where: str, found: Sequence[str], wanted: Sequence[str]) -> N
                 "set data.text and data.label (and data.columns where the file has no header line, data.separator "
                 "where its cells are separated by something else)"
             )
+
+
+def _check_names(path: Path, columns: Sequence[str]) -> None:
+    odd = [column for column in columns if "\0" in column]
+    if odd:
+        raise UserError(f"{path}: the column name {odd[0]!r} holds a NUL; is it a text file?")
 
 
 def detect_encoding(path: Path, notes: list[str]) -> str:

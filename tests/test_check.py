@@ -234,7 +234,7 @@ def test_command_with_json(folder: Path, capsys: pytest.CaptureFixture) -> None:
     assert status == report["exit_status"] == 2
     kinds = {finding["kind"]: finding for finding in report["findings"]}
     assert kinds["duplicate"]["cases"] == [
-        {"rows": ["train.csv:6", "train.csv:701"], "text": clean()[5][0], "labels": []}
+        {"rows": ["train.csv:6", "train.csv:701"], "text": clean()[5][0], "labels": [], "excerpt": ""}
     ]
     assert kinds["invalid"]["is_error"] is True
     assert report["plan"]["updates"] == 44

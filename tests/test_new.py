@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 from pathlib import Path
@@ -11,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from conftest import BAD, GOOD, cli, command, write_reviews
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from accel_cls.authoring.columns import choose_label, choose_text, look_at
 from accel_cls.errors import UserError
@@ -128,6 +131,35 @@ def test_what_can_not_be_a_data_set(capsys: pytest.CaptureFixture, content: str,
 def test_file_that_is_not_there() -> None:
     with pytest.raises(UserError, match=r"nowhere\.csv: there is no such data file"):
         look_at(Path("nowhere.csv"))
+
+
+PIECES = [*'a評1,;|"{}[]: ', "\t", "\n", "\r\n", "text", "label", "0.5", '"text":']
+FILES = st.binary(max_size=80) | st.lists(st.sampled_from(PIECES), max_size=60).map(lambda p: "".join(p).encode())
+
+
+@settings(max_examples=400, deadline=None, derandomize=True, database=None)
+@given(
+    st.sampled_from(["a.csv", "a.tsv", "a.txt", "a.json", "a.jsonl", "a.parquet"]),
+    FILES,
+)
+@example("a.csv", b"a,b\n" + b"x,1\ny,0\n" * 5)
+@example("a.csv", b"\n\n")
+@example("a.csv", b"a,a\n1,2\n")
+@example("a.json", b"[{}]")
+@example("a.json", b"[]")
+@example("a.jsonl", b'{"text": {"a": 1}, "label": [1]}\n' * 3)
+@example("a.csv", b"a,b\n\x00,1\n")
+def test_any_file_is_a_table_with_roles_or_a_users_mistake(folder: Path, name: str, content: bytes) -> None:
+    path = folder / name
+    path.write_bytes(content)
+    with contextlib.suppress(UserError):
+        text, label = roles(path)
+        assert label not in text
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("any")
 
 
 # Recipes

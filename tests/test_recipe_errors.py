@@ -1,5 +1,6 @@
 """What is refused, and in which words: the place, what was found, what was expected, the near miss."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from accel_cls.errors import UserError
 from accel_cls.recipe import RecipeError, load_recipe
+from accel_cls.recipe.explain import explain
 
 BASE = "name: a\noutput: runs/a\ndata: {train: a.csv}\n"  # three lines; what a test adds is line 4
 
@@ -274,9 +277,12 @@ def scratch_file(tmp_path_factory):
 
 def recipe_or_reason(path, *overrides):
     try:
-        return load_recipe(path, overrides)
+        recipe = load_recipe(path, overrides)
     except RecipeError as error:
         return str(error) if error.problems else ""
+    with contextlib.suppress(UserError):  # hardware: a profile that is not there
+        assert explain(path, overrides)  # what is right can be explained
+    return recipe
 
 
 @thorough

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from ftfy.badness import is_bad
+from ftfy.badness import BADNESS_RE
 
 from accel_cls.authoring.similar import SIMILAR, normal_form, similar_pairs
 from accel_cls.data import Corpus, Examples
@@ -33,6 +33,7 @@ class Case:
     rows: tuple[str, ...]
     text: str = ""
     labels: tuple[str, ...] = ()  # of the rows, where they differ
+    excerpt: str = ""  # the part of the text that is meant, what does not print written as \x08
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,12 @@ def audit(corpus: Corpus, has_own_validation: bool, refuses_invalid: bool) -> li
     if has_own_validation:
         findings += _in_both(corpus, train, validation)
     findings += _nearly_in_both(corpus, train, validation)
-    for kind, is_so, what, advice in _TEXT_CHECKS:
+    for kind, find, what, advice in _TEXT_CHECKS:
         cases = [
-            Case((part.rows[i],), texts[i])
+            Case((part.rows[i],), texts[i], excerpt=_excerpt(texts[i], at))
             for part, texts in ((corpus.train, train), (corpus.validation, validation))
             for i in range(len(texts))
-            if is_so(texts[i])
+            if (at := find(texts[i])) is not None
         ]
         if cases:
             findings.append(Finding(kind, f"{what}: {_texts(len(cases))}", advice, tuple(cases)))
@@ -166,31 +167,50 @@ def _nearly_in_both(corpus: Corpus, train: Sequence[str], validation: Sequence[s
     )
 
 
-def _is_tiny(text: str) -> bool:
-    return len(text.strip()) < 2 or not any(unicodedata.category(c)[0] in "LNS" for c in text)
+def _tiny(text: str) -> int | None:
+    has_words = any(unicodedata.category(c)[0] in "LNS" for c in text)
+    return None if has_words and len(text.strip()) > 1 else 0
 
 
-# (kind, which texts, what they are, what to do)
-_TEXT_CHECKS: tuple[tuple[str, Callable[[str], bool], str, str], ...] = (
+def _damaged(text: str) -> int | None:
+    found = _DAMAGE.search(text) or BADNESS_RE.search(text)
+    return found.start() if found else None
+
+
+def _marked_up(text: str) -> int | None:
+    found = _MARKUP.search(text)
+    return found.start() if found else None
+
+
+# (kind, where in a text it begins, what the texts are, what to do)
+_TEXT_CHECKS: tuple[tuple[str, Callable[[str], int | None], str, str], ...] = (
     (
         "tiny",
-        _is_tiny,
+        _tiny,
         "texts of one character, or of punctuation only",
         "see whether their labels can be told from them at all; if not, take them out",
     ),
     (
         "encoding",
-        lambda text: bool(_DAMAGE.search(text)) or is_bad(text),
-        "texts with traces of a wrong encoding (such as \ufffd, Ã© or 锟斤拷)",
-        "export the data again as UTF-8; what is lost can't be guessed",
+        _damaged,
+        "texts with traces of a wrong encoding (such as \ufffd, Ã© or 锟斤拷), or with control characters",
+        "export the data again as UTF-8; what is lost can't be guessed. Control characters can be deleted",
     ),
     (
         "markup",
-        lambda text: bool(_MARKUP.search(text)),
+        _marked_up,
         "texts with HTML tags or entities",
         "strip them if texts to come will have none: the model learns them as words",
     ),
 )
+
+
+def _excerpt(text: str, at: int) -> str:
+    """Some 60 characters of a text around a place."""
+    begin = max(0, at - 20) if len(text) > 60 else 0
+    part = text[begin : begin + 60]
+    shown = "".join(c if c.isprintable() else " " if c in "\n\t" else ascii(c)[1:-1] for c in part)
+    return f"{'…' if begin else ''}{shown}{'…' if begin + 60 < len(text) else ''}"
 
 
 def _classes(corpus: Corpus) -> Iterator[Finding]:

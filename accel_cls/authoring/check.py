@@ -137,8 +137,9 @@ def show_report(report: Report, console: Console, rows: int) -> None:
 def _shown(case: Case) -> str:
     rows = [f"{row} {label}" for row, label in zip(case.rows, case.labels, strict=True)] if case.labels else case.rows
     more = f" and {len(rows) - 6} more" if len(rows) > 6 else ""
-    text = " ".join(case.text.split())
-    quoted = f"  “{text[:60]}{'…' if len(text) > 60 else ''}”" if text else ""
+    text = case.excerpt or " ".join(case.text.split())
+    short = text if case.excerpt or len(text) <= 60 else f"{text[:60]}…"
+    quoted = f"  “{short}”" if text else ""
     return ", ".join(rows[:6]) + more + quoted
 
 

@@ -117,7 +117,8 @@ def _sniff(path: Path, notes: list[str]) -> tuple[str, list[list[str]]]:
 
 def _is_header(records: Sequence[Sequence[str]]) -> bool:
     """Whether the first record names columns: distinct short words, unlike what stands below them."""
-    first, rest = records[0], records[1:]
+    first = records[0]
+    rest = [record for record in records[1:] if len(record) == len(first)]
     if len(set(first)) < len(first) or any(not c.strip() or _NUMBER.fullmatch(c) or len(c) > 40 for c in first):
         return False
     for at, name in enumerate(first):
