@@ -98,21 +98,10 @@ def check(
 
       accel-cls check recipes/food.yaml --json > audit.json
     """
-    from accel_cls.recipe import RecipeError
+    loaded = _load(recipe, overrides)
+    from accel_cls.authoring.check import check_recipe, report_as_json, show_report
 
-    try:
-        loaded = _load(recipe, overrides)
-        from accel_cls.authoring.check import check_recipe, report_as_json, show_report
-
-        report = check_recipe(loaded, processes)
-    except UserError as error:
-        if not as_json:
-            raise
-        errors: list[dict[str, Any]] = [{"message": str(error)}]
-        if isinstance(error, RecipeError):
-            errors = [problem.as_json() for problem in error.problems]
-        _print_json({"exit_status": 2, "errors": errors})
-        raise typer.Exit(2) from None
+    report = check_recipe(loaded, processes)
     if as_json:
         _print_json(report_as_json(report))
     else:
@@ -335,5 +324,8 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        typer.echo(str(error), err=True)
+        if "--json" in sys.argv:
+            _print_json({"exit_status": 2, "errors": error.as_json()})
+        else:
+            typer.echo(str(error), err=True)
         raise SystemExit(2) from None

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class UserError(ValueError):
     """A mistake in a recipe, a data file, a model folder or a command; its message says what to do."""
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """The mistakes for programs, each with a `message`."""
+        return [{"message": str(self)}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
@@ -60,6 +61,43 @@ def test_overrides_reach_every_command_that_takes_a_recipe(
         status, _, err = cli(capsys, name, "r.yaml", "~seed", "train.epochs=0")
         assert status == 2
         assert err.startswith("override 'train.epochs=0'  train.epochs: found 0; expected a whole number"), name
+
+
+def test_overrides_survive_a_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("r.yaml").write_text("name: a\noutput: o\ndata: {train: a.csv}\n")
+    overrides = ["data.labels={0: it's bad, 1: $GOOD}", "data.text=[a b, c*]", "~seed", 'name="q"', "output=评论 1"]
+    status, out, _ = cli(capsys, "launch", "r.yaml", "hardware=cpu", *overrides, "--print")
+    assert status == 0
+    command_line = out.removeprefix("$ accelerate launch ").strip()
+    shell = ["bash", "-c", f"printf '%s\\n' {command_line}"]
+    words = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert words[words.index("r.yaml") + 1 :] == ["hardware=cpu", *overrides]
+
+
+@pytest.mark.parametrize("name", ["check", "plan", "explain"])
+def test_mistakes_are_json_where_json_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("r.yaml").write_text("name: a\noutput: o\ndata: {train: a.csv, txt: b}\n")
+    status, out, err = cli(capsys, name, "r.yaml", "--json")
+    assert (status, err) == (2, "")
+    assert json.loads(out) == {
+        "exit_status": 2,
+        "errors": [
+            {
+                "source": "r.yaml",
+                "line": 3,
+                "column": 22,
+                "text": "data: {train: a.csv, txt: b}",
+                "key": "data.txt",
+                "message": "unknown key; did you mean text?",
+            }
+        ],
+    }
 
 
 def test_asks_where_it_is_in_doubt(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from accel_cls.authoring.columns import choose_label, choose_text, look_at
+from accel_cls.data import load_corpus
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, load_recipe
 
@@ -289,6 +290,39 @@ def test_bad_reviews_are_no_english(capsys: pytest.CaptureFixture) -> None:
     write("a.csv", "text,label\n" + "".join(f"{text},{label}\n" for text, label in sorted(rows)))
     _, said = new(capsys, "a.csv")
     assert "Chinese" in said
+
+
+@pytest.mark.parametrize(
+    "labels", [("007", "7"), ("１", "２"), ("true", "false"), ("null", "~"), ("1.0", "-1"), ("a: b", "#")]
+)
+def test_awkward_labels_survive(capsys: pytest.CaptureFixture, labels: tuple[str, str]) -> None:
+    write("a.csv", "text,label\n" + lines_of(60, "{text},{label}", labels))
+    recipe, _ = new(capsys, "a.csv")
+    corpus = load_corpus(recipe)
+    assert recipe.data.invalid == "error"  # every row has a label that the recipe knows
+    assert len(corpus.labels.names) == 2
+
+
+def test_what_does_not_print_does_not_break_the_recipe(capsys: pytest.CaptureFixture) -> None:
+    write("a.csv", "text,label\n" + lines_of(60, "{text}\x08,{label}", ("a\x07b", "c\u2028d")))
+    recipe, _ = new(capsys, "a.csv")
+    assert recipe.data.labels == ["a\x07b", "c\u2028d"]
+
+
+def test_model_with_few_positions_gets_texts_that_fit(capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+    write("a.csv", "text,label\n" + lines_of(60, "{text} " + "word " * 90 + ",{label}"))
+    new(capsys, "a.csv")
+    done = command(
+        "python", "-m", "accel_cls.train", "a.yaml", "train.max_updates=1", "data.max_length=64", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert new(capsys, "a.csv", "-o", "b.yaml", "--model", "runs/a/model")[0].data.max_length == 64
+
+
+def test_one_column_for_both_is_refused(capsys: pytest.CaptureFixture) -> None:
+    write("a.csv", "text,label\n" + lines_of(60, "{text},{label}"))
+    status, _, err = cli(capsys, "new", "a.csv", "--text", "label", "--label", "label")
+    assert (status, err) == (2, "--text and --label: found 'label' for both; expected different columns\n")
 
 
 def test_awkward_names_survive(capsys: pytest.CaptureFixture) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from accel_cls.authoring.audit import IMBALANCE
 from accel_cls.authoring.columns import Choice, Table
 from accel_cls.authoring.survey import Survey
+from accel_cls.profiles import shell
 from accel_cls.recipe.json_schema import editor_line
 from accel_cls.recipe.source import to_yaml
 
@@ -55,10 +56,10 @@ def draft(table: Table, text: Choice, label: Choice, found: Survey, wishes: Wish
     body = "".join(f"\n{name}:\n" + "".join(_line(*entry) for entry in lines) for name, lines in sections.items())
     head = (
         f"{editor_line()}\n"
-        f"# {_title(found, table)}\n"
+        f"# {_one_line(_title(found, table))}\n"
         "#\n"
-        f"#   accel-cls check {wishes.recipe}\n"
-        f"#   accelerate launch -m accel_cls.train {wishes.recipe}\n"
+        f"#   {shell(['accel-cls', 'check', str(wishes.recipe)])}\n"
+        f"#   {shell(['accelerate', 'launch', '-m', 'accel_cls.train', str(wishes.recipe)])}\n"
         "#\n"
         f"name: {_yaml(wishes.name)}\n"
         f"output: {_yaml(f'runs/{wishes.name}')}\n"
@@ -104,7 +105,8 @@ def _data(
         lines.append(("separator", table.separator, "what stands between the cells"))
         decisions.append(("separator", f"{table.separator!r} cuts all lines into equally many cells"))
     lines.append(_classes(found, wishes, decisions))
-    longest = next((kept for kept in found.kept if kept.cut <= _CUT), found.kept[-1])
+    fitting = [kept for kept in found.kept if kept.max_length <= found.limit]
+    longest = next((kept for kept in fitting if kept.cut <= _CUT), fitting[-1])
     why = f"tokens; cuts {longest.cut:.1%} of the texts, the longest has {found.longest}"
     lines.append(("max_length", longest.max_length, why))
     decisions.append(("max_length", f"{longest.max_length} {why}"))
@@ -125,7 +127,8 @@ def _classes(found: Survey, wishes: Wishes, decisions: list[tuple[str, str]]) ->
     decisions.append(("classes", f"{len(names)}: {shown}"))
     if len(names) > _NAMED:
         return ("labels", None, f"{len(names)} classes: those found, numbers by size, others by name")
-    values: list[Any] = [int(value) if value.isdecimal() else value for value in labels.values]
+    # Numbers as numbers, but "007" and other digits than ours as they are.
+    values: list[Any] = [int(v) if v.isdecimal() and str(int(v)) == v else v for v in labels.values]
     if wishes.class_names is not None:
         decisions.append(("class names", f"from {wishes.class_names_from}"))
         return ("labels", dict(zip(values, names, strict=True)), f"named by {wishes.class_names_from}; {shown}")
@@ -226,8 +229,13 @@ def _line(key: str, value: Any, why: str) -> str:
     written = f"  {key}: {_yaml(value)}"
     if not why:
         return f"{written}\n"
-    comment = f"# {' '.join(why.split())}"
+    comment = f"# {_one_line(why)}"
     return f"{written:<27}  {comment}\n" if len(written) + len(comment) < 117 else f"  {comment}\n{written}\n"
+
+
+def _one_line(text: str) -> str:
+    """A text that may stand in a comment: what data holds may not print."""
+    return " ".join("".join(c if c.isprintable() or c.isspace() else "?" for c in text).split())
 
 
 def _yaml(value: Any) -> str:

@@ -59,6 +59,8 @@ def new_recipe(
     text_choice = _given(text) if text else choose_text(table.columns, label_choice.columns[0])
     text_choice = _settled("text", text_choice, ask)
 
+    if label_choice.columns[0] in text_choice.columns:
+        raise UserError(f"--text and --label: found {label_choice.columns[0]!r} for both; expected different columns")
     found = survey(table, validation, text_choice.columns, label_choice.columns[0], model)
     named = _class_names(classes, table, found.corpus.labels.values)
     wishes = Wishes(name, validation, model, named[1] if named else None, str(named[0].name) if named else "", out)

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from accel_cls.authoring.columns import Table
-from accel_cls.authoring.truncation import Kept, kept_by_length
+from accel_cls.authoring.truncation import LENGTHS, Kept, kept_by_length
 from accel_cls.data import Corpus, load_corpus
+from accel_cls.errors import UserError
 from accel_cls.model import encode, load_tokenizer, outline_model
 from accel_cls.recipe import Recipe
 
@@ -33,6 +34,7 @@ class Survey:
     language: str
     kept: tuple[Kept, ...]  # by max_length
     longest: int  # tokens of the longest text
+    limit: int  # the most tokens, of those tried, that the model takes
     hidden_size: int | None  # of the pretrained model; None from scratch
 
 
@@ -63,10 +65,11 @@ def survey(table: Table, validation: Path | None, text: Sequence[str], label: st
     corpus = load_corpus(recipe)
     tokenizer = load_tokenizer(recipe, corpus.train)
     lengths = encode(tokenizer, corpus.train.texts, 1_000_000).lengths
-    hidden = None
+    hidden, limit = None, max(LENGTHS)
     if model is not None:
         config = outline_model(recipe, tokenizer, corpus.labels).config
         hidden = int(getattr(config, "hidden_size", None) or config.dim)
+        limit = max((length for length in LENGTHS if _takes(recipe, corpus, length)), default=LENGTHS[0])
     classes = len(corpus.labels.names)
     return Survey(
         corpus=corpus,
@@ -74,8 +77,19 @@ def survey(table: Table, validation: Path | None, text: Sequence[str], label: st
         language=language_of(corpus.train.texts["text"][:]),
         kept=tuple(kept_by_length(lengths, corpus.train.labels, classes, 512)),
         longest=int(lengths.max()),
+        limit=limit,
         hidden_size=hidden,
     )
+
+
+def _takes(recipe: Recipe, corpus: Corpus, length: int) -> bool:
+    """Whether a pretrained model takes texts of so many tokens."""
+    longer = recipe.model_copy(update={"data": recipe.data.model_copy(update={"max_length": length})})
+    try:
+        outline_model(longer, load_tokenizer(longer, corpus.train), corpus.labels)
+    except UserError:  # "takes at most …": the model itself has been loaded already
+        return False
+    return True
 
 
 def class_names_beside(table: Table, values: Sequence[str]) -> tuple[Path, tuple[str, ...]] | None:

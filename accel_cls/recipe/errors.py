@@ -57,3 +57,7 @@ class RecipeError(UserError):
     def __init__(self, problems: list[Problem]):
         self.problems = problems
         super().__init__("\n".join(str(problem) for problem in problems))
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """The mistakes for programs, each with its place, key and message."""
+        return [problem.as_json() for problem in self.problems]
