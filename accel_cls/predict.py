@@ -129,6 +129,7 @@ def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="accel_cls.predict",
         description="Classify texts with the model of a run: --text, --file, or one text a line on standard input.",
+        epilog='Example: python -m accel_cls.predict runs/food --text "送餐很快，味道也好"',
     )
     parser.add_argument("run", help="a run folder such as runs/food, or a model folder")
     parser.add_argument("--text", action="append", help="a text; may be given several times")

@@ -24,7 +24,11 @@ _INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 def command_line() -> argparse.ArgumentParser:
     """What may stand on the command line."""
-    parser = argparse.ArgumentParser(prog="accel_cls.train", description="Train the classifier of a recipe.")
+    parser = argparse.ArgumentParser(
+        prog="accel_cls.train",
+        description="Train the classifier of a recipe.",
+        epilog="Example: accelerate launch -m accel_cls.train recipes/food.yaml train.epochs=5",
+    )
     parser.add_argument("recipe", help="a recipe file, such as recipes/food.yaml")
     parser.add_argument(
         "overrides",

@@ -166,7 +166,8 @@ def _of_profile(hardware: str) -> Iterator[Setting]:
     top = yaml.compose(profile.path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     values = yaml.safe_load(profile.path.read_text(encoding="utf-8"))
     assert isinstance(top, yaml.MappingNode), profile.path  # read_profile has seen a mapping
-    for (key_node, value_node), (key, value) in zip(top.value, values.items(), strict=True):
+    for key_node, value_node in top.value:
+        key, value = key_node.value, values.get(key_node.value)
         place = f"{relative}:{key_node.start_mark.line + 1}:{value_node.start_mark.column + 1}"
         told = "a setting of accelerate's, from the hardware profile"
         yield Setting(f"profile.{key}", value, place, (), "", "what accelerate takes", "", told, "")
