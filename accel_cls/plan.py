@@ -213,7 +213,15 @@ class Plan:
             f"{cutting.padding:.0%} of them padding"
         )
         lines = [("updates", updates), ("rate", rate), ("micro-batches", micro)]
-        if cutting.finer:
+        idle = processes - min(self.batch_size, len(self.lengths))
+        if idle > 0:
+            lines.append(
+                (
+                    "",
+                    f"{idle:,} of the {processes:,} processes idle: an update has {processes - idle:,} examples",
+                )
+            )
+        elif cutting.finer:
             lines.append(
                 (
                     "",

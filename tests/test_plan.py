@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from accel_cls.errors import UserError
 from accel_cls.plan import PASS_TOKENS, WIDTH_STEP, Plan, cut, is_due, padded_width, seed_of, share
 
 thorough = settings(max_examples=150, deadline=None, derandomize=True, database=None)
@@ -301,3 +302,20 @@ def test_every_n_updates_and_always_at_the_end():
 def test_due_where_max_updates_ends_the_run():
     plan = plan_of([5] * 20, max_updates=5)
     assert [update for update in range(1, 6) if is_due("epoch", update, plan)] == [3, 5]
+
+
+def test_plan_says_so_where_processes_must_idle():
+    recipe = Recipe.model_validate({"name": "a", "output": "o", "data": {"train": "a.csv"}})
+    lines = plan_of([9] * 100, batch_size=4).describe(recipe, 6)
+    assert ("", "2 of the 6 processes idle: an update has 4 examples") in lines
+
+
+@pytest.mark.parametrize(("warmup", "is_refused"), [(29, False), (30, True), (0.99, False), (0, False)])
+def test_warmup_must_end_before_the_run(warmup, is_refused):
+    train = {"epochs": 3, "batch_size": 10, "warmup": warmup}
+    recipe = Recipe.model_validate({"name": "a", "output": "o", "data": {"train": "a.csv"}, "train": train})
+    if is_refused:
+        with pytest.raises(UserError, match="train.warmup: found 30 updates; expected less than the 30"):
+            Plan.of(recipe, np.full(100, 9))
+    else:
+        assert Plan.of(recipe, np.full(100, 9)).scheduled_updates == 30
