@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from accel_cls.errors import UserError
 from accel_cls.plan import PASS_TOKENS, WIDTH_STEP, Plan, cut, is_due, padded_width, seed_of, share
+from accel_cls.recipe import Recipe
 
 thorough = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 
@@ -315,7 +316,7 @@ def test_warmup_must_end_before_the_run(warmup, is_refused):
     train = {"epochs": 3, "batch_size": 10, "warmup": warmup}
     recipe = Recipe.model_validate({"name": "a", "output": "o", "data": {"train": "a.csv"}, "train": train})
     if is_refused:
-        with pytest.raises(UserError, match="train.warmup: found 30 updates; expected less than the 30"):
+        with pytest.raises(UserError, match=r"train\.warmup: found 30 updates; expected less than the 30"):
             Plan.of(recipe, np.full(100, 9))
     else:
         assert Plan.of(recipe, np.full(100, 9)).scheduled_updates == 30
