@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -192,6 +193,7 @@ def schema(
     if out is None:
         sys.stdout.write(schema_text())
         return
+    out = out.expanduser()
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(schema_text(), encoding="utf-8")
     typer.echo(f"wrote {out}")
@@ -244,7 +246,9 @@ def copy_recipe(
     files = copy(name, to)
     for file in files:
         typer.echo(f"wrote {file}")
-    typer.echo(f"\naccelerate launch -m accel_cls.train {files[0]}")
+    from accel_cls.profiles import shell
+
+    typer.echo(f"\n{shell(['accelerate', 'launch', '-m', 'accel_cls.train', str(files[0])])}")
 
 
 @app.command()
@@ -321,8 +325,18 @@ def _print_json(content: Any) -> None:
 
 def main() -> None:
     """Entry point of the console script: mistakes of the user end in a message, not in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or file that can't hold every character gets "?"
+            stream.reconfigure(errors="replace")
     try:
         app()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # a folder where a file should be, no right to write, a full disk
+        reason = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        typer.echo(reason, err=True)
+        raise SystemExit(2) from None
     except UserError as error:
         if "--json" in sys.argv:
             _print_json({"exit_status": 2, "errors": error.as_json()})

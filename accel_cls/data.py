@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from datasets import Dataset, concatenate_datasets
 from sklearn.model_selection import train_test_split
 
 from accel_cls.errors import UserError
-from accel_cls.reading import read_table
+from accel_cls.reading import expand, read_table
 from accel_cls.recipe import Hub, Recipe
 from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.schema import Data
@@ -103,13 +105,16 @@ def load_corpus(recipe: Recipe) -> Corpus:
     data = recipe.data
     notes: list[str] = []
     faults: list[Fault] = []
-    read, declared = _read(data.train, data, notes)
+    shown = _shown_names([data.train, data.validation])
+    read, declared = _read(data.train, data, shown, notes)
     labels = _labels(data, read, declared)
     train = _examples(read, labels, data, "data.train", faults)
+    if len(np.unique(train.labels)) < 2:
+        raise UserError(f"data.train: all {len(train)} examples are of one class; a classifier needs two or more")
     if isinstance(data.validation, float):
         train, validation = _split(train, labels, data.validation, recipe.seed, notes)
     else:
-        read, _ = _read(data.validation, data, notes)
+        read, _ = _read(data.validation, data, shown, notes)
         validation = _examples(read, labels, data, "data.validation", faults)
     notes.extend(f"{fault.key}: dropped, {fault}" for fault in faults)
     counts = np.bincount(train.labels, minlength=len(labels.names))
@@ -121,11 +126,23 @@ def load_corpus(recipe: Recipe) -> Corpus:
     return Corpus(train, validation, labels, tuple(faults), tuple(notes), _digest(train, validation))
 
 
-def _read(source: str | list[str] | Hub, data: Data, notes: list[str]) -> tuple[_Rows, list[str] | None]:
+def _shown_names(sources: Sequence[float | str | list[str] | Hub]) -> dict[str, str]:
+    """What files are called in messages: their names, with as many folders as it takes to tell them apart."""
+    paths = {path for source in sources if isinstance(source, str | list) for path in expand(source)}
+    for depth in range(1, max((len(path.parts) for path in paths), default=0) + 1):
+        shown = {str(path): str(Path(*path.parts[-depth:])) for path in paths}
+        if len(set(shown.values())) == len(paths):
+            return shown
+    return {}
+
+
+def _read(
+    source: str | list[str] | Hub, data: Data, shown: dict[str, str], notes: list[str]
+) -> tuple[_Rows, list[str] | None]:
     """All rows of a source, the texts under "text" and "pair"; and the class names it declares."""
     columns = [data.text] if isinstance(data.text, str) else list(data.text)
     tables, declared = read_table(source, [*columns, data.label], data.columns, data.separator, notes)
-    rows = tuple(f"{name}:{row + 1}" for name, table in tables for row in range(len(table)))
+    rows = tuple(f"{shown.get(name, name)}:{row + 1}" for name, table in tables for row in range(len(table)))
     if not rows:
         named = ", ".join(source) if isinstance(source, list) else source
         raise UserError(f"{named}: there are no rows in it")
@@ -141,17 +158,28 @@ def text_table(table: Dataset, columns: Sequence[str]) -> Dataset:
     """One column of a table as "text", or two as "text" and "pair"; what is missing is an empty text."""
 
     def texts(column: str) -> list[str]:
-        return ["" if cell is None else str(cell) for cell in table[column][:]]
+        return [_text(cell) for cell in table[column][:]]
 
     # Built anew, not renamed: a column's new name may be another one's old name.
     return Dataset.from_dict({new: texts(old) for new, old in zip(("text", "pair"), columns, strict=False)})
 
 
+def _text(cell: Any) -> str:
+    """A cell of any type as a text: bytes as UTF-8, lists and mappings as JSON."""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", "replace")
+    if isinstance(cell, list | dict):
+        return json.dumps(cell, ensure_ascii=False, default=str)
+    return "" if cell is None else str(cell)
+
+
 def _natural(value: str) -> tuple[Any, ...]:
     """A sort key in which digits count as numbers, so that "class 2" stands before "class 10"."""
-    if re.fullmatch(r"[+-]?[0-9]+", value):
-        return (0, int(value), len(value), value)
-    parts = [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"([0-9]+)", value) if part]
+    if re.fullmatch(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?", value):
+        return (0, float(value), len(value), value)
+    parts = [(0, int(p)) if p.isdecimal() and len(p) < 300 else (1, p) for p in re.split(r"([0-9]+)", value) if p]
     return (1, parts, value)
 
 
@@ -197,12 +225,29 @@ def _examples(read: _Rows, labels: Labels, data: Data, key: str, dropped: list[F
     dropped.extend(found)
     good = np.array([i for i in range(len(read.rows)) if i not in bad], dtype=np.int64)
     if not len(good):
-        raise UserError(f"{key}: no usable row is left of {len(read.rows)}")
+        reasons = "; ".join(map(str, found[:5])) + ("; …" if len(found) > 5 else "")
+        raise UserError(f"{key}: no usable row is left of {len(read.rows)}: {reasons}")
     return Examples(
         read.texts.select(good) if bad else read.texts,
         np.array([ids[read.labels[i] or ""] for i in good], dtype=np.int64),
         tuple(read.rows[i] for i in good),
     )
+
+
+def distinct_texts(examples: Examples, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first example of each example's text, int64; and those firsts whose class has another text, int64."""
+    columns = [examples.texts[name][:] for name in examples.texts.column_names]
+    first: dict[tuple[str, ...], int] = {}
+    text_of = np.array([first.setdefault(cells, i) for i, cells in enumerate(zip(*columns, strict=True))], np.int64)
+    texts = np.fromiter(first.values(), np.int64)
+    counts = np.bincount(examples.labels[texts], minlength=classes)
+    return text_of, texts[counts[examples.labels[texts]] > 1]
+
+
+def can_split(examples: Examples, pool: np.ndarray, fraction: float) -> bool:
+    """Whether that fraction of these examples, and the rest of them, can hold each of their classes."""
+    classes = len(np.unique(examples.labels[pool]))
+    return len(pool) > 0 and classes <= round(fraction * len(pool)) <= len(pool) - classes
 
 
 def _split(
@@ -213,22 +258,20 @@ def _split(
     Examples of the same text go to the same side: else a model could be right about a text that it has
     learned by heart.
     """
-    columns = [examples.texts[name][:] for name in examples.texts.column_names]
-    first: dict[tuple[str, ...], int] = {}  # of each text, in order: its first example
-    text_of = np.array([first.setdefault(cells, i) for i, cells in enumerate(zip(*columns, strict=True))])
-    texts = np.fromiter(first.values(), np.int64)
-    counts = np.bincount(examples.labels[texts], minlength=len(labels.names))
-    alone = counts[examples.labels[texts]] == 1
+    text_of, pool = distinct_texts(examples, len(labels.names))
+    counts = np.bincount(examples.labels[np.unique(text_of)], minlength=len(labels.names))
     for name in (labels.names[i] for i in np.flatnonzero(counts == 1)):
         notes.append(f"the class {name!r} has one text only: it is trained on and not validated")
-    pool = texts[~alone]
-    size = round(fraction * len(pool))
-    classes = len(np.unique(examples.labels[pool]))
-    if not len(pool) or not classes <= size <= len(pool) - classes:
-        raise UserError(
-            f"data.validation: {fraction} of {len(pool)} texts is {size}, too few or too many to hold "
-            f"each of the {classes} classes in both parts; use another fraction or a file"
+    if not can_split(examples, pool, fraction):
+        size, classes = round(fraction * len(pool)), len(np.unique(examples.labels[pool]))
+        why = (
+            f"{fraction} of {len(pool)} texts is {size}, too few or too many to hold each of the {classes} classes in "
+            "both parts; use another fraction or a file"
+            if len(pool)
+            else "no class has two different texts, one to learn from and one to judge by; give more, or a file"
         )
+        raise UserError(f"data.validation: {why}")
+    size = round(fraction * len(pool))
     _, validation = train_test_split(pool, test_size=size, random_state=seed, stratify=examples.labels[pool])
     judged = np.isin(text_of, validation)
     return examples.select(np.flatnonzero(~judged)), examples.select(np.flatnonzero(judged))

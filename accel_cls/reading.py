@@ -7,6 +7,7 @@ import csv
 import difflib
 import glob
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,6 +23,7 @@ datasets.disable_progress_bars()
 datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # what fails is raised, and said once, by us
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _FORMATS = (*SEPARATORS, ".json", ".jsonl", ".parquet")
 # UTF-8 first: GB18030 decodes nearly any bytes. It is a superset of GBK and GB2312.
 _BYTE_ORDER_MARKS = (
@@ -48,7 +50,7 @@ def read_table(
         notes: takes a line for each decision that the user should know of.
 
     Returns:
-        (name, data set with just these columns) of each file, in order; and the class names that the
+        (path or hub id, data set with just these columns) of each, in order; and the class names that the
         source itself declares for the last of the columns, None where it declares none.
 
     Raises:
@@ -61,15 +63,15 @@ def read_table(
         declared = feature.names if isinstance(feature, ClassLabel) else None
         return [(name, table.select_columns(list(columns)))], declared
     tables, declared = [], None
-    for path in _expand(source):
+    for path in expand(source):
         table = read_file(path, columns, header, separator, notes)
         feature = table.features[columns[-1]]
         declared = feature.names if isinstance(feature, ClassLabel) else declared
-        tables.append((path.name, table))
+        tables.append((str(path), table))
     return tables, declared
 
 
-def _expand(source: str | list[str]) -> list[Path]:
+def expand(source: str | list[str]) -> list[Path]:
     """The files that a path, a glob or a list of them names, each once, in a stable order."""
     found: dict[Path, None] = {}
     for pattern in [source] if isinstance(source, str) else source:
@@ -136,7 +138,8 @@ def _read_separated(
     """Cells as they stand: nothing is a hole, "NA", "null" and "None" are texts."""
     records = separated_records(path, file, separator)
     names = list(header) if header is not None else next(records, [])
-    columns = names if columns is None else columns
+    if columns is None:  # those that can be named: spreadsheets leave columns without a name, or name two alike
+        columns = [name for name in names if name.strip() and names.count(name) == 1]
     twice = [name for name in names if names.count(name) > 1 and name in columns]
     if twice:
         raise UserError(f"{path}: the column {twice[0]!r} stands twice in its header")
@@ -162,7 +165,11 @@ def separated_records(path: Path, file: TextIO, separator: str) -> Iterator[list
     csv.field_size_limit(1 << 30)
     # Tab-separated files have no quoting by their definition (IANA text/tab-separated-values).
     quoting: Any = csv.QUOTE_MINIMAL if path.suffix.lower() == ".csv" else csv.QUOTE_NONE
-    return (record for record in csv.reader(file, delimiter=separator, quoting=quoting) if record)
+    lines = csv.reader(file, delimiter=separator, quoting=quoting)
+    for number, record in enumerate(lines):
+        # Excel's hint to itself, "sep=;", may stand in the first line.
+        if record and not (number == 0 and len(record) < 3 and record[0].casefold().startswith("sep=")):
+            yield record
 
 
 def _read_json(path: Path, file: TextIO, columns: Sequence[str] | None) -> Dataset:
@@ -202,8 +209,12 @@ def _json_lines(text: str) -> list[Any]:
 
 
 def _scalar(value: Any) -> str | None:
-    """A JSON value as a text: a string as it is, anything else as JSON writes it."""
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """A JSON value as a text: a string as it is, anything else as JSON writes it.
+
+    Half a character, as a text has that was cut within an emoji's \\ud83d\\ude00, becomes U+FFFD.
+    """
+    text = value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if text is None or text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def _check_columns(where: str, found: Sequence[str], wanted: Sequence[str]) -> None:
@@ -219,9 +230,9 @@ def _check_columns(where: str, found: Sequence[str], wanted: Sequence[str]) -> N
 
 
 def _check_names(path: Path, columns: Sequence[str]) -> None:
-    odd = [column for column in columns if "\0" in column]
+    odd = [column for column in columns if "\0" in column or _SURROGATE.search(column)]
     if odd:
-        raise UserError(f"{path}: the column name {odd[0]!r} holds a NUL; is it a text file?")
+        raise UserError(f"{path}: the column name {odd[0]!r} is no text; is this a text file?")
 
 
 def detect_encoding(path: Path, notes: list[str]) -> str:

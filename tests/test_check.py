@@ -149,7 +149,7 @@ def test_unusable_rows_are_errors_and_the_rest_is_still_looked_at(folder: Path) 
 
 
 def test_classes_that_are_missing_rare_alike_and_uneven(folder: Path) -> None:
-    change("train.csv", [(f"a dish without a name {i}", "Bad ") for i in range(3)])
+    change("train.csv", [(f"a dish without a name {i}", "Bad") for i in range(3)])
     change("train.csv", [(f"a dish with a name {i}", "odd") for i in range(4)])
     found = findings()
     assert found["alike-classes"].what.endswith("'Bad' and 'bad'")
@@ -157,6 +157,19 @@ def test_classes_that_are_missing_rare_alike_and_uneven(folder: Path) -> None:
     assert found["missing-class"].what == "data.validation has no example of Bad, odd: can't be judged"
     assert found["imbalance"].what == "good has 155 times the examples of Bad (466 and 3)"
     assert "f1_macro" in found["imbalance"].advice
+
+
+@pytest.mark.parametrize("labels", [("-1", "1"), ("C", "C++"), ("<30", ">30")])
+def test_signs_tell_classes_apart(folder: Path, labels: tuple[str, str]) -> None:
+    for name in ("train.csv", "validation.csv"):
+        write(name, [(f"{text} {name}", labels[i % 2]) for i, (text, _) in enumerate(clean(300))])
+    assert "alike-classes" not in findings()
+
+
+def test_labels_that_fit_no_row_are_named(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    status, _, err = cli(capsys, "check", "recipe.yaml", "data.labels=[x, y]")
+    assert status == 2
+    assert "no usable row is left of 700: the label 'bad' is not among x, y in 234 rows: train.csv:1, " in err
 
 
 def test_small_validation(folder: Path) -> None:
@@ -169,7 +182,10 @@ def test_truncation_names_the_class_and_what_would_help(folder: Path) -> None:
     finding = findings("data.max_length=32")["truncation"]
     assert finding.what.startswith("data.max_length 32 cuts 23.4% of the texts")
     assert finding.what.endswith("most of all bad, 70.1% of its texts")
-    assert finding.advice.startswith("data.max_length=128 cuts 0.0% of the texts; data.truncate=start keeps ")
+    assert finding.advice == "data.max_length=128 cuts 0.0% of the texts"  # the end says what the start says
+    write("train.csv", [("so " * 40 + text, label) for text, label in clean(700)])
+    advice = findings("data.max_length=32")["truncation"].advice
+    assert "data.truncate=start keeps 91% of the cut texts' different tokens instead of 18%" in advice
 
 
 def test_idle_setting(folder: Path) -> None:
@@ -181,7 +197,7 @@ def test_model_that_can_not_be_loaded_is_an_error_and_the_audit_is_given(folder:
     change("train.csv", [clean()[5]])
     report = check_recipe(load_recipe("recipe.yaml", ["model={name: ./nowhere, scratch: null}"]))
     assert report.exit_status == 2
-    assert report.errors[0].startswith("model.name: the tokenizer of the hub id (no such folder exists)")
+    assert report.errors[0].startswith("model.name: the tokenizer of the folder, which does not exist, ")
     assert "duplicate" in {finding.kind for finding in report.findings}
     assert report.forecast is None
 

@@ -100,6 +100,39 @@ def test_mistakes_are_json_where_json_is_asked_for(
     }
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["new", "a.csv", "-o", "a.csv/x.yaml"],
+        ["new", "a.csv", "-o", "folder", "--force"],
+        ["new", "a.csv", "--name", "n" * 300],
+        ["schema", "--out", "folder"],
+        ["schema", "--out", "a.csv/x.json"],
+        ["recipes", "copy", "food", "--to", "a.csv"],
+        ["recipes", "copy", "../food"],
+        ["recipes", "copy", "fod"],
+    ],
+)
+def test_place_that_can_not_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("a.csv").write_text("text,label\n" + "".join(f"words {i},{'ab'[i % 2]}\n" for i in range(60)))
+    status, _, err = cli(capsys, *arguments)
+    assert status == 2
+    assert err.count("\n") == 1
+
+
+def test_terminal_that_can_not_show_chinese_gets_question_marks(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(
+        "text,label\n" + "".join(f"很好 {i},{'好差'[i % 2]}\n" for i in range(60)), encoding="utf-8"
+    )
+    done = command("accel-cls", "new", "a.csv", cwd=tmp_path, env={"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0, done.stderr
+    assert "? 30, ? 30" in done.stdout
+
+
 def test_asks_where_it_is_in_doubt(tmp_path: Path) -> None:
     rows = "".join(f"greeting number {i},what I want to say is {i},{'ab'[i % 2]}\n" for i in range(60))
     (tmp_path / "a.csv").write_text("title,body,label\n" + rows)

@@ -364,7 +364,8 @@ def test_label_of_validation_that_training_does_not_have():
 
 def test_nothing_usable():
     assert refusal(write("a.csv", rows_of(["x", "y"])), labels=["a", "b"], invalid="drop") == (
-        "data.train: no usable row is left of 2"
+        "data.train: no usable row is left of 2: the label 'x' is not among a, b in 1 row: a.csv:1; "
+        "the label 'y' is not among a, b in 1 row: a.csv:2"
     )
 
 
@@ -510,6 +511,42 @@ def test_examples_of_one_text_stay_together():
     assert len(corpus.train) + len(corpus.validation) == 50
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders():
+    for folder in ("p", "q", "v"):
+        write(f"{folder}/data.csv", rows_of("ab" * 4))
+    corpus = corpus_of(["p/data.csv", "q/data.csv"], validation="v/data.csv")
+    assert corpus.train.rows[0] == "p/data.csv:1"
+    assert corpus.train.rows[8] == "q/data.csv:1"
+    assert corpus.validation.rows[0] == "v/data.csv:1"
+
+
+def test_numbers_are_ordered_by_size_decimals_too():
+    values = ["0", "1", "0.5", "-2", "10", "1.5"]
+    assert corpus_of(write("a.csv", rows_of(values * 5))).labels.names == ("-2", "0", "0.5", "1", "1.5", "10")
+
+
+def test_label_of_thousands_of_digits():
+    assert len(corpus_of(write("a.csv", rows_of(["9" * 6000, "x" + "8" * 6000] * 5))).labels.names) == 2
+
+
+def test_half_a_character_in_json_becomes_the_replacement_character():
+    lines = "".join(f'{{"text": "cut \\ud83d {i}", "label": {i % 2}}}\n' for i in range(10))
+    assert "cut \ufffd 3" in read(write("a.jsonl", lines))[0]
+
+
+def test_bytes_and_lists_in_parquet_are_texts():
+    table = Dataset.from_dict({"text": [f"好 {i}".encode() for i in range(10)], "label": ["a", "b"] * 5})
+    table.to_parquet("a.parquet")
+    assert read("a.parquet")[0][3] == "好 3"
+    Dataset.from_dict({"text": [["好", str(i)] for i in range(10)], "label": ["a", "b"] * 5}).to_parquet("b.parquet")
+    assert read("b.parquet")[0][3] == '["好", "3"]'
+
+
+def test_hint_of_excel_in_the_first_line_is_no_header():
+    path = write("a.csv", "sep=;\n" + csv_of(LINES).replace(",", ";").replace("; ", ", "))
+    assert read(path, separator=";")[0] == TEXTS
+
+
 def test_digest_follows_the_content():
     first = corpus_of(write("a.csv", rows_of(["a", "b"] * 20)))
     moved = corpus_of(write("elsewhere/b.csv", rows_of(["a", "b"] * 20)))
@@ -532,7 +569,8 @@ def test_fraction_that_leaves_a_class_out(fraction):
 
 
 def test_too_few_examples_to_split():
-    assert refusal(write("a.csv", rows_of("ab"))).startswith("data.validation: 0.2 of ")
+    assert refusal(write("a.csv", rows_of("ab"))).startswith("data.validation: no class has two different texts")
+    assert refusal(write("a.csv", rows_of("aabb"))).startswith("data.validation: 0.2 of 4 texts is 1, too few")
 
 
 def test_validation_file_is_used_whole():

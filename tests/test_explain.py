@@ -41,7 +41,7 @@ def test_origin_of_each_kind() -> None:
     assert found["name"] == ("r", "r.yaml:2:7")
     assert found["train.epochs"] == (4, "r.yaml:4:11")
     assert found["train.warmup"] == (0.2, "top.yaml:6:11")
-    assert found["train.schedule"] == ("linear", "default, reset by r.yaml:5:3")
+    assert found["train.schedule"] == ("linear", "default, reset by r.yaml:5:13")
     assert found["train.batch_size"] == (7, "override 'train.batch_size=7'")
     assert found["train.log_every"] == (10, "default")
     assert found["model.scratch.layers"] == (4, "top.yaml:8:27")
@@ -56,6 +56,16 @@ def test_what_was_replaced_is_told_latest_first() -> None:
     (setting,) = explain("r.yaml", ["train.epochs=3", "train.epochs=2"], ["train.epochs"])
     assert (setting.value, setting.origin) == (2, "override 'train.epochs=2'")
     assert setting.replaced == ((3, "override 'train.epochs=3'"), (4, "r.yaml:4:11"), (6, "top.yaml:5:11"))
+
+
+def test_reset_is_told_with_what_it_replaced() -> None:
+    (setting,) = explain("r.yaml", ["~train.epochs"], ["train.epochs"])
+    assert (setting.value, setting.origin) == (3, "default, reset by override '~train.epochs'")
+    assert [value for value, _ in setting.replaced] == [4, 6]
+    settings = explain("r.yaml", ["~train"], ["train"])
+    assert {setting.origin for setting in settings} == {"default, reset by override '~train'"}
+    settings = explain("r.yaml", ["~model.scratch"], ["model.scratch"])
+    assert {setting.origin for setting in settings} == {"default, reset by override '~model.scratch'"}
 
 
 def test_setting_that_changes_nothing_is_told() -> None:

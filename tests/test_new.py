@@ -104,6 +104,46 @@ def test_separator_and_missing_header_are_found(name: str, line: str, separator:
     assert len(table) == 60
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        ",text,label\n",  # an index without a name, as pandas writes it
+        "sep=,\nn,text,label\n",  # Excel's hint to itself
+        "n,text,label,,\n",
+        "n,In your own words: what could we do better for you next time?,label\n",
+        "n,n,text,label\n",
+    ],
+)
+def test_odd_header_is_a_header(start: str) -> None:
+    cells = start.splitlines()[-1].count(",")
+    line = {2: "{i},{text},{label}", 4: "{i},{text},{label},,", 3: "{i},{i},{text},{label}"}[cells]
+    table = look_at(write("a.csv", start + lines_of(60, line)))
+    assert table.header is None
+    assert len(table) == 60
+    assert choose_label(table.columns).columns == ("label",)
+
+
+@pytest.mark.parametrize(
+    ("columns", "label"),
+    [
+        ({"text": "s", "emotion": "abcdef", "split": "ab"}, "emotion"),
+        ({"id": "n", "review": "s", "rating": "12345", "source": "ab"}, "rating"),
+        ({"comment": "s", "stars": "12345", "lang": "ab"}, "stars"),
+        ({"star_rating": "12345", "verified_purchase": "YN", "review": "s"}, "star_rating"),
+        ({"subject": "s", "description": "s", "department": "abcd", "status": "ab"}, "department"),
+    ],
+)
+def test_label_is_not_just_the_column_with_the_fewest_values(columns: dict[str, str], label: str) -> None:
+    made = {
+        name: [
+            f"{SENTENCES[i % 5]} {i}" if kind == "s" else str(i) if kind == "n" else kind[i % len(kind)]
+            for i in range(120)
+        ]
+        for name, kind in columns.items()
+    }
+    assert choose_label(made).columns == (label,)
+
+
 def test_header_is_told_from_data() -> None:
     assert look_at(write("a.csv", "words,verdict\n" + lines_of(60, "{text},{label}"))).header is None
     assert look_at(write("a.csv", lines_of(60, "{label},{text}"))).header == ["label", "text"]
@@ -220,6 +260,55 @@ def test_class_names_are_taken_from_the_file_that_is_given(capsys: pytest.Captur
     )
 
 
+def test_names_of_many_classes_are_kept(capsys: pytest.CaptureFixture) -> None:
+    write("a.csv", "text,label\n" + lines_of(600, "{text},{label}", tuple(map(str, range(60)))))
+    assert new(capsys, "a.csv")[0].data.labels is None
+    write("names.txt", "".join(f"name {i}\n" for i in range(60)))
+    recipe, _ = new(capsys, "a.csv", "--classes", "names.txt", "--force")
+    assert recipe.data.labels == {i: f"name {i}" for i in range(60)}
+
+
+def test_class_names_never_swap_what_has_names(capsys: pytest.CaptureFixture) -> None:
+    write("a.csv", "text,label\n" + lines_of(60, "{text},{label}", ("neg", "pos")))
+    write("order.txt", "pos\nneg\n")
+    assert new(capsys, "a.csv", "--classes", "order.txt")[0].data.labels == ["pos", "neg"]
+    write("order.txt", "good\nbad\n")
+    status, _, err = cli(capsys, "new", "a.csv", "--classes", "order.txt", "--force")
+    assert status == 2
+    assert "found names for neg, pos, which are names already" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "labels"),
+    [
+        ("classes.txt", "bad\ngood\n", {0: "bad", 1: "good"}),
+        ("labels.txt", "0 negative\n1 positive\n", {0: "negative", 1: "positive"}),
+        ("class_notes.txt", "remember row 7\nask about sarcasm\n", {0: "0", 1: "1"}),
+    ],
+)
+def test_only_a_list_of_names_is_taken_for_one(
+    capsys: pytest.CaptureFixture, name: str, content: str, labels: dict[int, str]
+) -> None:
+    write("a.csv", "text,label\n" + lines_of(60, "{text},{label}", ("0", "1")))
+    write(name, content)
+    assert new(capsys, "a.csv")[0].data.labels == labels
+
+
+def test_texts_that_repeat_leave_enough_to_split(capsys: pytest.CaptureFixture) -> None:
+    commands = ["stop", "halt", "go", "run", "left", "port"]
+    write("a.csv", "text,label\n" + "".join(f"{commands[i % 6]},{'abc'[i % 6 // 2]}\n" for i in range(90)))
+    recipe, _ = new(capsys, "a.csv")
+    assert recipe.data.validation == 0.5
+    assert len(load_corpus(recipe).validation) == 45
+    write("b.csv", "text,label\nx y,a\nz w,b\n")
+    status, _, err = cli(capsys, "new", "b.csv")
+    assert (status, err) == (
+        2,
+        "there are too few different texts (0 in classes of two or more) to split some off for each class; "
+        "give a second file to judge by\n",
+    )
+
+
 def test_uneven_classes_are_judged_by_macro_f1(capsys: pytest.CaptureFixture) -> None:
     write("a.csv", "text,label\n" + lines_of(200, "{text},{label}", ("a",) * 19 + ("b",)))
     recipe, said = new(capsys, "a.csv")
@@ -231,7 +320,8 @@ def test_unusable_rows_are_left_out_and_said(capsys: pytest.CaptureFixture) -> N
     write("a.csv", "text,label\n" + lines_of(100, "{text},{label}") + ",yes\nfine,\n")
     recipe, said = new(capsys, "a.csv")
     assert recipe.data.invalid == "drop"
-    assert "the text is empty in 1 row: a.csv:101; the label is missing in 1 row: a.csv:102" in said
+    assert "drop: the text is empty in 1 row: a.csv:101; the label is missing in 1 row: a.csv:102\n" in said
+    assert "leaves out 2:" in Path("a.yaml").read_text(encoding="utf-8")
 
 
 def test_longest_texts_decide_max_length(capsys: pytest.CaptureFixture) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from ftfy.badness import BADNESS_RE
 
-from accel_cls.authoring.similar import SIMILAR, normal_form, similar_pairs
+from accel_cls.authoring.similar import SIMILAR, similar_pairs
 from accel_cls.data import Corpus, Examples
 
 IMBALANCE = 10  # the largest class over the smallest from which on accuracy hides the smallest
@@ -218,12 +218,14 @@ def _classes(corpus: Corpus) -> Iterator[Finding]:
     learned, judged = (np.bincount(p.labels, minlength=len(names)) for p in (corpus.train, corpus.validation))
     forms: dict[str, list[str]] = {}
     for name in names:
-        forms.setdefault(normal_form(name) or name, []).append(name)
+        # Signs count here: -1 and 1, C and C++ are different classes.
+        form = re.split(r"[\s_]+", unicodedata.normalize("NFKC", name).casefold())
+        forms.setdefault(" ".join(form), []).append(name)
     alike = [same for same in forms.values() if len(same) > 1]
     if alike:
         yield Finding(
             "alike-classes",
-            "classes that differ in case, spaces or signs only: "
+            "classes that differ in case, width or spaces only: "
             + "; ".join(" and ".join(map(repr, same)) for same in alike),
             "give each class one name in the data",
         )

@@ -157,7 +157,7 @@ def report_as_json(report: Report) -> dict[str, Any]:
     return {
         "exit_status": report.exit_status,
         "errors": [{"message": error} for error in report.errors],
-        "findings": [asdict(finding) | {"count": len(finding.cases)} for finding in report.findings],
+        "findings": [asdict(finding) | {"count": len(finding.cases) or None} for finding in report.findings],
         "notes": list(corpus.notes),
         "data": {
             "train": len(corpus.train),

@@ -22,6 +22,13 @@ _LABEL_NAMES = re.compile(
     r"labels?|class(es)?|categor(y|ies)|target|sentiment|polarity|intent|topic|tag|queue|y|gold|"
     r"标签|标注|类别|分类|类目|情感|情感极性|意图"
 )
+_LIKELY_NAMES = re.compile(
+    r"ratings?|stars?|scores?|grade|emotion|mood|priority|department|spam|toxic|toxicity|stance|genre|type|评分|星级|情绪"
+)
+_OTHER_NAMES = re.compile(  # that have few values, too, and are hardly ever what is to be told from a text
+    r"split|fold|source|lang|language|date|day|month|year|time|country|city|region|status|gender|sex|ids?|users?|"
+    r"verified|version|channel|platform|来源|语言|日期|时间|城市|性别|状态"
+)
 _TEXT_NAMES = re.compile(
     r"texts?|reviews?|contents?|sentence|messages?|body|comments?|title|headline|tweet|description|question|"
     r"utterance|document|abstract|input|文本|评论|内容|评价|标题|句子|正文|摘要|问题"
@@ -116,16 +123,19 @@ def _sniff(path: Path, notes: list[str]) -> tuple[str, list[list[str]]]:
 
 
 def _is_header(records: Sequence[Sequence[str]]) -> bool:
-    """Whether the first record names columns: distinct short words, unlike what stands below them."""
+    """Whether the first record names columns. The columns whose values repeat tell: is its cell one of them?"""
     first = records[0]
     rest = [record for record in records[1:] if len(record) == len(first)]
-    if len(set(first)) < len(first) or any(not c.strip() or _NUMBER.fullmatch(c) or len(c) > 40 for c in first):
+    if any(_NUMBER.fullmatch(cell) for cell in first):
         return False
-    for at, name in enumerate(first):
-        below = Counter(record[at] for record in rest)
-        if len(below) <= max(2, len(rest) // 4) and below[name]:
-            return False  # "positive" above other "positive"s
-    return True
+    repeating = [
+        (name, below)
+        for at, name in enumerate(first)
+        if name.strip() and 2 <= len(below := Counter(record[at] for record in rest)) <= max(2, len(rest) // 2)
+    ]
+    if repeating:
+        return not any(below[name] for name, below in repeating)  # "positive" above other "positive"s
+    return all(len(cell) <= 40 for cell in first)
 
 
 def choose_label(columns: dict[str, list[str]]) -> Choice:
@@ -144,7 +154,8 @@ def choose_label(columns: dict[str, list[str]]) -> Choice:
             continue
         # A class is met often: 1 for two classes among thousands of rows, 0 for one row each.
         often = 1 - math.log(len(values)) / math.log(max(3, len(cells)))
-        scores[name] = often + 2 * _named_like(name, _LABEL_NAMES) - 2 * _named_like(name, _TEXT_NAMES)
+        scores[name] = often + 2 * _named_like(name, _LABEL_NAMES) + 1.5 * _named_like(name, _LIKELY_NAMES)
+        scores[name] -= 2 * _named_like(name, _TEXT_NAMES) + 2 * _named_like(name, _OTHER_NAMES)
     if not scores:
         raise UserError(
             "no column looks like labels: expected one with 2 to 1000 different values, each of them in several rows. "

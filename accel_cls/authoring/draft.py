@@ -13,6 +13,8 @@ import numpy as np
 from accel_cls.authoring.audit import IMBALANCE
 from accel_cls.authoring.columns import Choice, Table
 from accel_cls.authoring.survey import Survey
+from accel_cls.data import can_split, distinct_texts
+from accel_cls.errors import UserError
 from accel_cls.profiles import shell
 from accel_cls.recipe.json_schema import editor_line
 from accel_cls.recipe.source import to_yaml
@@ -125,12 +127,14 @@ def _classes(found: Survey, wishes: Wishes, decisions: list[tuple[str, str]]) ->
     shares = [f"{name} {count:,}" for name, count in zip(names, counts, strict=True)]
     shown = ", ".join(shares[:12]) + (f" and {len(shares) - 12} more" if len(shares) > 12 else "")
     decisions.append(("classes", f"{len(names)}: {shown}"))
-    if len(names) > _NAMED:
+    if len(names) > _NAMED and wishes.class_names is None:
         return ("labels", None, f"{len(names)} classes: those found, numbers by size, others by name")
     # Numbers as numbers, but "007" and other digits than ours as they are.
     values: list[Any] = [int(v) if v.isdecimal() and str(int(v)) == v else v for v in labels.values]
     if wishes.class_names is not None:
         decisions.append(("class names", f"from {wishes.class_names_from}"))
+        if set(names) == set(labels.values):
+            return ("labels", list(names), f"in the order of {wishes.class_names_from}; {shown}")
         return ("labels", dict(zip(values, names, strict=True)), f"named by {wishes.class_names_from}; {shown}")
     if all(isinstance(value, int) for value in values):
         # Numbers get names here, so that there is a place to change them.
@@ -142,8 +146,14 @@ def _fraction(found: Survey) -> tuple[float, str]:
     """How much to split off: enough for a score of ± 1.5 points, and a text of each class."""
     count = len(found.corpus.train)
     fraction = 0.2 if count < 20_000 else 0.1 if count < 100_000 else 0.05
-    while round(fraction * count) < len(found.counts) and fraction < 0.5:
-        fraction = round(fraction + 0.1, 1)
+    _, pool = distinct_texts(found.corpus.train, len(found.counts))
+    while not can_split(found.corpus.train, pool, fraction):
+        fraction = round(fraction + 0.1, 2)
+        if fraction > 0.5:
+            raise UserError(
+                f"there are too few different texts ({len(pool):,} in classes of two or more) to split some off for "
+                "each class; give a second file to judge by"
+            )
     return fraction, f"{round(fraction * count):,} of {count:,} examples, by class; the same text never on both sides"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import shutil
 from collections.abc import Iterator
@@ -42,9 +43,13 @@ def copy_recipe(name: str, to: Path) -> list[Path]:
         UserError: where there is no such recipe, or a file is there already.
     """
     top = shipped_folder("recipes")
-    wanted = top / f"{name.removesuffix('.yaml')}.yaml"
-    if not wanted.is_file():
-        raise UserError(f"{name}: there is no such shipped recipe; `accel-cls recipes` lists them")
+    known = {recipe.name: recipe.path for recipe in shipped_recipes()}
+    wanted = known.get(name.removesuffix(".yaml"))
+    if wanted is None:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "`accel-cls recipes` lists them"
+        raise UserError(f"{name}: there is no such shipped recipe; {hint}")
+    to = to.expanduser()
     sources = [*dict.fromkeys(_belongings(wanted)), top / SCHEMA_FILE]
     targets = [to / source.relative_to(top) for source in sources]
     there = [

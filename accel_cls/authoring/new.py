@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -45,11 +46,11 @@ def new_recipe(
         UserError: where the data can't be used, or the recipe is there already.
     """
     name = slug(name or (out.stem if out is not None else data.stem))
-    out = out or Path(f"{name}.yaml")
+    out = (out or Path(f"{name}.yaml")).expanduser()
     if out.exists() and not force:
         raise UserError(f"{out} is there already; give another --out, or replace it with --force")
-    if text is not None and len(text) > 2:
-        raise UserError(f"--text: found {len(text)} columns; expected one, or two for text pairs")
+    if text is not None and (len(text) > 2 or len(set(text)) < len(text)):
+        raise UserError(f"--text: found {', '.join(text)}; expected one column, or two different ones for text pairs")
     table = look_at(data)
     for column in (*(text or ()), *([label] if label else ())):
         if column not in table.columns:
@@ -107,5 +108,10 @@ def _class_names(given: Path | None, table: Table, values: Sequence[str]) -> tup
         raise UserError(
             f"--classes {given}: found {len(set(names))} different names; expected one for each of the "
             f"{len(values)} classes: {', '.join(values[:10])}"
+        )
+    if set(names) != set(values) and not all(re.fullmatch(r"[-+]?[0-9]+", value) for value in values):
+        raise UserError(
+            f"--classes {given}: found names for {', '.join(values[:10])}, which are names already. A file of names, "
+            "in order, is for numbers; a file of these names gives their order"
         )
     return given, tuple(names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +63,8 @@ def survey(table: Table, validation: Path | None, text: Sequence[str], label: st
     }
     recipe = Recipe.model_validate({"name": "survey", "output": "survey", "data": data, "model": {"name": model}})
     corpus = load_corpus(recipe)
+    if validation is None:  # the same file stood for both: what is wrong with it was found twice
+        corpus = replace(corpus, dropped=tuple(fault for fault in corpus.dropped if fault.key == "data.train"))
     tokenizer = load_tokenizer(recipe, corpus.train)
     lengths = encode(tokenizer, corpus.train.texts, 1_000_000).lengths
     hidden, limit = None, max(LENGTHS)
@@ -97,12 +99,16 @@ def class_names_beside(table: Table, values: Sequence[str]) -> tuple[Path, tuple
     if {*values} != {str(i) for i in range(len(values))}:
         return None
     for path in sorted(table.path.parent.glob("*.txt")):
-        if re.search(r"class|label|类", path.stem, re.I) and path != table.path and path.stat().st_size < 100_000:
+        is_named_so = re.fullmatch(r"(.*[_-])?(class(es)?|labels?|类别|标签)([_-]?names?)?", path.stem, re.I)
+        if is_named_so and path != table.path and path.stat().st_size < 100_000:
             try:
                 names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
             except UnicodeDecodeError:
                 continue
-            if len(names) == len(values) == len(set(names)):
+            numbered = [re.fullmatch(rf"{i}[\s,:]+(.+)", line) for i, line in enumerate(names)]
+            if all(numbered):
+                names = [match[1] for match in numbered if match]
+            if len(names) == len(values) == len(set(names)) and max(map(len, names)) <= 40:
                 return path, tuple(names)
     return None
 

@@ -13,6 +13,7 @@ from accel_cls.recipe.schema import Data
 
 LENGTHS = (32, 64, 128, 256, 512)
 _MANY = 0.05  # share of the texts (or, of a class, twice that) from which on cutting is a finding
+_MORE = 0.02  # share of their tokens that another side must keep more to be worth telling
 _LOOKED_AT = 2000  # cut texts whose words are counted
 
 
@@ -85,14 +86,17 @@ def truncation_findings(kept: Sequence[Kept], sides: Sides | None, data: Data, n
     longer = [k for k in kept if k.max_length > data.max_length]
     enough = next((k for k in longer if k.cut < _MANY), longer[-1] if longer else None)
     advice = []
-    if enough is not None:
+    if enough is not None and enough.cut < chosen.cut / 2:
         advice.append(f"data.max_length={enough.max_length} cuts {enough.cut:.1%} of the texts")
     other, share = ("start", sides.end) if data.truncate == "end" else ("end", sides.start)
     now = sides.start if data.truncate == "end" else sides.end
-    advice.append(
-        f"data.truncate={other} keeps {share:.0%} of the cut texts' different tokens instead of {now:.0%} "
-        f"(both ends would keep {sides.both:.0%})"
-    )
+    if share > now + _MORE:
+        advice.append(
+            f"data.truncate={other} keeps {share:.0%} of the cut texts' different tokens instead of {now:.0%} "
+            f"(both ends would keep {sides.both:.0%})"
+        )
+    if not advice:
+        advice.append("longer texts than any usual length: divide them, or live with it")
     return [
         Finding(
             "truncation",

@@ -86,7 +86,7 @@ def _check_keys(node: Node, sections: list[type[Section]], path: str, problems: 
             continue
         infos = [section.model_fields[key] for section in sections if key in section.model_fields]
         if value.value is None and (infos or not sections):
-            del node.value[key]
+            node.resets[key] = node.value.pop(key)
         elif isinstance(value.value, dict):
             _check_keys(value, [s for info in infos for s in sections_of(info.annotation)], inner, problems)
 

@@ -120,7 +120,10 @@ def _is_under(key: str, asked: str) -> bool:
     return key == asked or key.startswith(f"{asked}.")
 
 
-def _settings(section: Section, node: Node | None, above: str, idle: dict[str, str]) -> Iterator[Setting]:
+def _settings(
+    section: Section, node: Node | None, above: str, idle: dict[str, str], reset: Node | None = None
+) -> Iterator[Setting]:
+    """The settings of a section; `reset` is the null that has set all of it back to its defaults."""
     for name, info in type(section).model_fields.items():
         key = f"{above}.{name}" if above else name
         value = getattr(section, name)
@@ -128,14 +131,16 @@ def _settings(section: Section, node: Node | None, above: str, idle: dict[str, s
         if key == "model.scratch" and value is None and getattr(section, "name", None) is None:
             value = Scratch()  # what null stands for
         if isinstance(value, Section) and key not in idle:
-            yield from _settings(value, inner, key, idle)
+            yield from _settings(
+                value, inner, key, idle, reset or (node.resets.get(name) if node is not None else None)
+            )
             continue
         extra: Any = info.json_schema_extra
         yield Setting(
             key=key,
             value=value,
-            origin=_origin(name, inner, node),
-            replaced=tuple(_replaced(inner)),
+            origin=_origin(name, inner, node, reset),
+            replaced=tuple(_replaced(inner or (node.resets.get(name) if node is not None else None))),
             default="required" if info.default is PydanticUndefined else as_written(info.default),
             expects=extra["expects"],
             why=extra["why"],
@@ -144,12 +149,12 @@ def _settings(section: Section, node: Node | None, above: str, idle: dict[str, s
         )
 
 
-def _origin(name: str, node: Node | None, parent: Node | None) -> str:
+def _origin(name: str, node: Node | None, parent: Node | None, reset: Node | None) -> str:
     if node is not None:
         return str(node.origin)
-    # A key that was there and whose value is gone was null: back to the default.
-    reset = parent.key_origins.get(name) if parent is not None else None
-    return f"default, reset by {reset}" if reset is not None else "default"
+    # A key that was there and whose value is gone was null: back to the default. Or its section was.
+    by = (parent.resets.get(name) if parent is not None else None) or reset
+    return f"default, reset by {by.origin}" if by is not None else "default"
 
 
 def _replaced(node: Node | None) -> Iterator[tuple[Any, str]]:

@@ -60,6 +60,8 @@ def broken_rules(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
         if same and isinstance(labels, dict):
             broken.append((("data", "labels"), f"the label {same[0]!r} stands twice; expected each value once"))
         names = [str(name) for name in (labels.values() if isinstance(labels, dict) else labels)]
+        if any(not name.strip() for name in names):
+            broken.append((("data", "labels"), "found an empty class name; expected a name for each class"))
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             broken.append((("data", "labels"), f"class name {twice[0]!r} stands twice; expected distinct names"))
@@ -72,6 +74,12 @@ def broken_rules(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
                     + ", ".join(names),
                 )
             )
+    metrics = recipe.evaluate.metrics
+    if len(set(metrics)) < len(metrics):
+        twice_named = next(name for name in metrics if metrics.count(name) > 1)
+        broken.append((("evaluate", "metrics"), f"{twice_named!r} stands twice; expected each once"))
+    if isinstance(recipe.data.text, list) and len(set(recipe.data.text)) < 2:
+        broken.append((("data", "text"), "found the same column twice; expected two different ones"))
     if isinstance(recipe.data.text, list) and recipe.data.label in recipe.data.text:
         broken.append((("data", "label"), "found a column that data.text names too; expected another one"))
     elif recipe.data.text == recipe.data.label:

@@ -49,6 +49,7 @@ class Node:
     origin: Origin
     key_origins: dict[Any, Origin] = field(default_factory=dict)  # of a dict's keys
     replaced: Node | None = None  # what stood here before an heir or an override said otherwise
+    resets: dict[Any, Node] = field(default_factory=dict)  # of a dict: the nulls that set keys back to their defaults
 
     def plain(self) -> Any:
         """The value without origins, as JSON-like Python objects."""
