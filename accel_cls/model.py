@@ -256,7 +256,8 @@ def _set_dropout(config: Any, rate: float | None) -> None:
 
 
 def _unusable(name: str, what: str, error: Exception) -> UserError:
-    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    reason = " ".join(lines if lines[0].endswith(":") else lines[:1])  # a list of reasons is told whole
     missing = "folder, which does not exist," if Path(name).is_absolute() else "hub id (no such folder exists)"
     kind = "folder" if Path(name).is_dir() else missing
     return UserError(f"model.name: the {what} of the {kind} {name!r} can't be loaded: {reason}")

@@ -149,9 +149,15 @@ def _read_separated(
     cells: list[list[str]] = [[] for _ in columns]
     for row, record in enumerate(records, start=1):
         if len(record) != len(names):
+            is_open = any("\n" in cell for cell in record)
+            advice = (
+                "Close the quote that opens in it"
+                if is_open
+                else "Put a text that holds the separator into double quotes"
+            )
             raise UserError(
-                f"{path}: row {row} has {len(record)} cells, expected {len(names)} ({', '.join(names)}): "
-                f"{separator.join(record)[:60]!r}. Put a text that holds the separator into double quotes"
+                f"{path}: row {row} has {len(record)} cell{'s' if len(record) > 1 else ''}, expected {len(names)} "
+                f"({', '.join(names)}): {separator.join(record)[:60]!r}. {advice}"
             )
         for column, at in zip(cells, wanted, strict=True):
             column.append(record[at])

@@ -126,6 +126,22 @@ def test_odd_texts_are_named(folder: Path, kind: str, texts: list[str]) -> None:
     assert [case.text for case in finding.cases] == texts
 
 
+def test_pairs_with_an_empty_half_are_named(folder: Path) -> None:
+    rows = [(f"first {i} one", f"second {i * 31} two", "ab"[i % 2]) for i in range(400)]
+    rows[7], rows[8] = ("", "x y", "b"), ("x y", " ", "a")
+    with open("pairs.csv", "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("q1", "q2", "label"), *rows])
+    found = findings("data.train=pairs.csv", "data.validation=pairs.csv", "data.text=[q1, q2]")["half-pair"]
+    assert found.what == "pairs of which one text is empty: 4"
+    assert [case.rows for case in found.cases] == [("pairs.csv:8",), ("pairs.csv:9",)] * 2
+
+
+def test_place_of_the_damage_is_shown(folder: Path) -> None:
+    change("train.csv", [("\x08fine", "good"), ("x" * 100 + " caf\ufffd " + "y" * 100, "bad")])
+    shown = [case.excerpt for case in findings()["encoding"].cases]
+    assert shown == ["\\x08fine", "…" + "x" * 16 + " caf\ufffd " + "y" * 38 + "…"]
+
+
 @pytest.mark.parametrize(
     "text", ["a < b and b > c", "R&D; fine", "naïve café, très bon", "1 < 2", "好吃", "👍👍", "…ok"]
 )

@@ -107,12 +107,21 @@ def test_command_with_json(capsys: pytest.CaptureFixture) -> None:
 
 @pytest.mark.parametrize(
     ("key", "hint"),
-    [("train.epoch", "train.epochs"), ("epochs", "train.epochs"), ("modle", "model"), ("zzz", "see docs/")],
+    [
+        ("train.epoch", "train.epochs"),
+        ("epochs", "train.epochs"),
+        ("modle", "model"),
+        ("zzz", "see docs/"),
+        ("lr", "train.learning_rate"),
+        ("extends", "only a file can extend"),
+        ("num_train_epochs", "train.epochs"),
+        ("bf16", "hardware profile"),
+    ],
 )
 def test_unknown_key_gets_the_nearest(capsys: pytest.CaptureFixture, key: str, hint: str) -> None:
     status, _, err = cli(capsys, "explain", "r.yaml", key)
     assert status == 2
-    assert err.startswith(f"{key}: a recipe has no such key; ")
+    assert err.startswith(f"{key!r}: a recipe has no such value; ")
     assert hint in err
 
 

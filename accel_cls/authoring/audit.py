@@ -69,7 +69,7 @@ def audit(corpus: Corpus, has_own_validation: bool, refuses_invalid: bool) -> li
         ]
         if cases:
             findings.append(Finding(kind, f"{what}: {_texts(len(cases))}", advice, tuple(cases)))
-    return [*findings, *_classes(corpus)]
+    return [*findings, *_half_pairs(corpus), *_classes(corpus)]
 
 
 def _joined(examples: Examples) -> list[str]:
@@ -211,6 +211,23 @@ def _excerpt(text: str, at: int) -> str:
     part = text[begin : begin + 60]
     shown = "".join(c if c.isprintable() else " " if c in "\n\t" else ascii(c)[1:-1] for c in part)
     return f"{'…' if begin else ''}{shown}{'…' if begin + 60 < len(text) else ''}"
+
+
+def _half_pairs(corpus: Corpus) -> Iterator[Finding]:
+    cases = []
+    for part in (corpus.train, corpus.validation):
+        if "pair" in part.texts.column_names:
+            both = zip(part.texts["text"][:], part.texts["pair"][:], strict=True)
+            cases += [
+                Case((part.rows[i],), f"{a}{b}") for i, (a, b) in enumerate(both) if not a.strip() or not b.strip()
+            ]
+    if cases:
+        yield Finding(
+            "half-pair",
+            f"pairs of which one text is empty: {len(cases):,}",
+            "fill them in, or take them out: there is nothing to compare",
+            tuple(cases),
+        )
 
 
 def _classes(corpus: Corpus) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from accel_cls.authoring.survey import class_names_beside, survey
 from accel_cls.console import Console
 from accel_cls.errors import UserError
 from accel_cls.profiles import shell
+from accel_cls.reading import detect_encoding
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.json_schema import write_schema_beside
 
@@ -101,7 +102,8 @@ def _class_names(given: Path | None, table: Table, values: Sequence[str]) -> tup
     if given is None:
         return class_names_beside(table, values)
     try:
-        names = [line.strip() for line in given.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        lines = given.read_text(encoding=detect_encoding(given, [])).splitlines()
+        names = [line.strip().lstrip("\ufeff") for line in lines if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--classes {given}: not readable: {error}") from error
     if len(names) != len(values) or len(set(names)) != len(names):

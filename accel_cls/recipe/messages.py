@@ -54,6 +54,7 @@ _ELSEWHERE = {
     "output_dir": "output",
 }
 _INSTEAD = {
+    "extends": "only a file can extend another one, in a line of its own",
     "per_device_train_batch_size": "train.batch_size counts examples over all devices together",
     "per_device_eval_batch_size": "evaluation divides its examples by train.micro_batch_tokens",
     "gradient_accumulation_steps": "train.micro_batch_tokens divides an update to fit into memory",
@@ -109,12 +110,15 @@ def _hint_for_key(key: str, section: type[Section]) -> str:
     near = difflib.get_close_matches(key, section.model_fields, n=1)
     if near:
         return f"did you mean {near[0]}?"
+    return hint_from_elsewhere(key) or f"expected one of {', '.join(section.model_fields)}"
+
+
+def hint_from_elsewhere(key: str) -> str:
+    """What a key is called here that stands in another section, or that other frameworks have; "" for none."""
     if key in _INSTEAD:
         return _INSTEAD[key]
     same = [name for name in all_keys() if name.rpartition(".")[2] == key] or [_ELSEWHERE.get(key, "")]
-    if same[0]:
-        return f"did you mean {' or '.join(same)}?"
-    return f"expected one of {', '.join(section.model_fields)}"
+    return f"did you mean {' or '.join(same)}?" if same[0] else ""
 
 
 def _hint_for_value(value: Any, detail: Any) -> str:

@@ -98,7 +98,7 @@ class Data(Section):
     )
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = setting(
         None,
-        "one character, such as ';'",
+        "one character, such as ';' (a tab: \"\\t\", in double quotes)",
         "what stands between the cells of csv, tsv and txt files; null: a comma in csv, a tab in the others",
         "cells are told apart by a single character",
     )
