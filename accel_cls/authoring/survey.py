@@ -18,10 +18,11 @@ from accel_cls.model import encode, load_tokenizer, outline_model
 from accel_cls.recipe import Recipe
 
 _LANGUAGES = {
-    "zxx": "no language",     "zh": "Chinese", "yue": "Chinese", "wuu": "Chinese", "en": "English", "ja": "Japanese", "ko": "Korean",
+    "zh": "Chinese", "yue": "Chinese", "wuu": "Chinese", "en": "English", "ja": "Japanese", "ko": "Korean",
     "de": "German", "fr": "French", "es": "Spanish", "pt": "Portuguese", "it": "Italian", "nl": "Dutch",
     "ru": "Russian", "uk": "Ukrainian", "pl": "Polish", "tr": "Turkish", "ar": "Arabic", "fa": "Persian",
     "he": "Hebrew", "hi": "Hindi", "th": "Thai", "vi": "Vietnamese", "id": "Indonesian",
+    "zxx": "no language",
 }  # fmt: skip
 
 
