@@ -149,12 +149,11 @@ def _read_separated(
     cells: list[list[str]] = [[] for _ in columns]
     for row, record in enumerate(records, start=1):
         if len(record) != len(names):
-            is_open = any("\n" in cell for cell in record)
-            advice = (
-                "Close the quote that opens in it"
-                if is_open
-                else "Put a text that holds the separator into double quotes"
-            )
+            advice = "Put a text that holds the separator into double quotes"
+            if any("\n" in cell for cell in record):
+                advice = "Close the quote that opens in it"
+            elif len(record) < len(names):
+                advice = "Give it the cells that it lacks, empty ones included"
             raise UserError(
                 f"{path}: row {row} has {len(record)} cell{'s' if len(record) > 1 else ''}, expected {len(names)} "
                 f"({', '.join(names)}): {separator.join(record)[:60]!r}. {advice}"

@@ -282,7 +282,14 @@ def test_later_row_too_long():
 
 
 def test_row_too_short():
-    assert refusal(write("a.csv", "text,label\ngood,1\nbad\n")).startswith("a.csv: row 2 has 1 cells, expected 2")
+    said = refusal(write("a.csv", "text,label\ngood,1\nbad\n"))
+    assert said.startswith("a.csv: row 2 has 1 cell, expected 2 (text, label): 'bad'. Give it the cells that it lacks")
+
+
+def test_quote_that_is_not_closed():
+    said = refusal(write("a.csv", 'text,label\ngood,1\n"bad,0\ngood,1\n'))
+    assert said.startswith("a.csv: row 2 has 1 cell, expected 2")
+    assert said.endswith("Close the quote that opens in it")
 
 
 def test_row_too_long_for_the_named_columns():
