@@ -206,7 +206,13 @@ class Plan:
         if self.updates < self.scheduled_updates:
             updates += f"; train.max_updates stops after {self.updates:,}"
         fall = {"constant": "stays", "linear": "falls to 0", "cosine": "falls to 0 as a cosine"}[self.schedule]
-        rate = f"rises to {self.learning_rate:g} over {self.warmup_updates:,} updates, then {fall}"
+        many = f"{self.warmup_updates:,} update{'s' if self.warmup_updates > 1 else ''}"
+        start = (
+            f"rises to {self.learning_rate:g} over {many}"
+            if self.warmup_updates
+            else f"starts at {self.learning_rate:g}"
+        )
+        rate = f"{start}, then {fall}"
         cutting = self.cutting(processes)
         micro = (
             f"{cutting.micro_batches:.1f} an update, of at most {self.micro_batch_tokens:,} padded tokens; "

@@ -320,3 +320,16 @@ def test_warmup_must_end_before_the_run(warmup, is_refused):
             Plan.of(recipe, np.full(100, 9))
     else:
         assert Plan.of(recipe, np.full(100, 9)).scheduled_updates == 30
+
+
+@pytest.mark.parametrize(
+    ("warmup", "said"),
+    [
+        (0, "starts at 0.001, then falls to 0"),
+        (1, "rises to 0.001 over 1 update, then falls to 0"),
+        (5, "rises to 0.001 over 5 updates, then falls to 0"),
+    ],
+)
+def test_plan_says_how_the_rate_goes(warmup, said):
+    recipe = Recipe.model_validate({"name": "a", "output": "o", "data": {"train": "a.csv"}})
+    assert ("rate", said) in plan_of([9] * 100, warmup=warmup).describe(recipe, 1)
