@@ -185,14 +185,16 @@ class Plan:
         count = self.updates_per_epoch
         sample = range(0, count, max(1, count // 200))  # enough for two digits, and quick for millions
         cuts = [self.micro_batches(update, processes) for update in sample]
-        finer = sum(len(cut) != len(self.micro_batches(u)) for cut, u in zip(cuts, sample, strict=True))
+        finer = 0  # on one process, the cut is the one that it is compared with
+        if processes > 1:
+            finer = sum(len(cut) != len(self.micro_batches(u)) for cut, u in zip(cuts, sample, strict=True))
         padded = [[len(part.examples) * part.width for part in cut] for cut in cuts]
         # In each round the processes wait for the one with the most to do.
         rounds = [sizes[i : i + processes] for sizes in padded for i in range(0, len(sizes), processes)]
         return Cutting(
             micro_batches=sum(map(len, cuts)) / len(cuts),
             padding=1 - sum(int(self.lengths[self.examples(u)].sum()) for u in sample) / sum(map(sum, padded)),
-            finer=finer / len(cuts) if processes > 1 else 0.0,
+            finer=finer / len(cuts),
             busy=sum(map(sum, padded)) / sum(processes * max(sizes) for sizes in rounds),
             shapes=frozenset((len(part.examples), part.width) for cut in cuts for part in cut),
         )

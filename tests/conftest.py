@@ -53,6 +53,17 @@ def write_recipe(folder: Path, **sections: str) -> Path:
     return path
 
 
+BASE = "name: a\noutput: runs/a\ndata: {train: a.csv}\n"  # a right recipe of three lines; what a test adds is line 4
+
+
+def write_file(text: str | bytes, name: str = "r.yaml") -> Path:
+    """Write a file, with its folders, in the current folder."""
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
 Run = Callable[..., subprocess.CompletedProcess]
 
 

@@ -3,25 +3,18 @@
 from pathlib import Path
 
 import pytest
+from conftest import BASE
+from conftest import write_file as write
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from accel_cls.recipe import Hub, RecipeError, load_recipe, recipe_to_yaml
 from accel_cls.shipped import shipped_folder
 
-BASE = "name: a\noutput: runs/a\ndata: {train: a.csv}\n"  # three lines; what a test adds is line 4
-
 
 @pytest.fixture(autouse=True)
 def _in_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-def write(text, name="r.yaml"):
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
 
 
 def load(text, *overrides):

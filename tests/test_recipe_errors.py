@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from conftest import BASE
+from conftest import write_file as write
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -15,19 +17,10 @@ from accel_cls.errors import UserError
 from accel_cls.recipe import RecipeError, load_recipe
 from accel_cls.recipe.explain import explain
 
-BASE = "name: a\noutput: runs/a\ndata: {train: a.csv}\n"  # three lines; what a test adds is line 4
-
 
 @pytest.fixture(autouse=True)
 def _in_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-def write(text, name="r.yaml"):
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
 
 
 def refusal(text, *overrides):

@@ -10,6 +10,7 @@ import numpy as np
 from accel_cls.authoring.audit import Case, Finding, audit, margin_of
 from accel_cls.authoring.forecast import Forecast, forecast
 from accel_cls.authoring.truncation import (
+    WHOLE,
     Kept,
     kept_by_length,
     kept_by_side,
@@ -24,8 +25,6 @@ from accel_cls.model import encode, load_tokenizer, outline_model
 from accel_cls.plan import Plan
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.rules import idle_settings
-
-_WHOLE = 1_000_000  # tokens: longer than any text
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         errors.append(str(error))
     try:
         tokenizer = load_tokenizer(recipe, corpus.train)
-        train, validation = (encode(tokenizer, part.texts, _WHOLE) for part in (corpus.train, corpus.validation))
+        train, validation = (encode(tokenizer, part.texts, WHOLE) for part in (corpus.train, corpus.validation))
         lengths = np.concatenate([train.lengths, validation.lengths])
         labels = np.concatenate([corpus.train.labels, corpus.validation.labels])
         kept = kept_by_length(lengths, labels, len(corpus.labels.names), recipe.data.max_length)

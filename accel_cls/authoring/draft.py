@@ -17,7 +17,7 @@ from accel_cls.data import can_split, distinct_texts
 from accel_cls.errors import UserError
 from accel_cls.profiles import shell
 from accel_cls.recipe.json_schema import editor_line
-from accel_cls.recipe.source import to_yaml
+from accel_cls.recipe.source import to_yaml_line
 
 _CUT = 0.02  # share of the texts that max_length may cut
 # The small BERT has learned most of what it can in about as many updates: recipes/food.yaml on 9,600 reviews.
@@ -63,8 +63,8 @@ def draft(table: Table, text: Choice, label: Choice, found: Survey, wishes: Wish
         f"#   {shell(['accel-cls', 'check', str(wishes.recipe)])}\n"
         f"#   {shell(['accelerate', 'launch', '-m', 'accel_cls.train', str(wishes.recipe)])}\n"
         "#\n"
-        f"name: {_yaml(wishes.name)}\n"
-        f"output: {_yaml(f'runs/{wishes.name}')}\n"
+        f"name: {to_yaml_line(wishes.name)}\n"
+        f"output: {to_yaml_line(f'runs/{wishes.name}')}\n"
     )
     return Draft(head + body, tuple(decisions))
 
@@ -97,12 +97,14 @@ def _data(
         decisions.append(("validation", f"{fraction} of the examples, {why}"))
     for role, choice in (("text", text), ("label", label)):
         value = list(choice.columns) if len(choice.columns) > 1 else choice.columns[0]
-        others = "".join(f"; or is it {_yaml(list(o) if len(o) > 1 else o[0])}?" for o in choice.others[:2])
+        others = "".join(f"; or is it {to_yaml_line(list(o) if len(o) > 1 else o[0])}?" for o in choice.others[:2])
         lines.append((role, value, choice.why + others))
-        decisions.append((role, f"{_yaml(value)}: {choice.why}{others}"))
+        decisions.append((role, f"{to_yaml_line(value)}: {choice.why}{others}"))
     if table.header is not None:
         lines.append(("columns", table.header, "the file has no header line"))
-        decisions.append(("columns", f"{_yaml(table.header)}: the first line looks like data, not like a header"))
+        decisions.append(
+            ("columns", f"{to_yaml_line(table.header)}: the first line looks like data, not like a header")
+        )
     if table.separator is not None:
         lines.append(("separator", table.separator, "what stands between the cells"))
         decisions.append(("separator", f"{table.separator!r} cuts all lines into equally many cells"))
@@ -236,7 +238,7 @@ def _relative(path: Path, home: Path) -> str:
 
 
 def _line(key: str, value: Any, why: str) -> str:
-    written = f"  {key}: {_yaml(value)}"
+    written = f"  {key}: {to_yaml_line(value)}"
     if not why:
         return f"{written}\n"
     comment = f"# {_one_line(why)}"
@@ -246,7 +248,3 @@ def _line(key: str, value: Any, why: str) -> str:
 def _one_line(text: str) -> str:
     """A text that may stand in a comment: what data holds may not print."""
     return " ".join("".join(c if c.isprintable() or c.isspace() else "?" for c in text).split())
-
-
-def _yaml(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else to_yaml([value], flow=True).strip()[1:-1]

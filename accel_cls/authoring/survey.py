@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from accel_cls.authoring.columns import Table
-from accel_cls.authoring.truncation import LENGTHS, Kept, kept_by_length
+from accel_cls.authoring.truncation import LENGTHS, WHOLE, Kept, kept_by_length
 from accel_cls.data import Corpus, load_corpus
 from accel_cls.errors import UserError
 from accel_cls.model import encode, load_tokenizer, outline_model
@@ -67,7 +67,7 @@ def survey(table: Table, validation: Path | None, text: Sequence[str], label: st
     if validation is None:  # the same file stood for both: what is wrong with it was found twice
         corpus = replace(corpus, dropped=tuple(fault for fault in corpus.dropped if fault.key == "data.train"))
     tokenizer = load_tokenizer(recipe, corpus.train)
-    lengths = encode(tokenizer, corpus.train.texts, 1_000_000).lengths
+    lengths = encode(tokenizer, corpus.train.texts, WHOLE).lengths
     hidden, limit = None, max(LENGTHS)
     if model is not None:
         config = outline_model(recipe, tokenizer, corpus.labels).config

@@ -11,6 +11,7 @@ from accel_cls.authoring.audit import Finding
 from accel_cls.model import Encoded
 from accel_cls.recipe.schema import Data
 
+WHOLE = 1_000_000  # tokens: longer than any text
 LENGTHS = (32, 64, 128, 256, 512)
 _MANY = 0.05  # share of the texts (or, of a class, twice that) from which on cutting is a finding
 _MORE = 0.02  # share of their tokens that another side must keep more to be worth telling

@@ -19,7 +19,7 @@ from accel_cls.recipe import resolve_recipe
 from accel_cls.recipe.messages import hint_from_elsewhere
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.recipe.schema import Scratch, Section
-from accel_cls.recipe.source import Node, to_yaml
+from accel_cls.recipe.source import Node, to_yaml_line
 
 if TYPE_CHECKING:
     from accel_cls.console import Console
@@ -114,7 +114,7 @@ def as_written(value: Any) -> str:
         value = value.model_dump(exclude_none=True)
     if isinstance(value, str) and os.path.isabs(value) and Path(value).is_relative_to(Path.cwd()):
         value = os.path.relpath(value)
-    return f"{value:g}" if isinstance(value, float) else to_yaml([value], flow=True).strip()[1:-1]
+    return to_yaml_line(value)
 
 
 def _is_under(key: str, asked: str) -> bool:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from accel_cls.recipe.errors import Origin, Problem
 from accel_cls.recipe.schema import Recipe, Section, all_keys, field_of, is_union, sections_of
-from accel_cls.recipe.source import Node, origin_of, read_scalar, to_yaml, walk
+from accel_cls.recipe.source import Node, origin_of, read_scalar, to_yaml_line, walk
 
 _OUT_OF_RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "string_too_long")
 # What other frameworks call it: the key here, or what to do instead.
@@ -95,14 +95,10 @@ def _without_tags(location: Sequence[Any]) -> list[Any]:
 
 def _shown(value: Any) -> str:
     """A value as an error message repeats it: as YAML has it, whole where it is short."""
-    text = repr(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else _as_yaml(value)
+    text = repr(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else to_yaml_line(value)
     if len(text) <= 60:
         return text
     return f"a mapping of {len(value)} keys" if isinstance(value, dict) else text[:57] + "..."
-
-
-def _as_yaml(value: Any) -> str:
-    return to_yaml([value], flow=True).strip()[1:-1]
 
 
 def _hint_for_key(key: str, section: type[Section]) -> str:

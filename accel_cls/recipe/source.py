@@ -256,7 +256,15 @@ class _Dumper(yaml.SafeDumper):
     yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
 
-def to_yaml(plain: Any, flow: bool = False) -> str:
-    """Plain Python values as YAML that reads back as the same values; with `flow`, on one line."""
-    style: dict[str, Any] = {"default_flow_style": True, "width": float("inf")} if flow else {}
-    return yaml.dump(plain, Dumper=_Dumper, allow_unicode=True, sort_keys=False, **style)
+def to_yaml(plain: Any) -> str:
+    """Plain Python values as YAML that reads back as the same values."""
+    return yaml.dump(plain, Dumper=_Dumper, allow_unicode=True, sort_keys=False)
+
+
+def to_yaml_line(plain: Any) -> str:
+    """The same on one line, as it may stand behind a key; a number as short as people write it."""
+    if isinstance(plain, float):
+        return f"{plain:g}"
+    # Within a list even a plain text is quoted where it has to be.
+    style: Any = {"default_flow_style": True, "width": float("inf")}
+    return yaml.dump([plain], Dumper=_Dumper, allow_unicode=True, sort_keys=False, **style).strip()[1:-1]
