@@ -290,6 +290,41 @@ def launch(
             continue  # Ctrl-C reaches the whole group; those who train end by themselves
 
 
+@app.command()
+def parity(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    processes: Annotated[str, typer.Option(help="Numbers of processes; the first is the reference.")] = "1,2",
+    hardware: Annotated[str, typer.Option(help="Profiles, such as cpu,gpu; the first is the reference.")] = "",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, fp16; the first is the reference.")] = "",
+    micro_batches: Annotated[str, typer.Option(help="Multiples of train.micro_batch_tokens, such as 1,2,4.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Also stop half-way and go on, on each number.")] = False,
+    updates: Annotated[int, typer.Option(min=1, help="The most updates of each training.")] = 200,
+    keep: Annotated[Path | None, typer.Option(help="A folder to keep the trainings in, with their logs.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a recipe in several ways on this machine, and see whether it is the same training.
+
+    Compares, for each update: examples, micro-batches, loss, gradient norm; at the end weights and predictions.
+
+    Exit status: 0 the same, 1 different, 2 a mistake or a training that failed.
+
+    Examples:
+
+      accel-cls parity recipes/food.yaml --processes 1,2
+
+      accel-cls parity recipes/food.yaml data.train=reviews.csv --processes 1,2,3 --micro-batches 1,2,4 --resume
+
+      accel-cls parity recipes/food_bert.yaml --hardware cpu,gpu --precision fp32 --updates 50 --keep parity
+    """
+    _load(recipe, overrides)
+    from accel_cls.parity.command import compare_trainings, wanted_of
+
+    wanted = wanted_of(processes, hardware, precision, micro_batches, resume, updates)
+    same = compare_trainings(recipe, overrides or [], wanted, keep, as_json)
+    raise typer.Exit(0 if same else 1)
+
+
 def _load(recipe: str, overrides: list[str] | None) -> Recipe:
     """A recipe, and no network unless it names a hub id."""
     from accel_cls.recipe import load_recipe

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 import psutil
 import torch
 from accelerate import Accelerator, PartialState
-from accelerate.utils import DistributedType, is_torch_xla_available
+from accelerate.utils import DistributedType, InitProcessGroupKwargs, is_torch_xla_available
 
 from accel_cls.errors import UserError
 from accel_cls.launcher import Launch, how_started
-from accel_cls.profiles import Profile, find_profile, launch_command, read_profile, shell
+from accel_cls.profiles import Profile, find_profile, launch_command, precision_name, read_profile, shell
+
+# Ways to divide weights or optimizer among processes, and what accelerate launch sets for them.
+_SHARDED = {"FSDP": "ACCELERATE_USE_FSDP", "DEEPSPEED": "ACCELERATE_USE_DEEPSPEED"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Hardware:
         each = " each" if state.num_processes > 1 else ""
         plural = "" if self.threads == 1 else "s"
         threads = f", {self.threads} thread{plural}{each}" if state.device.type == "cpu" else ""
-        precision = {"no": "fp32"}.get(state.mixed_precision, state.mixed_precision)
+        precision = precision_name(state.mixed_precision)
         return [
             (
                 "hardware",
@@ -81,18 +84,39 @@ def start_hardware(hardware: str, recipe: str, overrides: Sequence[str]) -> Hard
             f"ACCELERATE_GRADIENT_ACCUMULATION_STEPS is {accumulation}; expected 1. The recipe's train.batch_size "
             "and train.micro_batch_tokens decide how an update is divided"
         )
-    if device == "cpu" and os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
-        # accelerate has FSDP for accelerators only; torch's works over gloo, too, which lets a sharded run be
-        # tried without a GPU. Its state has to pass for that of several GPUs before Accelerator reads it.
-        PartialState(cpu=True)
-        PartialState._shared_state.update(distributed_type=DistributedType.MULTI_GPU, _cpu=False)
-    accelerator = Accelerator()
+    accelerator = _make_accelerator(device)
     if device != "xla" and accelerator.num_processes != world:
         raise UserError(
             f"WORLD_SIZE is {world}, but accelerate runs {accelerator.num_processes}: these processes would each "
             "train alone. Start them with `accel-cls launch` or one of the files in accelerate_configs/"
         )
     return Hardware(accelerator, launch, _use_all_cores(accelerator, launch))
+
+
+def _make_accelerator(device: str) -> Accelerator:
+    """The Accelerator; sharded weights also on a CPU over gloo, which lets such a run be tried without a GPU."""
+    sharded = next((kind for kind, variable in _SHARDED.items() if _is_on(variable)), None)
+    handlers = []
+    if device == "cpu" and sharded == "FSDP":
+        # accelerate has FSDP for accelerators only. Its state has to pass for that of several GPUs before
+        # Accelerator reads it.
+        PartialState(cpu=True)
+        PartialState._shared_state.update(distributed_type=DistributedType.MULTI_GPU, _cpu=False)
+    elif device == "cpu" and sharded == "DEEPSPEED":
+        # With ACCELERATE_USE_CPU, accelerate 1.15 leaves DeepSpeed out, silently.
+        os.environ |= {"DS_ACCELERATOR": "cpu", "ACCELERATE_USE_CPU": "false"}
+        handlers = [InitProcessGroupKwargs(backend="gloo")]
+    accelerator = Accelerator(kwargs_handlers=handlers)
+    if sharded and accelerator.distributed_type.value != sharded:
+        raise UserError(
+            f"{sharded} was asked for, but accelerate runs {accelerator.distributed_type.value}: weights would not "
+            "be divided. It takes two or more processes, started by accelerate launch"
+        )
+    return accelerator
+
+
+def _is_on(variable: str) -> bool:
+    return os.environ.get(variable, "").lower() == "true"
 
 
 def prepare(
@@ -145,13 +169,12 @@ def _differences(profile: Profile, launch: Launch, world: int, device: str) -> l
         found.append("this machine shows torch no accelerator, only its CPU")
     if (profile.distributed_type == "XLA") != (device == "xla"):
         found.append(f"the device is {device}, the profile's type {profile.distributed_type}")
-    for kind, variable in (("FSDP", "ACCELERATE_USE_FSDP"), ("DEEPSPEED", "ACCELERATE_USE_DEEPSPEED")):
-        on = os.environ.get(variable, "false").lower() == "true"
-        if on != (profile.distributed_type == kind):
-            found.append(f"{kind} is {'on' if on else 'off'}")
+    for kind, variable in _SHARDED.items():
+        if _is_on(variable) != (profile.distributed_type == kind):
+            found.append(f"{kind} is {'on' if _is_on(variable) else 'off'}")
     precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no").lower()
     if precision != profile.mixed_precision and device != "xla":
-        found.append(f"precision is {precision}, not {profile.mixed_precision}")
+        found.append(f"precision is {precision_name(precision)}, not {precision_name(profile.mixed_precision)}")
     return found
 
 

@@ -21,6 +21,7 @@ from accel_cls.optimizer import set_rate
 from accel_cls.plan import Plan, is_due, seed_of, share
 from accel_cls.recipe import Recipe
 from accel_cls.results import Results
+from accel_cls.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Training:
     train: Batches
     validation: Batches
     results: Results
+    trace: Trace
     console: Console
 
 
@@ -54,6 +56,7 @@ def train(t: Training, progress: Progress) -> None:
         t.optimizer.step()
         t.optimizer.zero_grad()
         progress.update += 1
+        t.trace.update(progress.update, rate, norm)
         window.add(loss, len(plan.examples(update)))
         t.console.advance(progress.update)
 
@@ -74,6 +77,7 @@ def train(t: Training, progress: Progress) -> None:
             if accelerator.is_main_process:
                 prune_checkpoints(t.results.folder.checkpoints, recipe.checkpoint.keep, progress.best_update)
             window.restart()
+    t.trace.weights(accelerator, t.model)
 
 
 def accumulate_gradient(t: Training, update: int) -> torch.Tensor:
@@ -103,6 +107,7 @@ def accumulate_gradient(t: Training, update: int) -> torch.Tensor:
             # Processes average their gradients; times their number, the average is the sum.
             accelerator.backward(loss * processes)
         total += loss.detach()
+        t.trace.micro_batch(index, micro_batch, loss)
         if accelerator.distributed_type == DistributedType.XLA:
             import torch_xla
 

@@ -89,6 +89,7 @@ class Plan:
     longest: int  # data.max_length
     batch_size: int
     micro_batch_tokens: int
+    min_micro_batches: int
     epochs: int
     max_updates: int | None
     learning_rate: float
@@ -109,6 +110,7 @@ class Plan:
             longest=recipe.data.max_length,
             batch_size=train.batch_size,
             micro_batch_tokens=train.micro_batch_tokens,
+            min_micro_batches=train.min_micro_batches,
             epochs=train.epochs,
             max_updates=train.max_updates,
             learning_rate=train.learning_rate,
@@ -167,7 +169,7 @@ class Plan:
     def micro_batches(self, update: int, processes: int = 1) -> list[MicroBatch]:
         """How an update is cut; process p of P takes the micro-batches p, p + P, p + 2P ..."""
         micro_batches = cut(self.examples(update), self.lengths, self.micro_batch_tokens, self.longest)
-        while len(micro_batches) < processes:
+        while len(micro_batches) < max(processes, self.min_micro_batches):
             largest = max(range(len(micro_batches)), key=lambda i: len(micro_batches[i].examples))
             whole = micro_batches[largest]
             if len(whole.examples) < 2:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,35 @@ class Profile:
         """The file's name without its ending, which is what recipes call a shipped profile."""
         return self.path.stem
 
+    @property
+    def device(self) -> str:
+        """The kind of device that it asks for: CPU, GPU or TPU."""
+        return "CPU" if self.use_cpu else "TPU" if self.distributed_type == "XLA" else "GPU"
+
+    def changed(self, processes: int | None = None, mixed_precision: str | None = None) -> Profile:
+        """The same hardware with another number of processes, or in another precision; not yet a file."""
+        processes = processes or self.processes
+        kind = self.distributed_type
+        if kind in ("NO", "MULTI_GPU"):  # what accelerate calls one and several processes with whole weights
+            kind = "NO" if processes == 1 else "MULTI_GPU"
+        return replace(
+            self,
+            processes=processes,
+            distributed_type=kind,
+            mixed_precision=mixed_precision or self.mixed_precision,
+        )
+
     def __str__(self) -> str:
         many = "process" if self.processes == 1 else "processes"
-        where = "CPU" if self.use_cpu else "TPU" if self.distributed_type == "XLA" else "GPU"
-        where += "s" if self.processes > 1 and where != "CPU" else ""
+        where = self.device + ("s" if self.processes > 1 and self.device != "CPU" else "")
         how = {"FSDP": " with FSDP", "DEEPSPEED": " with DeepSpeed"}.get(self.distributed_type, "")
         over = f" over {self.machines} machines" if self.machines > 1 else ""
-        return f"{self.processes} {many} on {where}{how}{over}, precision {self.mixed_precision}"
+        return f"{self.processes} {many} on {where}{how}{over}, precision {precision_name(self.mixed_precision)}"
+
+
+def precision_name(mixed_precision: str) -> str:
+    """What users are told of accelerate's word for a precision: its "no" is fp32."""
+    return {"no": "fp32"}.get(mixed_precision, mixed_precision)
 
 
 def profile_names() -> list[str]:
@@ -109,6 +131,18 @@ def read_profile(path: Path) -> Profile:
     )
 
 
+def write_profile(profile: Profile, path: Path) -> Profile:
+    """Write what `Profile.changed` made as a file of its own, everything else as in the file that it comes from."""
+    content = yaml.safe_load(profile.path.read_text(encoding="utf-8"))
+    content |= {
+        "distributed_type": profile.distributed_type,
+        "num_processes": profile.processes,
+        "mixed_precision": profile.mixed_precision,
+    }
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return replace(profile, path=path)
+
+
 def _count(content: dict[str, Any], key: str, path: Path) -> int:
     value = content.get(key)
     if value is None:
@@ -144,7 +178,8 @@ def profile_to_launch(hardware: str, processes: int | None) -> Profile | None:
             )
         return profile
     devices, kind = _devices()
-    name = {"cpu": "cpu", "mps": "mps"}.get(kind, "gpu" if devices == 1 else "multi_gpu")
+    several = (processes or devices) > 1
+    name = {"cpu": "cpu_multi" if several else "cpu", "mps": "mps"}.get(kind, "multi_gpu" if several else "gpu")
     return find_profile(str(shipped_folder("accelerate_configs") / f"{name}.yaml"))
 
 

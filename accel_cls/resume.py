@@ -17,7 +17,7 @@ from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.run_folder import RunFolder, write_json, write_text
 
 # Keys that change nothing of what an update does.
-_HARMLESS = ("name", "output", "hardware", "checkpoint", "train.log_every")
+_HARMLESS = ("name", "output", "hardware", "checkpoint", "train.log_every", "train.trace")
 # Keys that only decide after which update the run ends.
 _END = ("train.max_updates", "evaluate.patience")
 # Where the data lie does not matter by itself: the digest of what was read does.

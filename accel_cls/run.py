@@ -26,6 +26,7 @@ from accel_cls.report import duration, finish_run, read_results
 from accel_cls.results import Results
 from accel_cls.resume import Start, open_run
 from accel_cls.run_folder import RunFolder
+from accel_cls.trace import Trace
 
 
 def run_recipe(recipe: Recipe, recipe_path: str, overrides: Sequence[str], fresh: bool, started: float) -> None:
@@ -73,9 +74,10 @@ def _train(
     progress = Progress() if start.checkpoint is None else load_checkpoint(accelerator, start.checkpoint)
     results = Results(folder, corpus.validation, corpus.labels, tokenizer, accelerator.is_main_process)
     if accelerator.is_main_process:
-        folder.rewind_metrics(progress.update)
+        folder.rewind(progress.update)
+    trace = Trace(folder.trace if recipe.train.trace else None, accelerator.process_index)
     training = Training(
-        recipe, plan, accelerator, model, optimizer, train_batches, validation_batches, results, console
+        recipe, plan, accelerator, model, optimizer, train_batches, validation_batches, results, trace, console
     )
     console.start(progress.update, plan.updates)
     try:

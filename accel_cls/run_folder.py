@@ -21,6 +21,7 @@ class RunFolder:
         self.recipe = self.path / "recipe.yaml"  # every value, those that defaults decided included
         self.origin = self.path / "origin.json"  # what the run was started from: recipe, data, versions
         self.metrics = self.path / "metrics.jsonl"  # a line for each logged update and each evaluation
+        self.trace = self.path / "trace"  # what each process did in each update, where the recipe asks for it
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"  # the best model so far, as transformers loads it
         self.predictions = self.path / "predictions.csv"  # on the validation rows, by that model
@@ -53,19 +54,20 @@ class RunFolder:
             file.flush()
             os.fsync(file.fileno())
 
-    def rewind_metrics(self, update: int) -> None:
-        """Drop the lines that lie after `update`, and a last line that was cut off, before a run goes on."""
-        if not self.metrics.is_file():
-            return
-        kept = []
-        for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:
-                break
-            if record["update"] <= update:
-                kept.append(line + "\n")
-        write_text(self.metrics, "".join(kept))
+    def rewind(self, update: int) -> None:
+        """Drop what was logged after `update`, and last lines that were cut off, before a run goes on."""
+        for path in (self.metrics, *self.trace.glob("*.jsonl")):
+            if not path.is_file():
+                continue
+            kept = []
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                try:
+                    record = json.loads(line)
+                except json.JSONDecodeError:
+                    break
+                if record["update"] <= update:
+                    kept.append(line + "\n")
+            write_text(path, "".join(kept))
 
 
 def write_text(path: Path, text: str, encoding: str = "utf-8") -> None:

@@ -21,6 +21,7 @@ def plan_of(lengths, **changes):
         "longest": 64,
         "batch_size": 8,
         "micro_batch_tokens": 128,
+        "min_micro_batches": 1,
         "epochs": 3,
         "max_updates": None,
         "learning_rate": 1e-3,

@@ -152,13 +152,13 @@ def test_precision_as_written(written, meant):
     [
         (
             "distributed_type: MULTI_GPU\nnum_processes: 2\nuse_cpu: true\n",
-            "2 processes on CPU, precision no",
+            "2 processes on CPU, precision fp32",
         ),
         ("distributed_type: 'NO'\nmixed_precision: bf16\n", "1 process on GPU, precision bf16"),
-        ("distributed_type: FSDP\nnum_processes: 4\n", "4 processes on GPUs with FSDP, precision no"),
+        ("distributed_type: FSDP\nnum_processes: 4\n", "4 processes on GPUs with FSDP, precision fp32"),
         (
             "distributed_type: MULTI_GPU\nnum_processes: 16\nnum_machines: 2\n",
-            "16 processes on GPUs over 2 machines, precision no",
+            "16 processes on GPUs over 2 machines, precision fp32",
         ),
     ],
 )

@@ -138,7 +138,7 @@ def test_rewind_drops_what_lies_after_the_update(tmp_path):
     folder = RunFolder(tmp_path)
     for update in (1, 2, 2, 3, 4):
         folder.append_metrics({"update": update, "loss": 0.5})
-    folder.rewind_metrics(2)
+    folder.rewind(2)
     lines = folder.metrics.read_text().splitlines()
     assert [json.loads(line)["update"] for line in lines] == [1, 2, 2]
     folder.append_metrics({"update": 3})
@@ -151,19 +151,19 @@ def test_rewind_drops_a_line_that_was_cut_off(tmp_path, torn):
     folder.append_metrics({"update": 1})
     with open(folder.metrics, "ab") as file:
         file.write(torn)
-    folder.rewind_metrics(5)
+    folder.rewind(5)
     assert folder.metrics.read_bytes() == b'{"update": 1}\n'
 
 
 def test_rewind_keeps_a_whole_last_line_without_its_end(tmp_path):
     folder = RunFolder(tmp_path)
     folder.metrics.write_text('{"update": 1}\n{"update": 2}')
-    folder.rewind_metrics(5)
+    folder.rewind(5)
     assert folder.metrics.read_text() == '{"update": 1}\n{"update": 2}\n'
 
 
 def test_rewind_of_nothing(tmp_path):
-    RunFolder(tmp_path).rewind_metrics(5)
+    RunFolder(tmp_path).rewind(5)
     assert files_of(tmp_path) == {}
 
 

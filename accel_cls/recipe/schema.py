@@ -201,6 +201,14 @@ class Train(Section):
         "the longest text must fit",
         ge=8,
     )
+    min_micro_batches: int = setting(
+        1,
+        "a whole number, 1 or more",
+        "an update is cut into at least so many micro-batches: with as many as there are processes, or more, not even "
+        "dropout's draws depend on the number of processes",
+        "an update is one micro-batch or more",
+        ge=1,
+    )
     learning_rate: float = setting(
         2e-5,
         "a number above 0 and below 10",
@@ -261,6 +269,11 @@ class Train(Section):
         "how often loss and rate go to metrics.jsonl",
         "an interval of no updates is none",
         ge=1,
+    )
+    trace: bool = setting(
+        False,
+        "true or false",
+        "write to the run's trace/ what each process did in each update: examples, micro-batches, losses, gradient",
     )
 
 

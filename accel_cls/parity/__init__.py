@@ -1,0 +1,1 @@
+"""`accel-cls parity`: one recipe trained in several ways, and whether it is the same training."""

@@ -1,0 +1,71 @@
+"""What `accel-cls parity` does with its options."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from accel_cls.console import Console
+from accel_cls.errors import UserError
+from accel_cls.parity.cases import PRECISIONS, Wanted
+from accel_cls.parity.report import heading, show
+from accel_cls.parity.run import Parity
+
+
+def compare_trainings(recipe: str, overrides: Sequence[str], wanted: Wanted, keep: Path | None, as_json: bool) -> bool:
+    """Train, compare and show; returns whether all pairs are the same training.
+
+    Raises:
+        UserError: for a mistake in the recipe or in what is asked for, and where a training fails.
+    """
+    if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+        raise UserError(f"--keep: {keep} is there already; name a new folder, or an empty one")
+    console = Console(speaks=True)
+    with nullcontext(keep) if keep is not None else tempfile.TemporaryDirectory(prefix="parity-") as place:
+        folder = Path(place).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        say = _to_stderr if as_json else console.print
+        parity = Parity(recipe, overrides, wanted, folder, say)
+        if not as_json:
+            console.section(f"accel-cls parity · {recipe}", heading(parity))
+        verdicts = list(parity.verdicts())
+    if as_json:
+        print(json.dumps([verdict.as_json() for verdict in verdicts], ensure_ascii=False, indent=1))
+    else:
+        show(verdicts, console)
+    return not any(verdict.faults for verdict in verdicts)
+
+
+def wanted_of(processes: str, hardware: str, precision: str, micro_batches: str, resume: bool, updates: int) -> Wanted:
+    """What the options ask for.
+
+    Raises:
+        UserError: for an option that is not such a list.
+    """
+    names = [name.strip() for name in precision.split(",") if name.strip()]
+    for name in names:
+        if name not in PRECISIONS:
+            raise UserError(f"--precision: found {name!r}; expected a list of {', '.join(PRECISIONS)}")
+    return Wanted(
+        processes=_numbers("--processes", processes),
+        hardware=[name.strip() for name in hardware.split(",") if name.strip()],
+        precisions=names,
+        micro_batches=_numbers("--micro-batches", micro_batches),
+        resume=resume,
+        updates=updates,
+    )
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise UserError(f"{option}: found {text!r}; expected whole numbers, 1 or more, such as 1,2")
+    return [int(part) for part in parts]
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

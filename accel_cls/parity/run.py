@@ -1,0 +1,106 @@
+"""Train every case of a comparison by the real command, one after the other, and judge the pairs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from accel_cls.data import load_corpus
+from accel_cls.errors import UserError
+from accel_cls.parity.cases import Case, Wanted, control_of, pairs_of
+from accel_cls.parity.compare import Trained, compare
+from accel_cls.parity.verdict import Verdict, is_within, judge, tolerance_of
+from accel_cls.profiles import launch_command, shell, write_profile
+from accel_cls.recipe import load_recipe
+
+
+class Parity:
+    """Trains one recipe in several ways into a folder, each once, and compares them."""
+
+    def __init__(
+        self, recipe: str, overrides: Sequence[str], wanted: Wanted, folder: Path, say: Callable[[str], None]
+    ):
+        self._path = recipe
+        self._recipe = load_recipe(recipe, overrides)
+        self._overrides = [text for text in overrides if not text.startswith(("hardware=", "output=", "~hardware"))]
+        train = self._recipe.train
+        epoch = -(-len(load_corpus(self._recipe).train) // train.batch_size)
+        self.updates = min(wanted.updates, train.max_updates or wanted.updates, train.epochs * epoch)
+        self.pairs = pairs_of(self._recipe, replace(wanted, updates=self.updates))
+        cases = [case for pair in self.pairs for case in (pair.reference, pair.case)]
+        self.processes = max(leg.profile.processes for case in cases for leg in case.legs)
+        # The same threads in each case: sums are then made in the same order inside each micro-batch.
+        self.threads = max(1, (psutil.cpu_count(logical=False) or 1) // self.processes)
+        self.min_micro_batches = train.min_micro_batches
+        if "min_micro_batches" not in train.model_fields_set:
+            self.min_micro_batches = max(self.min_micro_batches, self.processes)
+        self._folder = folder
+        self._say = say
+        self._trained: dict[Case, Trained] = {}
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """Judge one pair after the other, training what has not been trained yet.
+
+        Raises:
+            UserError: where a training ended with an error; with its last lines.
+        """
+        for pair in self.pairs:
+            comparison = compare(self._train(pair.reference), self._train(pair.case))
+            control = None
+            if not is_within(comparison, tolerance_of(pair)) and comparison.examples is None:
+                control = compare(self._train(pair.reference), self._train(control_of(pair, self._recipe)))
+            yield judge(pair, comparison, control)
+
+    def _train(self, case: Case) -> Trained:
+        if case in self._trained:
+            return self._trained[case]
+        # Numbered, since a folder that holds a run already would be continued, or left as it is.
+        short = re.sub(r"[^0-9A-Za-z]+", "-", case.name.replace("×", "x")).strip("-")
+        output = self._folder / f"{len(self._trained) + 1:02d}-{short}"
+        # A part of a run that is continued ends with an evaluation: all others have one there, too.
+        every = max(1, self.updates // 2)
+        for number, leg in enumerate(case.legs, start=1):
+            profile = write_profile(leg.profile, self._folder / f"{output.name}-{number}.yaml")
+            overrides = [
+                *self._overrides,
+                f"hardware={profile.path}",
+                f"output={output}",
+                "train.trace=true",
+                f"train.max_updates={self.updates}",
+                f"train.min_micro_batches={self.min_micro_batches}",
+                f"evaluate.every={every}",
+                f"checkpoint.every={self.updates}",
+                "~evaluate.patience",
+                *([] if case.dropout else ["model.dropout=0"]),
+                *leg.overrides,
+            ]
+            part = f" (part {number} of {len(case.legs)})" if len(case.legs) > 1 else ""
+            log = self._folder / f"{output.name}-{number}.log"
+            self._run(case.name + part, launch_command(profile, self._path, overrides), log)
+        try:
+            self._trained[case] = Trained.of(output)
+        except ValueError as error:
+            raise UserError(f"{case.name}: {error}") from error
+        return self._trained[case]
+
+    def _run(self, name: str, command: list[str], log: Path) -> None:
+        began = time.monotonic()
+        environment = {**os.environ, "OMP_NUM_THREADS": str(self.threads)}
+        typed = shell(command)
+        command[:2] = [sys.executable, "-m", "accelerate.commands.launch", "--quiet"]
+        with open(log, "w", encoding="utf-8") as out:
+            out.write(f"$ OMP_NUM_THREADS={self.threads} {typed}\n")
+            out.flush()
+            status = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, env=environment, check=False)
+        self._say(f"  trained: {name}, {time.monotonic() - began:.0f} s")
+        if status.returncode:
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            raise UserError(f"{name}: its training ended with an error; {log} ends with:\n" + "\n".join(lines[-15:]))
