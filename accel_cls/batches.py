@@ -30,7 +30,8 @@ class Batches:
     class_weights: np.ndarray  # float32 [classes]
     pad_id: int
     device: torch.device
-    fixed_tokens: int | None  # where shapes must not vary (XLA): rows are filled up to this many tokens
+    fixed_tokens: int | None  # where shapes must not vary (XLA): rows are filled up to this many tokens,
+    fixed_rows: int | None = None  # or to this many rows, if that is less
 
     def weight(self, examples: np.ndarray) -> float:
         """The global weight of an update: the sum of its examples' class weights."""
@@ -39,7 +40,7 @@ class Batches:
     def make(self, micro_batch: MicroBatch) -> Batch:
         """A micro-batch's tensors, on the device."""
         examples, width = micro_batch.examples, micro_batch.width
-        rows = max(1, self.fixed_tokens // width if self.fixed_tokens else len(examples))
+        rows = max(1, self._rows(width) if self.fixed_tokens else len(examples))
         ids = np.full((rows, width), self.pad_id, np.int64)
         types = np.zeros((rows, width), np.int64)
         mask = np.zeros((rows, width), np.int64)
@@ -63,6 +64,11 @@ class Batches:
             self._move(labels),
             self._move(weights),
         )
+
+    def _rows(self, width: int) -> int:
+        assert self.fixed_tokens is not None
+        rows = self.fixed_tokens // width
+        return rows if self.fixed_rows is None else min(rows, self.fixed_rows)
 
     def _move(self, array: np.ndarray) -> torch.Tensor:
         tensor = torch.from_numpy(array)

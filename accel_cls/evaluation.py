@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 
 from accel_cls.batches import Batches
+from accel_cls.hardware import mark_step
 from accel_cls.plan import cut, share
 
 
@@ -45,6 +46,7 @@ def predict_examples(
     batches: Batches,
     tokens: int,
     longest: int,
+    step: int,
     classes: int,
 ) -> Predictions:
     """Run the model over all examples of `batches`, divided among the processes, and gather what it says.
@@ -52,30 +54,36 @@ def predict_examples(
     Args:
         tokens: the most padded tokens that go through the model at once on one device.
         longest: the widest row.
+        step: widths are multiples of it.
         classes: how many logits the model gives.
 
     Returns:
         The same predictions on every process.
     """
     count, processes = len(batches.labels), accelerator.num_processes
-    micro_batches = cut(np.arange(count), batches.encoded.lengths, tokens, longest)
+    micro_batches = cut(np.arange(count), batches.encoded.lengths, tokens, longest, step)
     # Collectives need equal shapes everywhere, so each process fills up to the largest share; who holds
     # how many follows from the cut, so nobody has to ask.
     shares = [share(micro_batches, process, processes) for process in range(processes)]
     slots = max(sum(len(part.examples) for _, part in mine) for mine in shares)
-    indices = torch.full((slots,), -1, dtype=torch.int64, device=accelerator.device)
-    logits = torch.zeros(slots, classes, dtype=torch.float32, device=accelerator.device)
+    mine = [part for _, part in shares[accelerator.process_index]]
     model.eval()
-    filled = 0
-    for _, part in shares[accelerator.process_index]:
-        rows = len(part.examples)
-        output = model(**batches.make(part).inputs).logits[:rows].float()
-        logits[filled : filled + rows] = output
-        indices[filled : filled + rows] = torch.tensor(part.examples, dtype=torch.int64)
-        filled += rows
+    outputs = []
+    for part in mine:
+        outputs.append(model(**batches.make(part).inputs).logits.float())
+        mark_step(accelerator)
     model.train()
-    gathered_indices = accelerator.gather(indices).cpu().numpy()
-    gathered_logits = accelerator.gather(logits).cpu().numpy()
+    indices = np.full(slots, -1, np.int64)
+    logits = np.zeros((slots, classes), np.float32)
+    filled = 0
+    for part, output in zip(mine, outputs, strict=True):
+        rows = len(part.examples)
+        # Cut on the host: on XLA each number of rows would be a program of its own.
+        logits[filled : filled + rows] = output.cpu().numpy()[:rows]
+        indices[filled : filled + rows] = part.examples
+        filled += rows
+    gathered_indices = accelerator.gather(torch.from_numpy(indices).to(accelerator.device)).cpu().numpy()
+    gathered_logits = accelerator.gather(torch.from_numpy(logits).to(accelerator.device)).cpu().numpy()
     return Predictions(_in_order(gathered_indices, gathered_logits, count), batches.labels)
 
 

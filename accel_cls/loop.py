@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType, set_seed
+from accelerate.utils import set_seed
 from torch.nn.functional import cross_entropy
 
 from accel_cls.batches import Batches
@@ -17,6 +17,7 @@ from accel_cls.checkpoint import Progress, prune_checkpoints, save_checkpoint
 from accel_cls.console import Console
 from accel_cls.errors import UserError
 from accel_cls.evaluation import Predictions, predict_examples
+from accel_cls.hardware import is_xla, mark_step
 from accel_cls.optimizer import set_rate
 from accel_cls.plan import Plan, is_due, seed_of, share
 from accel_cls.recipe import Recipe
@@ -51,13 +52,15 @@ def train(t: Training, progress: Progress) -> None:
         update = progress.update
         rate = plan.rate(update)
         set_rate(t.optimizer, rate)
-        loss = accumulate_gradient(t, update)
+        losses = accumulate_gradient(t, update)
         norm = accelerator.clip_grad_norm_(t.model.parameters(), recipe.train.max_grad_norm or math.inf)
         t.optimizer.step()
-        t.optimizer.zero_grad()
+        # On XLA a first gradient and one that is added to it would be two programs.
+        t.optimizer.zero_grad(set_to_none=not is_xla(accelerator))
+        mark_step(accelerator)
         progress.update += 1
         t.trace.update(progress.update, rate, norm)
-        window.add(loss, len(plan.examples(update)))
+        window.add(losses, len(plan.examples(update)))
         t.console.advance(progress.update)
 
         if progress.update % recipe.train.log_every == 0 or progress.update == plan.updates:
@@ -80,19 +83,19 @@ def train(t: Training, progress: Progress) -> None:
     t.trace.weights(accelerator, t.model)
 
 
-def accumulate_gradient(t: Training, update: int) -> torch.Tensor:
+def accumulate_gradient(t: Training, update: int) -> list[torch.Tensor]:
     """Forward and backward passes of this process's micro-batches of an update.
 
     The gradient becomes the sum of the per-example losses of the whole update, divided by the update's
-    global weight, on every process. Returns this process's part of that loss, a float32 scalar on the
-    device: the parts of all processes sum to the update's loss.
+    global weight, on every process. Returns the losses of this process's micro-batches, float32 scalars on
+    the device: those of all processes sum to the update's loss.
     """
     accelerator, processes = t.accelerator, t.accelerator.num_processes
     micro_batches = t.plan.micro_batches(update, processes)
     mine = share(micro_batches, accelerator.process_index, processes)
     weight = t.train.weight(t.plan.examples(update))
     smoothing = t.recipe.train.label_smoothing
-    total = torch.zeros((), device=accelerator.device)
+    losses_of_parts = []
     for step, (index, micro_batch) in enumerate(mine):
         is_last = step == len(mine) - 1
         batch = t.train.make(micro_batch)
@@ -106,13 +109,10 @@ def accumulate_gradient(t: Training, update: int) -> torch.Tensor:
             loss = (losses * batch.weights).sum() / weight
             # Processes average their gradients; times their number, the average is the sum.
             accelerator.backward(loss * processes)
-        total += loss.detach()
+        losses_of_parts.append(loss.detach())
         t.trace.micro_batch(index, micro_batch, loss)
-        if accelerator.distributed_type == DistributedType.XLA:
-            import torch_xla
-
-            torch_xla.sync()  # one program for each shape, instead of one for the whole update
-    return total
+        mark_step(accelerator)
+    return losses_of_parts
 
 
 def evaluate(t: Training, progress: Progress) -> bool:
@@ -125,6 +125,7 @@ def evaluate(t: Training, progress: Progress) -> bool:
         t.validation,
         recipe.train.micro_batch_tokens,
         recipe.data.max_length,
+        t.plan.width_step,
         len(t.validation.class_weights),
     )
     is_best = _judge(t, predictions, progress)
@@ -163,19 +164,20 @@ class _Window:
 
     def restart(self) -> None:
         """Start the clock and the sums anew, as after an evaluation."""
-        self._loss = torch.zeros((), device=self._accelerator.device)
+        self._losses: list[torch.Tensor] = []
         self._updates = self._examples = 0
         self._began = time.monotonic()
 
-    def add(self, loss: torch.Tensor, examples: int) -> None:
-        """Count an update: this process's part of its loss, and its examples over all processes."""
-        self._loss += loss
+    def add(self, losses: list[torch.Tensor], examples: int) -> None:
+        """Count an update: the losses of this process's micro-batches, and the examples of all processes."""
+        self._losses += losses
         self._updates += 1
         self._examples += examples
 
     def close(self, update: int, rate: float, norm: torch.Tensor | float | None) -> dict[str, float]:
         """The window's line of the log. Raises UserError where the loss is no longer a number."""
-        loss = self._accelerator.reduce(self._loss, "sum").item() / self._updates
+        mine = torch.tensor(sum(loss.item() for loss in self._losses), device=self._accelerator.device)
+        loss = self._accelerator.reduce(mine, "sum").item() / self._updates
         grad_norm = float("nan") if norm is None else float(norm)
         if not math.isfinite(loss):
             raise UserError(

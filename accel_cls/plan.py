@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,10 @@ import numpy as np
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 
-# Padded widths are multiples of this: few different shapes keep CPU memory flat and XLA's programs few.
+# Padded widths are multiples of this: few different shapes keep CPU memory flat.
 WIDTH_STEP = 16
+# On XLA, which compiles a program for each shape, there are at most so many widths; a program takes a minute on a TPU.
+XLA_WIDTHS = 8
 # What a pass through the model costs besides its tokens, in tokens. A constant, not a measurement of the
 # machine at hand: how an update is cut must not depend on the hardware.
 PASS_TOKENS = 256
@@ -32,12 +34,19 @@ class MicroBatch:
     width: int  # tokens in each row, padding included
 
 
-def padded_width(length: int, longest: int) -> int:
-    """`length` rounded up to a multiple of WIDTH_STEP, at most `longest`."""
-    return min(longest, -(-length // WIDTH_STEP) * WIDTH_STEP)
+def padded_width(length: int, longest: int, step: int = WIDTH_STEP) -> int:
+    """`length` rounded up to a multiple of `step`, at most `longest`."""
+    return min(longest, -(-length // step) * step)
 
 
-def cut(examples: np.ndarray, lengths: np.ndarray, tokens: int, longest: int) -> list[MicroBatch]:
+def width_step(longest: int, few_shapes: bool) -> int:
+    """The step of widths: with `few_shapes` a multiple of WIDTH_STEP that makes them XLA_WIDTHS or fewer."""
+    return WIDTH_STEP * max(1, -(-longest // (XLA_WIDTHS * WIDTH_STEP))) if few_shapes else WIDTH_STEP
+
+
+def cut(
+    examples: np.ndarray, lengths: np.ndarray, tokens: int, longest: int, step: int = WIDTH_STEP
+) -> list[MicroBatch]:
     """Cut examples into micro-batches of at most `tokens` padded tokens, the longest texts first.
 
     Texts of like length go together, as far as less padding is worth another pass through the model: of
@@ -49,10 +58,11 @@ def cut(examples: np.ndarray, lengths: np.ndarray, tokens: int, longest: int) ->
         lengths: int, tokens of each example of the whole data set.
         tokens: the most padded tokens (rows x width) of a micro-batch; at least `longest`.
         longest: the widest row, to which rounding up is limited.
+        step: widths are multiples of it.
     """
     # Longest first, so that running out of memory shows in the first micro-batch; equal lengths by position.
     order = examples[np.lexsort((examples, -lengths[examples]))]
-    widths = np.minimum(longest, -(-lengths[order] // WIDTH_STEP) * WIDTH_STEP)
+    widths = np.minimum(longest, -(-lengths[order] // step) * step)
     count = len(order)
     cost = np.zeros(count + 1, np.int64)  # least cost of all examples from this one on
     rows = np.zeros(count, np.int64)  # rows of the micro-batch that begins with this one
@@ -96,10 +106,11 @@ class Plan:
     warmup: float | int
     schedule: str
     seed: int
+    width_step: int = WIDTH_STEP
 
     @classmethod
-    def of(cls, recipe: Recipe, lengths: np.ndarray) -> Plan:
-        """The plan of a recipe for training examples of these lengths.
+    def of(cls, recipe: Recipe, lengths: np.ndarray, few_shapes: bool = False) -> Plan:
+        """The plan of a recipe for training examples of these lengths; with `few_shapes` for XLA.
 
         Raises:
             UserError: where the warm-up is longer than the run.
@@ -117,6 +128,7 @@ class Plan:
             warmup=train.warmup,
             schedule=train.schedule,
             seed=recipe.seed,
+            width_step=width_step(recipe.data.max_length, few_shapes),
         )
         if isinstance(plan.warmup, int) and plan.warmup and plan.warmup >= plan.scheduled_updates:
             raise UserError(
@@ -168,19 +180,22 @@ class Plan:
 
     def micro_batches(self, update: int, processes: int = 1) -> list[MicroBatch]:
         """How an update is cut; process p of P takes the micro-batches p, p + P, p + 2P ..."""
-        micro_batches = cut(self.examples(update), self.lengths, self.micro_batch_tokens, self.longest)
+        micro_batches = cut(
+            self.examples(update), self.lengths, self.micro_batch_tokens, self.longest, self.width_step
+        )
         while len(micro_batches) < max(processes, self.min_micro_batches):
             largest = max(range(len(micro_batches)), key=lambda i: len(micro_batches[i].examples))
             whole = micro_batches[largest]
             if len(whole.examples) < 2:
                 break  # fewer examples than processes: the others keep step with an empty micro-batch
             half = len(whole.examples) // 2
-            parts = [
-                MicroBatch(part, padded_width(max(int(self.lengths[i]) for i in part), self.longest))
-                for part in (whole.examples[:half], whole.examples[half:])
-            ]
+            parts = [MicroBatch(part, self.width(part)) for part in (whole.examples[:half], whole.examples[half:])]
             micro_batches[largest : largest + 1] = parts
         return micro_batches
+
+    def width(self, examples: Iterable[int]) -> int:
+        """The padded width of a row that holds the longest of these examples."""
+        return padded_width(max(int(self.lengths[i]) for i in examples), self.longest, self.width_step)
 
     def cutting(self, processes: int) -> Cutting:
         """How the first epoch's updates are cut: all of them, or 200 of a long epoch, evenly chosen."""
@@ -199,6 +214,17 @@ class Plan:
             finer=finer / len(cuts),
             busy=sum(map(sum, padded)) / sum(processes * max(sizes) for sizes in rounds),
             shapes=frozenset((len(part.examples), part.width) for cut in cuts for part in cut),
+        )
+
+    def programs(self, judged: np.ndarray) -> str:
+        """How many programs XLA compiles at most, for judging examples of these lengths."""
+        learn, judge = (
+            len(set(np.minimum(self.longest, -(-lengths // self.width_step) * self.width_step).tolist()))
+            for lengths in (self.lengths, judged)
+        )
+        return (
+            f"XLA compiles {learn + judge + 1} at most, one for each width ({learn} to learn from, {judge} to judge "
+            "by) and one for the optimizer's step: the first updates take long"
         )
 
     def describe(self, recipe: Recipe, processes: int) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from accel_cls.data import Examples, Labels
 from accel_cls.evaluation import Predictions
+from accel_cls.hardware import whole_weights
 from accel_cls.run_folder import RunFolder, whole_folder, write_csv
 
 
@@ -44,7 +45,7 @@ class Results:
 
     def keep(self, accelerator: Accelerator, model: torch.nn.Module, predictions: Predictions) -> None:
         """Put the model and its validation predictions in place. Called by all processes: weights may be sharded."""
-        state = accelerator.get_state_dict(model)
+        state = whole_weights(accelerator, model)
         if self._is_main:
             with whole_folder(self.folder.model) as beside:
                 accelerator.unwrap_model(model).save_pretrained(beside, state_dict=state)

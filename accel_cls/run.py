@@ -14,7 +14,7 @@ from accel_cls.checkpoint import Progress, checkpoint_path, load_checkpoint, upd
 from accel_cls.console import Console
 from accel_cls.data import Corpus, load_corpus
 from accel_cls.errors import UserError
-from accel_cls.hardware import Hardware, prepare, start_hardware
+from accel_cls.hardware import Hardware, is_xla, prepare, start_hardware
 from accel_cls.loop import Training, train
 from accel_cls.model import describe_model, encode, load_model, load_tokenizer
 from accel_cls.optimizer import make_optimizer
@@ -52,21 +52,23 @@ def _train(
     tokenizer = load_tokenizer(recipe, corpus.train)
     encoded = encode(tokenizer, corpus.train.texts, recipe.data.max_length)
     _check_agreement(hardware, corpus.digest, encoded.ids.tobytes())
-    plan = Plan.of(recipe, encoded.lengths)
+    plan = Plan.of(recipe, encoded.lengths, few_shapes=is_xla(accelerator))
     model = load_model(recipe, tokenizer, corpus.labels, notes)
+    judged = encode(tokenizer, corpus.validation.texts, recipe.data.max_length)
     console.section("data", [*corpus.describe(recipe.data), encoded.describe(recipe.data.max_length)])
     console.section("model", [describe_model(model, recipe)])
-    console.section("plan", plan.describe(recipe, accelerator.num_processes))
+    compiled = [("programs", plan.programs(judged.lengths))] if is_xla(accelerator) else []
+    console.section("plan", [*plan.describe(recipe, accelerator.num_processes), *compiled])
     for note in notes:
         console.note(note)
 
     weights = class_weights(recipe.train.class_weights, corpus.train.labels, corpus.labels.names)
-    fixed = recipe.train.micro_batch_tokens if accelerator.device.type == "xla" else None
+    fixed = recipe.train.micro_batch_tokens if is_xla(accelerator) else None
     train_batches, validation_batches = (
-        Batches(texts, examples.labels, weights, tokenizer.pad_token_id, accelerator.device, fixed)
-        for texts, examples in (
-            (encoded, corpus.train),
-            (encode(tokenizer, corpus.validation.texts, recipe.data.max_length), corpus.validation),
+        Batches(texts, examples.labels, weights, tokenizer.pad_token_id, accelerator.device, fixed, rows)
+        for texts, examples, rows in (
+            (encoded, corpus.train, recipe.train.batch_size),
+            (judged, corpus.validation, None),
         )
     )
     optimizer = make_optimizer(model, recipe.train, accelerator.device)

@@ -16,6 +16,7 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import save_file
 
+from accel_cls.hardware import whole_weights
 from accel_cls.plan import MicroBatch
 
 
@@ -77,7 +78,7 @@ class Trace:
         """Save the model's weights. Called by all processes, since they may be sharded."""
         if self._folder is None:
             return
-        state = accelerator.get_state_dict(model)
+        state = whole_weights(accelerator, model)
         if accelerator.is_main_process:
             whole = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}  # safetensors shares none
             save_file(whole, self._folder / "weights.safetensors")

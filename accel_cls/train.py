@@ -8,6 +8,7 @@ Checks the recipe before anything slow is imported; `run.py` puts the parts toge
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import sys
 import time
@@ -49,16 +50,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not names_the_hub(recipe):
             # Read by the libraries when they are imported: nothing is fetched unless the recipe says so.
             os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        if os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true":
+            # Else accelerate takes torch_xla where it is installed, whatever the profile says.
+            os.environ.setdefault("USE_TORCH_XLA", "0")
         from accel_cls.run import run_recipe
 
         run_recipe(recipe, options.recipe, options.overrides, options.fresh, started)
     except UserError as error:
         _explain(error)
-        return _USER_ERROR
+        return _ended(_USER_ERROR)
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the newest checkpoint", file=sys.stderr, flush=True)
-        return _INTERRUPTED
+        return _ended(_INTERRUPTED)
     return 0
+
+
+def _ended(status: int) -> int:
+    """An exit status to return; in a process of the TPU launcher, which drops what this module returns, to raise."""
+    if multiprocessing.parent_process() is not None:
+        raise SystemExit(status)
+    return status
 
 
 def _explain(error: UserError) -> None:
@@ -70,7 +81,7 @@ def _explain(error: UserError) -> None:
         time.sleep(3)
     print(f"\n[process {process}] {error}" if process else f"\n{error}", file=sys.stderr, flush=True)
     launch = how_started()
-    if launch.adds_traceback:
+    if launch.adds_traceback and multiprocessing.parent_process() is None:
         print(f"(That is all. What {launch.by} prints below is a traceback of its own.)", file=sys.stderr, flush=True)
 
 
