@@ -222,10 +222,8 @@ class Plan:
             len(set(np.minimum(self.longest, -(-lengths // self.width_step) * self.width_step).tolist()))
             for lengths in (self.lengths, judged)
         )
-        return (
-            f"XLA compiles {learn + judge + 1} at most, one for each width ({learn} to learn from, {judge} to judge "
-            "by) and one for the optimizer's step: the first updates take long"
-        )
+        each = f"{learn} for widths to learn from, {judge} for those to judge by, one for the optimizer's step"
+        return f"XLA compiles about {learn + judge + 1}: {each}; the first updates take long"
 
     def describe(self, recipe: Recipe, processes: int) -> list[tuple[str, str]]:
         """Name and text of each line of the banner that is about the plan: the arithmetic, spelled out."""

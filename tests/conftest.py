@@ -53,6 +53,13 @@ def write_recipe(folder: Path, **sections: str) -> Path:
     return path
 
 
+def fsdp_on_cpu(folder: Path) -> None:
+    """Write the shipped FSDP profile as it has to be where there is no GPU."""
+    text = (ROOT / "accelerate_configs" / "fsdp.yaml").read_text(encoding="utf-8")
+    text = text.replace("use_cpu: false", "use_cpu: true").replace("gpu_ids: all\n", "").replace("bf16", '"no"')
+    (folder / "fsdp_cpu.yaml").write_text(text, encoding="utf-8")
+
+
 BASE = "name: a\noutput: runs/a\ndata: {train: a.csv}\n"  # a right recipe of three lines; what a test adds is line 4
 
 

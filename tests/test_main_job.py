@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, command, train, write_recipe, write_reviews
+from conftest import ROOT, command, fsdp_on_cpu, train, write_recipe, write_reviews
 
 ACCELERATE = ("accelerate", "launch")
 
@@ -249,13 +249,6 @@ def test_two_processes_give_the_curve_of_one(finished: Path, tmp_path: Path, ove
     assert [r["text"] for r in read_csv(tmp_path / "one" / "predictions.csv")] == [
         r["text"] for r in read_csv(tmp_path / "two" / "predictions.csv")
     ]
-
-
-def fsdp_on_cpu(folder: Path) -> None:
-    """Write the shipped FSDP profile as it has to be where there is no GPU."""
-    text = (ROOT / "accelerate_configs" / "fsdp.yaml").read_text(encoding="utf-8")
-    text = text.replace("use_cpu: false", "use_cpu: true").replace("gpu_ids: all\n", "").replace("bf16", '"no"')
-    (folder / "fsdp_cpu.yaml").write_text(text, encoding="utf-8")
 
 
 def test_fsdp_gives_the_curve_of_one_process_and_continues_exactly(work: Path) -> None:

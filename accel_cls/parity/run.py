@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
+import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +15,7 @@ import psutil
 
 from accel_cls.data import load_corpus
 from accel_cls.errors import UserError
-from accel_cls.parity.cases import Case, Wanted, control_of, pairs_of
+from accel_cls.parity.cases import Case, Leg, Wanted, control_of, pairs_of
 from accel_cls.parity.compare import Trained, compare
 from accel_cls.parity.verdict import Verdict, is_within, judge, tolerance_of
 from accel_cls.profiles import launch_command, shell, write_profile
@@ -44,6 +44,7 @@ class Parity:
             self.min_micro_batches = max(self.min_micro_batches, self.processes)
         self._folder = folder
         self._say = say
+        self._folders: dict[tuple[tuple[Leg, ...], bool], Path] = {}
         self._trained: dict[Case, Trained] = {}
 
     def verdicts(self) -> Iterator[Verdict]:
@@ -60,36 +61,47 @@ class Parity:
             yield judge(pair, comparison, control)
 
     def _train(self, case: Case) -> Trained:
-        if case in self._trained:
-            return self._trained[case]
-        # Numbered, since a folder that holds a run already would be continued, or left as it is.
-        short = re.sub(r"[^0-9A-Za-z]+", "-", case.name.replace("×", "x")).strip("-")
-        output = self._folder / f"{len(self._trained) + 1:02d}-{short}"
-        # A part of a run that is continued ends with an evaluation: all others have one there, too.
-        every = max(1, self.updates // 2)
-        for number, leg in enumerate(case.legs, start=1):
-            profile = write_profile(leg.profile, self._folder / f"{output.name}-{number}.yaml")
-            overrides = [
-                *self._overrides,
-                f"hardware={profile.path}",
-                f"output={output}",
-                "train.trace=true",
-                f"train.max_updates={self.updates}",
-                f"train.min_micro_batches={self.min_micro_batches}",
-                f"evaluate.every={every}",
-                f"checkpoint.every={self.updates}",
-                "~evaluate.patience",
-                *([] if case.dropout else ["model.dropout=0"]),
-                *leg.overrides,
-            ]
-            part = f" (part {number} of {len(case.legs)})" if len(case.legs) > 1 else ""
-            log = self._folder / f"{output.name}-{number}.log"
-            self._run(case.name + part, launch_command(profile, self._path, overrides), log)
-        try:
-            self._trained[case] = Trained.of(output)
-        except ValueError as error:
-            raise UserError(f"{case.name}: {error}") from error
+        if case not in self._trained:
+            folder = self._folder_of(case.legs, case)
+            try:
+                self._trained[case] = Trained.of(folder)
+            except ValueError as error:
+                raise UserError(f"{case.name}: {error}") from error
         return self._trained[case]
+
+    def _folder_of(self, legs: tuple[Leg, ...], case: Case) -> Path:
+        """The run folder that these legs of a case leave; cases that begin alike share what they begin with."""
+        done = self._folders.get((legs, case.dropout))
+        if done is not None:
+            return done
+        *before, leg = legs
+        begun = self._folder_of(tuple(before), case) if before else None
+        # Numbered, since a folder that holds a run already would be continued, or left as it is.
+        output = self._folder / f"{len(self._folders) + 1:02d}"
+        if begun is not None:
+            shutil.copytree(begun, output)
+        profile = write_profile(leg.profile, output.with_name(f"{output.name}-profile.yaml"))
+        overrides = [
+            *self._overrides,
+            f"hardware={profile.path}",
+            f"output={output}",
+            "train.trace=true",
+            f"train.max_updates={self.updates}",
+            f"train.min_micro_batches={self.min_micro_batches}",
+            # A part of a run that is continued ends with an evaluation: all others have one there, too.
+            f"evaluate.every={max(1, self.updates // 2)}",
+            f"checkpoint.every={self.updates}",
+            "~evaluate.patience",
+            *([] if case.dropout else ["model.dropout=0"]),
+            *leg.overrides,
+        ]
+        name = case.name if legs == case.legs else f"{case.name}: the part before"
+        log = output.with_name(f"{output.name}.log")
+        self._run(name, launch_command(profile, self._path, overrides), log)
+        if begun is not None and "continues an unfinished run" not in log.read_text(encoding="utf-8"):
+            raise UserError(f"{name}: the run was not continued, see {log}")
+        self._folders[legs, case.dropout] = output
+        return output
 
     def _run(self, name: str, command: list[str], log: Path) -> None:
         began = time.monotonic()
@@ -100,7 +112,7 @@ class Parity:
             out.write(f"$ OMP_NUM_THREADS={self.threads} {typed}\n")
             out.flush()
             status = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, env=environment, check=False)
-        self._say(f"  trained: {name}, {time.monotonic() - began:.0f} s")
+        self._say(f"  {log.stem}  {name}, {time.monotonic() - began:.0f} s")
         if status.returncode:
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
             raise UserError(f"{name}: its training ended with an error; {log} ends with:\n" + "\n".join(lines[-15:]))
