@@ -19,6 +19,7 @@ from accel_cls.profiles import Profile, find_profile, launch_command, refuse_mul
 
 JOIN_TIMEOUT = 300  # seconds to wait for other machines or processes
 _PORT = 29500  # accelerate's, where a profile names none
+_ELSEWHERE = ("192.0.2.1", 9)  # an address that is kept for documentation: not in any network
 
 
 @dataclass(frozen=True)
@@ -166,19 +167,24 @@ def wait_for_answer(host: str, port: int, seconds: int, whom: str) -> None:
 
 
 def interface_towards(host: str, port: int) -> str | None:
-    """The network interface through which a machine is reached; None for this machine itself or where unknown."""
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-        with socket.socket(family, kind) as probe:  # connecting a datagram socket sends nothing
-            probe.connect(address)
-            own = probe.getsockname()[0]
-    except OSError:
-        return None
-    if own.startswith("127.") or own == "::1":
-        return None
-    for name, addresses in psutil.net_if_addrs().items():
-        if any(address.address.partition("%")[0] == own for address in addresses):
-            return name
+    """The network interface through which other machines are reached; None where there is none.
+
+    Where `host` is this machine by a name that means the loopback interface, as Debian's installer sets it up, that
+    is the way to anywhere else.
+    """
+    for target in ((host, port), _ELSEWHERE):
+        try:
+            family, kind, _, _, address = socket.getaddrinfo(*target, type=socket.SOCK_DGRAM)[0]
+            with socket.socket(family, kind) as probe:  # connecting a datagram socket sends nothing
+                probe.connect(address)
+                own = probe.getsockname()[0]
+        except OSError:
+            return None
+        if own.startswith("127.") or own == "::1":
+            continue
+        for name, addresses in psutil.net_if_addrs().items():
+            if any(address.address.partition("%")[0] == own for address in addresses):
+                return name
     return None
 
 
