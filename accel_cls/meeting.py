@@ -24,6 +24,7 @@ import torch.distributed as dist
 from accelerate import Accelerator
 
 from accel_cls.errors import ToldElsewhere, UserError
+from accel_cls.launcher import Place, find_place
 from accel_cls.nodes import wait_for_answer
 from accel_cls.recipe import Recipe, leaves
 from accel_cls.recipe.schema import PATHS
@@ -40,11 +41,11 @@ _LINES = 20  # differences shown
 class Meeting:
     """The processes of this run, as far as they have come. One process is always at one with itself."""
 
-    def __init__(self, store: dist.Store | None, process: int, processes: int, seconds: int, place: str):
+    def __init__(self, store: dist.Store | None, place: Place, seconds: int):
         # Kept while the run goes on: where process 0 hosts the store, torch's process group uses the same server.
         self._store = store
-        self.process = process
-        self.processes = processes
+        self.process = place.process
+        self.processes = place.processes
         self.hosts: dict[int, str] = {}  # known to process 0 only, once all have come
         self._seconds = seconds
         self._place = place
@@ -184,9 +185,7 @@ def agree_by_gathering(accelerator: Accelerator, topic: str, facts: Mapping[str,
     everyone = accelerator.gather(mine).tolist()
     odd = [process for process, theirs in enumerate(everyone) if theirs != everyone[0]]
     if odd:
-        raise UserError(
-            f"the processes of this run are not alike: {odd} have another {topic} than process 0\n{advice}"
-        )
+        raise UserError(f"process {odd[0]} has other {topic} than process 0\n{advice}")
 
 
 def open_meeting(seconds: int) -> Meeting:
@@ -195,37 +194,26 @@ def open_meeting(seconds: int) -> Meeting:
     Raises:
         UserError: where the environment does not say who meets where, or nobody is there in time.
     """
-    processes = _count("WORLD_SIZE", 1)
-    if processes == 1:
-        return Meeting(None, 0, 1, seconds, "")
-    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
-    if missing:
-        raise UserError(
-            f"WORLD_SIZE is {processes}, but {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set: "
-            "this process can't know which of them it is, or where they meet. Start all of them with `accel-cls "
-            "launch`, accelerate launch or torchrun, which set what is needed, or unset WORLD_SIZE to train alone"
-        )
-    process, host, port = _count("RANK", 0), os.environ["MASTER_ADDR"], _count("MASTER_PORT", 1)
-    if process >= processes:
-        raise UserError(f"RANK is {process}; expected a number below WORLD_SIZE, which is {processes}")
-    place = f"{host} port {port}"
+    place = find_place()
+    if place.processes == 1:
+        return Meeting(None, place, seconds)
     # torch's launcher hosts a store for its processes. Without it process 0 does, as torch itself would then;
     # multi_tenant lets torch's process group use the same server.
-    is_host = process == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    is_host = place.process == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     try:
         if not is_host:  # a store that does not answer makes torch print pages
-            wait_for_answer(host, port, seconds, "process 0")
+            wait_for_answer(place.host, place.port, seconds, "process 0")
         server = dist.TCPStore(
-            host, port, is_master=is_host, timeout=_CALL, wait_for_workers=False, multi_tenant=is_host
+            place.host, place.port, is_master=is_host, timeout=_CALL, wait_for_workers=False, multi_tenant=is_host
         )
     except UserError as error:
         raise _once_a_machine(str(error)) from error
     except dist.DistError as error:
         reason = str(error).splitlines()[0]
-        raise _once_a_machine(f"process {process} can't meet the others at {place}: {reason}") from error
+        raise _once_a_machine(f"process {place.process} can't meet the others at {place}: {reason}") from error
     # A launcher that starts its processes again keeps the store: what an attempt before left there is not for us.
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    return Meeting(dist.PrefixStore(f"accel_cls/{attempt}", server), process, processes, seconds, place)
+    return Meeting(dist.PrefixStore(f"accel_cls/{attempt}", server), place, seconds)
 
 
 def facts_of(recipe: Recipe) -> dict[str, str]:
@@ -278,14 +266,6 @@ def _ranges(numbers: Sequence[int]) -> str:
         else:
             runs.append([number])
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
-
-
-def _count(name: str, least: int) -> int:
-    """A number from the environment; `least` where it is not set."""
-    text = os.environ.get(name) or str(least)
-    if not text.isdecimal() or int(text) < least:
-        raise UserError(f"the environment variable {name} is {text!r}; expected a whole number, {least} or more")
-    return int(text)
 
 
 def _once_a_machine(text: str) -> UserError:

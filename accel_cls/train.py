@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from accel_cls.errors import ToldElsewhere, UserError
-from accel_cls.launcher import how_started
+from accel_cls.launcher import find_place, how_started
 from accel_cls.nodes import JOIN_TIMEOUT
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.rules import names_the_hub
 
 _USER_ERROR = 2  # exit status for a mistake in a recipe, a data file or a command
+_PATIENCE = 3  # seconds that processes other than 0 leave it to tell of a mistake
 _INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     recipe = None
     try:
         recipe = load_recipe(options.recipe, options.overrides)
+        find_place()  # refuses an environment that makes no sense before seconds are spent on imports
         if not names_the_hub(recipe):
             # Read by the libraries when they are imported: nothing is fetched unless the recipe says so.
             os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -86,7 +88,7 @@ def _explain(error: UserError) -> None:
     if process:
         # The launcher ends all processes when the first one fails. Most mistakes are found by all of them:
         # then process 0 has spoken, and this one does not live to. What it alone has found, it says.
-        time.sleep(3)
+        time.sleep(_PATIENCE)
     if isinstance(error, ToldElsewhere):
         return
     print(f"\n[process {process}] {error}" if process else f"\n{error}", file=sys.stderr, flush=True)

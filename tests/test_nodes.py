@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,13 +14,19 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
+import torch.distributed as dist
 from conftest import cli, command, train, write_recipe, write_reviews
 
-from accel_cls.errors import UserError
-from accel_cls.meeting import differences
+from accel_cls.errors import ToldElsewhere, UserError
+from accel_cls.launcher import Place
+from accel_cls.meeting import Meeting, agree_by_gathering, differences
 from accel_cls.nodes import wait_for_answer
+from accel_cls.train import main
 
 BIN = Path(sys.executable).parent
 HOST = socket.gethostname()
@@ -83,10 +90,11 @@ def test_options_come_before_what_the_profile_says(capsys: pytest.CaptureFixture
 
 @pytest.mark.usefixtures("here")
 def test_a_profile_of_one_machine_is_multiplied(capsys: pytest.CaptureFixture) -> None:
-    status, out, err = cli(capsys, *"launch recipe.yaml hardware=multi_gpu --nodes 4 --main-address a --print".split())
+    address = ("--main-address", "a", "--print")
+    status, out, err = cli(capsys, "launch", "recipe.yaml", "hardware=multi_gpu", "--nodes", "4", *address)
     assert status == 0, err
     assert "--num_processes 8 --num_machines 4 --machine_rank 3 --main_process_ip a " in out
-    status, out, _ = cli(capsys, *"launch recipe.yaml hardware=deepspeed --nodes 2 --main-address a --print".split())
+    status, out, _ = cli(capsys, "launch", "recipe.yaml", "hardware=deepspeed", "--nodes", "2", *address)
     assert status == 0
     assert "--deepspeed_multinode_launcher standard" in out
 
@@ -205,6 +213,143 @@ def test_what_one_of_them_lacks_is_a_difference() -> None:
     assert odd == [2]
 
 
+# The meeting, of threads that stand for processes -------------------------------------------------------
+
+
+def meet(
+    monkeypatch: pytest.MonkeyPatch, processes: int, act: Callable[[Meeting], None], absent: tuple[int, ...] = ()
+) -> dict[int, Exception]:
+    """Let processes 0, 1 on node0 and 2, 3 on node1 act in one meeting that waits 1 s; what each of them raises."""
+    monkeypatch.setattr("accel_cls.meeting._host", lambda: f"node{int(threading.current_thread().name) // 2}")
+    server = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    raised: dict[int, Exception] = {}
+
+    def one(process: int) -> None:
+        store = dist.TCPStore("127.0.0.1", server.port, is_master=False, wait_for_workers=False)
+        meeting = Meeting(store, Place(process, processes, "127.0.0.1", server.port), seconds=1)
+        try:
+            with meeting.telling():
+                act(meeting)
+        except Exception as error:
+            raised[process] = error
+
+    threads = [threading.Thread(target=one, args=(p,), name=str(p)) for p in range(processes) if p not in absent]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    return raised
+
+
+def test_those_who_agree_go_on_and_know_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    met = []
+
+    def act(meeting: Meeting) -> None:
+        meeting.agree("start", {"a": "1"}, "")
+        meeting.agree("data", {"a": "2"}, "")
+        met.append(meeting)
+
+    assert meet(monkeypatch, 4, act) == {}
+    assert [meeting.describe() for meeting in met if meeting.process == 0] == ["processes 0–1 on node0, 2–3 on node1"]
+
+
+def test_only_process_0_and_the_odd_one_speak(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised = meet(monkeypatch, 4, lambda meeting: meeting.agree("start", {"a": str(meeting.process == 2)}, "Do it."))
+    text = "the processes of this run are not alike:\n  process 2 on node1 has a True, all others False\nDo it."
+    assert [str(raised[process]) for process in range(4)] == [text] * 4
+    assert [type(raised[process]) for process in range(4)] == [UserError, ToldElsewhere, UserError, ToldElsewhere]
+
+
+@pytest.mark.parametrize(
+    ("absent", "words"),
+    [
+        ((1, 3), "waited 1 s: 2 of 4 processes have not come: 1, 3; here: processes 0 on node0, 2 on node1.\nStart"),
+        ((0,), "waited 1 s: 1 of 4 process has not come: 0; here: processes 1 on node0, 2–3 on node1.\nStart"),
+    ],
+)
+def test_those_who_wait_know_who_is_missing(
+    monkeypatch: pytest.MonkeyPatch, absent: tuple[int, ...], words: str
+) -> None:
+    raised = meet(monkeypatch, 4, lambda meeting: meeting.agree("start", {}, ""), absent)
+    here = [process for process in range(4) if process not in absent]
+    assert sorted(raised) == here
+    assert all(str(error).startswith(words) for error in raised.values())
+    assert [type(raised[process]) for process in here] == [UserError] + [ToldElsewhere] * (len(here) - 1)
+
+
+def test_one_that_stops_is_told_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def act(meeting: Meeting) -> None:
+        meeting.agree("start", {}, "")
+        if meeting.process == 3:
+            raise RuntimeError("no room")
+        meeting.agree("data", {}, "")
+
+    raised = meet(monkeypatch, 4, act)
+    assert [type(raised[process]) for process in range(4)] == [UserError, ToldElsewhere, ToldElsewhere, RuntimeError]
+    assert str(raised[0]) == "process 3 on node1 stopped: RuntimeError: no room"
+
+
+def test_a_mistake_that_all_make_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def act(meeting: Meeting) -> None:
+        if meeting.process:
+            meeting.agree("start", {}, "")  # to let process 0 be first
+        raise UserError("wrong")
+
+    raised = meet(monkeypatch, 3, act)
+    assert type(raised[0]) is UserError
+    assert [type(raised[process]) for process in (1, 2)] == [ToldElsewhere] * 2
+
+
+def test_two_that_call_themselves_the_same_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def act(meeting: Meeting) -> None:
+        meeting.process = min(meeting.process, 1)
+        monkeypatch.setattr("os.getpid", lambda: threading.current_thread().name)
+        meeting.agree("start", {}, "")
+
+    raised = meet(monkeypatch, 3, act)
+    assert str(raised[0]).startswith("process 1 has come twice, from node")
+    assert "--node-rank" in str(raised[0])
+
+
+def test_a_meeting_point_that_closes_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    store = dist.TCPStore("127.0.0.1", server.port, is_master=False, wait_for_workers=False)
+    meeting = Meeting(store, Place(1, 2, "127.0.0.1", server.port), seconds=20)
+    del server
+    with pytest.raises(
+        UserError, match=r"the meeting point 127\.0\.0\.1 port \d+ has closed: process 0 or its launcher"
+    ):
+        meeting.agree("start", {}, "")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(ToldElsewhere):
+        Meeting(store, Place(1, 2, "", 0), seconds=20).agree("start", {}, "")
+
+
+def test_a_recipe_that_is_wrong_on_one_machine_only_is_told_to_the_others(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    server = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    env = {"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(server.port)}
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("accel_cls.train._PATIENCE", 0)
+    assert main(["nowhere.yaml"]) == 2
+    assert "[process 1] nowhere.yaml" in capsys.readouterr().err
+    first = Meeting(dist.PrefixStore("accel_cls/0", server), Place(0, 2, "127.0.0.1", server.port), seconds=20)
+    with pytest.raises(UserError, match=rf"process 1 on {re.escape(HOST)} stopped: nowhere\.yaml"):
+        first.agree("start", {}, "")
+
+
+def test_processes_without_a_store_gather(monkeypatch: pytest.MonkeyPatch) -> None:
+    def accelerator(other: int) -> Any:
+        return SimpleNamespace(device="cpu", gather=lambda mine: torch.cat([mine, mine + other]))
+
+    agree_by_gathering(accelerator(0), "data", {"a": "1"}, "")
+    with pytest.raises(UserError, match=r"process 1 has other data than process 0\nDo it\."):
+        agree_by_gathering(accelerator(1), "data", {"a": "1"}, "Do it.")
+
+
 # Real processes that can't agree -----------------------------------------------------------------------
 
 ODD = """\
@@ -255,8 +400,6 @@ def test_odd_data_file_is_named(work: Path) -> None:
 def test_one_that_fails_ends_the_others_at_once(work: Path) -> None:
     said = odd_one(work, 2, "data.train=nowhere.csv")
     assert f"\nprocess 1 on {HOST} stopped: {work}/nowhere.csv: there is no such data file" in said
-    said = odd_one(work, 2, "train.epochs=0")
-    assert f"\nprocess 1 on {HOST} stopped: override 'train.epochs=0'  train.epochs: found 0; expected" in said
 
 
 def test_processes_that_never_come_are_named(work: Path) -> None:
@@ -265,13 +408,28 @@ def test_processes_that_never_come_are_named(work: Path) -> None:
     assert waited.returncode == 2
     assert f"\nwaited 1 s: 3 of 4 processes have not come: 1–3; here: process 0 on {HOST}.\n" in waited.stderr
     assert f"see that they reach 127.0.0.1 port {env['MASTER_PORT']}; or wait longer" in waited.stderr
-    waited = train(work, "--join-timeout", "1", env={**env, "RANK": "3"})
-    assert waited.returncode == 2
-    assert "[process 3] waited 1 s for process 0 to answer at 127.0.0.1 port" in waited.stderr
-    alone = train(work, env={"WORLD_SIZE": "2"})
-    assert alone.returncode == 2
-    assert "WORLD_SIZE is 2, but RANK, MASTER_ADDR, MASTER_PORT are not set" in alone.stderr
-    assert "Traceback" not in waited.stderr + alone.stderr
+    assert "Traceback" not in waited.stderr
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE is 2, but RANK, MASTER_ADDR, MASTER_PORT are not set"),
+        ({"WORLD_SIZE": "two"}, "the environment variable WORLD_SIZE is 'two'; expected a whole number, 1 or more"),
+        (
+            {"WORLD_SIZE": "2", "RANK": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1"},
+            "RANK is 2; expected a number below",
+        ),
+    ],
+)
+def test_environment_that_makes_no_sense_is_refused_at_once(
+    work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, env: dict[str, str], words: str
+) -> None:
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("accel_cls.train._PATIENCE", 0)
+    assert main([str(work / "recipe.yaml")]) == 2
+    assert words in capsys.readouterr().err
 
 
 def test_launch_says_which_machine_does_not_come(here: Path) -> None:
