@@ -1,6 +1,6 @@
 """Train the recipe given on the command line.
 
-    accelerate launch -m accel_cls.train recipes/food.yaml [key=value ...] [--fresh]
+    accelerate launch -m accel_cls.train recipes/food.yaml [key=value ...] [--fresh] [--join-timeout SECONDS]
 
 Checks the recipe before anything slow is imported; `run.py` puts the parts together, `loop.py` trains.
 """
