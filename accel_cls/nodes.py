@@ -48,7 +48,7 @@ class Nodes:
             options += ["--machine_rank", rank]
             if (host or self.host) != profile.main_host:
                 options += ["--main_process_ip", host or self.host]
-            if self.port != (profile.main_port or _PORT):
+            if self.port != profile.main_port:
                 options += ["--main_process_port", str(self.port)]
             if profile.distributed_type == "DEEPSPEED":  # its own launcher would log in to the other machines by ssh
                 options += ["--deepspeed_multinode_launcher", "standard"]

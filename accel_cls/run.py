@@ -13,7 +13,7 @@ from accel_cls.batches import Batches, class_weights
 from accel_cls.checkpoint import Progress, checkpoint_path, load_checkpoint, manifest_digest, update_of
 from accel_cls.console import Console
 from accel_cls.data import Corpus, load_corpus
-from accel_cls.errors import UserError
+from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.hardware import Hardware, prepare, start_hardware
 from accel_cls.loop import Training, train
 from accel_cls.meeting import Meeting, open_meeting
@@ -126,7 +126,7 @@ def _open_on_main(
     # A number is all that has to be told, and a sum is what every backend can do.
     told = int(accelerator.reduce(decision, "sum").item())
     if told == failed:
-        raise error or UserError("the main process refused to start this run")
+        raise error or ToldElsewhere("the main process refused to start this run")
     for note in notes:
         console.note(note)
     if told == finished:

@@ -53,8 +53,8 @@ def commands(capsys: pytest.CaptureFixture, *arguments: str) -> list[str]:
 def test_print_shows_the_command_of_each_machine(capsys: pytest.CaptureFixture) -> None:
     rest = "--rdzv_conf timeout=300 -m accel_cls.train recipe.yaml hardware=./two.yaml"
     assert commands(capsys, "hardware=./two.yaml", "--main-address", "10.0.0.7") == [
-        f"--machine_rank 0 --main_process_ip 10.0.0.7 {rest}",
-        f"--machine_rank 1 --main_process_ip 10.0.0.7 {rest}",
+        f"--machine_rank 0 --main_process_ip 10.0.0.7 --main_process_port 29500 {rest}",
+        f"--machine_rank 1 --main_process_ip 10.0.0.7 --main_process_port 29500 {rest}",
     ]
 
 
