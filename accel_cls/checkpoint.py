@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,20 @@ def save_checkpoint(accelerator: Accelerator, folder: Path, progress: Progress) 
             shutil.rmtree(final)
         beside.rename(final)
     accelerator.wait_for_everyone()
+    if not accelerator.is_main_process:
+        _leave_no_trace(beside, accelerator.process_index)
     return final
+
+
+def _leave_no_trace(beside: Path, process: int) -> None:
+    """Where the disk is not shared, drop what save_state has left on this process's own: its generator state.
+
+    Only this file and empty folders: a network disk may still show the folder that has just been renamed.
+    """
+    (beside / f"random_states_{process}.pkl").unlink(missing_ok=True)
+    for folder in (beside, beside.parent, beside.parent.parent):
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> Progress:
@@ -72,6 +86,24 @@ def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> Progress:
         )
     accelerator.load_state(str(checkpoint))
     return Progress(**json.loads((checkpoint / "progress.json").read_text(encoding="utf-8")))
+
+
+def manifest_digest(checkpoint: Path | None) -> str:
+    """Tells whether all processes see the same checkpoint.
+
+    Raises:
+        UserError: where this process sees none.
+    """
+    if checkpoint is None:
+        return "none"
+    try:
+        return hashlib.sha256((checkpoint / _MANIFEST).read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise UserError(
+            f"there is no checkpoint {checkpoint} ({error.strerror}), from which process 0 continues this run. To "
+            "continue a run on several machines, `output` has to be on a disk that all of them share; --fresh starts "
+            "over"
+        ) from error
 
 
 def _layout(accelerator: Accelerator) -> str:

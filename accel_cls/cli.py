@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -259,7 +258,21 @@ def launch(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start over; the run that is there is kept, renamed.")
     ] = False,
-    only_print: Annotated[bool, typer.Option("--print", help="Show the command without running it.")] = False,
+    nodes: Annotated[int | None, typer.Option(min=1, help="Machines, instead of what the profile says.")] = None,
+    node_rank: Annotated[
+        int | None, typer.Option(min=0, help="Which of the machines this one is, from 0; default: the profile's.")
+    ] = None,
+    main_address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST[:PORT]", help="Machine 0, as the others reach it; default: the profile's."),
+    ] = None,
+    join_timeout: Annotated[
+        int | None, typer.Option(min=1, metavar="SECONDS", help="How long to wait for other machines; default: 300.")
+    ] = None,
+    slurm: Annotated[bool, typer.Option("--slurm", help="Print a job script for Slurm's sbatch.")] = False,
+    only_print: Annotated[
+        bool, typer.Option("--print", help="Show the command, on several machines that of each, without running it.")
+    ] = False,
 ) -> None:
     """Check a recipe, read its hardware profile, and start `accelerate launch` accordingly.
 
@@ -268,26 +281,27 @@ def launch(
       accel-cls launch recipes/food.yaml
 
       accel-cls launch recipes/food.yaml hardware=cpu_multi train.epochs=3
-    """
-    from accel_cls.profiles import launch_command, profile_to_launch, shell
-    from accel_cls.recipe import load_recipe
 
-    overrides = overrides or []
-    profile = profile_to_launch(load_recipe(recipe, overrides).hardware, processes)
-    arguments = [*overrides, "--fresh"] if fresh else overrides
-    command = launch_command(profile, recipe, arguments, processes)
-    typer.echo(f"$ {shell(command)}")
-    if only_print:
-        return
-    # The package that this command belongs to, also where its folder is not the current one. `--quiet`
-    # keeps accelerate from adding its own traceback to an error that has been explained already.
-    command[:2] = [sys.executable, "-m", "accelerate.commands.launch", "--quiet"]
-    process = subprocess.Popen(command)
-    while True:
-        try:
-            raise typer.Exit(process.wait())
-        except KeyboardInterrupt:
-            continue  # Ctrl-C reaches the whole group; those who train end by themselves
+      accel-cls launch recipes/food.yaml hardware=multi_node --main-address 10.0.0.1 --node-rank 1
+
+      accel-cls launch recipes/food.yaml hardware=multi_gpu --nodes 4 --slurm > job.sh
+    """
+    from accel_cls.start import start
+
+    status = start(
+        recipe,
+        overrides or (),
+        typer.echo,
+        fresh=fresh,
+        processes=processes,
+        nodes=nodes,
+        node_rank=node_rank,
+        main_address=main_address,
+        join_timeout=join_timeout,
+        slurm=slurm,
+        only_print=only_print,
+    )
+    raise typer.Exit(status)
 
 
 @app.command()

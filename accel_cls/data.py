@@ -71,6 +71,15 @@ class Corpus:
     notes: tuple[str, ...]  # decisions that the user should know of
     digest: str  # SHA-256 over the texts and labels of both parts, in order
 
+    def facts(self) -> dict[str, str]:
+        """What has to be the same in all processes of a run."""
+        return {
+            "training examples": f"{len(self.train):,}",
+            "validation examples": f"{len(self.validation):,}",
+            "classes": ", ".join(self.labels.names),
+            "data digest": self.digest[:16],
+        }
+
     def describe(self, data: Data) -> list[tuple[str, str]]:
         """Name and text of each line of the banner that is about examples and classes."""
         split = f"{data.validation} of data.train, by class" if isinstance(data.validation, float) else "its own"

@@ -11,3 +11,7 @@ class UserError(ValueError):
     def as_json(self) -> list[dict[str, Any]]:
         """The mistakes for programs, each with a `message`."""
         return [{"message": str(self)}]
+
+
+class ToldElsewhere(UserError):
+    """A mistake that another process of the run tells the user of: this one only ends."""

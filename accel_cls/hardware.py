@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,15 @@ from transformers.masking_utils import sdpa_mask
 
 from accel_cls.errors import UserError
 from accel_cls.launcher import Launch, how_started
+from accel_cls.meeting import Meeting, agree_by_gathering, facts_of
+from accel_cls.nodes import interface_towards
 from accel_cls.profiles import Profile, find_profile, launch_command, precision_name, read_profile, shell
+from accel_cls.recipe import Recipe
 
 # Ways to divide weights or optimizer among processes, and what accelerate launch sets for them.
 _SHARDED = {"FSDP": "ACCELERATE_USE_FSDP", "DEEPSPEED": "ACCELERATE_USE_DEEPSPEED"}
+# Also set from a profile; false and unset are one. All processes must have the same.
+_SHARED = ("ACCELERATE_MIXED_PRECISION", *_SHARDED.values())
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,15 @@ class Hardware:
     accelerator: Accelerator
     launch: Launch
     threads: int
+    meeting: Meeting
+    interface: str | None  # the network interface that was chosen for gloo
+
+    def agree(self, topic: str, facts: Mapping[str, str], advice: str) -> None:
+        """End the run where its processes differ in these facts: no error would show it later."""
+        if self.meeting.processes == 1 < self.accelerator.num_processes:  # XLA starts its own, without a store
+            agree_by_gathering(self.accelerator, topic, facts, advice)
+        else:
+            self.meeting.agree(topic, facts, advice)
 
     def describe(self) -> list[tuple[str, str]]:
         """Name and text of each line of the banner that is about hardware."""
@@ -39,7 +53,8 @@ class Hardware:
             device = f"{torch.cuda.get_device_name(state.device)} (cuda)"
         many = "process" if state.num_processes == 1 else "processes"
         kind = state.distributed_type.value
-        backend = f", {kind} over {state.state.backend}" if state.num_processes > 1 else ""
+        on = f" on {self.interface}" if self.interface and "gloo" in str(state.state.backend) else ""
+        backend = f", {kind} over {state.state.backend}{on}" if state.num_processes > 1 else ""
         each = " each" if state.num_processes > 1 else ""
         plural = "" if self.threads == 1 else "s"
         threads = f", {self.threads} thread{plural}{each}" if state.device.type == "cpu" else ""
@@ -50,20 +65,23 @@ class Hardware:
                 f"{state.num_processes} {many} on {device}{threads}{backend}; precision {precision}",
             ),
             ("started by", f"{self.launch.by}; {self.launch.why}"),
+            *([("machines", self.meeting.describe())] if _several_machines() else []),
         ]
 
 
-def start_hardware(hardware: str, recipe: str, overrides: Sequence[str]) -> Hardware:
+def start_hardware(checked: Recipe, recipe: str, overrides: Sequence[str], meeting: Meeting) -> Hardware:
     """Check that what runs is what the recipe's `hardware` asks for, and make the Accelerator.
 
     Args:
-        hardware: the recipe's value: `auto`, `default`, a profile's name or path.
+        checked: the recipe.
         recipe, overrides: as on the command line, to print the right command where they differ.
+        meeting: where the processes agree before one of them waits for another in a collective.
 
     Raises:
-        UserError: where the profile and the running processes differ, or where accelerate would
-            silently run something else than was asked for.
+        UserError: where the profile and the running processes differ, where the processes differ from one
+            another, or where accelerate would silently run something else than was asked for.
     """
+    hardware = checked.hardware
     launch = how_started()
     in_force = read_profile(launch.config_file) if launch.config_file else None
     profile = find_profile(hardware) or in_force
@@ -88,13 +106,19 @@ def start_hardware(hardware: str, recipe: str, overrides: Sequence[str]) -> Hard
             f"ACCELERATE_GRADIENT_ACCUMULATION_STEPS is {accumulation}; expected 1. The recipe's train.batch_size "
             "and train.micro_batch_tokens decide how an update is divided"
         )
+    interface = _choose_interface()
+    meeting.agree(
+        "start",
+        facts_of(checked) | {"device": device} | {name: os.environ.get(name, "no").lower() for name in _SHARED},
+        "Install the same versions on all machines, and give all the same recipe, overrides and profile",
+    )
     accelerator = _make_accelerator(device)
     if device != "xla" and accelerator.num_processes != world:
         raise UserError(
             f"WORLD_SIZE is {world}, but accelerate runs {accelerator.num_processes}: these processes would each "
             "train alone. Start them with `accel-cls launch` or one of the files in accelerate_configs/"
         )
-    return Hardware(accelerator, launch, _use_all_cores(accelerator, launch))
+    return Hardware(accelerator, launch, _use_all_cores(accelerator, launch), meeting, interface)
 
 
 def _make_accelerator(device: str) -> Accelerator:
@@ -238,6 +262,24 @@ def _refusal(profile: Profile, hardware: str, differences: list[str], recipe: st
                 launch_command(None, recipe, [*elsewhere, "hardware=auto"])
             )
     return f"{asked} ({profile.path}) asks for {profile}; but {'; '.join(differences)}.\n{advice}"
+
+
+def _several_machines() -> bool:
+    return int(os.environ.get("LOCAL_WORLD_SIZE") or "0") not in (0, int(os.environ.get("WORLD_SIZE") or "1"))
+
+
+def _choose_interface() -> str | None:
+    """Let gloo use the network interface that leads to the other machines, unless the user has named one.
+
+    By itself it takes what this machine's name resolves to, which often is the loopback interface or a container's
+    bridge: then nobody reaches it.
+    """
+    if not _several_machines() or "GLOO_SOCKET_IFNAME" in os.environ:
+        return None
+    interface = interface_towards(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
+    if interface is not None:
+        os.environ["GLOO_SOCKET_IFNAME"] = interface
+    return interface
 
 
 def _use_all_cores(accelerator: Accelerator, launch: Launch) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from accel_cls.errors import UserError
 from accel_cls.profiles import default_config_file
 
 
@@ -22,6 +23,49 @@ class Launch:
     asked_processes: int | None  # --num_processes on the command line
     user_threads: bool  # OMP_NUM_THREADS was set by the user, not by the launcher
     adds_traceback: bool  # the launcher prints one of its own when this process ends with an error
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which of how many processes this one is, and where they meet."""
+
+    process: int
+    processes: int
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host} port {self.port}"
+
+
+def find_place() -> Place:
+    """What a launcher has put into the environment, or somebody by hand.
+
+    Raises:
+        UserError: where it does not say enough.
+    """
+    processes = _count("WORLD_SIZE", 1)
+    if processes == 1:
+        return Place(0, 1, "", 0)
+    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
+    if missing:
+        raise UserError(
+            f"WORLD_SIZE is {processes}, but {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set: "
+            "this process can't know which of them it is, or where they meet. Start all of them with `accel-cls "
+            "launch`, accelerate launch or torchrun, which set what is needed, or unset WORLD_SIZE to train alone"
+        )
+    process = _count("RANK", 0)
+    if process >= processes:
+        raise UserError(f"RANK is {process}; expected a number below WORLD_SIZE, which is {processes}")
+    return Place(process, processes, os.environ["MASTER_ADDR"], _count("MASTER_PORT", 1))
+
+
+def _count(name: str, least: int) -> int:
+    """A number from the environment; `least` where it is not set."""
+    text = os.environ.get(name) or str(least)
+    if not text.isdecimal() or int(text) < least:
+        raise UserError(f"the environment variable {name} is {text!r}; expected a whole number, {least} or more")
+    return int(text)
 
 
 def how_started() -> Launch:

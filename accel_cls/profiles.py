@@ -28,6 +28,9 @@ class Profile:
     processes: int  # over all machines together
     machines: int
     mixed_precision: str  # no, fp16, bf16, fp8
+    machine_rank: int = 0  # which of the machines this one is
+    main_host: str | None = None  # machine 0, as the others reach it
+    main_port: int | None = None
 
     @property
     def name(self) -> str:
@@ -128,6 +131,10 @@ def read_profile(path: Path) -> Profile:
         processes=_count(content, "num_processes", path),
         machines=_count(content, "num_machines", path),
         mixed_precision=str(content.get("mixed_precision") or "no").lower(),
+        machine_rank=_count(content, "machine_rank", path, least=0),
+        main_host=str(content["main_process_ip"]) if content.get("main_process_ip") else None,
+        # accelerate's 0, any free port, can be known to no other machine.
+        main_port=_count(content, "main_process_port", path, least=0) or None,
     )
 
 
@@ -143,12 +150,12 @@ def write_profile(profile: Profile, path: Path) -> Profile:
     return replace(profile, path=path)
 
 
-def _count(content: dict[str, Any], key: str, path: Path) -> int:
+def _count(content: dict[str, Any], key: str, path: Path, least: int = 1) -> int:
     value = content.get(key)
     if value is None:
-        return 1
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UserError(f"{path}: {key} is {value!r}; expected a whole number, 1 or more")
+        return least
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise UserError(f"{path}: {key} is {value!r}; expected a whole number, {least} or more")
     return value
 
 
@@ -161,26 +168,35 @@ def profile_to_launch(hardware: str, processes: int | None) -> Profile | None:
     if hardware != "auto":
         profile = find_profile(hardware)
         assert profile is not None
-        if profile.distributed_type == "MULTI_CPU":
-            raise UserError(
-                f"{profile.path}: with MULTI_CPU accelerate launch starts one process only, silently. "
-                "Use hardware=cpu_multi, or its way of writing it"
-            )
-        if profile.use_cpu or profile.distributed_type == "XLA":
-            return profile
-        devices, kind = _devices()
-        needed = (processes or profile.processes) // profile.machines
-        if devices < needed:
-            raise UserError(
-                f"hardware: {hardware} ({os.path.relpath(profile.path)}) asks for {profile}; "
-                f"this machine has {f'{devices} of kind {kind}' if devices else 'no GPU that torch can use'}.\n"
-                "Take whatever is here with hardware=auto, or say how many with --processes"
-            )
+        refuse_multi_cpu(profile)
+        check_devices(profile, processes or profile.processes)
         return profile
     devices, kind = _devices()
     several = (processes or devices) > 1
     name = {"cpu": "cpu_multi" if several else "cpu", "mps": "mps"}.get(kind, "multi_gpu" if several else "gpu")
     return find_profile(str(shipped_folder("accelerate_configs") / f"{name}.yaml"))
+
+
+def refuse_multi_cpu(profile: Profile) -> None:
+    """Raise UserError where accelerate would start one process instead of several."""
+    if profile.distributed_type == "MULTI_CPU":
+        raise UserError(
+            f"{profile.path}: with MULTI_CPU accelerate launch starts one process only, silently. "
+            "Use hardware=cpu_multi, or its way of writing it"
+        )
+
+
+def check_devices(profile: Profile, processes: int) -> None:
+    """Raise UserError where this machine has not a GPU for each process that a profile starts on it."""
+    if profile.use_cpu or profile.distributed_type == "XLA":
+        return
+    devices, kind = _devices()
+    if devices < processes:
+        raise UserError(
+            f"hardware: {profile.name} ({os.path.relpath(profile.path)}) asks for {profile}; "
+            f"this machine has {f'{devices} of kind {kind}' if devices else 'no GPU that torch can use'}.\n"
+            "Take whatever is here with hardware=auto, or say how many with --processes"
+        )
 
 
 def _devices() -> tuple[int, str]:
@@ -192,7 +208,11 @@ def _devices() -> tuple[int, str]:
 
 
 def launch_command(
-    profile: Profile | None, recipe: str, overrides: Sequence[str], processes: int | None = None
+    profile: Profile | None,
+    recipe: str,
+    overrides: Sequence[str],
+    processes: int | None = None,
+    options: Sequence[str] = (),
 ) -> list[str]:
     """The `accelerate launch` command that runs a recipe under a profile; relative paths where shorter."""
     command = ["accelerate", "launch"]
@@ -201,7 +221,7 @@ def launch_command(
         command += ["--config_file", min(relative, str(profile.path), key=len)]
     if processes is not None:
         command += ["--num_processes", str(processes)]
-    return [*command, "-m", "accel_cls.train", recipe, *overrides]
+    return [*command, *options, "-m", "accel_cls.train", recipe, *overrides]
 
 
 def shell(command: Sequence[str]) -> str:

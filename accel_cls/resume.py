@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-import accel_cls
 from accel_cls.checkpoint import list_checkpoints, newest_checkpoint
 from accel_cls.errors import UserError
-from accel_cls.recipe import Recipe, recipe_to_yaml
+from accel_cls.recipe import Recipe, leaves, recipe_to_yaml
 from accel_cls.run_folder import RunFolder, write_json, write_text
+from accel_cls.versions import versions
 
 # Keys that change nothing of what an update does.
 _HARMLESS = ("name", "output", "hardware", "checkpoint", "train.log_every", "train.trace")
@@ -22,7 +21,6 @@ _HARMLESS = ("name", "output", "hardware", "checkpoint", "train.log_every", "tra
 _END = ("train.max_updates", "evaluate.patience")
 # Where the data lie does not matter by itself: the digest of what was read does.
 _DATA_FILES = ("data.train", "data.validation")
-_PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers")
 
 
 @dataclass(frozen=True)
@@ -75,15 +73,14 @@ def open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, n
             start = Start(checkpoint=newest_checkpoint(folder.checkpoints, notes))
     folder.path.mkdir(parents=True, exist_ok=True)
     write_text(folder.recipe, recipe_to_yaml(recipe))
-    versions = {"accel_cls": accel_cls.__version__} | {name: version(name) for name in _PACKAGES}
-    write_json(folder.origin, {"data": data_digest, "versions": versions})
+    write_json(folder.origin, {"data": data_digest, "versions": versions()})
     return start
 
 
 def _changes(folder: RunFolder, recipe: Recipe, data_digest: str) -> tuple[list[str], list[str]]:
     """What differs between the run in the folder and this one, a line each: in its updates, and in its end."""
-    old = dict(_leaves(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))))
-    new = dict(_leaves(yaml.safe_load(recipe_to_yaml(recipe))))
+    old = dict(leaves(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))))
+    new = dict(leaves(yaml.safe_load(recipe_to_yaml(recipe))))
     differing = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
 
     def told(keys: list[str]) -> list[str]:
@@ -101,9 +98,3 @@ def _changes(folder: RunFolder, recipe: Recipe, data_digest: str) -> tuple[list[
 
 def _is_under(key: str, sections: tuple[str, ...]) -> bool:
     return any(f"{key}.".startswith(f"{section}.") for section in sections)
-
-
-def _leaves(tree: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    if not isinstance(tree, dict):
-        return [(prefix, tree)]
-    return [leaf for key, value in tree.items() for leaf in _leaves(value, f"{prefix}.{key}" if prefix else str(key))]

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 import torch
 
 from accel_cls.batches import Batches, class_weights
-from accel_cls.checkpoint import Progress, checkpoint_path, load_checkpoint, update_of
+from accel_cls.checkpoint import Progress, checkpoint_path, load_checkpoint, manifest_digest, update_of
 from accel_cls.console import Console
 from accel_cls.data import Corpus, load_corpus
-from accel_cls.errors import UserError
+from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.hardware import Hardware, is_xla, prepare, start_hardware
 from accel_cls.loop import Training, train
+from accel_cls.meeting import Meeting, open_meeting
 from accel_cls.model import describe_model, encode, load_model, load_tokenizer
 from accel_cls.optimizer import make_optimizer
 from accel_cls.plan import Plan
@@ -29,12 +30,23 @@ from accel_cls.run_folder import RunFolder
 from accel_cls.trace import Trace
 
 
-def run_recipe(recipe: Recipe, recipe_path: str, overrides: Sequence[str], fresh: bool, started: float) -> None:
+def run_recipe(
+    recipe: Recipe, recipe_path: str, overrides: Sequence[str], fresh: bool, join_timeout: int, started: float
+) -> None:
     """Train a recipe on the hardware at hand; `started` is when the command began, in monotonic seconds."""
-    hardware = start_hardware(recipe.hardware, recipe_path, overrides)
+    meeting = open_meeting(join_timeout)
+    with meeting.telling():
+        _run(recipe, recipe_path, overrides, fresh, meeting, started)
+
+
+def _run(
+    recipe: Recipe, recipe_path: str, overrides: Sequence[str], fresh: bool, meeting: Meeting, started: float
+) -> None:
+    hardware = start_hardware(recipe, recipe_path, overrides, meeting)
     console = Console(speaks=hardware.accelerator.is_main_process)
     console.section(f"accel_cls · {recipe.name} · {recipe_path}", hardware.describe())
     corpus = load_corpus(recipe)
+    hardware.agree("data", corpus.facts(), "Give all machines the same data files")
     folder = RunFolder(recipe.output)
     start = _open_on_main(hardware, folder, recipe, corpus.digest, fresh, console)
     if not start.finished:
@@ -51,7 +63,6 @@ def _train(
     notes += [f"{'.'.join(key)} is {why}" for key, why, _ in idle_settings(recipe)]
     tokenizer = load_tokenizer(recipe, corpus.train)
     encoded = encode(tokenizer, corpus.train.texts, recipe.data.max_length)
-    _check_agreement(hardware, corpus.digest, encoded.ids.tobytes())
     plan = Plan.of(recipe, encoded.lengths, few_shapes=is_xla(accelerator))
     model = load_model(recipe, tokenizer, corpus.labels, notes)
     judged = encode(tokenizer, corpus.validation.texts, recipe.data.max_length)
@@ -72,6 +83,13 @@ def _train(
         )
     )
     optimizer = make_optimizer(model, recipe.train, accelerator.device)
+    facts = {
+        "token ids": hashlib.sha256(encoded.ids.tobytes()).hexdigest()[:16],
+        "weights": f"{model.num_parameters():,}",
+        "checkpoint": manifest_digest(start.checkpoint),
+    }
+    hardware.agree("model", facts, "Give all machines the same model folder, and one disk for `output`")
+    hardware.meeting.close()
     model, optimizer = prepare(accelerator, model, optimizer, recipe.train.max_grad_norm)
     progress = Progress() if start.checkpoint is None else load_checkpoint(accelerator, start.checkpoint)
     results = Results(folder, corpus.validation, corpus.labels, tokenizer, accelerator.is_main_process)
@@ -112,7 +130,7 @@ def _open_on_main(
     # A number is all that has to be told, and a sum is what every backend can do.
     told = int(accelerator.reduce(decision, "sum").item())
     if told == failed:
-        raise error or UserError("the main process refused to start this run")
+        raise error or ToldElsewhere("the main process refused to start this run")
     for note in notes:
         console.note(note)
     if told == finished:
@@ -121,20 +139,6 @@ def _open_on_main(
         console.note(f"continues an unfinished run from update {told}, its checkpoint verified")
         return Start(checkpoint=checkpoint_path(folder.checkpoints, told))
     return Start()
-
-
-def _check_agreement(hardware: Hardware, data_digest: str, token_ids: bytes) -> None:
-    """Refuse to train where processes have read other data or numbered its tokens otherwise: no error would show."""
-    accelerator = hardware.accelerator
-    digest = hashlib.sha256(data_digest.encode() + token_ids).digest()
-    mine = torch.tensor([list(digest[:8])], dtype=torch.int64, device=accelerator.device)
-    everyone = accelerator.gather(mine).tolist()
-    odd = [process for process, theirs in enumerate(everyone) if theirs != everyone[0]]
-    if odd:
-        raise UserError(
-            f"process {odd[0]} has other training data or token ids than process 0; do all machines have the same "
-            "data files, model folder and package versions?"
-        )
 
 
 def _say_goodbye(folder: RunFolder, corpus: Corpus, console: Console, seconds: float | None) -> None:

@@ -1,6 +1,6 @@
 """Train the recipe given on the command line.
 
-    accelerate launch -m accel_cls.train recipes/food.yaml [key=value ...] [--fresh]
+    accelerate launch -m accel_cls.train recipes/food.yaml [key=value ...] [--fresh] [--join-timeout SECONDS]
 
 Checks the recipe before anything slow is imported; `run.py` puts the parts together, `loop.py` trains.
 """
@@ -13,13 +13,16 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
-from accel_cls.errors import UserError
-from accel_cls.launcher import how_started
+from accel_cls.errors import ToldElsewhere, UserError
+from accel_cls.launcher import find_place, how_started
+from accel_cls.nodes import JOIN_TIMEOUT
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.rules import names_the_hub
 
 _USER_ERROR = 2  # exit status for a mistake in a recipe, a data file or a command
+_PATIENCE = 3  # seconds that processes other than 0 leave it to tell of a mistake
 _INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 
@@ -38,15 +41,30 @@ def command_line() -> argparse.ArgumentParser:
         help="override a value, such as train.epochs=5; ~key resets it",
     )
     parser.add_argument("--fresh", action="store_true", help="start over; the run that is there is kept, renamed")
+    parser.add_argument(
+        "--join-timeout",
+        type=_seconds,
+        default=JOIN_TIMEOUT,
+        metavar="SECONDS",
+        help="how long processes wait for one another before training begins (default: %(default)s)",
+    )
     return parser
+
+
+def _seconds(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}; expected a whole number of seconds, 1 or more")
+    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; also what accelerate's TPU launcher calls. Returns the exit status."""
     started = time.monotonic()
     options = command_line().parse_intermixed_args(arguments)
+    recipe = None
     try:
         recipe = load_recipe(options.recipe, options.overrides)
+        find_place()  # refuses an environment that makes no sense before seconds are spent on imports
         if not names_the_hub(recipe):
             # Read by the libraries when they are imported: nothing is fetched unless the recipe says so.
             os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -55,9 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.environ.setdefault("USE_TORCH_XLA", "0")
         from accel_cls.run import run_recipe
 
-        run_recipe(recipe, options.recipe, options.overrides, options.fresh, started)
+        run_recipe(recipe, options.recipe, options.overrides, options.fresh, options.join_timeout, started)
     except UserError as error:
         _explain(error)
+        if recipe is None and os.environ.get("RANK", "0") != "0":
+            _tell_others(error)
         return _ended(_USER_ERROR)
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the newest checkpoint", file=sys.stderr, flush=True)
@@ -74,15 +94,26 @@ def _ended(status: int) -> int:
 
 def _explain(error: UserError) -> None:
     """Print a user's mistake once, however many processes run into it."""
-    process = int(os.environ.get("RANK", "0"))
+    rank = os.environ.get("RANK", "0")
+    process = int(rank) if rank.isdecimal() else 0
     if process:
         # The launcher ends all processes when the first one fails. Most mistakes are found by all of them:
         # then process 0 has spoken, and this one does not live to. What it alone has found, it says.
-        time.sleep(3)
+        time.sleep(_PATIENCE)
+    if isinstance(error, ToldElsewhere):
+        return
     print(f"\n[process {process}] {error}" if process else f"\n{error}", file=sys.stderr, flush=True)
     launch = how_started()
     if launch.adds_traceback and multiprocessing.parent_process() is None:
         print(f"(That is all. What {launch.by} prints below is a traceback of its own.)", file=sys.stderr, flush=True)
+
+
+def _tell_others(error: UserError) -> None:
+    """Where only this machine's recipe is wrong, the other machines' processes have gone on, and wait for this one."""
+    from accel_cls.meeting import open_meeting
+
+    with suppress(UserError), open_meeting(seconds=30).telling():
+        raise error
 
 
 if __name__ == "__main__":

@@ -14,9 +14,19 @@ from accel_cls.recipe.errors import Origin, Problem, RecipeError
 from accel_cls.recipe.messages import explain_errors
 from accel_cls.recipe.rules import broken_rules
 from accel_cls.recipe.schema import PATHS, Hub, Recipe, Section, sections_of
-from accel_cls.recipe.source import Node, merge, origin_of, read_chain, read_override, to_yaml
+from accel_cls.recipe.source import Node, leaves, merge, origin_of, read_chain, read_override, to_yaml
 
-__all__ = ["Hub", "Origin", "Problem", "Recipe", "RecipeError", "load_recipe", "recipe_to_yaml", "resolve_recipe"]
+__all__ = [
+    "Hub",
+    "Origin",
+    "Problem",
+    "Recipe",
+    "RecipeError",
+    "leaves",
+    "load_recipe",
+    "recipe_to_yaml",
+    "resolve_recipe",
+]
 
 Key = tuple[Any, ...]
 

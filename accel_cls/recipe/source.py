@@ -268,3 +268,10 @@ def to_yaml_line(plain: Any) -> str:
     # Within a list even a plain text is quoted where it has to be.
     style: Any = {"default_flow_style": True, "width": float("inf")}
     return yaml.dump([plain], Dumper=_Dumper, allow_unicode=True, sort_keys=False, **style).strip()[1:-1]
+
+
+def leaves(tree: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """Each value of a tree of mappings, under its dotted key."""
+    if not isinstance(tree, dict):
+        return [(prefix, tree)]
+    return [leaf for key, value in tree.items() for leaf in leaves(value, f"{prefix}.{key}" if prefix else str(key))]

@@ -1,0 +1,170 @@
+"""What `accel-cls launch` does: show the command, wait for the other machines, run it.
+
+Imports neither torch nor accelerate: what is wrong with a recipe or an option is told at once.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import psutil
+
+from accel_cls.errors import UserError
+from accel_cls.nodes import JOIN_TIMEOUT, Nodes, find_nodes, rank_of, slurm_script, wait_for_answer
+from accel_cls.profiles import check_devices, launch_command, profile_to_launch, shell
+from accel_cls.recipe import load_recipe
+
+_INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
+
+
+def start(
+    recipe: str,
+    overrides: Sequence[str],
+    say: Callable[[str], None],
+    *,
+    fresh: bool,
+    processes: int | None,
+    nodes: int | None,
+    node_rank: int | None,
+    main_address: str | None,
+    join_timeout: int | None,
+    slurm: bool,
+    only_print: bool,
+) -> int:
+    """Show the command that starts a recipe, or those of all machines, and run this machine's. Returns its status.
+
+    Raises:
+        UserError: for a mistake in the recipe or the options, or where the other machines do not come.
+    """
+    loaded = load_recipe(recipe, overrides)
+    arguments = [*overrides, *(["--fresh"] if fresh else [])]
+    if join_timeout is not None:
+        arguments += ["--join-timeout", str(join_timeout)]
+    if slurm and (node_rank is not None or main_address is not None):
+        raise UserError("--slurm: Slurm says which machine is which; leave --node-rank and --main-address out")
+    machines = find_nodes(loaded.hardware, nodes, processes, main_address, slurm)
+    if machines is None:
+        if node_rank is not None:
+            raise UserError("--node-rank is for several machines, but this is one: add --nodes N")
+        command = launch_command(profile_to_launch(loaded.hardware, processes), recipe, arguments, processes)
+        say(f"$ {shell(command)}")
+        return 0 if only_print else _run(command)
+    if slurm:
+        say(slurm_script(loaded.name, machines, recipe, arguments, join_timeout).rstrip())
+        return 0
+    rank = rank_of(machines, node_rank)
+    commands = [machines.command(str(one), recipe, arguments, join_timeout) for one in range(machines.count)]
+    if only_print:
+        for one in range(machines.count) if node_rank is None else [rank]:
+            say(f"# node {one}" + (f", which is {machines.host}" if one == 0 and machines.count > 1 else ""))
+            say(f"$ {shell(commands[one])}")
+        return 0
+    say(f"$ {shell(commands[rank])}")
+    _before_start(machines, rank, join_timeout or JOIN_TIMEOUT, say)
+    if machines.count == 1:
+        return _run(commands[0])
+    return _run(commands[rank], lambda launcher: _watch_start(launcher, machines, rank, join_timeout or JOIN_TIMEOUT))
+
+
+def _run(command: Sequence[str], watch: Callable[[subprocess.Popen], None] | None = None) -> int:
+    # The package that this command belongs to, also where its folder is not the current one. `--quiet`
+    # keeps accelerate from adding its own traceback to an error that has been explained already.
+    launcher = subprocess.Popen([sys.executable, "-m", "accelerate.commands.launch", "--quiet", *command[2:]])
+    if watch is not None:
+        try:
+            watch(launcher)
+        except KeyboardInterrupt:
+            _end(launcher)
+            return _INTERRUPTED
+    while True:
+        try:
+            return launcher.wait()
+        except KeyboardInterrupt:
+            continue  # Ctrl-C reaches the whole group; those who train end by themselves
+
+
+def _before_start(nodes: Nodes, rank: int, join_timeout: int, say: Callable[[str], None]) -> None:
+    """Make sure that this machine can start: that node 0 answers, or that its port is free here.
+
+    Raises:
+        UserError: where it can't.
+    """
+    if not nodes.profile.use_cpu:
+        check_devices(nodes.profile, nodes.processes // nodes.count)
+    if nodes.count == 1:
+        return
+    if rank:
+        say(f"waits for node 0 to answer at {nodes.place}, at most {join_timeout} s")
+        wait_for_answer(nodes.host, nodes.port, join_timeout, "node 0")
+        return
+    with socket.socket() as trial:
+        if trial.connect_ex(("127.0.0.1", nodes.port)) == 0:
+            raise UserError(
+                f"port {nodes.port} of this machine is taken, by another run perhaps. Give all machines another one "
+                f"with --main-address {nodes.host}:PORT"
+            )
+
+
+def _watch_start(launcher: subprocess.Popen, nodes: Nodes, rank: int, join_timeout: int) -> None:
+    """Wait until `accelerate launch` has started processes, which it does when all machines have come to node 0.
+
+    Raises:
+        UserError: where they do not come in time, or the launcher ends; it has ended then in both cases.
+    """
+    deadline = None
+    while launcher.poll() is None:
+        try:
+            process = psutil.Process(launcher.pid)
+            if any("accel_cls.train" in child.cmdline() for child in process.children()):
+                return
+            links = [
+                link
+                for link in process.net_connections("tcp")
+                if nodes.port in {end.port for end in (link.laddr, link.raddr) if end}
+            ]
+        except psutil.Error:  # it ends just now
+            links = []
+        if deadline is None and links:  # importing torch takes seconds, and does not count
+            deadline = time.monotonic() + join_timeout
+        if deadline is not None and time.monotonic() > deadline:
+            _end(launcher)
+            raise UserError(_not_all_came(nodes, rank, join_timeout, {link.raddr.ip for link in links if link.raddr}))
+        time.sleep(0.1)
+    if launcher.returncode:
+        raise UserError(
+            f"accelerate launch ended on node {rank} before it had started a process; what it printed above says why. "
+            "Where that is a lost connection, node 0 has ended before: see what is printed there"
+        )
+
+
+def _not_all_came(nodes: Nodes, rank: int, seconds: int, seen: set[str]) -> str:
+    here = {address.address for addresses in psutil.net_if_addrs().values() for address in addresses}
+    others = sorted(ip.removeprefix("::ffff:") for ip in seen)
+    others = [ip for ip in others if ip not in here]
+    text = f"waited {seconds} s: not all {nodes.count} machines have come to {nodes.place}. Here is node {rank}"
+    if rank == 0:
+        text += f"; connected are {', '.join(others)}" if others else "; no other machine is connected"
+        try:
+            is_here = socket.gethostbyname(nodes.host) in here
+        except OSError:
+            is_here = False
+        if not is_here:
+            text += f".\n{nodes.host} is no address of this machine: give one with --main-address, on all machines"
+    return (
+        f"{text}.\nStart the command of every machine (--print shows them), each with a --node-rank of its own, and "
+        f"see that they reach {nodes.place}; or wait longer with --join-timeout SECONDS"
+    )
+
+
+def _end(launcher: subprocess.Popen) -> None:
+    """End a launcher that waits for other machines: inside torch's store it hears no Ctrl-C."""
+    launcher.terminate()
+    try:
+        launcher.wait(5)
+    except subprocess.TimeoutExpired:
+        launcher.kill()
+        launcher.wait()
