@@ -118,7 +118,7 @@ def evaluate(t: Training, progress: Progress) -> bool:
         accelerator,
         t.model,
         t.validation,
-        recipe.train.micro_batch_tokens,
+        t.plan.micro_batch_tokens,
         recipe.data.max_length,
         len(t.validation.class_weights),
     )

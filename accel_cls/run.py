@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import time
@@ -14,18 +15,21 @@ from accel_cls.checkpoint import Progress, checkpoint_path, load_checkpoint, upd
 from accel_cls.console import Console
 from accel_cls.data import Corpus, load_corpus
 from accel_cls.errors import UserError
+from accel_cls.fit import Sizes, with_tokens
 from accel_cls.hardware import Hardware, prepare, start_hardware
 from accel_cls.loop import Training, train
-from accel_cls.model import describe_model, encode, load_model, load_tokenizer
+from accel_cls.model import describe_model, encode, load_model, load_tokenizer, outline_model
 from accel_cls.optimizer import make_optimizer
 from accel_cls.plan import Plan
+from accel_cls.probe import Search, find_fitting
 from accel_cls.profiles import shell
-from accel_cls.recipe import Recipe
+from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.report import duration, finish_run, read_results
 from accel_cls.results import Results
 from accel_cls.resume import Start, open_run
-from accel_cls.run_folder import RunFolder
+from accel_cls.run_folder import RunFolder, write_text
+from accel_cls.shortage import explain_end
 
 
 def run_recipe(recipe: Recipe, recipe_path: str, overrides: Sequence[str], fresh: bool, started: float) -> None:
@@ -51,16 +55,24 @@ def _train(
     tokenizer = load_tokenizer(recipe, corpus.train)
     encoded = encode(tokenizer, corpus.train.texts, recipe.data.max_length)
     _check_agreement(hardware, corpus.digest, encoded.ids.tobytes())
-    plan = Plan.of(recipe, encoded.lengths)
     model = load_model(recipe, tokenizer, corpus.labels, notes)
+    weights = class_weights(recipe.train.class_weights, corpus.train.labels, corpus.labels.names)
+    sizes, key = Sizes.of(recipe, encoded.lengths), None
+    if recipe.train.micro_batch_tokens == "auto":
+        examples = Batches(encoded, corpus.train.labels, weights, tokenizer.pad_token_id, accelerator.device, None)
+        outline = functools.partial(outline_model, recipe, tokenizer, corpus.labels)
+        search = Search.of(accelerator, sizes, model, outline, examples)
+        recipe, key = with_tokens(recipe, start.tokens or find_fitting(search, notes)), search.key
+        if accelerator.is_main_process:
+            write_text(folder.recipe, recipe_to_yaml(recipe))
+    plan = Plan.of(recipe, encoded.lengths)
     console.section("data", [*corpus.describe(recipe.data), encoded.describe(recipe.data.max_length)])
     console.section("model", [describe_model(model, recipe)])
     console.section("plan", plan.describe(recipe, accelerator.num_processes))
     for note in notes:
         console.note(note)
 
-    weights = class_weights(recipe.train.class_weights, corpus.train.labels, corpus.labels.names)
-    fixed = recipe.train.micro_batch_tokens if accelerator.device.type == "xla" else None
+    fixed = plan.micro_batch_tokens if accelerator.device.type == "xla" else None
     train_batches, validation_batches = (
         Batches(texts, examples.labels, weights, tokenizer.pad_token_id, accelerator.device, fixed)
         for texts, examples in (
@@ -80,6 +92,11 @@ def _train(
     console.start(progress.update, plan.updates)
     try:
         train(training, progress)
+    except (RuntimeError, MemoryError) as error:
+        explained = explain_end(error, training, progress, sizes, key)
+        if explained is None:
+            raise
+        raise explained from error
     finally:
         console.stop()
     if accelerator.is_main_process:
@@ -93,7 +110,7 @@ def _open_on_main(
     """Let the main process open the run folder, and every process know where the run starts."""
     accelerator = hardware.accelerator
     failed, finished = -2, -1
-    decision = torch.zeros(1, dtype=torch.int64, device=accelerator.device)
+    decision = torch.zeros(2, dtype=torch.int64, device=accelerator.device)  # where to start, with which size
     notes: list[str] = []
     error: UserError | None = None
     if accelerator.is_main_process:
@@ -101,12 +118,13 @@ def _open_on_main(
             start = open_run(folder, recipe, digest, fresh, notes)
         except UserError as caught:
             error = caught
-            decision += failed
+            decision[0] = failed
         else:
             update = 0 if start.checkpoint is None else update_of(start.checkpoint)
-            decision += finished if start.finished else update
-    # A number is all that has to be told, and a sum is what every backend can do.
-    told = int(accelerator.reduce(decision, "sum").item())
+            decision[0] = finished if start.finished else update
+            decision[1] = start.tokens or 0
+    # Two numbers are all that has to be told, and a sum is what every backend can do.
+    told, tokens = map(int, accelerator.reduce(decision, "sum").tolist())
     if told == failed:
         raise error or UserError("the main process refused to start this run")
     for note in notes:
@@ -115,8 +133,8 @@ def _open_on_main(
         return Start(finished=True)
     if told:
         console.note(f"continues an unfinished run from update {told}, its checkpoint verified")
-        return Start(checkpoint=checkpoint_path(folder.checkpoints, told))
-    return Start()
+        return Start(checkpoint=checkpoint_path(folder.checkpoints, told), tokens=tokens or None)
+    return Start(tokens=tokens or None)
 
 
 def _check_agreement(hardware: Hardware, data_digest: str, token_ids: bytes) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 from transformers import PreTrainedModel
 
+from accel_cls.fit import Place, foresee, with_tokens
 from accel_cls.memory import Memory, in_bytes, memory_of, size_of_weights
 from accel_cls.plan import Cutting, Plan
 from accel_cls.profiles import find_profile
@@ -22,6 +24,7 @@ class Forecast:
     plan: Plan
     processes: int
     cutting: Cutting
+    tokens_from: str  # where train.micro_batch_tokens is from: "recipe", or what `auto` was resolved by
     memory: Memory
     checkpoint: int  # bytes of one
     model: int  # bytes of the saved model
@@ -39,6 +42,9 @@ class Forecast:
             busy = f"{self.cutting.busy:.0%} of the time; the rest they wait for the longest micro-batch of a round"
             lines.insert(4, (f"{self.processes} processes", f"busy {busy}"))
         lines.insert(2, ("", f"{self._curve()}  {self._rates()}"))
+        if self.tokens_from != "recipe":
+            auto = f"train.micro_batch_tokens: auto → {plan.micro_batch_tokens:,}, {self.tokens_from}"
+            lines.insert(4, ("", auto))
         rows, width = memory.shape
         parts = [("weights", memory.weights), ("gradients", memory.gradients), ("AdamW", memory.optimizer)]
         said = " + ".join(f"{name} {in_bytes(size)}" for name, size in parts)
@@ -69,6 +75,8 @@ class Forecast:
             "updates_per_epoch": plan.updates_per_epoch,
             "warmup_updates": plan.warmup_updates,
             "processes": self.processes,
+            "micro_batch_tokens": plan.micro_batch_tokens,
+            "micro_batch_tokens_from": self.tokens_from,
             "tokens_per_epoch": int(plan.lengths.sum()),
             "cutting": cutting,
             "learning_rate": [{"update": k + 1, "rate": plan.rate(k)} for k in self._points(21)],
@@ -91,18 +99,26 @@ class Forecast:
         return ", ".join(f"update {k + 1:,}: {self.plan.rate(k):.2g}" for k in self._points(5))
 
 
-def forecast(recipe: Recipe, plan: Plan, outline: PreTrainedModel, processes: int | None) -> Forecast:
+def forecast(recipe: Recipe, lengths: np.ndarray, outline: PreTrainedModel, processes: int | None) -> Forecast:
     """Forecast a training.
 
     Args:
         recipe: the recipe.
-        plan: its plan.
+        lengths: tokens of each training example.
         outline: its model on the meta device, see `outline_model`.
         processes: how many; None for what the recipe's profile says, or 1.
+
+    Raises:
+        UserError: where the plan contradicts itself.
     """
     profile = find_profile(recipe.hardware)
     processes = processes or (profile.processes if profile is not None else 1)
     sharded = profile.distributed_type if profile is not None else "NO"
+    tokens_from = "recipe"
+    if recipe.train.micro_batch_tokens == "auto":
+        tokens, tokens_from = foresee(recipe, lengths, outline, Place.expected(profile, processes))
+        recipe = with_tokens(recipe, tokens)
+    plan = Plan.of(recipe, lengths)
     cutting = plan.cutting(processes)
     weights = size_of_weights(outline)
     buffers = sum(b.numel() * b.element_size() for b in outline.buffers())
@@ -111,6 +127,7 @@ def forecast(recipe: Recipe, plan: Plan, outline: PreTrainedModel, processes: in
         plan=plan,
         processes=processes,
         cutting=cutting,
+        tokens_from=tokens_from,
         memory=memory_of(outline, cutting.shapes, sharded, processes),
         checkpoint=3 * weights + buffers,
         model=weights,
