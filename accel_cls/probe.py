@@ -22,6 +22,7 @@ from accel_cls.remembered import cache_file, recall, remember
 from accel_cls.room import Room
 from accel_cls.shortage import is_out_of_memory
 
+_PATIENCE = 5  # seconds
 _RESERVE = 0.05  # of a device's memory, for the allocator's gaps and what libraries take later
 
 
@@ -125,6 +126,7 @@ def _failures(accelerator: Accelerator, check: Callable[[], bool]) -> int:
     if error is not None:
         raise error
     if told[1]:
+        time.sleep(_PATIENCE)  # the launcher ends all when the first one fails: that one shall have spoken
         raise UserError(
             f"train.micro_batch_tokens: auto: {told[1]} of {accelerator.num_processes} processes failed while trying "
             "what fits, for another reason than memory; their own messages say why"
