@@ -91,7 +91,7 @@ def find_fitting(search: Search, notes: list[str]) -> int:
             raise _too_large(search, failures[candidates[0]])
         tokens = candidates[index]
         many = f"{len(ran)} size{'s' if len(ran) > 1 else ''} in {time.monotonic() - began:.1f} s"
-        how = f"tried now: {many}" if ran else "by arithmetic now"
+        how = f"tried now: {many}" if ran else "by arithmetic now" if search.room.free is not None else "taken now"
         if accelerator.is_main_process:
             remember(search.key, tokens, how, search.room.name, notes)
     notes.append(_told(search, tokens, candidates, how))
@@ -229,7 +229,9 @@ def _pass(search: Search, tokens: int, ballast: int) -> None:
 
 
 def _told(search: Search, tokens: int, candidates: list[int], how: str) -> str:
-    if tokens < candidates[-1]:
+    if search.room.free is None:
+        why = f"a usual size, since {search.room.name} does not tell its memory"
+    elif tokens < candidates[-1]:
         why = f"the most that fits on {search.room.name}"
     elif search.place.processes == 1:
         why = "a whole update at once; more is of no use"
