@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -79,11 +80,11 @@ def find_fitting(search: Search, notes: list[str]) -> int:
         how = f"remembered in {cache_file()}" if accelerator.is_main_process else ""
     else:
         ran: list[int] = []
-        check = _check(search, ran)
+        check = functools.cache(lambda: _check(search, ran))  # made within the agreement: it may fail, too
         failures: dict[int, int] = {}  # on how many processes a size that was tried did not fit
 
         def fits_everywhere(size: int) -> bool:
-            failures[size] = _failures(accelerator, lambda: check(size))
+            failures[size] = _failures(accelerator, lambda: check()(size))
             return failures[size] == 0
 
         index = largest(candidates, fits_everywhere)
@@ -124,7 +125,7 @@ def _failures(accelerator: Accelerator, check: Callable[[], bool]) -> int:
     try:
         fits = check()
     except Exception as caught:
-        error = caught
+        error = None if is_out_of_memory(caught) else caught
     verdict += torch.tensor([int(not fits), int(error is not None)], device=verdict.device)
     told = accelerator.reduce(verdict, "sum").tolist()
     if error is not None:

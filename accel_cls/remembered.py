@@ -24,7 +24,7 @@ def recall(key: str, notes: list[str]) -> int | None:
     """The tokens remembered under a key; None where there are none. A note where the file can't be used."""
     entry = _read(notes).get(key)
     tokens = entry.get("tokens") if isinstance(entry, dict) else None
-    return tokens if isinstance(tokens, int) and not isinstance(tokens, bool) else None
+    return tokens if type(tokens) is int and 0 < tokens < 2**31 else None
 
 
 def remember(key: str, tokens: int, found: str, device: str, notes: list[str]) -> None:

@@ -20,8 +20,14 @@ if TYPE_CHECKING:
     from accel_cls.checkpoint import Progress
     from accel_cls.loop import Training
 
-# What accelerate's own list has not: allocations of CUDA's libraries, and of C++ code.
-_ALSO = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "bad_alloc")
+# What accelerate's own list has not: allocations of CUDA's libraries, of C++ code, and of XLA.
+_ALSO = (
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "bad_alloc",
+    "RESOURCE_EXHAUSTED",
+)
 # How gloo and NCCL say that another process is gone.
 _ENDED = ("Connection closed by peer", "Connection reset by peer", "remote process exited")
 

@@ -303,6 +303,7 @@ def test_family_that_meta_cannot_tell_is_measured_on_one_row_and_two(search: Sea
         (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"), True),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
         (RuntimeError("std::bad_alloc"), True),
+        (RuntimeError("RESOURCE_EXHAUSTED: Attempting to allocate 1.2G"), True),
         (MemoryError(), True),
         (RuntimeError("The size of tensor a (3) must match the size of tensor b (4)"), False),
         (ValueError("out of memory."), False),
@@ -399,7 +400,9 @@ def test_newest_entries_are_kept_whole(tmp_path: Path, monkeypatch) -> None:
     assert notes == []
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b'{"k": 3}', b'{"k": {"tokens": "7"}}', b""])
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b"\xff\xfe", b'{"k": 3}', b'{"k": {"tokens": "7"}}', b'{"k": {"tokens": 9e99}}', b""]
+)
 def test_damaged_file_is_told_and_replaced(tmp_path: Path, monkeypatch, content: bytes) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     cache_file().parent.mkdir()
