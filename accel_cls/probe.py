@@ -252,9 +252,9 @@ def _too_large(search: Search, failures: int) -> UserError:
     free = f"{room.name} has {in_bytes(room.free)} free{of} for this process" if room.free is not None else room.name
     finer = "" if place.precision != "no" else ", a hardware profile with mixed_precision: bf16"
     divided = "" if place.distributed_type else ", one that divides the model among several devices (hardware=fsdp)"
-    many = f"{failures} of {place.processes} process{'es' if place.processes > 1 else ''}"
+    on = f" on {failures} of {place.processes} processes" if place.processes > 1 else ""
     return UserError(
-        f"train.micro_batch_tokens: auto: not even the smallest micro-batch fits, {rows} × {width} tokens, on {many}. "
+        f"train.micro_batch_tokens: auto: not even the smallest micro-batch fits, {rows} × {width} tokens{on}: "
         f"{free}; needed are {need}.\nTry a smaller data.max_length (now {sizes.longest}), a smaller model"
         f"{finer}{divided}"
     )

@@ -249,7 +249,7 @@ def test_no_size_that_fits_is_explained(search: Search) -> None:
     with pytest.raises(UserError) as caught:
         find_fitting(search, [])
     said = str(caught.value)
-    assert "not even the smallest micro-batch fits, 2 × 32 tokens, on 1 of 1 process. the CPU has " in said
+    assert "not even the smallest micro-batch fits, 2 × 32 tokens: the CPU has " in said
     assert "needed are weights " in said
     assert "Try a smaller data.max_length (now 64), a smaller model, a hardware profile with mixed_precision" in said
     assert not cache_file().exists()
