@@ -123,7 +123,7 @@ def evaluate(t: Training, progress: Progress) -> bool:
         accelerator,
         t.model,
         t.validation,
-        recipe.train.micro_batch_tokens,
+        t.plan.micro_batch_tokens,
         recipe.data.max_length,
         t.plan.width_step,
         len(t.validation.class_weights),

@@ -116,6 +116,7 @@ class Plan:
             UserError: where the warm-up is longer than the run.
         """
         train = recipe.train
+        assert train.micro_batch_tokens != "auto"  # `auto` has become a number before anything is planned
         plan = cls(
             lengths=lengths,
             longest=recipe.data.max_length,

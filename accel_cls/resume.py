@@ -11,8 +11,10 @@ import yaml
 
 from accel_cls.checkpoint import list_checkpoints, newest_checkpoint
 from accel_cls.errors import UserError
+from accel_cls.fit import with_tokens
 from accel_cls.recipe import Recipe, leaves, recipe_to_yaml
 from accel_cls.run_folder import RunFolder, write_json, write_text
+from accel_cls.shortage import read_shortage
 from accel_cls.versions import versions
 
 # Keys that change nothing of what an update does.
@@ -21,6 +23,7 @@ _HARMLESS = ("name", "output", "hardware", "checkpoint", "train.log_every", "tra
 _END = ("train.max_updates", "evaluate.patience")
 # Where the data lie does not matter by itself: the digest of what was read does.
 _DATA_FILES = ("data.train", "data.validation")
+_TOKENS = "train.micro_batch_tokens"
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Start:
 
     finished: bool = False  # there is nothing to do
     checkpoint: Path | None = None  # to continue from; None starts at update 0
+    tokens: int | None = None  # what train.micro_batch_tokens: auto is in the run that goes on; None: to be found
 
 
 def open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, notes: list[str]) -> Start:
@@ -70,9 +74,12 @@ def open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, n
             if folder.is_finished:
                 notes.append(f"the run that ended here is to end elsewhere ({'; '.join(end)})")
                 folder.results.unlink()
-            start = Start(checkpoint=newest_checkpoint(folder.checkpoints, notes))
+            checkpoint = newest_checkpoint(folder.checkpoints, notes)
+            start = Start(checkpoint=checkpoint, tokens=_tokens(folder, recipe, checkpoint, notes))
+            recipe = with_tokens(recipe, start.tokens) if start.tokens else recipe
     folder.path.mkdir(parents=True, exist_ok=True)
     write_text(folder.recipe, recipe_to_yaml(recipe))
+    folder.shortage.unlink(missing_ok=True)
     write_json(folder.origin, {"data": data_digest, "versions": versions()})
     return start
 
@@ -82,6 +89,10 @@ def _changes(folder: RunFolder, recipe: Recipe, data_digest: str) -> tuple[list[
     old = dict(leaves(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))))
     new = dict(leaves(yaml.safe_load(recipe_to_yaml(recipe))))
     differing = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
+    shortage = read_shortage(folder)
+    # `auto` is the number with which the run began; after running out of memory, a smaller one is no other run.
+    if _TOKENS in differing and (new[_TOKENS] == "auto" or (shortage is not None and new[_TOKENS] < shortage.tokens)):
+        differing.remove(_TOKENS)
 
     def told(keys: list[str]) -> list[str]:
         return [f"{key}: {old.get(key, 'not set')} → {new.get(key, 'not set')}" for key in keys]
@@ -94,6 +105,21 @@ def _changes(folder: RunFolder, recipe: Recipe, data_digest: str) -> tuple[list[
         changes += told([key for key in differing if _is_under(key, _DATA_FILES)])
         changes = changes or ["the data files' content"]
     return changes, told([key for key in differing if _is_under(key, _END)])
+
+
+def _tokens(folder: RunFolder, recipe: Recipe, checkpoint: Path | None, notes: list[str]) -> int | None:
+    """What train.micro_batch_tokens: auto is in a run that goes on: what it was, or less after a shortage."""
+    asked, shortage = recipe.train.micro_batch_tokens, read_shortage(folder)
+    tokens = asked if asked != "auto" else shortage.smaller if shortage is not None else None
+    if shortage is not None and tokens is not None and tokens < shortage.tokens:
+        notes.append(
+            f"this run ran out of memory {shortage.where} with train.micro_batch_tokens {shortage.tokens:,}; it "
+            f"goes on with {tokens:,}: from here on updates are cut finer, the same gradient but for dropout's draws"
+        )
+    elif asked == "auto" and checkpoint is not None:
+        tokens = dict(leaves(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))))[_TOKENS]
+        notes.append(f"train.micro_batch_tokens: auto → {tokens:,}, with which this run began")
+    return tokens if asked == "auto" else None
 
 
 def _is_under(key: str, sections: tuple[str, ...]) -> bool:

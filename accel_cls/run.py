@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
 from accel_cls.batches import Batches, class_weights
 from accel_cls.checkpoint import Progress, checkpoint_path, load_checkpoint, manifest_digest, update_of
 from accel_cls.console import Console
-from accel_cls.data import Corpus, load_corpus
+from accel_cls.data import Corpus, Examples, load_corpus
 from accel_cls.errors import ToldElsewhere, UserError
+from accel_cls.fit import Sizes, with_tokens
 from accel_cls.hardware import Hardware, is_xla, prepare, start_hardware
 from accel_cls.loop import Training, train
 from accel_cls.meeting import Meeting, open_meeting
-from accel_cls.model import describe_model, encode, load_model, load_tokenizer
+from accel_cls.model import Encoded, describe_model, encode, load_model, load_tokenizer, outline_model
 from accel_cls.optimizer import make_optimizer
 from accel_cls.plan import Plan
+from accel_cls.probe import Search, find_fitting
 from accel_cls.profiles import shell
-from accel_cls.recipe import Recipe
+from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.report import duration, finish_run, read_results
 from accel_cls.results import Results
 from accel_cls.resume import Start, open_run
-from accel_cls.run_folder import RunFolder
+from accel_cls.run_folder import RunFolder, write_text
+from accel_cls.shortage import explain_end
 from accel_cls.trace import Trace
 
 
@@ -62,51 +66,74 @@ def _train(
     accelerator, notes = hardware.accelerator, list(corpus.notes)
     notes += [f"{'.'.join(key)} is {why}" for key, why, _ in idle_settings(recipe)]
     tokenizer = load_tokenizer(recipe, corpus.train)
-    encoded = encode(tokenizer, corpus.train.texts, recipe.data.max_length)
-    plan = Plan.of(recipe, encoded.lengths, few_shapes=is_xla(accelerator))
-    model = load_model(recipe, tokenizer, corpus.labels, notes)
-    judged = encode(tokenizer, corpus.validation.texts, recipe.data.max_length)
-    console.section("data", [*corpus.describe(recipe.data), encoded.describe(recipe.data.max_length)])
-    console.section("model", [describe_model(model, recipe)])
-    compiled = [("programs", plan.programs(judged.lengths))] if is_xla(accelerator) else []
-    console.section("plan", [*plan.describe(recipe, accelerator.num_processes), *compiled])
-    for note in notes:
-        console.note(note)
-
-    weights = class_weights(recipe.train.class_weights, corpus.train.labels, corpus.labels.names)
-    fixed = recipe.train.micro_batch_tokens if is_xla(accelerator) else None
-    train_batches, validation_batches = (
-        Batches(texts, examples.labels, weights, tokenizer.pad_token_id, accelerator.device, fixed, rows)
-        for texts, examples, rows in (
-            (encoded, corpus.train, recipe.train.batch_size),
-            (judged, corpus.validation, None),
-        )
+    learned, judged = (
+        encode(tokenizer, part.texts, recipe.data.max_length) for part in (corpus.train, corpus.validation)
     )
-    optimizer = make_optimizer(model, recipe.train, accelerator.device)
+    model = load_model(recipe, tokenizer, corpus.labels, notes)
+    weights = class_weights(recipe.train.class_weights, corpus.train.labels, corpus.labels.names)
     facts = {
-        "token ids": hashlib.sha256(encoded.ids.tobytes()).hexdigest()[:16],
+        "token ids": hashlib.sha256(learned.ids.tobytes()).hexdigest()[:16],
         "weights": f"{model.num_parameters():,}",
         "checkpoint": manifest_digest(start.checkpoint),
     }
     hardware.agree("model", facts, "Give all machines the same model folder, and one disk for `output`")
     hardware.meeting.close()
+
+    def batches(texts: Encoded, examples: Examples, fixed_tokens: int | None, fixed_rows: int | None) -> Batches:
+        pad, device = tokenizer.pad_token_id, accelerator.device
+        return Batches(texts, examples.labels, weights, pad, device, fixed_tokens, fixed_rows)
+
+    sizes, key = Sizes.of(recipe, learned.lengths, few_shapes=is_xla(accelerator)), None
+    if recipe.train.micro_batch_tokens == "auto":
+        outline = functools.partial(outline_model, recipe, tokenizer, corpus.labels)
+        search = Search.of(accelerator, sizes, model, outline, batches(learned, corpus.train, None, None))
+        recipe, key = with_tokens(recipe, start.tokens or find_fitting(search, notes)), search.key
+        if accelerator.is_main_process:
+            write_text(folder.recipe, recipe_to_yaml(recipe))
+    plan = Plan.of(recipe, learned.lengths, few_shapes=is_xla(accelerator))
+    compiled = [("programs", plan.programs(judged.lengths))] if is_xla(accelerator) else []
+    console.section("data", [*corpus.describe(recipe.data), learned.describe(recipe.data.max_length)])
+    console.section("model", [describe_model(model, recipe)])
+    console.section("plan", [*plan.describe(recipe, accelerator.num_processes), *compiled])
+    for note in notes:
+        console.note(note)
+
+    optimizer = make_optimizer(model, recipe.train, accelerator.device)
     model, optimizer = prepare(accelerator, model, optimizer, recipe.train.max_grad_norm)
     progress = Progress() if start.checkpoint is None else load_checkpoint(accelerator, start.checkpoint)
-    results = Results(folder, corpus.validation, corpus.labels, tokenizer, accelerator.is_main_process)
     if accelerator.is_main_process:
         folder.rewind(progress.update)
-    trace = Trace(folder.trace if recipe.train.trace else None, accelerator.process_index)
+    fixed = plan.micro_batch_tokens if is_xla(accelerator) else None
     training = Training(
-        recipe, plan, accelerator, model, optimizer, train_batches, validation_batches, results, trace, console
+        recipe,
+        plan,
+        accelerator,
+        model,
+        optimizer,
+        batches(learned, corpus.train, fixed, plan.batch_size),
+        batches(judged, corpus.validation, fixed, None),
+        Results(folder, corpus.validation, corpus.labels, tokenizer, accelerator.is_main_process),
+        Trace(folder.trace if recipe.train.trace else None, accelerator.process_index),
+        console,
     )
-    console.start(progress.update, plan.updates)
-    try:
-        train(training, progress)
-    finally:
-        console.stop()
+    _run_loop(training, progress, lambda error: explain_end(error, training, progress, sizes, key))
     if accelerator.is_main_process:
         finish_run(folder, recipe, plan, progress, corpus.labels.names, hardware.describe()[0][1])
     accelerator.wait_for_everyone()
+
+
+def _run_loop(training: Training, progress: Progress, explain: Callable[[Exception], UserError | None]) -> None:
+    """Train; an error that can be explained becomes a message to the user."""
+    training.console.start(progress.update, training.plan.updates)
+    try:
+        train(training, progress)
+    except (RuntimeError, MemoryError) as error:
+        explained = explain(error)
+        if explained is None:
+            raise
+        raise explained from error
+    finally:
+        training.console.stop()
 
 
 def _open_on_main(
@@ -115,7 +142,7 @@ def _open_on_main(
     """Let the main process open the run folder, and every process know where the run starts."""
     accelerator = hardware.accelerator
     failed, finished = -2, -1
-    decision = torch.zeros(1, dtype=torch.int64, device=accelerator.device)
+    decision = torch.zeros(2, dtype=torch.int64, device=accelerator.device)  # where to start, with which size
     notes: list[str] = []
     error: UserError | None = None
     if accelerator.is_main_process:
@@ -123,12 +150,13 @@ def _open_on_main(
             start = open_run(folder, recipe, digest, fresh, notes)
         except UserError as caught:
             error = caught
-            decision += failed
+            decision[0] = failed
         else:
             update = 0 if start.checkpoint is None else update_of(start.checkpoint)
-            decision += finished if start.finished else update
-    # A number is all that has to be told, and a sum is what every backend can do.
-    told = int(accelerator.reduce(decision, "sum").item())
+            decision[0] = finished if start.finished else update
+            decision[1] = start.tokens or 0
+    # Two numbers are all that has to be told, and a sum is what every backend can do.
+    told, tokens = map(int, accelerator.reduce(decision, "sum").tolist())
     if told == failed:
         raise error or ToldElsewhere("the main process refused to start this run")
     for note in notes:
@@ -137,8 +165,8 @@ def _open_on_main(
         return Start(finished=True)
     if told:
         console.note(f"continues an unfinished run from update {told}, its checkpoint verified")
-        return Start(checkpoint=checkpoint_path(folder.checkpoints, told))
-    return Start()
+        return Start(checkpoint=checkpoint_path(folder.checkpoints, told), tokens=tokens or None)
+    return Start(tokens=tokens or None)
 
 
 def _say_goodbye(folder: RunFolder, corpus: Corpus, console: Console, seconds: float | None) -> None:

@@ -17,7 +17,7 @@ from transformers import (
     RobertaConfig,
 )
 
-from accel_cls.authoring.forecast import _activations, in_bytes
+from accel_cls.memory import activations, in_bytes
 
 TINY = {
     "vocab_size": 100,
@@ -52,20 +52,20 @@ def test_activations_are_what_autograd_keeps_on_a_real_device(config) -> None:
     real = sum(storage.nbytes() for address, storage in kept.items() if address not in own)
     with torch.device("meta"):
         outline = AutoModelForSequenceClassification.from_config(config)
-    assert _activations(outline, 6, 48) == pytest.approx(real, rel=0.01)  # the mask may be kept, too
+    assert activations(outline, 6, 48) == pytest.approx(real, rel=0.01)  # the mask may be kept, too
 
 
 def test_family_whose_forward_pass_looks_at_values_is_not_guessed() -> None:
     with torch.device("meta"):
         outline = AutoModelForSequenceClassification.from_config(DebertaV2Config(**TINY, relative_attention=True))
-    assert _activations(outline, 6, 48) is None
+    assert activations(outline, 6, 48) is None
 
 
 def test_other_failures_of_the_forward_pass_are_not_hidden() -> None:
     model = AutoModelForSequenceClassification.from_config(FAMILIES[0])  # weights on the CPU, texts on meta
     model.forward = lambda **_: torch.zeros(2) @ torch.zeros(3)
     with pytest.raises(RuntimeError, match="size"):
-        _activations(model, 6, 48)
+        activations(model, 6, 48)
 
 
 def test_sizes_and_updates_are_those_of_the_run(work: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:

@@ -404,6 +404,39 @@ def test_keys_that_change_no_update_do_not_keep_a_run_from_going_on(tmp_path, ch
     assert opened(tmp_path, recipe_of(tmp_path, **change))[0] == Start(checkpoint=newest)
 
 
+def with_tokens(tmp_path, tokens):
+    return recipe_of(tmp_path, train={"micro_batch_tokens": tokens})
+
+
+def test_auto_is_the_number_that_the_run_has(tmp_path):
+    opened(tmp_path, with_tokens(tmp_path, "auto"))
+    assert opened(tmp_path, with_tokens(tmp_path, "auto")) == (Start(), [])  # ended before anything was found
+    opened(tmp_path, with_tokens(tmp_path, 640))
+    newest = make_checkpoint(tmp_path / "food/checkpoints", 20)
+    start, notes = opened(tmp_path, with_tokens(tmp_path, "auto"))
+    assert start == Start(checkpoint=newest, tokens=640)
+    assert notes == ["train.micro_batch_tokens: auto → 640, with which this run began"]
+    assert load_recipe(tmp_path / "food/recipe.yaml").train.micro_batch_tokens == 640
+    with pytest.raises(UserError, match=r"train\.micro_batch_tokens: 640 → 320"):
+        opened(tmp_path, with_tokens(tmp_path, 320))
+    assert opened(tmp_path, with_tokens(tmp_path, "auto"), fresh=True)[0] == Start()
+
+
+@pytest.mark.parametrize(("asked", "tokens"), [("auto", 384), (320, 320), (640, 640)])
+def test_run_that_ran_out_of_memory_goes_on_with_less(tmp_path, asked, tokens):
+    opened(tmp_path, with_tokens(tmp_path, 640))
+    newest = make_checkpoint(tmp_path / "food/checkpoints", 20)
+    write_json(tmp_path / "food/out_of_memory.json", {"where": "in update 23", "tokens": 640, "smaller": 384})
+    start, notes = opened(tmp_path, with_tokens(tmp_path, asked))
+    assert start == Start(checkpoint=newest, tokens=tokens if asked == "auto" else None)
+    assert load_recipe(tmp_path / "food/recipe.yaml").train.micro_batch_tokens == tokens
+    said = f"out of memory in update 23 with train.micro_batch_tokens 640; it goes on with {tokens}:"
+    assert [said in note for note in notes] == ([True] if tokens < 640 else [])
+    assert not (tmp_path / "food/out_of_memory.json").exists()
+    with pytest.raises(UserError, match=rf"train\.micro_batch_tokens: {tokens} → 256"):
+        opened(tmp_path, with_tokens(tmp_path, 256))
+
+
 def test_folder_that_was_moved_goes_on(tmp_path):
     opened(tmp_path)
     (tmp_path / "food").rename(tmp_path / "moved")

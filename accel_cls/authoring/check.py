@@ -22,7 +22,6 @@ from accel_cls.console import Console
 from accel_cls.data import Corpus, Labels, load_corpus
 from accel_cls.errors import UserError
 from accel_cls.model import encode, load_tokenizer, outline_model
-from accel_cls.plan import Plan
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.rules import idle_settings
 
@@ -72,8 +71,8 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         sides = kept_by_side(train, recipe.data.max_length)
         findings += truncation_findings(kept, sides, recipe.data, corpus.labels.names)
         findings += unknown_findings(train, tokenizer.unk_token_id)
-        plan = Plan.of(recipe, np.minimum(train.lengths, recipe.data.max_length))
-        ahead = forecast(recipe, plan, outline_model(recipe, tokenizer, corpus.labels), processes)
+        lengths = np.minimum(train.lengths, recipe.data.max_length)
+        ahead = forecast(recipe, lengths, outline_model(recipe, tokenizer, corpus.labels), processes)
     except UserError as error:
         errors.append(str(error))
     return Report(recipe, corpus, tuple(findings), tuple(errors), tuple(kept), ahead)
@@ -87,8 +86,8 @@ def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, F
     """
     corpus = load_corpus(recipe)
     tokenizer = load_tokenizer(recipe, corpus.train)
-    plan = Plan.of(recipe, encode(tokenizer, corpus.train.texts, recipe.data.max_length).lengths)
-    return corpus, forecast(recipe, plan, outline_model(recipe, tokenizer, corpus.labels), processes)
+    lengths = encode(tokenizer, corpus.train.texts, recipe.data.max_length).lengths
+    return corpus, forecast(recipe, lengths, outline_model(recipe, tokenizer, corpus.labels), processes)
 
 
 def show_report(report: Report, console: Console, rows: int) -> None:

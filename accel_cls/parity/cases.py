@@ -88,9 +88,11 @@ def pairs_of(recipe: Recipe, wanted: Wanted) -> list[Pair]:
     for name in wanted.precisions[1:]:
         profile = base.changed(mixed_precision=PRECISIONS[name])
         pairs.append(Pair(plain, _without_dropout(Case(str(profile), (Leg(profile),)))))
+    tokens = recipe.train.micro_batch_tokens
     for times in wanted.micro_batches:
         if times != 1:
-            leg = Leg(base, (f"train.micro_batch_tokens={times * recipe.train.micro_batch_tokens}",))
+            assert tokens != "auto"
+            leg = Leg(base, (f"train.micro_batch_tokens={times * tokens}",))
             case = Case(f"{base}, micro-batches × {times}", (leg,), same_cut=False)
             pairs.append(Pair(plain, _without_dropout(case)))
     half = wanted.updates // 2

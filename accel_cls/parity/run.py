@@ -32,6 +32,11 @@ class Parity:
         self._recipe = load_recipe(recipe, overrides)
         self._overrides = [text for text in overrides if not text.startswith(("hardware=", "output=", "~hardware"))]
         train = self._recipe.train
+        if train.micro_batch_tokens == "auto":
+            raise UserError(
+                "train.micro_batch_tokens: auto: each training would find its own number, and cut updates by it; give "
+                "one, such as train.micro_batch_tokens=4096"
+            )
         epoch = -(-len(load_corpus(self._recipe).train) // train.batch_size)
         self.updates = min(wanted.updates, train.max_updates or wanted.updates, train.epochs * epoch)
         self.pairs = pairs_of(self._recipe, replace(wanted, updates=self.updates))

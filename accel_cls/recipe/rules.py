@@ -28,11 +28,12 @@ def broken_rules(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
                 f"found {scratch.heads}; expected a divisor of model.scratch.hidden, which is {scratch.hidden}",
             )
         )
-    if recipe.train.micro_batch_tokens < recipe.data.max_length:
+    tokens = recipe.train.micro_batch_tokens
+    if tokens != "auto" and tokens < recipe.data.max_length:
         broken.append(
             (
                 ("train", "micro_batch_tokens"),
-                f"found {recipe.train.micro_batch_tokens}; expected at least data.max_length, which is "
+                f"found {tokens}; expected at least data.max_length, which is "
                 f"{recipe.data.max_length}: the longest text must fit",
             )
         )

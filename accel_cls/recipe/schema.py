@@ -193,13 +193,13 @@ class Train(Section):
         "an update needs an example",
         ge=1,
     )
-    micro_batch_tokens: int = setting(
+    micro_batch_tokens: Literal["auto"] | Annotated[int, Field(ge=8)] = setting(
         4096,
-        "a whole number of tokens, data.max_length or more",
+        "a whole number of tokens, data.max_length or more, or 'auto'",
         "the most padded tokens that go through the model at once on one device; "
-        "bounds memory, never changes what is learned but for dropout's draws",
+        "bounds memory, never changes what is learned but for dropout's draws. "
+        "'auto' takes the most that fits where the run begins",
         "the longest text must fit",
-        ge=8,
     )
     min_micro_batches: int = setting(
         1,

@@ -1,0 +1,118 @@
+"""Running out of memory: how it is recognized, told, and noted for the next start."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from accelerate.utils.memory import should_reduce_batch_size
+
+from accel_cls.errors import UserError
+from accel_cls.fit import Place, Sizes
+from accel_cls.memory import in_bytes
+from accel_cls.plan import share
+from accel_cls.remembered import remember
+from accel_cls.run_folder import RunFolder, write_json
+
+if TYPE_CHECKING:
+    from accel_cls.checkpoint import Progress
+    from accel_cls.loop import Training
+
+# What accelerate's own list has not: allocations of CUDA's libraries, of C++ code, and of XLA.
+_ALSO = (
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "bad_alloc",
+    "RESOURCE_EXHAUSTED",
+)
+# How gloo and NCCL say that another process is gone.
+_ENDED = ("Connection closed by peer", "Connection reset by peer", "remote process exited")
+
+
+@dataclass(frozen=True)
+class Shortage:
+    """That a run ended for want of memory: what its next start has to know."""
+
+    where: str  # "in update 38", "in the evaluation after update 76"
+    tokens: int  # train.micro_batch_tokens
+    smaller: int | None  # the next smaller size; None for none
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory has run out, on whatever device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and (
+        should_reduce_batch_size(error) or any(words in str(error) for words in _ALSO)
+    )
+
+
+def read_shortage(folder: RunFolder) -> Shortage | None:
+    """The note that a run left which ran out of memory; None where it did not, or the note can't be read."""
+    try:
+        return Shortage(**json.loads(folder.shortage.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def explain_end(
+    error: RuntimeError | MemoryError, t: Training, progress: Progress, sizes: Sizes, key: str | None
+) -> UserError | None:
+    """What to tell the user of an error in training; None where it is neither memory nor another process's end.
+
+    Where memory has run out, leaves a note in the run folder, and under `key` (of a recipe that says auto) in the
+    cache, so that the next start takes smaller micro-batches. Called by the process that it happened to.
+    """
+    if not is_out_of_memory(error):
+        if any(words in str(error) for words in _ENDED):
+            return UserError("another process has ended; its own message says why")
+        return None
+    tokens, processes = t.plan.micro_batch_tokens, t.accelerator.num_processes
+    in_training = t.model.training
+    where = f"in update {progress.update + 1}" if in_training else f"in the evaluation after update {progress.update}"
+    shortage = Shortage(where, tokens, sizes.below(min(tokens, sizes.rows * sizes.widest)))
+    room = Place.of(t.accelerator).room
+    facts = room.name
+    if room.total is not None and room.free is not None:
+        facts += f", {in_bytes(room.total)}, of which {in_bytes(room.free)} are free now that it failed"
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    batch = ""
+    if in_training:
+        mine = share(t.plan.micro_batches(progress.update, processes), t.accelerator.process_index, processes)
+        largest = max((part for _, part in mine), key=lambda part: len(part.examples) * part.width)
+        batch = f"; the largest micro-batch of it here: {len(largest.examples)} × {largest.width} tokens"
+    if shortage.smaller is not None and key is not None:
+        remember(key, shortage.smaller, f"after running out of memory {where} with {tokens}", room.name, [])
+    return UserError(
+        f"out of memory {where} of {t.plan.updates:,}{batch}.\n  device  {facts}\n  error   {said}\n"
+        + _advice(t, shortage, is_noted=_note(t.results.folder, shortage), is_auto=key is not None)
+    )
+
+
+def _note(folder: RunFolder, shortage: Shortage) -> bool:
+    """Leave the note; whether it is there."""
+    try:
+        write_json(folder.shortage, asdict(shortage))
+    except OSError:  # another process was faster, or the folder is on another machine
+        return folder.shortage.is_file()
+    return True
+
+
+def _advice(t: Training, shortage: Shortage, is_noted: bool, is_auto: bool) -> str:
+    now = f"train.micro_batch_tokens is {shortage.tokens:,}"
+    if shortage.smaller is None:
+        longest = t.recipe.data.max_length
+        return (
+            f"{now}: no smaller micro-batch is possible. Try a smaller data.max_length (now {longest}), a smaller "
+            "model, a hardware profile with mixed_precision: bf16, or one that divides the model (hardware=fsdp)"
+        )
+    if is_auto and is_noted:
+        return f"{now}; the same command goes on from the newest checkpoint with {shortage.smaller:,}"
+    smaller = f"train.micro_batch_tokens={shortage.smaller}"
+    if is_noted:
+        both = f"{smaller}, or train.micro_batch_tokens=auto"
+        return f"{now}. With {both}, the same command goes on from the newest checkpoint"
+    return f"{now}. Start over with {smaller} --fresh"
