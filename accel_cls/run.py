@@ -122,7 +122,9 @@ def _train(
     accelerator.wait_for_everyone()
 
 
-def _run_loop(training: Training, progress: Progress, explain: Callable[[Exception], UserError | None]) -> None:
+def _run_loop(
+    training: Training, progress: Progress, explain: Callable[[RuntimeError | MemoryError], UserError | None]
+) -> None:
     """Train; an error that can be explained becomes a message to the user."""
     training.console.start(progress.update, training.plan.updates)
     try:
