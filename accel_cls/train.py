@@ -78,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _explain(error)
         if recipe is None and os.environ.get("RANK", "0") != "0":
             _tell_others(error)
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.distributed.is_initialized():
             # Others may be waiting for this process in a collective operation, and what libraries do at a normal
             # exit may wait for theirs. The launcher ends the others as soon as this one is gone.
             sys.stdout.flush()
