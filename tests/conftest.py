@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import warm
 
 # Before any library reads them: no test touches the user's caches or obeys the user's accelerate config,
 # none reaches for a network, and no launcher's leftovers leak in.
@@ -86,6 +87,8 @@ Run = Callable[..., subprocess.CompletedProcess]
 def command(*arguments: str, cwd: Path, env: dict[str, str] | None = None, stdin: str | None = None):
     """Run a command of the environment under test; its output is on the result, for the failing test to show."""
     program, *rest = arguments
+    if program == "python" and rest[0] == "-m" and rest[1].startswith("accel_cls.") and env is None:
+        return warm.run(rest[1], rest[2:], cwd, stdin)
     return subprocess.run(
         [str(_BIN / program), *rest],
         cwd=cwd,

@@ -23,6 +23,7 @@ OTHERS = (
     ". .venv",
     "pip install",
     "pytest",
+    "sbatch ",
     "pre-commit install",
     "cat ",
     "cp ",
