@@ -10,7 +10,12 @@ from typing import Any
 import psutil
 import torch
 from accelerate import Accelerator, PartialState
-from accelerate.utils import DistributedType, InitProcessGroupKwargs, is_torch_xla_available
+from accelerate.utils import (
+    DistributedType,
+    InitProcessGroupKwargs,
+    is_deepspeed_available,
+    is_torch_xla_available,
+)
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -124,6 +129,13 @@ def start_hardware(checked: Recipe, recipe: str, overrides: Sequence[str], meeti
 def _make_accelerator(device: str) -> Accelerator:
     """The Accelerator; sharded weights also on a CPU over gloo, which lets such a run be tried without a GPU."""
     sharded = next((kind for kind, variable in _SHARDED.items() if _is_on(variable)), None)
+    if sharded and int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        raise UserError(
+            f"{sharded} divides a training among processes, but this one is alone. Start two or more, with "
+            "accel-cls launch or accelerate launch, or take a profile for one process"
+        )
+    if sharded == "DEEPSPEED" and not is_deepspeed_available():
+        raise UserError("DEEPSPEED was asked for, but DeepSpeed is not installed here: pip install deepspeed")
     handlers = []
     if device == "cpu" and sharded == "FSDP":
         # accelerate has FSDP for accelerators only. Its state has to pass for that of several GPUs before
@@ -138,7 +150,7 @@ def _make_accelerator(device: str) -> Accelerator:
     if sharded and accelerator.distributed_type.value != sharded:
         raise UserError(
             f"{sharded} was asked for, but accelerate runs {accelerator.distributed_type.value}: weights would not "
-            "be divided. It takes two or more processes, started by accelerate launch"
+            "be divided. Start it with accel-cls launch or accelerate launch"
         )
     return accelerator
 

@@ -9,6 +9,7 @@ import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -186,8 +187,22 @@ def refuse_multi_cpu(profile: Profile) -> None:
         )
 
 
+# What accelerate needs besides itself: distributed_type: (package, how users call it).
+_LIBRARIES = {"DEEPSPEED": ("deepspeed", "DeepSpeed"), "XLA": ("torch_xla", "torch_xla")}
+
+
 def check_devices(profile: Profile, processes: int) -> None:
-    """Raise UserError where this machine has not a GPU for each process that a profile starts on it."""
+    """Make sure that this machine has what a profile that starts so many processes on it needs.
+
+    Raises:
+        UserError: where it has not a GPU for each of them, or not the library that divides their work.
+    """
+    package, name = _LIBRARIES.get(profile.distributed_type, ("torch", "torch"))
+    if find_spec(package) is None:
+        raise UserError(
+            f"hardware: {profile.name} ({os.path.relpath(profile.path)}) asks for {profile}; this needs {name}, which "
+            f"is not installed here: pip install {package}, or take whatever is here with hardware=auto"
+        )
     if profile.use_cpu or profile.distributed_type == "XLA":
         return
     devices, kind = _devices()

@@ -93,8 +93,7 @@ def _before_start(nodes: Nodes, rank: int, join_timeout: int, say: Callable[[str
     Raises:
         UserError: where it can't.
     """
-    if not nodes.profile.use_cpu:
-        check_devices(nodes.profile, nodes.processes // nodes.count)
+    check_devices(nodes.profile, nodes.processes // nodes.count)
     if nodes.count == 1:
         return
     if rank:

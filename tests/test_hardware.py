@@ -1,0 +1,134 @@
+"""Profiles and launchers as a user meets them: the banner tells the truth, and silent traps are errors."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT, cli, train
+
+from accel_cls.profiles import find_profile, profile_names
+
+ACCELERATE = ("accelerate", "launch")
+WITHOUT_GPU = pytest.mark.skipif(torch.accelerator.is_available(), reason="says what a machine without a GPU says")
+CPU = ("cpu", "cpu_multi")
+
+# Every shipped profile is started -----------------------------------------------------------------------
+
+
+REFUSED = {
+    "gpu": "asks for 1 process on GPU, precision bf16",
+    "mps": "asks for 1 process on GPU, precision fp32",
+    "multi_gpu": "asks for 2 processes on GPUs, precision bf16",
+    "fsdp": "asks for 2 processes on GPUs with FSDP, precision bf16",
+    "deepspeed": "asks for 2 processes on GPUs with DeepSpeed, precision bf16",
+    "multi_node": "asks for 16 processes on GPUs over 2 machines, precision bf16",
+    "tpu": "asks for 8 processes on TPUs, precision bf16",
+}
+# Accelerate itself stops where their library is missing, and waits for the other machine.
+ONLY_BY_OUR_LAUNCHER = ("deepspeed", "tpu", "multi_node")
+
+
+def test_each_shipped_profile_is_started_here() -> None:
+    assert {*CPU, *REFUSED} == set(profile_names())
+
+
+@WITHOUT_GPU
+@pytest.mark.parametrize("name", REFUSED)
+def test_launch_refuses_hardware_that_is_not_there(work: Path, monkeypatch, capsys, name: str) -> None:
+    monkeypatch.chdir(work)
+    status, _, errors = cli(capsys, "launch", "recipe.yaml", f"hardware={name}")
+    assert status == 2
+    assert f"hardware: {name} (" in errors
+    assert REFUSED[name] in errors
+    missing = {"deepspeed": "DeepSpeed, which is not installed", "tpu": "torch_xla, which is not installed"}
+    assert missing.get(name, "this machine has no GPU that torch can use") in errors
+    assert "hardware=auto" in errors, "what to do instead"
+
+
+@WITHOUT_GPU
+@pytest.mark.parametrize("name", [name for name in REFUSED if name not in ONLY_BY_OUR_LAUNCHER])
+def test_a_run_refuses_hardware_that_is_not_there(work: Path, name: str) -> None:
+    """Accelerate starts what a GPU profile asks for also without a GPU: on the CPU, silently."""
+    path = find_profile(name).path
+    refused = train(work, f"hardware={name}", launcher=(*ACCELERATE, "--config_file", str(path)))
+    assert refused.returncode != 0
+    assert f"{REFUSED[name]}; but this machine shows torch no accelerator, only its CPU" in refused.stderr
+    assert f"{path.name} -m accel_cls.train recipe.yaml hardware={name}\n" in refused.stderr
+    assert not (work / "run").exists()
+
+
+WAYS = {
+    "python": ("python",),
+    "torchrun": ("torchrun", "--nproc_per_node", "2"),
+    "accelerate launch, cpu": (*ACCELERATE, "--config_file", "cpu.yaml"),
+    "accelerate launch, cpu_multi": (*ACCELERATE, "--config_file", "cpu_multi.yaml"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_banner_tells_the_truth_however_it_was_started(work: Path, way: str) -> None:
+    """As does the banner of `accel-cls launch`, and of accelerate launch without a file: see test_main_job."""
+    name = "cpu" if way == "python" or way.endswith("cpu") else "cpu_multi"
+    for profile in CPU:
+        shutil.copy(ROOT / "accelerate_configs" / f"{profile}.yaml", work)
+    done = train(work, f"hardware={name}", "train.max_updates=2", launcher=WAYS[way])
+    assert done.returncode == 0, done.stderr
+    banner = done.stdout.splitlines()[1:3]
+    together = {"cpu": "1 process on cpu", "cpu_multi": "2 processes on cpu"}[name]
+    assert banner[0].startswith(f"  hardware      {together}, ")
+    assert banner[0].endswith("; precision fp32")
+    assert (", MULTI_CPU over gloo;" in banner[0]) == (name == "cpu_multi")
+    started, _, file = way.partition(", ")
+    told = {"python": "no config file in force", "torchrun": "which reads no accelerate config file"}
+    assert banner[1] == f"  started by    {started}; {told.get(started, f'config file {file}.yaml')}"
+
+
+# Silent traps -------------------------------------------------------------------------------------------
+
+
+def test_a_profile_that_is_not_what_runs_is_refused_with_the_right_command(work: Path) -> None:
+    refused = train(work, "hardware=multi_gpu", launcher=ACCELERATE)
+    assert refused.returncode != 0
+    assert "multi_gpu.yaml) asks for 2 processes on GPUs, precision bf16" in refused.stderr
+    assert "1 process is running instead of 2" in refused.stderr
+    assert "multi_gpu.yaml -m accel_cls.train recipe.yaml hardware=multi_gpu" in refused.stderr
+    assert not (work / "run").exists()
+
+
+def test_default_is_what_accelerate_config_wrote(work: Path) -> None:
+    (work / "home" / "accelerate").mkdir(parents=True)
+    shutil.copy(ROOT / "accelerate_configs" / "cpu_multi.yaml", work / "home" / "accelerate" / "default_config.yaml")
+    env = {"HF_HOME": str(work / "home")}
+    done = train(work, "hardware=default", "train.max_updates=2", launcher=ACCELERATE, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "2 processes on cpu" in done.stdout
+    assert "default_config.yaml, which `accelerate config` wrote" in done.stdout
+    alone = train(work, "hardware=default", "train.max_updates=2", env=env)
+    assert alone.returncode == 2
+    assert "1 process is running instead of 2" in alone.stderr
+
+
+def test_multi_cpu_config_is_refused_since_it_starts_one_process(work: Path) -> None:
+    text = (ROOT / "accelerate_configs" / "cpu_multi.yaml").read_text(encoding="utf-8")
+    (work / "mine.yaml").write_text(text.replace("MULTI_GPU", "MULTI_CPU"), encoding="utf-8")
+    refused = train(work, launcher=(*ACCELERATE, "--config_file", "mine.yaml"))
+    assert refused.returncode != 0
+    assert "MULTI_CPU makes accelerate launch start one process, silently" in refused.stderr
+
+
+def test_one_process_where_two_were_asked_for_is_refused(work: Path) -> None:
+    refused = train(work, launcher=(*ACCELERATE, "--cpu", "--num_processes", "2"))
+    assert refused.returncode != 0
+    assert "2 processes were asked for, but accelerate launch started one" in refused.stderr
+
+
+@pytest.mark.parametrize(("kind", "words"), [("FSDP", "this one is alone"), ("DEEPSPEED", "this one is alone")])
+def test_sharding_that_would_not_happen_is_refused(work: Path, kind: str, words: str) -> None:
+    """A leftover of an accelerate launch in the shell: accelerate would leave it out, or end in a traceback."""
+    refused = train(work, env={f"ACCELERATE_USE_{kind}": "true"})
+    assert refused.returncode == 2
+    assert words in refused.stderr
+    assert "Traceback" not in refused.stderr
