@@ -1,0 +1,82 @@
+"""Exactly once: every row of the validation data is judged once, whatever the number of processes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import judge
+import numpy as np
+import pytest
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from conftest import ROOT, command
+
+from accel_cls import evaluation
+from accel_cls.evaluation import Predictions
+from accel_cls.plan import cut, share
+
+
+@pytest.fixture
+def accelerator() -> Iterator[Accelerator]:
+    yield Accelerator(cpu=True)
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.mark.parametrize("size", judge.SIZES)
+@pytest.mark.parametrize("fixed_tokens", [None, judge.TOKENS])
+def test_one_process_judges_each_row_once_in_order(accelerator, size: int, fixed_tokens: int | None) -> None:
+    predictions = judge.judge(accelerator, judge.batches_of(size, fixed_tokens))
+    assert predictions.logits.tolist() == judge.expected(size)
+    assert predictions.labels.tolist() == [i % judge.CLASSES for i in range(size)]
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_several_processes_judge_each_row_once_in_order(tmp_path: Path, processes: int) -> None:
+    """Also fewer rows than processes, and shares of which the last micro-batch is empty: all processes get it all."""
+    script = str(ROOT / "tests" / "judge.py")
+    done = command("torchrun", "--nproc_per_node", str(processes), script, str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for process in range(processes):
+        found = json.loads((tmp_path / f"process-{process}.json").read_text())
+        assert found == {str(size): judge.expected(size) for size in judge.SIZES}
+    # The sizes are what they are meant to be: some leave a process nothing in the end, some nothing at all.
+    empty = []
+    for size in judge.SIZES:
+        lengths = judge.batches_of(size).encoded.lengths
+        parts = cut(np.arange(size), lengths, judge.TOKENS, judge.LONGEST)
+        empty.append([not share(parts, process, processes)[-1][1].examples for process in range(processes)])
+    assert any(any(row) for row in empty)
+    assert any(not any(row) for row in empty)
+    assert min(judge.SIZES) < processes
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (lambda parts: [*parts, parts[0]], "61 rows came back for 60 examples"),
+        (lambda parts: parts[:-1], "not exactly once"),
+        (lambda parts: [*parts[:-1], parts[0]], "not exactly once"),
+    ],
+)
+def test_row_that_is_doubled_or_lost_is_an_error(accelerator, monkeypatch, wrong, told: str) -> None:
+    def one_row_each(*arguments: object) -> list:
+        parts = cut(*arguments)  # type: ignore[arg-type]
+        return [type(part)((i,), part.width) for part in parts for i in part.examples]
+
+    monkeypatch.setattr(evaluation, "cut", lambda *arguments: wrong(one_row_each(*arguments)))
+    with pytest.raises(RuntimeError, match=told):
+        judge.judge(accelerator, judge.batches_of(60))
+
+
+def test_loss_and_probabilities_are_those_of_torch() -> None:
+    import torch
+
+    logits = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32) * 20
+    labels = np.arange(40) % 3
+    predictions = Predictions(logits, labels)
+    loss = torch.nn.functional.cross_entropy(torch.tensor(logits).double(), torch.tensor(labels)).item()
+    assert predictions.loss == pytest.approx(loss, rel=1e-12)
+    assert predictions.probabilities == pytest.approx(torch.tensor(logits).double().softmax(1).numpy(), abs=1e-12)
+    assert predictions.classes.tolist() == logits.argmax(1).tolist()
