@@ -261,7 +261,8 @@ class Plan:
                 (
                     "",
                     f"{cutting.finer:.0%} of the updates are cut finer than on one process, so that none of "
-                    f"the {processes} idles: the same gradient but for dropout's draws",
+                    f"the {processes} idles: the same gradient but for dropout's draws, which "
+                    f"train.min_micro_batches={processes} makes the same, too",
                 )
             )
         every = {"epoch": "each epoch"}

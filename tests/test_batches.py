@@ -1,5 +1,7 @@
 """Micro-batches as tensors, and the weights of classes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -74,6 +76,12 @@ def test_fixed_shape_is_filled_up_with_rows_that_weigh_nothing():
     assert few.labels.tolist() == [1, 0, 0, 0, 0]
     assert few.inputs["input_ids"][1:].tolist() == [[9] * 8] * 4
     assert few.inputs["attention_mask"].sum(1).tolist() == [5, 1, 1, 1, 1]
+
+
+def test_fixed_shape_has_no_more_rows_than_an_update_has_examples():
+    batches = replace(make_batches(fixed_tokens=400), fixed_rows=3)
+    assert batches.make(MicroBatch((1,), 8)).inputs["input_ids"].shape == (3, 8)
+    assert batches.make(MicroBatch((1, 0), 200)).inputs["input_ids"].shape == (2, 200)
 
 
 def test_weight_of_an_update_is_the_sum_over_its_examples():

@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accel_cls.errors import UserError
-from accel_cls.plan import PASS_TOKENS, WIDTH_STEP, Plan, cut, is_due, padded_width, seed_of, share
+from accel_cls.plan import (
+    PASS_TOKENS,
+    WIDTH_STEP,
+    XLA_WIDTHS,
+    Plan,
+    cut,
+    is_due,
+    padded_width,
+    seed_of,
+    share,
+    width_step,
+)
 from accel_cls.recipe import Recipe
 
 thorough = settings(max_examples=150, deadline=None, derandomize=True, database=None)
@@ -186,6 +198,47 @@ def test_few_short_texts_ride_along_instead_of_costing_a_pass():
 @pytest.mark.parametrize(("length", "longest", "width"), [(1, 64, 16), (16, 64, 16), (17, 64, 32), (60, 62, 62)])
 def test_padded_width(length, longest, width):
     assert padded_width(length, longest) == width
+
+
+@thorough
+@given(plans(), st.integers(1, 9), st.integers(1, 9))
+def test_with_as_many_micro_batches_processes_do_not_matter_at_all(plan, least, processes):
+    plan = replace(plan, min_micro_batches=least)
+    for update in range(plan.updates_per_epoch):
+        alone = plan.micro_batches(update)
+        assert len(alone) >= min(least, len(plan.examples(update)))
+        if processes <= least:
+            assert plan.micro_batches(update, processes) == alone
+
+
+# Shapes on XLA
+
+
+@pytest.mark.parametrize(
+    ("longest", "step"), [(16, 16), (100, 16), (128, 16), (129, 32), (256, 32), (512, 64), (8192, 1024)]
+)
+def test_widths_on_xla_are_few(longest, step):
+    assert width_step(longest, few_shapes=True) == step
+    assert width_step(longest, few_shapes=False) == WIDTH_STEP
+    assert len({padded_width(length, longest, step) for length in range(1, longest + 1)}) <= XLA_WIDTHS
+
+
+@thorough
+@given(plans())
+def test_updates_on_xla_are_the_same_in_few_widths(plan):
+    few = replace(plan, width_step=width_step(plan.longest, few_shapes=True))
+    for update in range(plan.updates_per_epoch):
+        parts = few.micro_batches(update, 2)
+        assert examples_of(parts) == Counter(plan.examples(update).tolist())
+        for part in parts:
+            assert part.width % few.width_step == 0 or part.width == plan.longest
+            assert len(part.examples) * part.width <= plan.micro_batch_tokens
+
+
+def test_programs_are_counted():
+    plan = plan_of([5, 17, 40], longest=512, micro_batch_tokens=512, width_step=64)
+    said = "XLA compiles about 4: 1 for widths to learn from, 2 for those to judge by, one for the optimizer's step"
+    assert plan.programs(np.array([3, 60, 65])).startswith(said)
 
 
 # Shares
