@@ -1,53 +1,20 @@
-"""The `accel-cls` command. Imports nothing slow before a command needs it."""
+"""Commands for those who write recipes: new, check, plan, explain, schema, recipes."""
 
 from __future__ import annotations
 
-import io
-import json
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from accel_cls.errors import UserError
+from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, complete_key, load, print_json, stay_offline
 
 if TYPE_CHECKING:
     from accel_cls.authoring.columns import Choice
-    from accel_cls.recipe import Recipe
 
-app = typer.Typer(
-    help="Fine-tune a text classifier from a short YAML recipe, on any hardware.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 recipes_app = typer.Typer(invoke_without_command=True)
 app.add_typer(recipes_app, name="recipes")
-
-
-def _complete_key(incomplete: str) -> list[str]:
-    """For the shell: the recipe keys that begin with what has been typed."""
-    from accel_cls.recipe.schema import all_keys
-
-    start = "~" if incomplete.startswith("~") else ""
-    end = "" if start else "="
-    return [f"{start}{key}{end}" for key in all_keys() if key.startswith(incomplete.removeprefix("~"))]
-
-
-RecipePath = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, such as recipes/food.yaml.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="KEY=VALUE",
-        help="Values to override, such as train.epochs=5; ~KEY resets one.",
-        autocompletion=_complete_key,
-    ),
-]
-Processes = Annotated[int | None, typer.Option(min=1, help="Processes, instead of what the profile says.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 @app.command()
@@ -72,7 +39,7 @@ def new(
 
       accel-cls new train.tsv dev.tsv --model bert-base-chinese -o recipes/news.yaml
     """
-    _stay_offline(model is None or Path(model).exists())
+    stay_offline(model is None or Path(model).exists())
     from accel_cls.authoring.new import new_recipe
 
     new_recipe(data, validation, out, text, label, model, classes, name, force, _ask)
@@ -98,12 +65,12 @@ def check(
 
       accel-cls check recipes/food.yaml --json > audit.json
     """
-    loaded = _load(recipe, overrides)
+    loaded = load(recipe, overrides)
     from accel_cls.authoring.check import check_recipe, report_as_json, show_report
 
     report = check_recipe(loaded, processes)
     if as_json:
-        _print_json(report_as_json(report))
+        print_json(report_as_json(report))
     else:
         from accel_cls.console import Console
 
@@ -122,13 +89,13 @@ def plan(recipe: RecipePath, overrides: Overrides = None, processes: Processes =
 
       accel-cls plan recipes/food_bert.yaml data.train=food_reviews_10k.csv --processes 8
     """
-    loaded = _load(recipe, overrides)
+    loaded = load(recipe, overrides)
     from accel_cls.authoring.check import plan_recipe
     from accel_cls.console import Console
 
     corpus, forecast = plan_recipe(loaded, processes)
     if as_json:
-        _print_json(forecast.as_json())
+        print_json(forecast.as_json())
         return
     console = Console(speaks=True)
     console.section(f"accel-cls plan · {loaded.name} · {recipe}", corpus.describe(loaded.data))
@@ -143,7 +110,7 @@ def explain(
         typer.Argument(
             metavar="KEY",
             help="Keys or sections to explain (default: all), and values to override.",
-            autocompletion=_complete_key,
+            autocompletion=complete_key,
         ),
     ] = None,
     as_json: Json = False,
@@ -166,7 +133,7 @@ def explain(
     asked = [key for key in keys or () if not is_override(key)]
     settings = explaining.explain(recipe, [text for text in keys or () if is_override(text)], asked)
     if as_json:
-        _print_json([setting.as_json() for setting in settings])
+        print_json([setting.as_json() for setting in settings])
     elif len(settings) == 1 and asked:
         typer.echo(explaining.in_full(settings[0]))
     else:
@@ -214,9 +181,7 @@ def recipes(context: typer.Context, as_json: Json = False) -> None:
 
     found = shipped_recipes()
     if as_json:
-        _print_json(
-            [{key: str(value) for key, value in vars(recipe).items() if key != "commands"} for recipe in found]
-        )
+        print_json([{key: str(value) for key, value in vars(recipe).items() if key != "commands"} for recipe in found])
         return
     from accel_cls.console import Console
 
@@ -250,111 +215,6 @@ def copy_recipe(
     typer.echo(f"\n{shell(['accelerate', 'launch', '-m', 'accel_cls.train', str(files[0])])}")
 
 
-@app.command()
-def launch(
-    recipe: RecipePath,
-    overrides: Overrides = None,
-    processes: Processes = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Start over; the run that is there is kept, renamed.")
-    ] = False,
-    nodes: Annotated[int | None, typer.Option(min=1, help="Machines, instead of what the profile says.")] = None,
-    node_rank: Annotated[
-        int | None, typer.Option(min=0, help="Which of the machines this one is, from 0; default: the profile's.")
-    ] = None,
-    main_address: Annotated[
-        str | None,
-        typer.Option(metavar="HOST[:PORT]", help="Machine 0, as the others reach it; default: the profile's."),
-    ] = None,
-    join_timeout: Annotated[
-        int | None, typer.Option(min=1, metavar="SECONDS", help="How long to wait for other machines; default: 300.")
-    ] = None,
-    slurm: Annotated[bool, typer.Option("--slurm", help="Print a job script for Slurm's sbatch.")] = False,
-    only_print: Annotated[
-        bool, typer.Option("--print", help="Show the command, on several machines that of each, without running it.")
-    ] = False,
-) -> None:
-    """Check a recipe, read its hardware profile, and start `accelerate launch` accordingly.
-
-    Examples:
-
-      accel-cls launch recipes/food.yaml
-
-      accel-cls launch recipes/food.yaml hardware=cpu_multi train.epochs=3
-
-      accel-cls launch recipes/food.yaml hardware=multi_node --main-address 10.0.0.1 --node-rank 1
-
-      accel-cls launch recipes/food.yaml hardware=multi_gpu --nodes 4 --slurm > job.sh
-    """
-    from accel_cls.start import start
-
-    status = start(
-        recipe,
-        overrides or (),
-        typer.echo,
-        fresh=fresh,
-        processes=processes,
-        nodes=nodes,
-        node_rank=node_rank,
-        main_address=main_address,
-        join_timeout=join_timeout,
-        slurm=slurm,
-        only_print=only_print,
-    )
-    raise typer.Exit(status)
-
-
-@app.command()
-def parity(
-    recipe: RecipePath,
-    overrides: Overrides = None,
-    processes: Annotated[str, typer.Option(help="Numbers of processes; the first is the reference.")] = "1,2",
-    hardware: Annotated[str, typer.Option(help="Profiles, such as cpu,gpu; the first is the reference.")] = "",
-    precision: Annotated[str, typer.Option(help="fp32, bf16, fp16; the first is the reference.")] = "",
-    micro_batches: Annotated[str, typer.Option(help="Multiples of train.micro_batch_tokens, such as 1,2,4.")] = "",
-    resume: Annotated[bool, typer.Option("--resume", help="Also stop half-way and go on, on each number.")] = False,
-    updates: Annotated[int, typer.Option(min=1, help="The most updates of each training.")] = 200,
-    keep: Annotated[Path | None, typer.Option(help="A folder to keep the trainings in, with their logs.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Train a recipe in several ways on this machine, and see whether it is the same training.
-
-    Compares, for each update: examples, micro-batches, loss, gradient norm; at the end weights and predictions.
-
-    Exit status: 0 the same, 1 different, 2 a mistake or a training that failed.
-
-    Examples:
-
-      accel-cls parity recipes/food.yaml --processes 1,2
-
-      accel-cls parity recipes/food.yaml data.train=reviews.csv --processes 1,2,3 --micro-batches 1,2,4 --resume
-
-      accel-cls parity recipes/food_bert.yaml --hardware cpu,gpu --precision fp32 --updates 50 --keep parity
-    """
-    _load(recipe, overrides)
-    from accel_cls.parity.command import compare_trainings, wanted_of
-
-    wanted = wanted_of(processes, hardware, precision, micro_batches, resume, updates)
-    same = compare_trainings(recipe, overrides or [], wanted, keep, as_json)
-    raise typer.Exit(0 if same else 1)
-
-
-def _load(recipe: str, overrides: list[str] | None) -> Recipe:
-    """A recipe, and no network unless it names a hub id."""
-    from accel_cls.recipe import load_recipe
-    from accel_cls.recipe.rules import names_the_hub
-
-    loaded = load_recipe(recipe, overrides or ())
-    _stay_offline(not names_the_hub(loaded))
-    return loaded
-
-
-def _stay_offline(is_local: bool) -> None:
-    """Read by the libraries when they are imported: nothing is fetched unless the user has named a hub id."""
-    if is_local:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
-
 def _ask(role: str, choice: Choice) -> tuple[str, ...]:
     """Ask for a column where it is in doubt; without a terminal, take the likeliest."""
     if not choice.others or not sys.stdin.isatty() or not sys.stdout.isatty():
@@ -366,29 +226,3 @@ def _ask(role: str, choice: Choice) -> tuple[str, ...]:
     while (number := typer.prompt("Number", default=1, type=int)) not in range(1, len(options) + 1):
         typer.echo(f"Please give a number from 1 to {len(options)}")
     return options[number - 1]
-
-
-def _print_json(content: Any) -> None:
-    typer.echo(json.dumps(content, ensure_ascii=False, indent=1))
-
-
-def main() -> None:
-    """Entry point of the console script: mistakes of the user end in a message, not in a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal or file that can't hold every character gets "?"
-            stream.reconfigure(errors="replace")
-    try:
-        app()
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:  # a folder where a file should be, no right to write, a full disk
-        reason = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-        typer.echo(reason, err=True)
-        raise SystemExit(2) from None
-    except UserError as error:
-        if "--json" in sys.argv:
-            _print_json({"exit_status": 2, "errors": error.as_json()})
-        else:
-            typer.echo(str(error), err=True)
-        raise SystemExit(2) from None

@@ -1,0 +1,99 @@
+"""Commands that train: launch, parity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, load
+
+
+@app.command()
+def launch(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    processes: Processes = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start over; the run that is there is kept, renamed.")
+    ] = False,
+    nodes: Annotated[int | None, typer.Option(min=1, help="Machines, instead of what the profile says.")] = None,
+    node_rank: Annotated[
+        int | None, typer.Option(min=0, help="Which of the machines this one is, from 0; default: the profile's.")
+    ] = None,
+    main_address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST[:PORT]", help="Machine 0, as the others reach it; default: the profile's."),
+    ] = None,
+    join_timeout: Annotated[
+        int | None, typer.Option(min=1, metavar="SECONDS", help="How long to wait for other machines; default: 300.")
+    ] = None,
+    slurm: Annotated[bool, typer.Option("--slurm", help="Print a job script for Slurm's sbatch.")] = False,
+    only_print: Annotated[
+        bool, typer.Option("--print", help="Show the command, on several machines that of each, without running it.")
+    ] = False,
+) -> None:
+    """Check a recipe, read its hardware profile, and start `accelerate launch` accordingly.
+
+    Examples:
+
+      accel-cls launch recipes/food.yaml
+
+      accel-cls launch recipes/food.yaml hardware=cpu_multi train.epochs=3
+
+      accel-cls launch recipes/food.yaml hardware=multi_node --main-address 10.0.0.1 --node-rank 1
+
+      accel-cls launch recipes/food.yaml hardware=multi_gpu --nodes 4 --slurm > job.sh
+    """
+    from accel_cls.start import start
+
+    status = start(
+        recipe,
+        overrides or (),
+        typer.echo,
+        fresh=fresh,
+        processes=processes,
+        nodes=nodes,
+        node_rank=node_rank,
+        main_address=main_address,
+        join_timeout=join_timeout,
+        slurm=slurm,
+        only_print=only_print,
+    )
+    raise typer.Exit(status)
+
+
+@app.command()
+def parity(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    processes: Annotated[str, typer.Option(help="Numbers of processes; the first is the reference.")] = "1,2",
+    hardware: Annotated[str, typer.Option(help="Profiles, such as cpu,gpu; the first is the reference.")] = "",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, fp16; the first is the reference.")] = "",
+    micro_batches: Annotated[str, typer.Option(help="Multiples of train.micro_batch_tokens, such as 1,2,4.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Also stop half-way and go on, on each number.")] = False,
+    updates: Annotated[int, typer.Option(min=1, help="The most updates of each training.")] = 200,
+    keep: Annotated[Path | None, typer.Option(help="A folder to keep the trainings in, with their logs.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a recipe in several ways on this machine, and see whether it is the same training.
+
+    Compares, for each update: examples, micro-batches, loss, gradient norm; at the end weights and predictions.
+
+    Exit status: 0 the same, 1 different, 2 a mistake or a training that failed.
+
+    Examples:
+
+      accel-cls parity recipes/food.yaml --processes 1,2
+
+      accel-cls parity recipes/food.yaml data.train=reviews.csv --processes 1,2,3 --micro-batches 1,2,4 --resume
+
+      accel-cls parity recipes/food_bert.yaml --hardware cpu,gpu --precision fp32 --updates 50 --keep parity
+    """
+    load(recipe, overrides)
+    from accel_cls.parity.command import compare_trainings, wanted_of
+
+    wanted = wanted_of(processes, hardware, precision, micro_batches, resume, updates)
+    same = compare_trainings(recipe, overrides or [], wanted, keep, as_json)
+    raise typer.Exit(0 if same else 1)
