@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 
 from accel_cls.batches import Batches
-from accel_cls.hardware import mark_step
+from accel_cls.hardware.prepare import mark_step
 from accel_cls.plan import cut, share
 
 

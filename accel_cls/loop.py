@@ -17,7 +17,7 @@ from accel_cls.checkpoint import Progress, prune_checkpoints, save_checkpoint
 from accel_cls.console import Console
 from accel_cls.errors import UserError
 from accel_cls.evaluation import Predictions, predict_examples
-from accel_cls.hardware import is_xla, mark_step
+from accel_cls.hardware.prepare import is_xla, mark_step
 from accel_cls.optimizer import set_rate
 from accel_cls.plan import Plan, is_due, seed_of, share
 from accel_cls.recipe import Recipe

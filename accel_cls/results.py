@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from accel_cls.data import Examples, Labels
 from accel_cls.evaluation import Predictions
-from accel_cls.hardware import whole_weights
+from accel_cls.hardware.prepare import whole_weights
 from accel_cls.run_folder import RunFolder, whole_folder, write_csv
 
 

@@ -11,10 +11,10 @@ import yaml
 
 from accel_cls.checkpoint import list_checkpoints, newest_checkpoint
 from accel_cls.errors import UserError
-from accel_cls.fit import with_tokens
+from accel_cls.fitting.arithmetic import with_tokens
+from accel_cls.fitting.shortage import read_shortage
 from accel_cls.recipe import Recipe, leaves, recipe_to_yaml
 from accel_cls.run_folder import RunFolder, write_json, write_text
-from accel_cls.shortage import read_shortage
 from accel_cls.versions import versions
 
 # Keys that change nothing of what an update does.

@@ -15,22 +15,23 @@ from accel_cls.checkpoint import Progress, checkpoint_path, load_checkpoint, man
 from accel_cls.console import Console
 from accel_cls.data import Corpus, Examples, load_corpus
 from accel_cls.errors import ToldElsewhere, UserError
-from accel_cls.fit import Sizes, with_tokens
-from accel_cls.hardware import Hardware, is_xla, prepare, start_hardware
+from accel_cls.fitting.arithmetic import Sizes, with_tokens
+from accel_cls.fitting.search import Search, find_fitting
+from accel_cls.fitting.shortage import explain_end
+from accel_cls.hardware.accelerator import Hardware, start_hardware
+from accel_cls.hardware.meeting import Meeting, open_meeting
+from accel_cls.hardware.prepare import is_xla, prepare
+from accel_cls.hardware.profiles import shell
 from accel_cls.loop import Training, train
-from accel_cls.meeting import Meeting, open_meeting
 from accel_cls.model import Encoded, describe_model, encode, load_model, load_tokenizer, outline_model
 from accel_cls.optimizer import make_optimizer
 from accel_cls.plan import Plan
-from accel_cls.probe import Search, find_fitting
-from accel_cls.profiles import shell
 from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.report import duration, finish_run, read_results
 from accel_cls.results import Results
 from accel_cls.resume import Start, open_run
 from accel_cls.run_folder import RunFolder, write_text
-from accel_cls.shortage import explain_end
 from accel_cls.trace import Trace
 
 

@@ -16,7 +16,7 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import save_file
 
-from accel_cls.hardware import whole_weights
+from accel_cls.hardware.prepare import whole_weights
 from accel_cls.plan import MicroBatch
 
 

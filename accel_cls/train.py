@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from accel_cls.errors import ToldElsewhere, UserError
-from accel_cls.launcher import find_place, how_started
-from accel_cls.nodes import JOIN_TIMEOUT
+from accel_cls.hardware.launcher import find_place, how_started
+from accel_cls.hardware.nodes import JOIN_TIMEOUT
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.rules import names_the_hub
 
@@ -117,7 +117,7 @@ def _explain(error: UserError) -> None:
 
 def _tell_others(error: UserError) -> None:
     """Where only this machine's recipe is wrong, the other machines' processes have gone on, and wait for this one."""
-    from accel_cls.meeting import open_meeting
+    from accel_cls.hardware.meeting import open_meeting
 
     with suppress(UserError), open_meeting(seconds=30).telling():
         raise error

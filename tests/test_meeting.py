@@ -16,8 +16,8 @@ import torch.distributed as dist
 from conftest import command, free_port, train, write_reviews
 
 from accel_cls.errors import ToldElsewhere, UserError
-from accel_cls.launcher import Place
-from accel_cls.meeting import Meeting, agree_by_gathering, differences
+from accel_cls.hardware.launcher import Place
+from accel_cls.hardware.meeting import Meeting, agree_by_gathering, differences
 from accel_cls.train import main
 
 HOST = socket.gethostname()
@@ -56,7 +56,7 @@ def meet(
     monkeypatch: pytest.MonkeyPatch, processes: int, act: Callable[[Meeting], None], absent: tuple[int, ...] = ()
 ) -> dict[int, Exception]:
     """Let processes 0, 1 on node0 and 2, 3 on node1 act in one meeting that waits 1 s; what each of them raises."""
-    monkeypatch.setattr("accel_cls.meeting._host", lambda: f"node{int(threading.current_thread().name) // 2}")
+    monkeypatch.setattr("accel_cls.hardware.meeting._host", lambda: f"node{int(threading.current_thread().name) // 2}")
     server = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     raised: dict[int, Exception] = {}
 

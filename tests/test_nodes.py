@@ -18,7 +18,7 @@ import pytest
 from conftest import cli, command, free_port, train, write_recipe, write_reviews
 
 from accel_cls.errors import UserError
-from accel_cls.nodes import wait_for_answer
+from accel_cls.hardware.nodes import wait_for_answer
 
 BIN = Path(sys.executable).parent
 TWO = """\

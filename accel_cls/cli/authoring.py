@@ -210,7 +210,7 @@ def copy_recipe(
     files = copy(name, to)
     for file in files:
         typer.echo(f"wrote {file}")
-    from accel_cls.profiles import shell
+    from accel_cls.hardware.profiles import shell
 
     typer.echo(f"\n{shell(['accelerate', 'launch', '-m', 'accel_cls.train', str(files[0])])}")
 

@@ -46,7 +46,7 @@ def launch(
 
       accel-cls launch recipes/food.yaml hardware=multi_gpu --nodes 4 --slurm > job.sh
     """
-    from accel_cls.start import start
+    from accel_cls.hardware.start import start
 
     status = start(
         recipe,

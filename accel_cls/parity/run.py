@@ -15,10 +15,10 @@ import psutil
 
 from accel_cls.data import load_corpus
 from accel_cls.errors import UserError
+from accel_cls.hardware.profiles import launch_command, shell, write_profile
 from accel_cls.parity.cases import Case, Leg, Wanted, control_of, pairs_of
 from accel_cls.parity.compare import Trained, compare
 from accel_cls.parity.verdict import Verdict, is_within, judge, tolerance_of
-from accel_cls.profiles import launch_command, shell, write_profile
 from accel_cls.recipe import load_recipe
 
 

@@ -24,8 +24,8 @@ import torch.distributed as dist
 from accelerate import Accelerator
 
 from accel_cls.errors import ToldElsewhere, UserError
-from accel_cls.launcher import Place, find_place
-from accel_cls.nodes import wait_for_answer
+from accel_cls.hardware.launcher import Place, find_place
+from accel_cls.hardware.nodes import wait_for_answer
 from accel_cls.recipe import Recipe, leaves
 from accel_cls.recipe.schema import PATHS
 from accel_cls.versions import code_digest, versions

@@ -10,10 +10,10 @@ import torch
 from accelerate.utils.memory import should_reduce_batch_size
 
 from accel_cls.errors import UserError
-from accel_cls.fit import Place, Sizes
-from accel_cls.memory import in_bytes
+from accel_cls.fitting.arithmetic import Place, Sizes
+from accel_cls.fitting.memory import in_bytes
+from accel_cls.fitting.remembered import remember
 from accel_cls.plan import share
-from accel_cls.remembered import remember
 from accel_cls.run_folder import RunFolder, write_json
 
 if TYPE_CHECKING:

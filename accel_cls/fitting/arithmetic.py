@@ -13,12 +13,12 @@ import torch
 import transformers
 from accelerate import Accelerator
 
-from accel_cls.memory import SHARDED, activations, in_bytes, size_of_weights
+from accel_cls.fitting.memory import SHARDED, activations, in_bytes, size_of_weights
+from accel_cls.fitting.remembered import recall
+from accel_cls.fitting.room import Room, room_of
+from accel_cls.hardware.profiles import Profile
 from accel_cls.plan import padded_width, width_step
-from accel_cls.profiles import Profile
 from accel_cls.recipe import Recipe
-from accel_cls.remembered import recall
-from accel_cls.room import Room, room_of
 
 # What the arithmetic may use of what is free. The rest is for what it does not know: the allocator's gaps, other
 # programs; with a divided model also what its library keeps.

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 import psutil
 
 from accel_cls.errors import UserError
-from accel_cls.nodes import JOIN_TIMEOUT, Nodes, find_nodes, rank_of, slurm_script, wait_for_answer
-from accel_cls.profiles import check_devices, launch_command, profile_to_launch, shell
+from accel_cls.hardware.nodes import JOIN_TIMEOUT, Nodes, find_nodes, rank_of, slurm_script, wait_for_answer
+from accel_cls.hardware.profiles import check_devices, launch_command, profile_to_launch, shell
 from accel_cls.recipe import load_recipe
 
 _INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it

@@ -16,12 +16,12 @@ from transformers import PreTrainedModel
 
 from accel_cls.batches import Batches
 from accel_cls.errors import UserError
-from accel_cls.fit import Need, Place, Sizes, fits_by_arithmetic, key_of, need_of
-from accel_cls.memory import in_bytes, kept_by_autograd, size_of_weights
+from accel_cls.fitting.arithmetic import Need, Place, Sizes, fits_by_arithmetic, key_of, need_of
+from accel_cls.fitting.memory import in_bytes, kept_by_autograd, size_of_weights
+from accel_cls.fitting.remembered import cache_file, recall, remember
+from accel_cls.fitting.room import Room
+from accel_cls.fitting.shortage import is_out_of_memory
 from accel_cls.plan import MicroBatch
-from accel_cls.remembered import cache_file, recall, remember
-from accel_cls.room import Room
-from accel_cls.shortage import is_out_of_memory
 
 # What needs no more than this part of a CPU's free memory is not tried: a pass of 5,376 tokens through a BERT of 12
 # layers takes two cores 10 to 30 s, and would prove nothing, since Linux refuses nobody so little.
