@@ -19,7 +19,7 @@ from accel_cls.recipe import Recipe
 
 # Padded widths are multiples of this: few different shapes keep CPU memory flat.
 WIDTH_STEP = 16
-# On XLA, which compiles a program for each shape, there are at most so many widths; a program takes a minute on a TPU.
+# On XLA, which compiles a program for each shape, there are at most so many widths.
 XLA_WIDTHS = 8
 # What a pass through the model costs besides its tokens, in tokens. A constant, not a measurement of the
 # machine at hand: how an update is cut must not depend on the hardware.
