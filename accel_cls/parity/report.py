@@ -17,8 +17,8 @@ def heading(parity: Parity) -> list[tuple[str, str]]:
         lines.append(
             (
                 "",
-                f"train.min_micro_batches={parity.min_micro_batches}: with fewer micro-batches than processes an "
-                "update is cut finer, and dropout draws otherwise",
+                f"all with train.min_micro_batches={parity.min_micro_batches}: an update with fewer micro-batches "
+                "than processes is cut finer, and dropout draws otherwise",
             )
         )
     return lines
