@@ -81,7 +81,9 @@ class Trace:
         state = whole_weights(accelerator, model)
         if accelerator.is_main_process:
             whole = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}  # safetensors shares none
-            save_file(whole, self._folder / "weights.safetensors")
+            beside = self._folder / ".weights.safetensors.partial"
+            save_file(whole, beside)
+            beside.replace(self._folder / "weights.safetensors")
         accelerator.wait_for_everyone()
 
 

@@ -64,8 +64,10 @@ def comparisons(folder: Path) -> list[list[str]]:
             changes = {**cpu, "deepspeed_config": {"zero_stage": stage}}
             hardware.append(profile(folder, f"zero_{stage}", "deepspeed", **changes))
     calls = [["--processes=1,2,3", f"--hardware={','.join(hardware)}", "--resume"]]
-    # By itself, since with three processes each update is cut into three parts or more, whatever their size.
-    calls.append(["--processes=1", "--hardware=cpu", "--micro-batches=1,2,4", "--precision=fp32,bf16"])
+    # By itself, since with three processes each update is cut into three parts or more, whatever their size; from 256
+    # tokens, since above 1,024 these updates are cut no coarser.
+    coarser = ["--micro-batches=1,2,4", "train.micro_batch_tokens=256"]
+    calls.append(["--processes=1", "--hardware=cpu", "--precision=fp32,bf16", *coarser])
 
     import torch
 
