@@ -18,7 +18,7 @@ from accel_cls.errors import UserError
 from accel_cls.hardware.profiles import launch_command, shell, write_profile
 from accel_cls.parity.cases import Case, Leg, Wanted, control_of, pairs_of
 from accel_cls.parity.compare import Trained, compare
-from accel_cls.parity.verdict import Verdict, is_within, judge, tolerance_of
+from accel_cls.parity.verdict import Verdict, faults_of_plan, is_within, judge, tolerance_of
 from accel_cls.recipe import load_recipe
 
 
@@ -61,7 +61,7 @@ class Parity:
         for pair in self.pairs:
             comparison = compare(self._train(pair.reference), self._train(pair.case))
             control = None
-            if not is_within(comparison, tolerance_of(pair)) and comparison.examples is None:
+            if not is_within(comparison, tolerance_of(pair)) and not faults_of_plan(pair, comparison):
                 control = compare(self._train(pair.reference), self._train(control_of(pair, self._recipe)))
             yield judge(pair, comparison, control)
 

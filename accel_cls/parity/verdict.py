@@ -109,9 +109,9 @@ def is_within(comparison: Comparison, tolerance: Tolerance) -> bool:
     )
 
 
-def judge(pair: Pair, comparison: Comparison, control: Comparison | None) -> Verdict:
-    """Judge a pair; without a control, whatever is beyond the tolerance is a fault."""
-    tolerance, faults = tolerance_of(pair), []
+def faults_of_plan(pair: Pair, comparison: Comparison) -> list[str]:
+    """What no rounding can be blamed for: other examples, micro-batches, rates or validation rows."""
+    faults = []
     if comparison.examples is not None:
         faults.append(f"update {comparison.examples} is made of other examples")
     elif comparison.cut is not None and pair.case.same_cut:
@@ -123,6 +123,12 @@ def judge(pair: Pair, comparison: Comparison, control: Comparison | None) -> Ver
         faults.append(f"update {comparison.rate} has another learning rate")
     if not comparison.rows:
         faults.append("other validation rows were judged, or some of them twice")
+    return faults
+
+
+def judge(pair: Pair, comparison: Comparison, control: Comparison | None) -> Verdict:
+    """Judge a pair; without a control, whatever is beyond the tolerance is a fault."""
+    tolerance, faults = tolerance_of(pair), faults_of_plan(pair, comparison)
     allowed: np.ndarray | float = tolerance.loss
     weights, weight, probability = tolerance.weights, tolerance.weight, tolerance.probability
     if control is not None:
