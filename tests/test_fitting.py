@@ -22,7 +22,7 @@ from transformers import AutoModelForSequenceClassification, BertConfig, Deberta
 
 from accel_cls.batches import Batches
 from accel_cls.errors import UserError
-from accel_cls.fitting import search as probe
+from accel_cls.fitting import search as searching
 from accel_cls.fitting.arithmetic import Need, Place, Sizes, fits_by_arithmetic, key_of, need_of
 from accel_cls.fitting.remembered import cache_file, recall, remember
 from accel_cls.fitting.room import Room, limits_of_groups
@@ -35,10 +35,10 @@ STARVED = """
 import os, sys
 import torch
 from transformers import BertForSequenceClassification
-from accel_cls.fitting import search as probe
+from accel_cls.fitting import search as searching
 from accel_cls.train import main
 
-probe._AMPLE = 0  # try also what is beyond doubt
+searching._AMPLE = 0  # try also what is beyond doubt
 
 whole, passes = BertForSequenceClassification.forward, 0
 LIMIT, LATER = int(os.environ["LIMIT"]), os.environ.get("LATER", "9999:0").split(":")
@@ -145,10 +145,10 @@ LIMITED = """
 import dataclasses, resource, sys
 import psutil
 from accel_cls import run
-from accel_cls.fitting import arithmetic as fit
+from accel_cls.fitting import arithmetic
 from accel_cls.train import main
 
-fit._USABLE = 99  # arithmetic allows everything: what fits is for the allocator to say
+arithmetic._USABLE = 99  # arithmetic allows everything: what fits is for the allocator to say
 find = run.find_fitting
 
 def find_within_limits(search, notes):
@@ -195,7 +195,7 @@ def accelerator():
 def search(accelerator, tmp_path, monkeypatch) -> Search:
     """A search over 20 texts, the longest of 30 tokens, with updates of 12."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(probe, "_AMPLE", 0)  # try also what is beyond doubt
+    monkeypatch.setattr(searching, "_AMPLE", 0)  # try also what is beyond doubt
     model = AutoModelForSequenceClassification.from_config(BertConfig(**TINY)).eval()
     lengths = np.arange(11, 31)
     encoded = Encoded(np.full(lengths.sum(), 7, np.int32), None, np.concatenate([[0], np.cumsum(lengths)]), 0)
@@ -271,7 +271,7 @@ def test_on_a_cpu_nothing_is_tried_that_arithmetic_rules_out(search: Search) -> 
 
 
 def test_on_a_cpu_what_is_beyond_doubt_is_not_tried(search: Search, monkeypatch) -> None:
-    monkeypatch.setattr(probe, "_AMPLE", 0.5)
+    monkeypatch.setattr(searching, "_AMPLE", 0.5)
     shapes = scarce(search.model, 0, MemoryError())
     assert find_fitting(search, []) == 12 * 32
     assert shapes == []
@@ -290,7 +290,7 @@ def test_family_that_meta_cannot_tell_is_measured_on_one_row_and_two(search: Sea
     config = DebertaV2Config(**TINY, relative_attention=True)
     model = AutoModelForSequenceClassification.from_config(config)
     odd = dataclasses.replace(search, model=model, outline=lambda: on_meta(config))
-    need = probe._known(odd, need_of(odd.place, odd.outline(), 32))
+    need = searching._known(odd, need_of(odd.place, odd.outline(), 32))
     assert need.row is not None
     assert need.row >= need.further_row > 32 * 16 * 4
 
