@@ -12,6 +12,7 @@ from conftest import cli, command, fsdp_on_cpu, write_recipe, write_reviews
 
 from accel_cls.hardware.profiles import find_profile
 from accel_cls.parity.cases import Case, Leg, Pair, Wanted, control_of, pairs_of
+from accel_cls.parity.command import wanted_of
 from accel_cls.parity.compare import Trained, compare
 from accel_cls.parity.verdict import judge
 from accel_cls.recipe import Recipe
@@ -82,6 +83,10 @@ def test_dropout_that_draws_otherwise_is_seen(tmp_path: Path) -> None:
     [
         (["--processes", "1"], "there is nothing to compare"),
         (["--processes", "1,two"], "--processes: found '1,two'; expected whole numbers"),
+        (["--processes", "1,2,1"], "--processes: 1 stands twice in '1,2,1'; expected each once"),
+        (["--hardware", "cpu,cpu"], "--hardware: cpu stands twice"),
+        (["--resume", "--updates", "1"], "--resume: found --updates 1; expected 2 or more"),
+        (["train.micro_batch_tokens=auto"], "train.micro_batch_tokens: auto: each training would find its own number"),
         (["--precision", "fp32,fp64"], "--precision: found 'fp64'; expected a list of fp32, bf16, fp16"),
         (["--hardware", "cpu,gpu"], "this machine has no GPU that torch can use"),
         (["--keep", "."], "--keep: . is there already"),
@@ -101,6 +106,23 @@ def test_training_that_fails_is_shown(work: Path) -> None:
     assert done.returncode == 2
     assert "1 process on CPU, precision fp32: its training ended with an error" in done.stderr
     assert "model.name: the tokenizer of the folder" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "processes"),
+    [
+        ({}, [1, 2]),
+        ({"precision": "bf16"}, [1, 2]),
+        ({"precision": "fp32,bf16"}, [1]),
+        ({"hardware": "cpu,gpu"}, [1]),
+        ({"micro_batches": "1,2"}, [1]),
+        ({"resume": True}, [1]),
+        ({"processes": "2,3", "resume": True}, [2, 3]),
+    ],
+)
+def test_one_and_two_processes_unless_something_else_is_asked_for(options: dict, processes: list[int]) -> None:
+    given = {"processes": "", "hardware": "", "precision": "", "micro_batches": "", "resume": False, "updates": 9}
+    assert wanted_of(**(given | options)).processes == processes
 
 
 CPU = find_profile("cpu")

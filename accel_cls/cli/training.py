@@ -68,7 +68,10 @@ def launch(
 def parity(
     recipe: RecipePath,
     overrides: Overrides = None,
-    processes: Annotated[str, typer.Option(help="Numbers of processes; the first is the reference.")] = "1,2",
+    processes: Annotated[
+        str,
+        typer.Option(help="Numbers of processes; the first is the reference. Left out: 1,2, or 1 with other lists."),
+    ] = "",
     hardware: Annotated[str, typer.Option(help="Profiles, such as cpu,gpu; the first is the reference.")] = "",
     precision: Annotated[str, typer.Option(help="fp32, bf16, fp16; the first is the reference.")] = "",
     micro_batches: Annotated[str, typer.Option(help="Multiples of train.micro_batch_tokens, such as 1,2,4.")] = "",

@@ -46,13 +46,16 @@ def wanted_of(processes: str, hardware: str, precision: str, micro_batches: str,
     Raises:
         UserError: for an option that is not such a list.
     """
-    names = [name.strip() for name in precision.split(",") if name.strip()]
+    names = _names("--precision", precision)
     for name in names:
         if name not in PRECISIONS:
             raise UserError(f"--precision: found {name!r}; expected a list of {', '.join(PRECISIONS)}")
+    if resume and updates < 2:
+        raise UserError("--resume: found --updates 1; expected 2 or more, to stop half-way")
+    alone = not (hardware or len(names) > 1 or micro_batches or resume)
     return Wanted(
-        processes=_numbers("--processes", processes),
-        hardware=[name.strip() for name in hardware.split(",") if name.strip()],
+        processes=_numbers("--processes", processes or ("1,2" if alone else "1")),
+        hardware=_names("--hardware", hardware),
         precisions=names,
         micro_batches=_numbers("--micro-batches", micro_batches),
         resume=resume,
@@ -60,8 +63,17 @@ def wanted_of(processes: str, hardware: str, precision: str, micro_batches: str,
     )
 
 
-def _numbers(option: str, text: str) -> list[int]:
+def _names(option: str, text: str) -> list[str]:
+    """The parts of a list; each once, since a training that is compared with itself proves nothing."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
+    twice = [part for part in parts if parts.count(part) > 1]
+    if twice:
+        raise UserError(f"{option}: {twice[0]} stands twice in {text!r}; expected each once")
+    return parts
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    parts = _names(option, text)
     if not all(part.isdecimal() and int(part) for part in parts):
         raise UserError(f"{option}: found {text!r}; expected whole numbers, 1 or more, such as 1,2")
     return [int(part) for part in parts]
