@@ -14,6 +14,7 @@ from accel_cls.errors import UserError
 from accel_cls.fitting.arithmetic import with_tokens
 from accel_cls.fitting.shortage import read_shortage
 from accel_cls.recipe import Recipe, leaves, recipe_to_yaml
+from accel_cls.recipe.schema import field_of
 from accel_cls.run_folder import RunFolder, write_json, write_text
 from accel_cls.versions import versions
 
@@ -88,6 +89,8 @@ def _changes(folder: RunFolder, recipe: Recipe, data_digest: str) -> tuple[list[
     """What differs between the run in the folder and this one, a line each: in its updates, and in its end."""
     old = dict(leaves(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))))
     new = dict(leaves(yaml.safe_load(recipe_to_yaml(recipe))))
+    # A run that began before there was a key had what is its default now.
+    old = {key: value for key, value in new.items() if value == _default(key)} | old
     differing = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
     shortage = read_shortage(folder)
     # `auto` is the number with which the run began; after running out of memory, a smaller one is no other run.
@@ -120,6 +123,11 @@ def _tokens(folder: RunFolder, recipe: Recipe, checkpoint: Path | None, notes: l
         tokens = dict(leaves(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))))[_TOKENS]
         notes.append(f"train.micro_batch_tokens: auto → {tokens:,}, with which this run began")
     return tokens if asked == "auto" else None
+
+
+def _default(key: str) -> Any:
+    _, field = field_of(key.split("."))
+    return None if field is None else field.default
 
 
 def _is_under(key: str, sections: tuple[str, ...]) -> bool:

@@ -408,6 +408,19 @@ def with_tokens(tmp_path, tokens):
     return recipe_of(tmp_path, train={"micro_batch_tokens": tokens})
 
 
+def test_run_of_before_there_was_a_key_had_its_default(tmp_path):
+    opened(tmp_path, recipe_of(tmp_path))
+    newest = make_checkpoint(tmp_path / "food/checkpoints", 20)
+    saved = tmp_path / "food/recipe.yaml"
+    text = saved.read_text()
+    assert "  min_micro_batches: 1\n" in text
+    saved.write_text(text.replace("  min_micro_batches: 1\n", ""))
+    assert opened(tmp_path, recipe_of(tmp_path))[0] == Start(checkpoint=newest)
+    saved.write_text(text.replace("  min_micro_batches: 1\n", ""))
+    with pytest.raises(UserError, match=r"train\.min_micro_batches: not set → 2"):
+        opened(tmp_path, recipe_of(tmp_path, train={"min_micro_batches": 2}))
+
+
 def test_auto_is_the_number_that_the_run_has(tmp_path):
     opened(tmp_path, with_tokens(tmp_path, "auto"))
     assert opened(tmp_path, with_tokens(tmp_path, "auto")) == (Start(), [])  # ended before anything was found
