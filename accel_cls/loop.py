@@ -110,7 +110,7 @@ def accumulate_gradient(t: Training, update: int) -> list[torch.Tensor]:
             # Processes average their gradients; times their number, the average is the sum.
             accelerator.backward(loss * processes)
         losses_of_parts.append(loss.detach())
-        t.trace.micro_batch(index, micro_batch, loss)
+        t.trace.micro_batch(index, micro_batch, losses_of_parts[-1])
         mark_step(accelerator)
     return losses_of_parts
 

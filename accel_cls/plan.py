@@ -39,6 +39,11 @@ def padded_width(length: int, longest: int, step: int = WIDTH_STEP) -> int:
     return min(longest, -(-length // step) * step)
 
 
+def padded_widths(lengths: np.ndarray, longest: int, step: int) -> np.ndarray:
+    """The same for many lengths."""
+    return np.minimum(longest, -(-lengths // step) * step)
+
+
 def width_step(longest: int, few_shapes: bool) -> int:
     """The step of widths: with `few_shapes` a multiple of WIDTH_STEP that makes them XLA_WIDTHS or fewer."""
     return WIDTH_STEP * max(1, -(-longest // (XLA_WIDTHS * WIDTH_STEP))) if few_shapes else WIDTH_STEP
@@ -62,7 +67,7 @@ def cut(
     """
     # Longest first, so that running out of memory shows in the first micro-batch; equal lengths by position.
     order = examples[np.lexsort((examples, -lengths[examples]))]
-    widths = np.minimum(longest, -(-lengths[order] // step) * step)
+    widths = padded_widths(lengths[order], longest, step)
     count = len(order)
     cost = np.zeros(count + 1, np.int64)  # least cost of all examples from this one on
     rows = np.zeros(count, np.int64)  # rows of the micro-batch that begins with this one
@@ -218,10 +223,9 @@ class Plan:
         )
 
     def programs(self, judged: np.ndarray) -> str:
-        """How many programs XLA compiles at most, for judging examples of these lengths."""
+        """About how many programs XLA compiles, where examples of these lengths are judged."""
         learn, judge = (
-            len(set(np.minimum(self.longest, -(-lengths // self.width_step) * self.width_step).tolist()))
-            for lengths in (self.lengths, judged)
+            len(np.unique(padded_widths(lengths, self.longest, self.width_step))) for lengths in (self.lengths, judged)
         )
         each = f"{learn} for widths to learn from, {judge} for those to judge by, one for the optimizer's step"
         return f"XLA compiles about {learn + judge + 1}: {each}; the first updates take long"

@@ -59,7 +59,7 @@ class Trace:
     def micro_batch(self, index: int, part: MicroBatch, loss: torch.Tensor) -> None:
         """A micro-batch is done; `loss` is a float32 scalar on the device."""
         if self._folder is not None and part.examples:
-            self._parts.append((index, part, loss.detach()))
+            self._parts.append((index, part, loss))
 
     def update(self, update: int, rate: float, norm: torch.Tensor | float | None) -> None:
         """The `update`-th update is done; `norm` is its gradient's, the same on every process."""
@@ -91,7 +91,7 @@ def read_trace(folder: Path) -> list[TracedUpdate]:
     """A run's updates in order, each put together from all processes.
 
     Raises:
-        ValueError: where a process left out an update, or two of them do not agree on its gradient.
+        ValueError: where an update is missing, or its micro-batches are not there just once.
     """
     lines: dict[int, list[dict[str, Any]]] = {}
     for path in sorted(folder.glob("process-*.jsonl")):

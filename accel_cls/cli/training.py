@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, load
+from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, load, print_json
 
 
 @app.command()
@@ -94,9 +94,13 @@ def parity(
 
       accel-cls parity recipes/food_bert.yaml --hardware cpu,gpu --precision fp32 --updates 50 --keep parity
     """
-    load(recipe, overrides)
+    loaded = load(recipe, overrides)
+    from accel_cls.console import Console
     from accel_cls.parity.command import compare_trainings, wanted_of
 
     wanted = wanted_of(processes, hardware, precision, micro_batches, resume, updates)
-    same = compare_trainings(recipe, overrides or [], wanted, keep, as_json)
-    raise typer.Exit(0 if same else 1)
+    console = None if as_json else Console(speaks=True)
+    verdicts = compare_trainings(recipe, loaded, overrides or (), wanted, keep, console)
+    if as_json:
+        print_json([verdict.as_json() for verdict in verdicts])
+    raise typer.Exit(1 if any(verdict.faults for verdict in verdicts) else 0)

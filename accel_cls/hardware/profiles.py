@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -237,6 +238,15 @@ def launch_command(
     if processes is not None:
         command += ["--num_processes", str(processes)]
     return [*command, *options, "-m", "accel_cls.train", recipe, *overrides]
+
+
+def quietly(command: Sequence[str]) -> list[str]:
+    """An `accelerate launch` command as we run it ourselves.
+
+    By the package that belongs to this Python, also where its folder is not the current one. `--quiet` keeps
+    accelerate from adding its own traceback to an error that has been explained already.
+    """
+    return [sys.executable, "-m", "accelerate.commands.launch", "--quiet", *command[2:]]
 
 
 def shell(command: Sequence[str]) -> str:

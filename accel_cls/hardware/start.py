@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -15,7 +14,7 @@ import psutil
 
 from accel_cls.errors import UserError
 from accel_cls.hardware.nodes import JOIN_TIMEOUT, Nodes, find_nodes, rank_of, slurm_script, wait_for_answer
-from accel_cls.hardware.profiles import check_devices, launch_command, profile_to_launch, shell
+from accel_cls.hardware.profiles import check_devices, launch_command, profile_to_launch, quietly, shell
 from accel_cls.recipe import load_recipe
 
 _INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
@@ -71,9 +70,7 @@ def start(
 
 
 def _run(command: Sequence[str], watch: Callable[[subprocess.Popen], None] | None = None) -> int:
-    # The package that this command belongs to, also where its folder is not the current one. `--quiet`
-    # keeps accelerate from adding its own traceback to an error that has been explained already.
-    launcher = subprocess.Popen([sys.executable, "-m", "accelerate.commands.launch", "--quiet", *command[2:]])
+    launcher = subprocess.Popen(quietly(command))
     if watch is not None:
         try:
             watch(launcher)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -14,30 +13,30 @@ from accel_cls.errors import UserError
 from accel_cls.parity.cases import PRECISIONS, Wanted
 from accel_cls.parity.report import heading, show
 from accel_cls.parity.run import Parity
+from accel_cls.parity.verdict import Verdict
+from accel_cls.recipe import Recipe
 
 
-def compare_trainings(recipe: str, overrides: Sequence[str], wanted: Wanted, keep: Path | None, as_json: bool) -> bool:
-    """Train, compare and show; returns whether all pairs are the same training.
+def compare_trainings(
+    path: str, recipe: Recipe, overrides: Sequence[str], wanted: Wanted, keep: Path | None, console: Console | None
+) -> list[Verdict]:
+    """Train and compare; show it on a console, or without one nothing but progress, on standard error.
 
     Raises:
-        UserError: for a mistake in the recipe or in what is asked for, and where a training fails.
+        UserError: for a mistake in what is asked for, and where a training fails.
     """
     if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
         raise UserError(f"--keep: {keep} is there already; name a new folder, or an empty one")
-    console = Console(speaks=True)
     with nullcontext(keep) if keep is not None else tempfile.TemporaryDirectory(prefix="parity-") as place:
         folder = Path(place).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        say = _to_stderr if as_json else console.print
-        parity = Parity(recipe, overrides, wanted, folder, say)
-        if not as_json:
-            console.section(f"accel-cls parity · {recipe}", heading(parity))
+        parity = Parity(path, recipe, overrides, wanted, folder, _to_stderr if console is None else console.print)
+        if console is not None:
+            console.section(f"accel-cls parity · {path}", heading(parity))
         verdicts = list(parity.verdicts())
-    if as_json:
-        print(json.dumps([verdict.as_json() for verdict in verdicts], ensure_ascii=False, indent=1))
-    else:
+    if console is not None:
         show(verdicts, console)
-    return not any(verdict.faults for verdict in verdicts)
+    return verdicts
 
 
 def wanted_of(processes: str, hardware: str, precision: str, micro_batches: str, resume: bool, updates: int) -> Wanted:

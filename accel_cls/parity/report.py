@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from accel_cls.console import Console
 from accel_cls.parity.run import Parity
-from accel_cls.parity.verdict import Verdict, tolerance_of
+from accel_cls.parity.verdict import Verdict
 
 
 def heading(parity: Parity) -> list[tuple[str, str]]:
@@ -47,7 +47,7 @@ def show(verdicts: Sequence[Verdict], console: Console) -> None:
     console.table([*head, "first beyond tolerance"], rows)
     console.section("verdicts", [])
     for verdict in verdicts:
-        tolerance, control = tolerance_of(verdict.pair), verdict.control
+        tolerance, control = verdict.tolerance, verdict.control
         kind = "different" if verdict.faults else "same"
         basis = [f"against: {verdict.pair.reference.name}; tolerance {tolerance.loss:.0e} in each update"]
         if control is not None:

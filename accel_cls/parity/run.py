@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -15,21 +14,27 @@ import psutil
 
 from accel_cls.data import load_corpus
 from accel_cls.errors import UserError
-from accel_cls.hardware.profiles import launch_command, shell, write_profile
+from accel_cls.hardware.profiles import launch_command, quietly, shell, write_profile
 from accel_cls.parity.cases import Case, Leg, Wanted, control_of, pairs_of
 from accel_cls.parity.compare import Trained, compare
 from accel_cls.parity.verdict import Verdict, faults_of_plan, is_within, judge, tolerance_of
-from accel_cls.recipe import load_recipe
+from accel_cls.recipe import Recipe
 
 
 class Parity:
     """Trains one recipe in several ways into a folder, each once, and compares them."""
 
     def __init__(
-        self, recipe: str, overrides: Sequence[str], wanted: Wanted, folder: Path, say: Callable[[str], None]
+        self,
+        path: str,
+        recipe: Recipe,
+        overrides: Sequence[str],
+        wanted: Wanted,
+        folder: Path,
+        say: Callable[[str], None],
     ):
-        self._path = recipe
-        self._recipe = load_recipe(recipe, overrides)
+        self._path = path
+        self._recipe = recipe
         self._overrides = [text for text in overrides if not text.startswith(("hardware=", "output=", "~hardware"))]
         train = self._recipe.train
         if train.micro_batch_tokens == "auto":
@@ -111,13 +116,11 @@ class Parity:
     def _run(self, name: str, command: list[str], log: Path) -> None:
         began = time.monotonic()
         environment = {**os.environ, "OMP_NUM_THREADS": str(self.threads)}
-        typed = shell(command)
-        command[:2] = [sys.executable, "-m", "accelerate.commands.launch", "--quiet"]
         with open(log, "w", encoding="utf-8") as out:
-            out.write(f"$ OMP_NUM_THREADS={self.threads} {typed}\n")
+            out.write(f"$ OMP_NUM_THREADS={self.threads} {shell(command)}\n")
             out.flush()
-            status = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, env=environment, check=False)
+            done = subprocess.run(quietly(command), stdout=out, stderr=subprocess.STDOUT, env=environment, check=False)
         self._say(f"  {log.stem}  {name}, {time.monotonic() - began:.0f} s")
-        if status.returncode:
+        if done.returncode:
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
             raise UserError(f"{name}: its training ended with an error; {log} ends with:\n" + "\n".join(lines[-15:]))
