@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from accel_cls.errors import UserError
+from accel_cls.layout import MicroBatch
 from accel_cls.model import Encoded
-from accel_cls.plan import MicroBatch
+from accel_cls.packing import move, pack
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A micro-batch, ready for the model. R rows of W tokens; rows may follow that hold no example."""
+    """A micro-batch, ready for the model: R texts, in a row of W tokens each, or all in one. Some may be fillers."""
 
-    inputs: dict[str, torch.Tensor]  # input_ids, attention_mask, token_type_ids: int64 [R, W]
+    inputs: dict[
+        str, Any
+    ]  # input_ids, attention_mask, token_type_ids: int64 [R, W]; packed [1, W], with their packing
     labels: torch.Tensor  # int64 [R]; 0 where there is no example
     weights: torch.Tensor  # float32 [R]; 0 where there is no example
 
@@ -32,6 +36,7 @@ class Batches:
     device: torch.device
     fixed_tokens: int | None  # where shapes must not vary (XLA): rows are filled up to this many tokens,
     fixed_rows: int | None = None  # or to this many rows, if that is less
+    first_position: int = 0  # for packed texts: the position id of a text's first token
 
     def weight(self, examples: np.ndarray) -> float:
         """The global weight of an update: the sum of its examples' class weights."""
@@ -39,13 +44,41 @@ class Batches:
 
     def make(self, micro_batch: MicroBatch) -> Batch:
         """A micro-batch's tensors, on the device."""
+        inputs = self._packed(micro_batch) if micro_batch.packed else self._padded(micro_batch)
+        examples = list(micro_batch.examples)
+        texts = len(inputs["packing"].first) if micro_batch.packed else len(inputs["input_ids"])
+        labels = np.zeros(texts, np.int64)
+        weights = np.zeros(texts, np.float32)
+        labels[: len(examples)] = self.labels[examples]
+        weights[: len(examples)] = self.class_weights[self.labels[examples]]
+        return Batch(inputs, move(labels, self.device), move(weights, self.device))
+
+    def _packed(self, micro_batch: MicroBatch) -> dict[str, Any]:
+        examples, encoded = np.array(micro_batch.examples, np.int64), self.encoded
+        starts = encoded.offsets[examples]
+        # A process without examples keeps step with one token of padding.
+        lengths = encoded.offsets[examples + 1] - starts if len(examples) else np.ones(1, np.int64)
+        packing, positions = pack(lengths, micro_batch.width, self.device)
+        ids = np.full((1, micro_batch.width), self.pad_id, np.int64)
+        inputs: dict[str, Any] = {}
+        types = None if encoded.types is None else np.zeros((1, micro_batch.width), np.int64)
+        if len(examples):
+            # The tokens of text k lie at starts[k], ... in the data, and one after the other in the row.
+            tokens = np.arange(lengths.sum()) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
+            ids[0, : len(tokens)] = encoded.ids[tokens]
+            if types is not None and encoded.types is not None:
+                types[0, : len(tokens)] = encoded.types[tokens]
+        inputs = {"input_ids": move(ids, self.device), "position_ids": positions + self.first_position}
+        if types is not None:
+            inputs["token_type_ids"] = move(types, self.device)
+        return inputs | {"packing": packing}
+
+    def _padded(self, micro_batch: MicroBatch) -> dict[str, Any]:
         examples, width = micro_batch.examples, micro_batch.width
         rows = max(1, self._rows(width) if self.fixed_tokens else len(examples))
         ids = np.full((rows, width), self.pad_id, np.int64)
         types = np.zeros((rows, width), np.int64)
         mask = np.zeros((rows, width), np.int64)
-        labels = np.zeros(rows, np.int64)
-        weights = np.zeros(rows, np.float32)
         for row, example in enumerate(examples):
             start, end = self.encoded.offsets[example], self.encoded.offsets[example + 1]
             ids[row, : end - start] = self.encoded.ids[start:end]
@@ -53,28 +86,15 @@ class Batches:
                 types[row, : end - start] = self.encoded.types[start:end]
             mask[row, : end - start] = 1
         mask[len(examples) :, 0] = 1  # a row that attends to nothing would give NaN
-        chosen = list(examples)
-        labels[: len(examples)] = self.labels[chosen]
-        weights[: len(examples)] = self.class_weights[self.labels[chosen]]
         inputs = {"input_ids": ids, "attention_mask": mask}
         if self.encoded.types is not None:
             inputs["token_type_ids"] = types
-        return Batch(
-            {name: self._move(array) for name, array in inputs.items()},
-            self._move(labels),
-            self._move(weights),
-        )
+        return {name: move(array, self.device) for name, array in inputs.items()}
 
     def _rows(self, width: int) -> int:
         assert self.fixed_tokens is not None
         rows = self.fixed_tokens // width
         return rows if self.fixed_rows is None else min(rows, self.fixed_rows)
-
-    def _move(self, array: np.ndarray) -> torch.Tensor:
-        tensor = torch.from_numpy(array)
-        if self.device.type == "cuda":  # pinned memory lets the copy run beside the computation
-            return tensor.pin_memory().to(self.device, non_blocking=True)
-        return tensor.to(self.device)
 
 
 def class_weights(rule: str | dict[str | int, float] | None, labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:

@@ -10,7 +10,7 @@ from accelerate import Accelerator
 
 from accel_cls.batches import Batches
 from accel_cls.hardware.prepare import mark_step
-from accel_cls.plan import cut, share
+from accel_cls.layout import Layout, share
 
 
 @dataclass(frozen=True)
@@ -44,24 +44,20 @@ def predict_examples(
     accelerator: Accelerator,
     model: torch.nn.Module,
     batches: Batches,
-    tokens: int,
-    longest: int,
-    step: int,
+    layout: Layout,
     classes: int,
 ) -> Predictions:
     """Run the model over all examples of `batches`, divided among the processes, and gather what it says.
 
     Args:
-        tokens: the most padded tokens that go through the model at once on one device.
-        longest: the widest row.
-        step: widths are multiples of it.
+        layout: how examples become micro-batches.
         classes: how many logits the model gives.
 
     Returns:
         The same predictions on every process.
     """
     count, processes = len(batches.labels), accelerator.num_processes
-    micro_batches = cut(np.arange(count), batches.encoded.lengths, tokens, longest, step)
+    micro_batches = layout.cut(np.arange(count), batches.encoded.lengths)
     # Collectives need equal shapes everywhere, so each process fills up to the largest share; who holds
     # how many follows from the cut, so nobody has to ask.
     shares = [share(micro_batches, process, processes) for process in range(processes)]

@@ -18,8 +18,9 @@ from accel_cls.console import Console
 from accel_cls.errors import UserError
 from accel_cls.evaluation import Predictions, predict_examples
 from accel_cls.hardware.prepare import is_xla, mark_step
-from accel_cls.optimizer import set_rate
-from accel_cls.plan import Plan, is_due, seed_of, share
+from accel_cls.layout import share
+from accel_cls.optimizer import clip_gradient, set_rate
+from accel_cls.plan import Plan, is_due, seed_of
 from accel_cls.recipe import Recipe
 from accel_cls.results import Results
 from accel_cls.trace import Trace
@@ -53,7 +54,7 @@ def train(t: Training, progress: Progress) -> None:
         rate = plan.rate(update)
         set_rate(t.optimizer, rate)
         losses = accumulate_gradient(t, update)
-        norm = accelerator.clip_grad_norm_(t.model.parameters(), recipe.train.max_grad_norm or math.inf)
+        norm = clip_gradient(accelerator, t.model, t.optimizer, recipe.train.max_grad_norm or math.inf)
         t.optimizer.step()
         # On XLA a first gradient and one that is added to it would be two programs.
         t.optimizer.zero_grad(set_to_none=not is_xla(accelerator))
@@ -117,15 +118,13 @@ def accumulate_gradient(t: Training, update: int) -> list[torch.Tensor]:
 
 def evaluate(t: Training, progress: Progress) -> bool:
     """Score the validation examples; keep the model where it is the best so far, and say whether it is."""
-    recipe, accelerator = t.recipe, t.accelerator
+    accelerator = t.accelerator
     t.console.say("evaluating …")
     predictions = predict_examples(
         accelerator,
         t.model,
         t.validation,
-        t.plan.micro_batch_tokens,
-        recipe.data.max_length,
-        t.plan.width_step,
+        t.plan.layout,
         len(t.validation.class_weights),
     )
     is_best = _judge(t, predictions, progress)

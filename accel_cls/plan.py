@@ -9,80 +9,13 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from accel_cls.errors import UserError
+from accel_cls.layout import Layout, MicroBatch, padded_widths, width_step
 from accel_cls.recipe import Recipe
-
-# Padded widths are multiples of this: few different shapes keep CPU memory flat.
-WIDTH_STEP = 16
-# On XLA, which compiles a program for each shape, there are at most so many widths.
-XLA_WIDTHS = 8
-# What a pass through the model costs besides its tokens, in tokens. A constant, not a measurement of the
-# machine at hand: how an update is cut must not depend on the hardware.
-PASS_TOKENS = 256
-
-
-@dataclass(frozen=True)
-class MicroBatch:
-    """The part of an update, or of an evaluation, that goes through the model at once."""
-
-    examples: tuple[int, ...]  # positions in the data set; empty for a process that only keeps step
-    width: int  # tokens in each row, padding included
-
-
-def padded_width(length: int, longest: int, step: int = WIDTH_STEP) -> int:
-    """`length` rounded up to a multiple of `step`, at most `longest`."""
-    return min(longest, -(-length // step) * step)
-
-
-def padded_widths(lengths: np.ndarray, longest: int, step: int) -> np.ndarray:
-    """The same for many lengths."""
-    return np.minimum(longest, -(-lengths // step) * step)
-
-
-def width_step(longest: int, few_shapes: bool) -> int:
-    """The step of widths: with `few_shapes` a multiple of WIDTH_STEP that makes them XLA_WIDTHS or fewer."""
-    return WIDTH_STEP * max(1, -(-longest // (XLA_WIDTHS * WIDTH_STEP))) if few_shapes else WIDTH_STEP
-
-
-def cut(
-    examples: np.ndarray, lengths: np.ndarray, tokens: int, longest: int, step: int = WIDTH_STEP
-) -> list[MicroBatch]:
-    """Cut examples into micro-batches of at most `tokens` padded tokens, the longest texts first.
-
-    Texts of like length go together, as far as less padding is worth another pass through the model: of
-    all ways to cut the examples, sorted by length, it is the one with the least padded tokens + PASS_TOKENS
-    for each pass (dynamic programming: 0.1 ms for 32 examples, 0.3 s for 100,000).
-
-    Args:
-        examples: int, positions in the data set, any order.
-        lengths: int, tokens of each example of the whole data set.
-        tokens: the most padded tokens (rows x width) of a micro-batch; at least `longest`.
-        longest: the widest row, to which rounding up is limited.
-        step: widths are multiples of it.
-    """
-    # Longest first, so that running out of memory shows in the first micro-batch; equal lengths by position.
-    order = examples[np.lexsort((examples, -lengths[examples]))]
-    widths = padded_widths(lengths[order], longest, step)
-    count = len(order)
-    cost = np.zeros(count + 1, np.int64)  # least cost of all examples from this one on
-    rows = np.zeros(count, np.int64)  # rows of the micro-batch that begins with this one
-    sizes = np.arange(1, tokens // int(widths[-1]) + 1)
-    for i in range(count - 1, -1, -1):
-        most = min(tokens // int(widths[i]), count - i)
-        costs = sizes[:most] * int(widths[i]) + cost[i + 1 : i + 1 + most]
-        best = int(costs.argmin())
-        rows[i], cost[i] = best + 1, costs[best] + PASS_TOKENS
-    micro_batches, i = [], 0
-    while i < count:
-        part = order[i : i + rows[i]]
-        micro_batches.append(MicroBatch(tuple(part.tolist()), int(widths[i])))
-        i += int(rows[i])
-    return micro_batches
 
 
 @dataclass(frozen=True)
@@ -93,7 +26,7 @@ class Cutting:
     padding: float  # share of the padded tokens
     finer: float  # share of the updates that are cut finer than on one process
     busy: float  # share of the processes' time in which they have something to do
-    shapes: frozenset[tuple[int, int]]  # (rows, width) of all micro-batches
+    shapes: frozenset[tuple[int, int]]  # (rows, width) of all micro-batches; of packed ones, what would need as much
 
 
 @dataclass(frozen=True)
@@ -101,9 +34,8 @@ class Plan:
     """The whole training, as numbers."""
 
     lengths: np.ndarray  # int32: tokens of each training example, special tokens included
-    longest: int  # data.max_length
+    layout: Layout
     batch_size: int
-    micro_batch_tokens: int
     min_micro_batches: int
     epochs: int
     max_updates: int | None
@@ -111,10 +43,9 @@ class Plan:
     warmup: float | int
     schedule: str
     seed: int
-    width_step: int = WIDTH_STEP
 
     @classmethod
-    def of(cls, recipe: Recipe, lengths: np.ndarray, few_shapes: bool = False) -> Plan:
+    def of(cls, recipe: Recipe, lengths: np.ndarray, few_shapes: bool = False, packed: bool = False) -> Plan:
         """The plan of a recipe for training examples of these lengths; with `few_shapes` for XLA.
 
         Raises:
@@ -122,11 +53,11 @@ class Plan:
         """
         train = recipe.train
         assert train.micro_batch_tokens != "auto"  # `auto` has become a number before anything is planned
+        longest = recipe.data.max_length
         plan = cls(
             lengths=lengths,
-            longest=recipe.data.max_length,
+            layout=Layout(train.micro_batch_tokens, longest, width_step(longest, few_shapes), packed),
             batch_size=train.batch_size,
-            micro_batch_tokens=train.micro_batch_tokens,
             min_micro_batches=train.min_micro_batches,
             epochs=train.epochs,
             max_updates=train.max_updates,
@@ -134,7 +65,6 @@ class Plan:
             warmup=train.warmup,
             schedule=train.schedule,
             seed=recipe.seed,
-            width_step=width_step(recipe.data.max_length, few_shapes),
         )
         if isinstance(plan.warmup, int) and plan.warmup and plan.warmup >= plan.scheduled_updates:
             raise UserError(
@@ -186,22 +116,7 @@ class Plan:
 
     def micro_batches(self, update: int, processes: int = 1) -> list[MicroBatch]:
         """How an update is cut; process p of P takes the micro-batches p, p + P, p + 2P ..."""
-        micro_batches = cut(
-            self.examples(update), self.lengths, self.micro_batch_tokens, self.longest, self.width_step
-        )
-        while len(micro_batches) < max(processes, self.min_micro_batches):
-            largest = max(range(len(micro_batches)), key=lambda i: len(micro_batches[i].examples))
-            whole = micro_batches[largest]
-            if len(whole.examples) < 2:
-                break  # fewer examples than processes: the others keep step with an empty micro-batch
-            half = len(whole.examples) // 2
-            parts = [MicroBatch(part, self.width(part)) for part in (whole.examples[:half], whole.examples[half:])]
-            micro_batches[largest : largest + 1] = parts
-        return micro_batches
-
-    def width(self, examples: Iterable[int]) -> int:
-        """The padded width of a row that holds the longest of these examples."""
-        return padded_width(max(int(self.lengths[i]) for i in examples), self.longest, self.width_step)
+        return self.layout.cut(self.examples(update), self.lengths, max(processes, self.min_micro_batches))
 
     def cutting(self, processes: int) -> Cutting:
         """How the first epoch's updates are cut: all of them, or 200 of a long epoch, evenly chosen."""
@@ -211,7 +126,7 @@ class Plan:
         finer = 0  # on one process, the cut is the one that it is compared with
         if processes > 1:
             finer = sum(len(cut) != len(self.micro_batches(u)) for cut, u in zip(cuts, sample, strict=True))
-        padded = [[len(part.examples) * part.width for part in cut] for cut in cuts]
+        padded = [[part.tokens for part in cut] for cut in cuts]
         # In each round the processes wait for the one with the most to do.
         rounds = [sizes[i : i + processes] for sizes in padded for i in range(0, len(sizes), processes)]
         return Cutting(
@@ -219,13 +134,14 @@ class Plan:
             padding=1 - sum(int(self.lengths[self.examples(u)].sum()) for u in sample) / sum(map(sum, padded)),
             finer=finer / len(cuts),
             busy=sum(map(sum, padded)) / sum(processes * max(sizes) for sizes in rounds),
-            shapes=frozenset((len(part.examples), part.width) for cut in cuts for part in cut),
+            shapes=frozenset(self.layout.padded_shape(part, self.lengths) for cut in cuts for part in cut),
         )
 
     def programs(self, judged: np.ndarray) -> str:
         """About how many programs XLA compiles, where examples of these lengths are judged."""
         learn, judge = (
-            len(np.unique(padded_widths(lengths, self.longest, self.width_step))) for lengths in (self.lengths, judged)
+            len(np.unique(padded_widths(lengths, self.layout.longest, self.layout.step)))
+            for lengths in (self.lengths, judged)
         )
         each = f"{learn} for widths to learn from, {judge} for those to judge by, one for the optimizer's step"
         return f"XLA compiles about {learn + judge + 1}: {each}; the first updates take long"
@@ -247,8 +163,9 @@ class Plan:
         )
         rate = f"{start}, then {fall}"
         cutting = self.cutting(processes)
+        kind = "tokens, packed" if self.layout.packed else "padded tokens"
         micro = (
-            f"{cutting.micro_batches:.1f} an update, of at most {self.micro_batch_tokens:,} padded tokens; "
+            f"{cutting.micro_batches:.1f} an update, of at most {self.layout.tokens:,} {kind}; "
             f"{cutting.padding:.0%} of them padding"
         )
         lines = [("updates", updates), ("rate", rate), ("micro-batches", micro)]
@@ -285,17 +202,6 @@ class Plan:
 @functools.lru_cache(maxsize=2)  # this epoch's and the next one's
 def _permutation(count: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count)
-
-
-def share(micro_batches: Sequence[MicroBatch], process: int, processes: int) -> list[tuple[int, MicroBatch]]:
-    """One process's micro-batches with their index in the update, filled up with empty ones.
-
-    All processes get equally many, since under FSDP each forward pass is a collective operation.
-    """
-    steps = -(-len(micro_batches) // processes)
-    idle = MicroBatch((), micro_batches[0].width)
-    indices = range(process, steps * processes, processes)
-    return [(i, micro_batches[i] if i < len(micro_batches) else idle) for i in indices]
 
 
 def seed_of(seed: int, update: int, micro_batch: int) -> int:

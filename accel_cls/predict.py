@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from accel_cls.cpu.allocator import keep_memory
 from accel_cls.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-_TOKENS = 16384  # padded tokens that go through the model at once
+_TOKENS = 16384  # tokens that go through the model at once
 _OUTPUTS = (".csv", ".tsv", ".jsonl")
 
 
@@ -43,6 +44,7 @@ class Classifier:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     device: torch.device
+    first_position: int | None  # of a packed text's first token; None: this family of models can't be packed
 
     @property
     def names(self) -> list[str]:
@@ -66,8 +68,8 @@ class Classifier:
 
         from accel_cls.batches import Batches
         from accel_cls.evaluation import Predictions
+        from accel_cls.layout import Layout
         from accel_cls.model import encode
-        from accel_cls.plan import cut
 
         if not len(texts):
             return
@@ -75,10 +77,12 @@ class Classifier:
         encoded = encode(self.tokenizer, texts, longest)
         unknown = np.zeros(len(texts), np.int64)
         weights = np.ones(len(self.names), np.float32)
-        batches = Batches(encoded, unknown, weights, self.tokenizer.pad_token_id, self.device, None)
+        pad, first = self.tokenizer.pad_token_id, self.first_position or 0
+        batches = Batches(encoded, unknown, weights, pad, self.device, None, None, first)
+        layout = Layout(max(_TOKENS, longest), longest, packed=self.first_position is not None)
         logits = np.empty((len(texts), len(self.names)), np.float32)
         with torch.inference_mode():
-            for part in cut(np.arange(len(texts)), encoded.lengths, max(_TOKENS, longest), longest):
+            for part in layout.cut(np.arange(len(texts)), encoded.lengths):
                 output = self.model(**batches.make(part).inputs).logits
                 logits[list(part.examples)] = output.float().cpu().numpy()
         names = self.names
@@ -102,6 +106,7 @@ def load_classifier(folder: str | Path) -> Classifier:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     import accel_cls.model  # noqa: F401 - quiets the libraries, as in training
+    from accel_cls.packing import can_pack, make_packable
 
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
@@ -109,7 +114,8 @@ def load_classifier(folder: str | Path) -> Classifier:
     # A model of another origin may have a tokenizer that knows no limit; its positions are one.
     limit = getattr(model.config, "max_position_embeddings", tokenizer.model_max_length)
     tokenizer.model_max_length = min(tokenizer.model_max_length, limit)
-    return Classifier(model.eval().to(device), tokenizer, device)
+    first_position = make_packable(model) if can_pack(model.config) else None
+    return Classifier(model.eval().to(device), tokenizer, device, first_position)
 
 
 def text_columns(folder: str | Path) -> list[str]:
@@ -167,6 +173,7 @@ def _predict(options: argparse.Namespace) -> None:
     if not options.text and not options.file and sys.stdin.isatty():
         raise UserError("nothing to classify: give --text, --file, or texts on standard input, one a line")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    keep_memory()
     classifier = load_classifier(options.run)
 
     if options.file:

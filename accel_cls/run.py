@@ -25,6 +25,7 @@ from accel_cls.hardware.profiles import shell
 from accel_cls.loop import Training, train
 from accel_cls.model import Encoded, describe_model, encode, load_model, load_tokenizer, outline_model
 from accel_cls.optimizer import make_optimizer
+from accel_cls.packing import can_pack, make_packable
 from accel_cls.plan import Plan
 from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.recipe.rules import idle_settings
@@ -71,6 +72,8 @@ def _train(
         encode(tokenizer, part.texts, recipe.data.max_length) for part in (corpus.train, corpus.validation)
     )
     model = load_model(recipe, tokenizer, corpus.labels, notes)
+    packed = recipe.train.packing and can_pack(model.config) and not is_xla(accelerator)
+    first_position = make_packable(model) if packed else 0
     weights = class_weights(recipe.train.class_weights, corpus.train.labels, corpus.labels.names)
     facts = {
         "token ids": hashlib.sha256(learned.ids.tobytes()).hexdigest()[:16],
@@ -82,7 +85,7 @@ def _train(
 
     def batches(texts: Encoded, examples: Examples, fixed_tokens: int | None, fixed_rows: int | None) -> Batches:
         pad, device = tokenizer.pad_token_id, accelerator.device
-        return Batches(texts, examples.labels, weights, pad, device, fixed_tokens, fixed_rows)
+        return Batches(texts, examples.labels, weights, pad, device, fixed_tokens, fixed_rows, first_position)
 
     sizes, key = Sizes.of(recipe, learned.lengths, few_shapes=is_xla(accelerator)), None
     if recipe.train.micro_batch_tokens == "auto":
@@ -91,7 +94,7 @@ def _train(
         recipe, key = with_tokens(recipe, start.tokens or find_fitting(search, notes)), search.key
         if accelerator.is_main_process:
             write_text(folder.recipe, recipe_to_yaml(recipe))
-    plan = Plan.of(recipe, learned.lengths, few_shapes=is_xla(accelerator))
+    plan = Plan.of(recipe, learned.lengths, is_xla(accelerator), packed)
     compiled = [("programs", plan.programs(judged.lengths))] if is_xla(accelerator) else []
     console.section("data", [*corpus.describe(recipe.data), learned.describe(recipe.data.max_length)])
     console.section("model", [describe_model(model, recipe)])
@@ -104,7 +107,7 @@ def _train(
     progress = Progress() if start.checkpoint is None else load_checkpoint(accelerator, start.checkpoint)
     if accelerator.is_main_process:
         folder.rewind(progress.update)
-    fixed = plan.micro_batch_tokens if is_xla(accelerator) else None
+    fixed = plan.layout.tokens if is_xla(accelerator) else None
     training = Training(
         recipe,
         plan,

@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from safetensors.torch import save_file
 
 from accel_cls.hardware.prepare import whole_weights
-from accel_cls.plan import MicroBatch
+from accel_cls.layout import MicroBatch
 
 
 @dataclass(frozen=True)

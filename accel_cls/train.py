@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+from accel_cls.cpu.allocator import keep_memory
 from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.hardware.launcher import find_place, how_started
 from accel_cls.hardware.nodes import JOIN_TIMEOUT
@@ -71,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true":
             # Else accelerate takes torch_xla where it is installed, whatever the profile says.
             os.environ.setdefault("USE_TORCH_XLA", "0")
+        keep_memory()
         from accel_cls.run import run_recipe
 
         run_recipe(recipe, options.recipe, options.overrides, options.fresh, options.join_timeout, started)

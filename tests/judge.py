@@ -16,7 +16,9 @@ from accelerate import Accelerator
 
 from accel_cls.batches import Batches
 from accel_cls.evaluation import Predictions, predict_examples
+from accel_cls.layout import Layout
 from accel_cls.model import Encoded
+from accel_cls.packing import Packing
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 12, 13, 31, 60)
 TOKENS, LONGEST = 64, 48
@@ -26,8 +28,9 @@ CLASSES = 3
 class LookUp(torch.nn.Module):
     """The first token of an example is its number; the logits are its multiples."""
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SimpleNamespace:
-        return SimpleNamespace(logits=input_ids[:, :1] * torch.tensor([1.0, 10.0, 100.0]))
+    def forward(self, input_ids: torch.Tensor, packing: Packing | None = None, **_: torch.Tensor) -> SimpleNamespace:
+        first = input_ids[:, 0] if packing is None else input_ids[0, packing.first]
+        return SimpleNamespace(logits=first[:, None] * torch.tensor([1.0, 10.0, 100.0]))
 
 
 def expected(count: int) -> list[list[float]]:
@@ -42,13 +45,17 @@ def batches_of(count: int, fixed_tokens: int | None = None) -> Batches:
     return Batches(encoded, np.arange(count) % CLASSES, np.ones(CLASSES), 0, torch.device("cpu"), fixed_tokens)
 
 
-def judge(accelerator: Accelerator, batches: Batches) -> Predictions:
-    return predict_examples(accelerator, LookUp(), batches, TOKENS, LONGEST, 16, CLASSES)
+def judge(accelerator: Accelerator, batches: Batches, packed: bool = False) -> Predictions:
+    return predict_examples(accelerator, LookUp(), batches, Layout(TOKENS, LONGEST, packed=packed), CLASSES)
 
 
 def main(folder: Path) -> None:
     accelerator = Accelerator(cpu=True)
-    found = {size: judge(accelerator, batches_of(size)).logits.tolist() for size in SIZES}
+    found = {
+        f"{size} {packed}": judge(accelerator, batches_of(size), packed).logits.tolist()
+        for size in SIZES
+        for packed in (False, True)
+    }
     (folder / f"process-{accelerator.process_index}.json").write_text(json.dumps(found))
     accelerator.end_training()
 

@@ -13,9 +13,8 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from conftest import ROOT, command
 
-from accel_cls import evaluation
 from accel_cls.evaluation import Predictions
-from accel_cls.plan import cut, share
+from accel_cls.layout import Layout, share
 
 
 @pytest.fixture
@@ -25,9 +24,11 @@ def accelerator() -> Iterator[Accelerator]:
 
 
 @pytest.mark.parametrize("size", judge.SIZES)
-@pytest.mark.parametrize("fixed_tokens", [None, judge.TOKENS])
-def test_one_process_judges_each_row_once_in_order(accelerator, size: int, fixed_tokens: int | None) -> None:
-    predictions = judge.judge(accelerator, judge.batches_of(size, fixed_tokens))
+@pytest.mark.parametrize(("fixed_tokens", "packed"), [(None, False), (judge.TOKENS, False), (None, True)])
+def test_one_process_judges_each_row_once_in_order(
+    accelerator, size: int, fixed_tokens: int | None, packed: bool
+) -> None:
+    predictions = judge.judge(accelerator, judge.batches_of(size, fixed_tokens), packed)
     assert predictions.logits.tolist() == judge.expected(size)
     assert predictions.labels.tolist() == [i % judge.CLASSES for i in range(size)]
 
@@ -40,12 +41,12 @@ def test_several_processes_judge_each_row_once_in_order(tmp_path: Path, processe
     assert done.returncode == 0, done.stderr
     for process in range(processes):
         found = json.loads((tmp_path / f"process-{process}.json").read_text())
-        assert found == {str(size): judge.expected(size) for size in judge.SIZES}
+        assert found == {f"{size} {packed}": judge.expected(size) for size in judge.SIZES for packed in (False, True)}
     # The sizes are what they are meant to be: some leave a process nothing in the end, some nothing at all.
     empty = []
     for size in judge.SIZES:
         lengths = judge.batches_of(size).encoded.lengths
-        parts = cut(np.arange(size), lengths, judge.TOKENS, judge.LONGEST)
+        parts = Layout(judge.TOKENS, judge.LONGEST).cut(np.arange(size), lengths)
         empty.append([not share(parts, process, processes)[-1][1].examples for process in range(processes)])
     assert any(any(row) for row in empty)
     assert any(not any(row) for row in empty)
@@ -61,11 +62,13 @@ def test_several_processes_judge_each_row_once_in_order(tmp_path: Path, processe
     ],
 )
 def test_row_that_is_doubled_or_lost_is_an_error(accelerator, monkeypatch, wrong, told: str) -> None:
-    def one_row_each(*arguments: object) -> list:
-        parts = cut(*arguments)  # type: ignore[arg-type]
-        return [type(part)((i,), part.width) for part in parts for i in part.examples]
+    whole = Layout.cut
 
-    monkeypatch.setattr(evaluation, "cut", lambda *arguments: wrong(one_row_each(*arguments)))
+    def one_row_each(*arguments: object) -> list:
+        parts = whole(*arguments)  # type: ignore[arg-type]
+        return wrong([type(part)((i,), part.width) for part in parts for i in part.examples])
+
+    monkeypatch.setattr(Layout, "cut", one_row_each)
     with pytest.raises(RuntimeError, match=told):
         judge.judge(accelerator, judge.batches_of(60))
 

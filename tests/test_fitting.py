@@ -88,7 +88,7 @@ def test_what_fits_on_both_is_found_lowered_when_it_no_longer_fits_and_remembere
     assert time.monotonic() - began < 60  # and not until a collective operation's time is over
     found = "train.micro_batch_tokens: auto → 192, the most that fits on the CPU (tried now: 4 sizes in"
     assert found in short.stdout, short.stderr
-    assert "of at most 192 padded tokens" in short.stdout
+    assert "of at most 192 tokens, packed" in short.stdout
     assert recorded(work / "run") == 192
     assert short.returncode != 0
     assert "[process 1] out of memory in update 8 of 12; the largest micro-batch of it here: 6 × 32" in short.stderr

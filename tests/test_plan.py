@@ -10,29 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accel_cls.errors import UserError
-from accel_cls.plan import (
-    PASS_TOKENS,
-    WIDTH_STEP,
-    XLA_WIDTHS,
-    Plan,
-    cut,
-    is_due,
-    padded_width,
-    seed_of,
-    share,
-    width_step,
-)
+from accel_cls.layout import Layout, share, width_step
+from accel_cls.plan import Plan, is_due, seed_of
 from accel_cls.recipe import Recipe
 
 thorough = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 
 
-def plan_of(lengths, **changes):
+def plan_of(lengths, layout=Layout(128, 64), **changes):  # noqa: B008 - it is frozen
     values = {
         "lengths": np.asarray(lengths, np.int32),
-        "longest": 64,
+        "layout": layout,
         "batch_size": 8,
-        "micro_batch_tokens": 128,
         "min_micro_batches": 1,
         "epochs": 3,
         "max_updates": None,
@@ -45,24 +34,14 @@ def plan_of(lengths, **changes):
 
 
 @st.composite
-def cuts(draw):
-    """(lengths, tokens, longest) of any examples, with the longest within the limits."""
+def plans(draw, packed=None):
     longest = draw(st.integers(8, 130))
     lengths = draw(st.lists(st.integers(1, longest), min_size=1, max_size=60))
     tokens = draw(st.integers(longest, 12 * longest))
-    return np.array(lengths, np.int32), tokens, longest
-
-
-@st.composite
-def plans(draw):
-    lengths, tokens, longest = draw(cuts())
     batch_size = draw(st.integers(1, 40))
     seed = draw(st.integers(0, 2**32 - 1))
-    return plan_of(lengths, longest=longest, micro_batch_tokens=tokens, batch_size=batch_size, seed=seed)
-
-
-def cost(micro_batches):
-    return sum(len(part.examples) * part.width + PASS_TOKENS for part in micro_batches)
+    packed = draw(st.booleans()) if packed is None else packed
+    return plan_of(lengths, Layout(tokens, longest, packed=packed), batch_size=batch_size, seed=seed)
 
 
 def examples_of(micro_batches):
@@ -116,8 +95,14 @@ def test_micro_batches_hold_the_update_once_within_the_token_limit(plan, process
         assert examples_of(parts) == Counter(plan.examples(update).tolist())
         for part in parts:
             assert part.examples
-            assert len(part.examples) * part.width <= plan.micro_batch_tokens
-            assert max(plan.lengths[list(part.examples)]) <= part.width <= plan.longest
+            assert part.packed == plan.layout.packed
+            lengths = plan.lengths[list(part.examples)]
+            if part.packed:
+                assert lengths.sum() <= plan.layout.tokens
+                assert lengths.sum() < part.width <= lengths.sum() + 32
+            else:
+                assert part.tokens <= plan.layout.tokens
+                assert max(lengths) <= part.width <= plan.layout.longest
 
 
 @thorough
@@ -130,74 +115,6 @@ def test_processes_matter_only_where_micro_batches_are_too_few(plan, processes):
             assert together == alone
         else:
             assert len(together) == min(processes, len(plan.examples(update)))
-
-
-@thorough
-@given(cuts())
-def test_width_is_a_multiple_of_the_step_or_the_longest(case):
-    lengths, tokens, longest = case
-    for part in cut(np.arange(len(lengths)), lengths, tokens, longest):
-        assert part.width % WIDTH_STEP == 0 or part.width == longest
-        assert part.width == padded_width(int(max(lengths[list(part.examples)])), longest)
-
-
-@thorough
-@given(cuts())
-def test_longest_texts_come_first(case):
-    lengths, tokens, longest = case
-    parts = cut(np.arange(len(lengths)), lengths, tokens, longest)
-    sizes = [int(lengths[example]) for part in parts for example in part.examples]
-    assert sizes == sorted(sizes, reverse=True)
-
-
-@thorough
-@given(cuts(), st.randoms(use_true_random=False))
-def test_cut_does_not_depend_on_the_order_of_the_examples(case, random):
-    lengths, tokens, longest = case
-    shuffled = list(range(len(lengths)))
-    random.shuffle(shuffled)
-    assert cut(np.array(shuffled), lengths, tokens, longest) == cut(np.arange(len(lengths)), lengths, tokens, longest)
-
-
-@thorough
-@given(cuts())
-def test_cut_is_never_worse_than_one_width_for_all(case):
-    lengths, tokens, longest = case
-    width = padded_width(int(lengths.max()), longest)
-    passes = -(-len(lengths) // (tokens // width))
-    parts = cut(np.arange(len(lengths)), lengths, tokens, longest)
-    assert cost(parts) <= len(lengths) * width + passes * PASS_TOKENS
-
-
-@thorough
-@given(cuts())
-def test_cut_is_never_worse_than_filling_one_micro_batch_after_the_other(case):
-    lengths, tokens, longest = case
-    left = sorted(lengths.tolist(), reverse=True)
-    greedy = 0
-    while left:
-        width = padded_width(left[0], longest)
-        taken = min(tokens // width, len(left))
-        greedy += taken * width + PASS_TOKENS
-        left = left[taken:]
-    assert cost(cut(np.arange(len(lengths)), lengths, tokens, longest)) <= greedy
-
-
-def test_short_texts_are_not_padded_to_the_longest():
-    lengths = np.array([64] * 8 + [16] * 64)
-    parts = cut(np.arange(72), lengths, 1024, 64)
-    assert [(len(part.examples), part.width) for part in parts] == [(8, 64), (64, 16)]
-
-
-def test_few_short_texts_ride_along_instead_of_costing_a_pass():
-    lengths = np.array([32] * 8 + [16] * 2)
-    parts = cut(np.arange(10), lengths, 1024, 64)
-    assert [(len(part.examples), part.width) for part in parts] == [(10, 32)]
-
-
-@pytest.mark.parametrize(("length", "longest", "width"), [(1, 64, 16), (16, 64, 16), (17, 64, 32), (60, 62, 62)])
-def test_padded_width(length, longest, width):
-    assert padded_width(length, longest) == width
 
 
 @thorough
@@ -214,29 +131,21 @@ def test_with_as_many_micro_batches_processes_do_not_matter_at_all(plan, least, 
 # Shapes on XLA
 
 
-@pytest.mark.parametrize(
-    ("longest", "step"), [(16, 16), (100, 16), (128, 16), (129, 32), (256, 32), (512, 64), (8192, 1024)]
-)
-def test_widths_on_xla_are_few(longest, step):
-    assert width_step(longest, few_shapes=True) == step
-    assert width_step(longest, few_shapes=False) == WIDTH_STEP
-    assert len({padded_width(length, longest, step) for length in range(1, longest + 1)}) <= XLA_WIDTHS
-
-
 @thorough
-@given(plans())
+@given(plans(packed=False))
 def test_updates_on_xla_are_the_same_in_few_widths(plan):
-    few = replace(plan, width_step=width_step(plan.longest, few_shapes=True))
+    step = width_step(plan.layout.longest, few_shapes=True)
+    few = replace(plan, layout=replace(plan.layout, step=step))
     for update in range(plan.updates_per_epoch):
         parts = few.micro_batches(update, 2)
         assert examples_of(parts) == Counter(plan.examples(update).tolist())
         for part in parts:
-            assert part.width % few.width_step == 0 or part.width == plan.longest
-            assert len(part.examples) * part.width <= plan.micro_batch_tokens
+            assert part.width % step == 0 or part.width == plan.layout.longest
+            assert part.tokens <= plan.layout.tokens
 
 
 def test_programs_are_counted():
-    plan = plan_of([5, 17, 40], longest=512, micro_batch_tokens=512, width_step=64)
+    plan = plan_of([5, 17, 40], Layout(512, 512, step=64))
     said = "XLA compiles about 4: 1 for widths to learn from, 2 for those to judge by, one for the optimizer's step"
     assert plan.programs(np.array([3, 60, 65])).startswith(said)
 

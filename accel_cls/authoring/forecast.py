@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from accel_cls.fitting.arithmetic import Place, foresee, with_tokens
 from accel_cls.fitting.memory import Memory, in_bytes, memory_of, size_of_weights
 from accel_cls.hardware.profiles import find_profile
+from accel_cls.packing import can_pack, make_packable
 from accel_cls.plan import Cutting, Plan
 from accel_cls.recipe import Recipe
 
@@ -43,7 +44,7 @@ class Forecast:
             lines.insert(4, (f"{self.processes} processes", f"busy {busy}"))
         lines.insert(2, ("", f"{self._curve()}  {self._rates()}"))
         if self.tokens_from != "recipe":
-            auto = f"train.micro_batch_tokens: auto → {plan.micro_batch_tokens:,}, {self.tokens_from}"
+            auto = f"train.micro_batch_tokens: auto → {plan.layout.tokens:,}, {self.tokens_from}"
             lines.insert(4, ("", auto))
         rows, width = memory.shape
         parts = [("weights", memory.weights), ("gradients", memory.gradients), ("AdamW", memory.optimizer)]
@@ -75,7 +76,7 @@ class Forecast:
             "updates_per_epoch": plan.updates_per_epoch,
             "warmup_updates": plan.warmup_updates,
             "processes": self.processes,
-            "micro_batch_tokens": plan.micro_batch_tokens,
+            "micro_batch_tokens": plan.layout.tokens,
             "micro_batch_tokens_from": self.tokens_from,
             "tokens_per_epoch": int(plan.lengths.sum()),
             "cutting": cutting,
@@ -115,10 +116,13 @@ def forecast(recipe: Recipe, lengths: np.ndarray, outline: PreTrainedModel, proc
     processes = processes or (profile.processes if profile is not None else 1)
     sharded = profile.distributed_type if profile is not None else "NO"
     tokens_from = "recipe"
+    packed = recipe.train.packing and can_pack(outline.config)
+    if packed:
+        make_packable(outline)
     if recipe.train.micro_batch_tokens == "auto":
         tokens, tokens_from = foresee(recipe, lengths, outline, Place.expected(profile, processes))
         recipe = with_tokens(recipe, tokens)
-    plan = Plan.of(recipe, lengths)
+    plan = Plan.of(recipe, lengths, packed=packed)
     cutting = plan.cutting(processes)
     weights = size_of_weights(outline)
     buffers = sum(b.numel() * b.element_size() for b in outline.buffers())

@@ -17,7 +17,7 @@ from accel_cls.fitting.memory import SHARDED, activations, in_bytes, size_of_wei
 from accel_cls.fitting.remembered import recall
 from accel_cls.fitting.room import Room, room_of
 from accel_cls.hardware.profiles import Profile
-from accel_cls.plan import padded_width, width_step
+from accel_cls.layout import padded_width, width_step
 from accel_cls.recipe import Recipe
 
 # What the arithmetic may use of what is free. The rest is for what it does not know: the allocator's gaps, other

@@ -21,7 +21,7 @@ from accel_cls.fitting.memory import in_bytes, kept_by_autograd, size_of_weights
 from accel_cls.fitting.remembered import cache_file, recall, remember
 from accel_cls.fitting.room import Room
 from accel_cls.fitting.shortage import is_out_of_memory
-from accel_cls.plan import MicroBatch
+from accel_cls.layout import MicroBatch
 
 # What needs no more than this part of a CPU's free memory is not tried: a pass of 5,376 tokens through a BERT of 12
 # layers takes two cores 10 to 30 s, and would prove nothing, since Linux refuses nobody so little.

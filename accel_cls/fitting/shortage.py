@@ -13,7 +13,7 @@ from accel_cls.errors import UserError
 from accel_cls.fitting.arithmetic import Place, Sizes
 from accel_cls.fitting.memory import in_bytes
 from accel_cls.fitting.remembered import remember
-from accel_cls.plan import share
+from accel_cls.layout import share
 from accel_cls.run_folder import RunFolder, write_json
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def explain_end(
         if any(words in str(error) for words in _ENDED):
             return UserError("another process has ended; its own message says why")
         return None
-    tokens, processes = t.plan.micro_batch_tokens, t.accelerator.num_processes
+    tokens, processes = t.plan.layout.tokens, t.accelerator.num_processes
     in_training = t.model.training
     where = f"in update {progress.update + 1}" if in_training else f"in the evaluation after update {progress.update}"
     shortage = Shortage(where, tokens, sizes.below(min(tokens, sizes.rows * sizes.widest)))
@@ -82,8 +82,9 @@ def explain_end(
     batch = ""
     if in_training:
         mine = share(t.plan.micro_batches(progress.update, processes), t.accelerator.process_index, processes)
-        largest = max((part for _, part in mine), key=lambda part: len(part.examples) * part.width)
-        batch = f"; the largest micro-batch of it here: {len(largest.examples)} × {largest.width} tokens"
+        largest = max((part for _, part in mine), key=lambda part: part.tokens)
+        size = f"{'' if largest.packed else f'{len(largest.examples)} × '}{largest.width}"
+        batch = f"; the largest micro-batch of it here: {size} tokens"
     if shortage.smaller is not None and key is not None:
         remember(key, shortage.smaller, f"after running out of memory {where} with {tokens}", room.name, [])
     return UserError(

@@ -10,6 +10,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from accel_cls.cpu.quicken import quicken
+
 
 def prepare(
     accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.optim.Optimizer, max_grad_norm: float
@@ -24,6 +26,8 @@ def prepare(
         accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap = _layers_to_wrap(model)
     if is_xla(accelerator):
         _attend_without_a_look(model)
+    elif accelerator.device.type == "cpu":
+        quicken(model, whole=accelerator.distributed_type.value in ("NO", "MULTI_CPU", "MULTI_GPU"))
     model, optimizer = accelerator.prepare(model, optimizer)
     if is_xla(accelerator):
         for parameter in model.parameters():

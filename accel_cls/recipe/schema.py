@@ -196,10 +196,17 @@ class Train(Section):
     micro_batch_tokens: Literal["auto"] | Annotated[int, Field(ge=8)] = setting(
         4096,
         "a whole number of tokens, data.max_length or more, or 'auto'",
-        "the most padded tokens that go through the model at once on one device; "
+        "the most tokens, padding included, that go through the model at once on one device; "
         "bounds memory, never changes what is learned but for dropout's draws. "
         "'auto' takes the most that fits where the run begins",
         "the longest text must fit",
+    )
+    packing: bool = setting(
+        True,
+        "true or false",
+        "whether the texts of a micro-batch lie in one row, without padding, where the model's family allows it; "
+        "changes nothing that is learned but for rounding and dropout's draws",
+        "",
     )
     min_micro_batches: int = setting(
         1,

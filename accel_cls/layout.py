@@ -1,0 +1,149 @@
+"""How examples are laid out in micro-batches: in one row, packed, or in a row each, padded. Pure arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+# Padded widths are multiples of this: few different shapes keep CPU memory flat.
+WIDTH_STEP = 16
+# On XLA, which compiles a program for each shape, there are at most so many widths.
+XLA_WIDTHS = 8
+# What a pass through the model costs besides its tokens, in tokens. A constant, not a measurement of the
+# machine at hand: how an update is cut must not depend on the hardware.
+PASS_TOKENS = 256
+# The length of a row of packed texts is a multiple of this: few shapes, and full tiles for matrix products.
+ROW_STEP = 32
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """The part of an update, or of an evaluation, that goes through the model at once."""
+
+    examples: tuple[int, ...]  # positions in the data set; empty for a process that only keeps step
+    width: int  # tokens in each row, padding included
+    packed: bool = False  # whether all examples lie in one row, or each in a row of its own
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that go through the model, padding included."""
+        return self.width if self.packed else len(self.examples) * self.width
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The rules by which examples become micro-batches."""
+
+    tokens: (
+        int  # the most of a micro-batch: padded ones (rows x width), or, packed, those of texts; at least `longest`
+    )
+    longest: int  # tokens of the longest text that there may be
+    step: int = WIDTH_STEP  # padded widths are multiples of it
+    packed: bool = False
+
+    def cut(self, examples: np.ndarray, lengths: np.ndarray, at_least: int = 1) -> list[MicroBatch]:
+        """Cut examples into micro-batches, the longest texts first, so that running out of memory shows at once.
+
+        Args:
+            examples: int, positions in the data set, any order.
+            lengths: int, tokens of each example of the whole data set.
+            at_least: how many micro-batches there have to be, as far as there are examples.
+        """
+        # Equal lengths by position.
+        order = examples[np.lexsort((examples, -lengths[examples]))]
+        if self.packed:
+            return _cut_rows(order, lengths, self.tokens, at_least)
+        micro_batches = _cut_padded(order, lengths, self)
+        while len(micro_batches) < min(at_least, len(order)):
+            largest = max(range(len(micro_batches)), key=lambda i: len(micro_batches[i].examples))
+            whole = micro_batches[largest].examples
+            parts = (whole[: len(whole) // 2], whole[len(whole) // 2 :])
+            micro_batches[largest : largest + 1] = [self.lay_out(part, lengths) for part in parts]
+        return micro_batches
+
+    def lay_out(self, examples: Iterable[int], lengths: np.ndarray) -> MicroBatch:
+        """One micro-batch of these examples, the longest of which comes first."""
+        examples = tuple(examples)
+        if self.packed:  # one token more than the texts, at least: see packing.py for what this filler is good for
+            return MicroBatch(examples, (int(lengths[list(examples)].sum()) // ROW_STEP + 1) * ROW_STEP, packed=True)
+        return MicroBatch(examples, padded_width(int(lengths[examples[0]]), self.longest, self.step))
+
+    def padded_shape(self, micro_batch: MicroBatch, lengths: np.ndarray) -> tuple[int, int]:
+        """(rows, width); of packed examples, those of padded ones that need as much memory, or a little more."""
+        if not self.packed:
+            return len(micro_batch.examples), micro_batch.width
+        width = padded_width(int(lengths[micro_batch.examples[0]]), self.longest, self.step)
+        return -(-micro_batch.width // width), width
+
+
+def padded_width(length: int, longest: int, step: int = WIDTH_STEP) -> int:
+    """`length` rounded up to a multiple of `step`, at most `longest`."""
+    return min(longest, -(-length // step) * step)
+
+
+def padded_widths(lengths: np.ndarray, longest: int, step: int) -> np.ndarray:
+    """The same for many lengths."""
+    return np.minimum(longest, -(-lengths // step) * step)
+
+
+def width_step(longest: int, few_shapes: bool) -> int:
+    """The step of widths: with `few_shapes` a multiple of WIDTH_STEP that makes them XLA_WIDTHS or fewer."""
+    return WIDTH_STEP * max(1, -(-longest // (XLA_WIDTHS * WIDTH_STEP))) if few_shapes else WIDTH_STEP
+
+
+def _cut_rows(order: np.ndarray, lengths: np.ndarray, tokens: int, at_least: int) -> list[MicroBatch]:
+    """Rows of about equally many tokens: as many as the texts need, or as are asked for, whichever is more."""
+    layout = Layout(tokens, tokens, packed=True)
+    ends = np.cumsum(lengths[order], dtype=np.int64)  # tokens up to and with each text
+    count, total = len(order), int(ends[-1])
+    rows = min(count, max(at_least, -(-total // tokens)))
+    micro_batches: list[MicroBatch] = []
+    start, done = 0, 0
+    while start < count:
+        left = max(1, rows - len(micro_batches))
+        target = done + (total - done) / left
+        end = min(int(np.searchsorted(ends, target)), count - 1)
+        before = int(ends[end - 1]) if end > start else done
+        end += int(ends[end] - target <= target - before)  # the text over the target goes where it fits better
+        fitting = int(np.searchsorted(ends, done + tokens, side="right"))
+        end = max(start + 1, min(end, fitting, count - left + 1))
+        micro_batches.append(layout.lay_out(order[start:end].tolist(), lengths))
+        start, done = end, int(ends[end - 1])
+    return micro_batches
+
+
+def _cut_padded(order: np.ndarray, lengths: np.ndarray, layout: Layout) -> list[MicroBatch]:
+    """Padded micro-batches of texts of like length, as far as less padding is worth another pass through the model.
+
+    Of all ways to cut the examples, sorted by length, it is the one with the least padded tokens + PASS_TOKENS for
+    each pass (dynamic programming: 0.1 ms for 32 examples, 0.3 s for 100,000).
+    """
+    widths = padded_widths(lengths[order], layout.longest, layout.step)
+    count = len(order)
+    cost = np.zeros(count + 1, np.int64)  # least cost of all examples from this one on
+    rows = np.zeros(count, np.int64)  # rows of the micro-batch that begins with this one
+    sizes = np.arange(1, layout.tokens // int(widths[-1]) + 1)
+    for i in range(count - 1, -1, -1):
+        most = min(layout.tokens // int(widths[i]), count - i)
+        costs = sizes[:most] * int(widths[i]) + cost[i + 1 : i + 1 + most]
+        best = int(costs.argmin())
+        rows[i], cost[i] = best + 1, costs[best] + PASS_TOKENS
+    micro_batches, i = [], 0
+    while i < count:
+        part = order[i : i + rows[i]]
+        micro_batches.append(MicroBatch(tuple(part.tolist()), int(widths[i])))
+        i += int(rows[i])
+    return micro_batches
+
+
+def share(micro_batches: Sequence[MicroBatch], process: int, processes: int) -> list[tuple[int, MicroBatch]]:
+    """One process's micro-batches with their index in the update, filled up with empty ones.
+
+    All processes get equally many, since under FSDP each forward pass is a collective operation.
+    """
+    steps = -(-len(micro_batches) // processes)
+    idle = MicroBatch((), micro_batches[0].width)
+    indices = range(process, steps * processes, processes)
+    return [(i, micro_batches[i] if i < len(micro_batches) else idle) for i in indices]
