@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -144,6 +144,6 @@ def share(micro_batches: Sequence[MicroBatch], process: int, processes: int) -> 
     All processes get equally many, since under FSDP each forward pass is a collective operation.
     """
     steps = -(-len(micro_batches) // processes)
-    idle = MicroBatch((), micro_batches[0].width)
+    idle = replace(micro_batches[0], examples=())
     indices = range(process, steps * processes, processes)
     return [(i, micro_batches[i] if i < len(micro_batches) else idle) for i in indices]

@@ -27,6 +27,23 @@ def make_batches(fixed_tokens=None, types=TYPES, pad_id=9):
     return Batches(encoded, np.array([0, 1, 2, 1]), weights, pad_id, torch.device("cpu"), fixed_tokens)
 
 
+def test_packed_texts_lie_one_after_the_other():
+    batch = replace(make_batches(), first_position=2).make(MicroBatch((3, 1, 0), 32, packed=True))
+    assert batch.inputs["input_ids"].tolist() == [[*TEXTS[3], *TEXTS[1], *TEXTS[0], *[9] * 18]]
+    assert batch.inputs["token_type_ids"].tolist() == [[0, 0, 0, 1, 1, 1, *[0] * 26]]
+    assert batch.inputs["position_ids"].tolist() == [[*range(2, 8), *range(2, 7), *range(2, 5), *[2] * 18]]
+    assert batch.inputs["packing"].first.tolist() == [0, 6, 11]
+    assert batch.labels.tolist() == [1, 1, 0]
+    assert batch.weights.tolist() == [0.5, 0.5, 1.0]
+
+
+def test_process_that_only_keeps_step_has_a_row_too():
+    batch = make_batches().make(MicroBatch((), 64, packed=True))
+    assert batch.inputs["input_ids"].shape == (1, 64)
+    assert batch.inputs["packing"].first.tolist() == [0]
+    assert batch.weights.tolist() == [0.0]
+
+
 def test_ids_are_padded_and_masked():
     batch = make_batches().make(MicroBatch((1, 0), 8))
     assert batch.inputs["input_ids"].tolist() == [[2, 12, 13, 14, 3, 9, 9, 9], [2, 11, 3, 9, 9, 9, 9, 9]]

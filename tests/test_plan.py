@@ -163,7 +163,7 @@ def test_share_covers_all_and_keeps_step(plan, processes):
     real = sorted((index, part.examples) for index, part in held if part.examples)
     assert real == [(index, part.examples) for index, part in enumerate(parts)]
     assert len({index for index, _ in held}) == len(held)
-    assert all(part.width in {other.width for other in parts} for _, part in held)
+    assert all((part.width, part.packed) in {(other.width, other.packed) for other in parts} for _, part in held)
 
 
 @thorough

@@ -27,7 +27,7 @@ def prepare(
     if is_xla(accelerator):
         _attend_without_a_look(model)
     elif accelerator.device.type == "cpu":
-        quicken(model, whole=accelerator.distributed_type.value in ("NO", "MULTI_CPU", "MULTI_GPU"))
+        quicken(model, optimizer, whole=accelerator.distributed_type.value in ("NO", "MULTI_CPU", "MULTI_GPU"))
     model, optimizer = accelerator.prepare(model, optimizer)
     if is_xla(accelerator):
         for parameter in model.parameters():

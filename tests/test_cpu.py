@@ -1,0 +1,233 @@
+"""What is done faster on CPUs is the same: dropout's distribution, layers in bf16, the clipped step; memory stays."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from transformers import BertConfig, BertForSequenceClassification
+
+from accel_cls.cpu.dropout import QuickDropout, keep_mask, quick_dropout
+from accel_cls.cpu.linear import Linear16
+from accel_cls.cpu.quicken import quicken
+from accel_cls.optimizer import clip_gradient
+
+# Dropout
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.3, 0.5, 1 / 3, 2**-16, 0.9999999])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+def test_share_of_what_is_dropped_is_the_rate(rate: float, dtype: torch.dtype) -> None:
+    torch.manual_seed(1)
+    count = 3_000_001
+    mask = keep_mask(torch.Size([count]), rate, dtype)
+    assert mask.dtype == dtype
+    assert set(mask.unique().tolist()) <= {0.0, 1.0}
+    dropped = count - int(mask.double().sum())
+    deviation = (count * rate * (1 - rate)) ** 0.5
+    assert abs(dropped - count * rate) <= 4 * deviation
+
+
+def test_rate_between_two_steps_of_the_16_bits_is_exact_on_average() -> None:
+    # One value in 65,536 of a mask and a quarter: the thresholds 1 and 2 have to come up as 3 to 1.
+    torch.manual_seed(2)
+    rate, size, masks = 1.25 * 2**-16, 2**16, 4000
+    dropped = sum(size - int(keep_mask(torch.Size([size]), rate, torch.float32).sum()) for _ in range(masks))
+    assert abs(dropped / masks - 1.25) < 4 * (1.25 / masks) ** 0.5
+
+
+def test_neighbours_are_dropped_independently() -> None:
+    torch.manual_seed(3)
+    mask = keep_mask(torch.Size([1_000_000]), 0.25, torch.float32)
+    for distance in (1, 2, 3, 4, 5, 8, 64, 768):  # 4 values come from one draw of 64 bits
+        both = float((mask[:-distance] * mask[distance:]).mean())
+        assert abs(both - 0.75**2) < 4 * (0.75**2 * (1 - 0.75**2) / 1e6) ** 0.5 * 1.5, distance
+
+
+def test_draws_follow_from_torchs_seed() -> None:
+    masks = []
+    for seed in (7, 7, 8):
+        torch.manual_seed(seed)
+        masks.append([keep_mask(torch.Size([3, 5, 7]), 0.4, torch.float32) for _ in range(2)])
+    assert all(torch.equal(a, b) for a, b in zip(masks[0], masks[1], strict=True))
+    assert not torch.equal(masks[0][0], masks[0][1])
+    assert not torch.equal(masks[0][0], masks[2][0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_stays_is_scaled_and_the_gradient_goes_where_the_value_went(dtype: torch.dtype) -> None:
+    torch.manual_seed(4)
+    values = torch.randn(200, 300).to(dtype).requires_grad_()
+    output = quick_dropout(values, 0.1)
+    kept = output != 0
+    assert 0.08 < 1 - float(kept.float().mean()) < 0.12
+    # The factor 1 / 0.9 is no bf16 number: what is rounded is the product, so that the mean is right.
+    expected = torch.where(kept, (values.detach().float() * (1 / 0.9)).to(dtype), 0)
+    assert torch.equal(output.detach(), expected)
+    gradient = torch.randn(200, 300).to(dtype)
+    output.backward(gradient)
+    assert torch.equal(values.grad, torch.where(kept, (gradient.float() * (1 / 0.9)).to(dtype), 0))
+
+
+def test_dropout_is_off_in_evaluation_and_at_rate_0_and_drops_all_at_1() -> None:
+    values = torch.randn(10, 10)
+    assert torch.equal(QuickDropout(0.5).eval()(values), values)
+    assert torch.equal(QuickDropout(0.0)(values), values)
+    assert torch.equal(QuickDropout(1.0)(values), values * 0)
+
+
+# Layers in bf16
+
+
+def _pair() -> tuple[torch.nn.Linear, Linear16]:
+    torch.manual_seed(5)
+    plain = torch.nn.Linear(48, 32)
+    quick = copy.deepcopy(plain)
+    quick.__class__ = Linear16
+    return plain, quick
+
+
+def _step(layer: torch.nn.Module, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    layer.zero_grad()
+    values = values.clone().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        output = layer(values)
+    (output.float() ** 2).sum().backward()
+    return output.detach(), values.grad
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_layer_does_what_autocast_does_step_after_step(dtype: torch.dtype) -> None:
+    plain = torch.nn.Sequential(_pair()[0])
+    quick = copy.deepcopy(plain)
+    optimizers = [torch.optim.AdamW(layer.parameters(), lr=0.1, fused=True) for layer in (plain, quick)]
+    quicken(quick, optimizers[1], whole=True)
+    assert type(quick[0]) is Linear16
+    for _ in range(3):  # a conversion of the weights that is not repeated after a step would show in the second
+        values = torch.randn(6, 5, 48).to(dtype)
+        expected, found = _step(plain, values), _step(quick, values)
+        assert torch.equal(expected[0], found[0])
+        assert found[1].dtype == dtype
+        assert torch.allclose(expected[1], found[1], rtol=1e-2, atol=1e-2)
+        for a, b in zip(plain.parameters(), quick.parameters(), strict=True):
+            assert b.grad.dtype == torch.float32
+            assert torch.allclose(a.grad, b.grad, rtol=1e-2, atol=1e-2 * float(a.grad.abs().max()))
+            b.grad.copy_(a.grad)  # so that both layers stay the same
+        for optimizer in optimizers:
+            optimizer.step()
+
+
+@pytest.mark.parametrize("change", ["load_state_dict", "data", "in place"])
+def test_layer_sees_any_change_of_its_weights(change: str) -> None:
+    plain, quick = _pair()
+    values = torch.randn(4, 48)
+    _step(quick, values)
+    other = torch.randn(32, 48)
+    if change == "load_state_dict":
+        quick.load_state_dict({"weight": other, "bias": plain.bias})
+    elif change == "data":
+        quick.weight.data = other.clone()
+    else:
+        with torch.no_grad():
+            quick.weight.copy_(other)
+    plain.weight.data = other
+    assert torch.equal(_step(plain, values)[0], _step(quick, values)[0])
+
+
+def test_layer_is_torchs_own_without_autocast() -> None:
+    plain, quick = _pair()
+    values = torch.randn(4, 48)
+    assert torch.equal(plain(values), quick(values))
+    assert quick(values).dtype == torch.float32
+
+
+def test_model_keeps_its_weights_names_and_output() -> None:
+    config = BertConfig(
+        vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
+    )
+    model = BertForSequenceClassification(config).eval()
+    ids = torch.randint(0, 50, (2, 9))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    logits = model(ids).logits
+    quicken(model, torch.optim.AdamW(model.parameters()), whole=True)
+    kinds = {type(module) for module in model.modules()}
+    assert {QuickDropout, Linear16} < kinds
+    assert not kinds & {torch.nn.Dropout, torch.nn.Linear}
+    assert torch.equal(model(ids).logits, logits)
+    after = model.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    divided = BertForSequenceClassification(config)
+    quicken(divided, torch.optim.AdamW(divided.parameters()), whole=False)
+    assert Linear16 not in {type(module) for module in divided.modules()}
+
+
+# The clipped step
+
+
+@pytest.mark.parametrize("size", [1e-3, 100.0])
+def test_step_with_the_clipped_gradient_is_torchs(size: float) -> None:
+    torch.manual_seed(6)
+    accelerator = Accelerator(cpu=True)
+    try:
+        models = [torch.nn.Sequential(torch.nn.Linear(9, 7), torch.nn.Linear(7, 3)) for _ in range(2)]
+        models[1].load_state_dict(models[0].state_dict())
+        optimizers = [torch.optim.AdamW(model.parameters(), lr=0.1, fused=True) for model in models]
+        optimizers[1] = accelerator.prepare(optimizers[1])
+        for _ in range(3):
+            gradients = [torch.randn_like(p) * size for p in models[0].parameters()]
+            for model in models:
+                for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+                    parameter.grad = gradient.clone()
+            norm = torch.nn.utils.clip_grad_norm_(models[0].parameters(), 0.5)
+            assert clip_gradient(accelerator, models[1], optimizers[1], 0.5) == pytest.approx(float(norm), rel=1e-5)
+            for optimizer in optimizers:
+                optimizer.step()
+            for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True):
+                assert torch.allclose(a, b, rtol=1e-4, atol=1e-6)
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+
+
+# Memory
+
+_FAULTS = """
+import resource, sys
+from accel_cls.cpu.allocator import keep_memory
+if sys.argv[1] == "keep":
+    keep_memory()
+import torch
+def use():
+    return [torch.ones(12_000_000) for _ in range(3)]  # 48 MB each, more than glibc keeps by itself
+use()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    use()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator is on Linux")
+def test_memory_is_used_again_without_asking_the_system() -> None:
+    # 5 × 3 × 48 MB are 175,000 pages of 4 kB.
+    faults = {
+        how: int(subprocess.run([sys.executable, "-c", _FAULTS, how], capture_output=True, text=True).stdout)
+        for how in ("keep", "default")
+    }
+    assert faults["default"] > 100_000
+    assert faults["keep"] < 5_000
+
+
+def test_users_own_settings_of_the_allocator_stay(monkeypatch) -> None:
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
+    called = []
+    monkeypatch.setattr("ctypes.CDLL", lambda *names: called.append(names))
+    from accel_cls.cpu.allocator import keep_memory
+
+    keep_memory()
+    assert not called
