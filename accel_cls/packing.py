@@ -46,7 +46,7 @@ _ENDS = {
 _WIDTH_STEP = 16
 # What one more group costs, in attention scores of one head. A constant, not a measurement of the machine at hand:
 # which random number falls on which score must not depend on the hardware.
-_GROUP_SCORES = 4096
+_GROUP_SCORES = 16384
 
 
 @dataclass(frozen=True)
