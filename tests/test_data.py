@@ -10,8 +10,9 @@ import datasets
 import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
+from sklearn.model_selection import train_test_split
 
-from accel_cls.data import load_corpus
+from accel_cls.data import draw_by_class, load_corpus
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 
@@ -507,6 +508,17 @@ def test_seed_decides_the_split():
     first, again, other = (corpus_of(path, seed=seed) for seed in (1, 1, 2))
     assert first.validation.rows == again.validation.rows != other.validation.rows
     assert first.digest == again.digest != other.digest
+
+
+def test_split_is_what_scikit_learn_draws():
+    draw = np.random.default_rng(0)
+    for trial in range(300):
+        classes = int(draw.integers(2, 12))
+        labels = draw.integers(0, classes, int(draw.integers(4 * classes, 400))) * 3
+        labels = labels[np.isin(labels, np.flatnonzero(np.bincount(labels) > 1))]
+        size = int(draw.integers(classes, len(labels) - classes))
+        _, theirs = train_test_split(np.arange(len(labels)), test_size=size, random_state=trial, stratify=labels)
+        assert sorted(draw_by_class(labels, size, trial)) == sorted(theirs)
 
 
 def test_examples_of_one_text_stay_together():
