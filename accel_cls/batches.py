@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from accel_cls.errors import UserError
-from accel_cls.model import Encoded
 from accel_cls.plan import MicroBatch
+from accel_cls.tokens import Encoded
 
 
 @dataclass(frozen=True)

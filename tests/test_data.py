@@ -622,13 +622,13 @@ def test_text_pairs():
     content = "q,a,label\n" + "".join(f"question {i},answer {i},{i % 2}\n" for i in range(10))
     corpus = corpus_of(write("a.csv", content), text=["q", "a"], validation="a.csv")
     assert corpus.train.texts.column_names == ["text", "pair"]
-    assert corpus.train.texts[3] == {"text": "question 3", "pair": "answer 3"}
+    assert corpus.train.texts[3:4] == {"text": ["question 3"], "pair": ["answer 3"]}
 
 
 def test_text_pairs_whose_columns_are_called_like_ours():
     content = "pair,text,label\n" + "".join(f"first {i},second {i},{i % 2}\n" for i in range(10))
     corpus = corpus_of(write("a.csv", content), text=["pair", "text"], validation="a.csv")
-    assert corpus.train.texts[0] == {"text": "first 0", "pair": "second 0"}
+    assert corpus.train.texts[:1] == {"text": ["first 0"], "pair": ["second 0"]}
 
 
 def test_pair_is_empty_only_where_both_texts_are():
