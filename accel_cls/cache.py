@@ -76,8 +76,9 @@ def find_or_make(kind: str, key: str, make: Callable[[Path], None], notes: list[
     if not limit:
         return None
     try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
         folder = cache_folder() / kind
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         path = folder / key
         with _alone(folder / f".{key}.lock"):
             found = _checked(path)
