@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -24,6 +25,7 @@ _USUAL = 10.0  # GB
 _OLD = 24 * 3600  # seconds after which what a run that was ended has left is removed
 _BUSY = 600  # seconds after its last use in which an entry stays: its run may just be about to read it
 _MANIFEST = "manifest.json"
+_OURS = re.compile(r"[0-9a-f]{32}|\.[0-9a-f]{32}\..*")  # an entry; a lock or what is being written
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def cache_folder() -> Path:
 
 
 def cache_limit() -> int:
-    """The most bytes that entries take together; 0 keeps none. Raises UserError for what is no number."""
+    """The most bytes that entries of a kind take together; 0 keeps none. Raises UserError for what is no number."""
     text = os.environ.get("ACCEL_CLS_CACHE_GB") or str(_USUAL)
     try:
         size = float(text)
@@ -65,7 +67,7 @@ def find_or_make(kind: str, key: str, make: Callable[[Path], None], notes: list[
 
     Args:
         kind: the folder of entries of this kind.
-        key: a digest of all that the entry follows from.
+        key: a digest of all that the entry follows from, 32 hexadecimal digits.
         make: writes the entry's files into the folder that it is given.
         notes: takes a line where the disk refuses.
 
@@ -86,7 +88,7 @@ def find_or_make(kind: str, key: str, make: Callable[[Path], None], notes: list[
                 os.utime(path)  # when it was last used
             else:
                 _write(path, make)
-                _prune(folder.parent, limit)
+                _prune(folder, limit)
             return Entry(path, found or _checked(path), is_old=bool(found))
     except OSError as error:
         note = f"what is tokenized can't be kept for the next start: {error}"
@@ -128,10 +130,12 @@ def _digests(entry: Path) -> dict[str, str]:
     return found
 
 
-def _prune(cache: Path, limit: int) -> None:
+def _prune(folder: Path, limit: int) -> None:
     """Remove the entries that were not used for the longest time until the rest is within the limit."""
     entries = []
-    for path in (path for kind in cache.iterdir() if kind.is_dir() for path in kind.iterdir()):
+    for path in folder.iterdir():
+        if not _OURS.fullmatch(path.name):  # the user may have named a folder that holds other things, too
+            continue
         try:
             used = path.stat().st_mtime
             if not path.name.startswith("."):

@@ -170,14 +170,17 @@ def test_switched_off(learned, monkeypatch):
 def test_what_was_not_used_for_long_goes_first(monkeypatch):
     monkeypatch.setenv("ACCEL_CLS_CACHE_GB", "0.0000025")  # 2,500 bytes
     for age, name in enumerate("abcd"):  # two have room; those after the first are older than it
-        entry = find_or_make("tokens", name, lambda folder: (folder / "x").write_bytes(bytes(900)) and None, [])
+        entry = find_or_make("tokens", name * 32, lambda folder: (folder / "x").write_bytes(bytes(900)) and None, [])
         os.utime(entry.folder, (time.time() - 10_000 * (age + 1),) * 2)
     kept = cache.cache_folder() / "tokens"
-    left = kept / ".d.killed.partial"
+    (kept / "mine").mkdir()
+    left = kept / f".{'d' * 32}.killed.partial"
     left.mkdir()
-    os.utime(left, (0, 0))
-    find_or_make("tokens", "e", lambda folder: (folder / "x").write_bytes(b"x") and None, [])
-    assert sorted(path.name for path in kept.iterdir() if not path.name.endswith(".lock")) == ["a", "d", "e"]
+    for path in (left, kept / "mine"):
+        os.utime(path, (0, 0))
+    find_or_make("tokens", "e" * 32, lambda folder: (folder / "x").write_bytes(b"x") and None, [])
+    names = [path.name for path in kept.iterdir() if not path.name.endswith(".lock")]
+    assert sorted(names) == ["a" * 32, "d" * 32, "e" * 32, "mine"]
 
 
 def test_two_at_once_make_it_once():
@@ -189,7 +192,9 @@ def test_two_at_once_make_it_once():
         (folder / "x").write_text("x")
 
     found = []
-    threads = [threading.Thread(target=lambda: found.append(find_or_make("tokens", "k", make, []))) for _ in range(3)]
+    threads = [
+        threading.Thread(target=lambda: found.append(find_or_make("tokens", "f" * 32, make, []))) for _ in range(3)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
