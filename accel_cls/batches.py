@@ -10,8 +10,8 @@ import torch
 
 from accel_cls.errors import UserError
 from accel_cls.layout import MicroBatch
-from accel_cls.model import Encoded
 from accel_cls.packing import move, pack
+from accel_cls.tokens import Encoded
 
 
 @dataclass(frozen=True)

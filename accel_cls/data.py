@@ -9,17 +9,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from datasets import Dataset, concatenate_datasets
-from sklearn.model_selection import train_test_split
 
 from accel_cls.errors import UserError
 from accel_cls.reading import expand, read_table
 from accel_cls.recipe import Hub, Recipe
 from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.schema import Data
+from accel_cls.texts import Texts
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Labels:
 class Examples:
     """Labelled texts. All sequences have one entry for each example."""
 
-    texts: Dataset  # column "text", and "pair" for text pairs; take columns with [:], rows one by one are slow
+    texts: Texts  # column "text", and "pair" for text pairs; take columns with [:], rows one by one are slow
     labels: np.ndarray  # int64: class ids
     rows: tuple[str, ...]  # where each stands: "file.csv:17" is the 17th row after the header
 
@@ -100,7 +102,7 @@ class Corpus:
 class _Rows:
     """Rows as read: nothing checked yet."""
 
-    texts: Dataset
+    texts: Texts
     labels: list[str | None]  # canonical; None where missing
     rows: tuple[str, ...]
 
@@ -160,17 +162,18 @@ def _read(
         # An id becomes its name, and -1, by the hub's convention, a missing label; other files may hold names.
         raw = [(declared[v] if v >= 0 else None) if isinstance(v, int) else v for v in raw]
     labels = [None if value is None or value != value else canonical_label(value) or None for value in raw]
-    return _Rows(concatenate_datasets([text_table(table, columns) for _, table in tables]), labels, rows), declared
+    return _Rows(Texts.joined([text_table(table, columns) for _, table in tables]), labels, rows), declared
 
 
-def text_table(table: Dataset, columns: Sequence[str]) -> Dataset:
+def text_table(table: Texts | Dataset, columns: Sequence[str]) -> Texts:
     """One column of a table as "text", or two as "text" and "pair"; what is missing is an empty text."""
 
     def texts(column: str) -> list[str]:
         return [_text(cell) for cell in table[column][:]]
 
     # Built anew, not renamed: a column's new name may be another one's old name.
-    return Dataset.from_dict({new: texts(old) for new, old in zip(("text", "pair"), columns, strict=False)})
+    names = dict(zip(("text", "pair"), columns, strict=False))
+    return table.named(names) if isinstance(table, Texts) else Texts.of({new: texts(names[new]) for new in names})
 
 
 def _text(cell: Any) -> str:
@@ -281,9 +284,40 @@ def _split(
         )
         raise UserError(f"data.validation: {why}")
     size = round(fraction * len(pool))
-    _, validation = train_test_split(pool, test_size=size, random_state=seed, stratify=examples.labels[pool])
-    judged = np.isin(text_of, validation)
+    judged = np.isin(text_of, pool[draw_by_class(examples.labels[pool], size, seed)])
     return examples.select(np.flatnonzero(~judged)), examples.select(np.flatnonzero(judged))
+
+
+def draw_by_class(classes: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """Positions of `size` of these class ids, int64, drawn in proportion for each class.
+
+    What scikit-learn's `train_test_split(stratify=…)` draws, number by number, so that a seed means what it always
+    did. Importing that takes 0.4 s, of which most is scipy.stats, at the start of every run.
+    """
+    _, at, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    of_class = np.split(np.argsort(at, kind="stable"), np.cumsum(counts)[:-1])
+    generator = np.random.RandomState(seed)
+    rest = _apportion(counts, len(classes) - size, generator)
+    drawn = _apportion(counts - rest, size, generator)
+    orders = [generator.permutation(count) for count in counts]
+    parts = [of_class[i][order[rest[i] : rest[i] + drawn[i]]] for i, order in enumerate(orders)]
+    return np.concatenate(parts)
+
+
+def _apportion(counts: np.ndarray, size: int, generator: np.random.RandomState) -> np.ndarray:
+    """How many of `size` fall to each class, int64: by largest remainders, equal ones drawn by lot."""
+    exact = counts / counts.sum() * size
+    shares = np.floor(exact)
+    remainders = exact - shares
+    missing = size - int(shares.sum())
+    for remainder in np.unique(remainders)[::-1]:
+        if not missing:
+            break
+        equal = np.flatnonzero(remainders == remainder)
+        lucky = generator.choice(equal, size=min(len(equal), missing), replace=False)
+        shares[lucky] += 1
+        missing -= len(lucky)
+    return shares.astype(np.int64)
 
 
 def _digest(*parts: Examples) -> str:

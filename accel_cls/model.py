@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import transformers
 from accelerate.utils import set_seed
-from datasets import Dataset
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BertConfig,
-    BertTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -27,40 +21,17 @@ from accel_cls.data import Examples, Labels
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.schema import Scratch
+from accel_cls.vocabulary import learn_tokenizer
 
 transformers.logging.set_verbosity_error()  # what matters of its warnings is said in our own notes
 transformers.utils.logging.disable_progress_bar()
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """Tokenized texts, flat: example i is `ids[offsets[i]:offsets[i + 1]]`."""
-
-    ids: np.ndarray  # int32
-    types: np.ndarray | None  # int8 token types, for models that take them
-    offsets: np.ndarray  # int64, one more than there are examples
-    truncated: int  # examples that were cut to max_length
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Tokens of each example, special tokens included, int32."""
-        return np.diff(self.offsets).astype(np.int32)
-
-    def describe(self, longest: int) -> tuple[str, str]:
-        """Name and text of the banner's line about lengths."""
-        share = self.truncated / len(self.lengths)
-        return (
-            "tokens",
-            f"{self.lengths.mean():.1f} on average, 95% of the texts within {np.percentile(self.lengths, 95):.0f}, "
-            f"{share:.1%} cut to data.max_length {longest}",
-        )
-
-
-def load_tokenizer(recipe: Recipe, train: Examples) -> PreTrainedTokenizerBase:
-    """The recipe's tokenizer; for a model from scratch, learned from the training texts."""
+def load_tokenizer(recipe: Recipe, train: Examples, notes: list[str] | None = None) -> PreTrainedTokenizerBase:
+    """The recipe's tokenizer; for a model from scratch, learned from the training texts, or before: see there."""
     name, longest = recipe.model.name, recipe.data.max_length
     if name is None:
-        tokenizer = learn_tokenizer(train.texts, (recipe.model.scratch or Scratch()).vocabulary)
+        tokenizer = learn_tokenizer(train.texts, (recipe.model.scratch or Scratch()).vocabulary, notes)
     else:
         try:
             tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, trust_remote_code=False)
@@ -77,76 +48,6 @@ def load_tokenizer(recipe: Recipe, train: Examples) -> PreTrainedTokenizerBase:
     tokenizer.truncation_side = "right" if recipe.data.truncate == "end" else "left"
     tokenizer.init_kwargs["truncation_side"] = tokenizer.truncation_side  # what save_pretrained writes
     return tokenizer
-
-
-def learn_tokenizer(texts: Dataset, vocabulary: int) -> PreTrainedTokenizerBase:
-    """A WordPiece tokenizer whose Chinese characters each stand alone, learned from texts; deterministic.
-
-    Its vocabulary is the most frequent of: the first characters of words, their further characters
-    ("##x"), and whole words, at least twice each. What stands in one text only becomes [UNK], which so
-    learns to stand for the unknown. (The trainer of `tokenizers` gives other ids in every process, since it
-    iterates over randomly seeded hash maps: processes would train on different numbers.)
-    """
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    normalizer = normalizers.BertNormalizer(lowercase=True, handle_chinese_chars=True)
-    pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    words: Counter[str] = Counter()
-    for column in texts.column_names:
-        for text in texts[column][:]:
-            words.update(word for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text)))
-    pieces: Counter[str] = Counter()
-    for word, count in words.items():
-        pieces[word[0]] += count
-        for character in word[1:]:
-            pieces[f"##{character}"] += count
-        if len(word) > 1:
-            pieces[word] += count
-    # By count; among equals the shorter, so that no word comes before its own characters; then by code point.
-    ranked = sorted(pieces, key=lambda piece: (-pieces[piece], len(piece), piece))
-    frequent = [piece for piece in ranked if pieces[piece] > 1]
-    entries = [*special, *frequent[: vocabulary - len(special)]]
-    ids = {piece: i for i, piece in enumerate(entries)}
-    tokenizer = Tokenizer(models.WordPiece(vocab=ids, unk_token="[UNK]"))
-    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, pre_tokenizer
-    tokenizer.decoder = decoders.WordPiece()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
-    )
-    return BertTokenizer(tokenizer_object=tokenizer, do_lower_case=True)
-
-
-def encode(tokenizer: PreTrainedTokenizerBase, texts: Dataset, max_length: int) -> Encoded:
-    """Tokenize the columns "text" and, for pairs, "pair"; pairs lose tokens of the longer text first."""
-    ids: list[np.ndarray] = []
-    types: list[np.ndarray] = []
-    lengths: list[int] = []
-    truncated = 0
-    with_types = "token_type_ids" in tokenizer.model_input_names
-    for start in range(0, len(texts), 1000):
-        batch = texts[start : start + 1000]
-        encoded = tokenizer(
-            batch["text"],
-            batch.get("pair"),
-            truncation=True,
-            max_length=max_length,
-            padding=False,
-            return_attention_mask=False,
-            return_token_type_ids=with_types,
-        )
-        lengths.extend(map(len, encoded["input_ids"]))
-        ids.append(np.fromiter((i for row in encoded["input_ids"] for i in row), np.int32))
-        if with_types:
-            types.append(np.fromiter((t for row in encoded["token_type_ids"] for t in row), np.int8))
-        # A fast tokenizer keeps what it cut off; a slow one does not say.
-        truncated += sum(bool(row.overflowing) for row in encoded.encodings or ())
-    return Encoded(
-        np.concatenate(ids),
-        np.concatenate(types) if with_types else None,
-        np.concatenate([[0], np.cumsum(lengths)]),
-        truncated,
-    )
 
 
 def load_model(

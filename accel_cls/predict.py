@@ -21,8 +21,9 @@ from accel_cls.errors import UserError
 
 if TYPE_CHECKING:
     import torch
-    from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from accel_cls.texts import Texts
 
 _TOKENS = 16384  # tokens that go through the model at once
 _OUTPUTS = (".csv", ".tsv", ".jsonl")
@@ -53,12 +54,12 @@ class Classifier:
 
     def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Prediction]:
         """Classify texts (or text pairs), truncated as in training; the order is kept."""
-        from datasets import Dataset
+        from accel_cls.texts import Texts
 
         columns = {"text": list(texts)} | ({} if pairs is None else {"pair": list(pairs)})
-        return list(self.predict_table(Dataset.from_dict(columns)))
+        return list(self.predict_table(Texts.of(columns)))
 
-    def predict_table(self, texts: Dataset) -> Iterator[Prediction]:
+    def predict_table(self, texts: Texts) -> Iterator[Prediction]:
         """Classify a table's columns "text" and, for pairs, "pair"; the order is kept.
 
         Texts of like length go through the model together, so that little of it is padding.
@@ -69,7 +70,7 @@ class Classifier:
         from accel_cls.batches import Batches
         from accel_cls.evaluation import Predictions
         from accel_cls.layout import Layout
-        from accel_cls.model import encode
+        from accel_cls.tokens import encode
 
         if not len(texts):
             return
@@ -187,9 +188,9 @@ def _predict(options: argparse.Namespace) -> None:
             raise UserError(f"--file {options.file}: found several files; give one")
         for note in notes:
             print(note, file=sys.stderr)
-        texts = text_table(table, columns)
-        predictions = classifier.predict_table(texts)
-        shown = dict(zip(columns, (texts[name][:] for name in texts.column_names), strict=True))
+        asked = text_table(table, columns)
+        predictions = classifier.predict_table(asked)
+        shown = dict(zip(columns, (asked[name] for name in asked.column_names), strict=True))
     else:
         texts = options.text or [line.rstrip("\r\n") for line in _stdin_lines()]
         predictions = iter(classifier.predict(texts, options.pair))

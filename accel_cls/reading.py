@@ -1,4 +1,4 @@
-"""Data files of any usual format and encoding, and hub data sets, as tables of `datasets`."""
+"""Data files of any usual format and encoding, and hub data sets, as tables."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TextIO
 
-import datasets
-import pyarrow.parquet
-from datasets import ClassLabel, Dataset, Features, Value
+import pyarrow as pa
 
 from accel_cls.errors import UserError
 from accel_cls.recipe import Hub
+from accel_cls.texts import Texts
 
-datasets.disable_progress_bars()
-datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # what fails is raised, and said once, by us
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FORMATS = (*SEPARATORS, ".json", ".jsonl", ".parquet")
+_CHUNK = 10_000  # rows that are Python's before they become Arrow's
 # UTF-8 first: GB18030 decodes nearly any bytes. It is a superset of GBK and GB2312.
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -39,7 +40,7 @@ def read_table(
     header: Sequence[str] | None,
     separator: str | None,
     notes: list[str],
-) -> tuple[list[tuple[str, Dataset]], list[str] | None]:
+) -> tuple[list[tuple[str, Texts | Dataset]], list[str] | None]:
     """Read the named columns of a source.
 
     Args:
@@ -50,8 +51,9 @@ def read_table(
         notes: takes a line for each decision that the user should know of.
 
     Returns:
-        (path or hub id, data set with just these columns) of each, in order; and the class names that the
-        source itself declares for the last of the columns, None where it declares none.
+        (path or hub id, table with just these columns) of each, in order: texts, or what a hub or Parquet data set
+        holds; and the class names that the source itself declares for the last of the columns, None where it
+        declares none.
 
     Raises:
         UserError: for a missing or unreadable file or column.
@@ -59,14 +61,12 @@ def read_table(
     if isinstance(source, Hub):
         name, table = str(source), _read_hub(source)
         _check_columns(name, table.column_names, columns)
-        feature = table.features[columns[-1]]
-        declared = feature.names if isinstance(feature, ClassLabel) else None
-        return [(name, table.select_columns(list(columns)))], declared
-    tables, declared = [], None
+        return [(name, table.select_columns(list(columns)))], _declared(table, columns[-1])
+    tables: list[tuple[str, Texts | Dataset]] = []
+    declared: list[str] | None = None
     for path in expand(source):
         table = read_file(path, columns, header, separator, notes)
-        feature = table.features[columns[-1]]
-        declared = feature.names if isinstance(feature, ClassLabel) else declared
+        declared = (None if isinstance(table, Texts) else _declared(table, columns[-1])) or declared
         tables.append((str(path), table))
     return tables, declared
 
@@ -88,7 +88,23 @@ def expand(source: str | list[str]) -> list[Path]:
     return list(found)
 
 
+def _datasets() -> ModuleType:
+    """The library, quiet. Text files do without it: with pandas, which it needs, it takes 0.3 s to import."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # what fails is raised, and said once, by us
+    return datasets
+
+
+def _declared(table: Dataset, column: str) -> list[str] | None:
+    """The class names that a data set declares for a column."""
+    feature = table.features[column]
+    return feature.names if isinstance(feature, _datasets().ClassLabel) else None
+
+
 def _read_hub(source: Hub) -> Dataset:
+    datasets = _datasets()
     try:
         return datasets.load_dataset(source.hub, source.config, split=source.split)
     except Exception as error:  # the hub's client raises a dozen kinds, all for the user to read
@@ -98,7 +114,7 @@ def _read_hub(source: Hub) -> Dataset:
 
 def read_file(
     path: Path, columns: Sequence[str] | None, header: Sequence[str] | None, separator: str | None, notes: list[str]
-) -> Dataset:
+) -> Texts | Dataset:
     """The named columns of a file, or all. Text formats are read by Python's own parsers, for what others guess.
 
     `Dataset.from_csv` takes surplus cells of the first row for an index, `from_json` texts that look like
@@ -112,7 +128,7 @@ def read_file(
             if ending in SEPARATORS:
                 return _read_separated(path, file, columns, header, separator or SEPARATORS[ending])
             return _read_json(path, file, columns)
-    except (OSError, csv.Error, pyarrow.ArrowException) as error:
+    except (OSError, csv.Error, pa.ArrowException) as error:
         raise UserError(f"{path}: not readable as {ending[1:]}: {str(error).splitlines()[0]}") from error
 
 
@@ -125,7 +141,10 @@ def check_format(path: Path) -> str:
 
 
 def _read_parquet(path: Path, columns: Sequence[str] | None) -> Dataset:
-    table = Dataset(pyarrow.parquet.read_table(path, memory_map=True))  # its metadata may declare class names
+    import pyarrow.parquet
+
+    # Its metadata may declare class names.
+    table = _datasets().Dataset(pyarrow.parquet.read_table(path, memory_map=True))
     if columns is None:
         return table
     _check_columns(str(path), table.column_names, columns)
@@ -134,7 +153,7 @@ def _read_parquet(path: Path, columns: Sequence[str] | None) -> Dataset:
 
 def _read_separated(
     path: Path, file: TextIO, columns: Sequence[str] | None, header: Sequence[str] | None, separator: str
-) -> Dataset:
+) -> Texts:
     """Cells as they stand: nothing is a hole, "NA", "null" and "None" are texts."""
     records = separated_records(path, file, separator)
     names = list(header) if header is not None else next(records, [])
@@ -143,10 +162,12 @@ def _read_separated(
     twice = [name for name in names if names.count(name) > 1 and name in columns]
     if twice:
         raise UserError(f"{path}: the column {twice[0]!r} stands twice in its header")
+    columns = list(dict.fromkeys(columns))
     _check_columns(str(path), names, columns)
     _check_names(path, columns)
     wanted = [names.index(column) for column in columns]
-    cells: list[list[str]] = [[] for _ in columns]
+    parts: list[Texts] = []
+    cells: dict[str, list[str]] = {column: [] for column in columns}
     for row, record in enumerate(records, start=1):
         if len(record) != len(names):
             advice = "Put a text that holds the separator into double quotes"
@@ -158,11 +179,12 @@ def _read_separated(
                 f"{path}: row {row} has {len(record)} cell{'s' if len(record) > 1 else ''}, expected {len(names)} "
                 f"({', '.join(names)}): {separator.join(record)[:60]!r}. {advice}"
             )
-        for column, at in zip(cells, wanted, strict=True):
+        for column, at in zip(cells.values(), wanted, strict=True):
             column.append(record[at])
-    # Typed, since a file without rows gives no value to tell the type by.
-    features = Features({column: Value("string") for column in columns})
-    return Dataset.from_dict(dict(zip(columns, cells, strict=True)), features=features)
+        if row % _CHUNK == 0:
+            parts.append(Texts.of(cells))
+            cells = {column: [] for column in columns}
+    return Texts.joined([*parts, Texts.of(cells)])
 
 
 def separated_records(path: Path, file: TextIO, separator: str) -> Iterator[list[str]]:
@@ -177,7 +199,7 @@ def separated_records(path: Path, file: TextIO, separator: str) -> Iterator[list
             yield record
 
 
-def _read_json(path: Path, file: TextIO, columns: Sequence[str] | None) -> Dataset:
+def _read_json(path: Path, file: TextIO, columns: Sequence[str] | None) -> Texts:
     """A list of objects, or an object a line. A key that an object lacks is a missing value."""
     text = file.read()
     try:
@@ -194,8 +216,7 @@ def _read_json(path: Path, file: TextIO, columns: Sequence[str] | None) -> Datas
     if records:
         _check_columns(str(path), names, columns)
     _check_names(path, columns)
-    cells = {column: [_scalar(record.get(column)) for record in records] for column in columns}
-    return Dataset.from_dict(cells, features=Features({column: Value("string") for column in columns}))
+    return Texts.of({column: [_scalar(record.get(column)) for record in records] for column in columns})
 
 
 def _is_lines(text: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from accel_cls.hardware.meeting import Meeting, open_meeting
 from accel_cls.hardware.prepare import is_xla, prepare
 from accel_cls.hardware.profiles import shell
 from accel_cls.loop import Training, train
-from accel_cls.model import Encoded, describe_model, encode, load_model, load_tokenizer, outline_model
+from accel_cls.model import describe_model, load_model, load_tokenizer, outline_model
 from accel_cls.optimizer import make_optimizer
 from accel_cls.packing import can_pack, make_packable
 from accel_cls.plan import Plan
@@ -33,6 +32,7 @@ from accel_cls.report import duration, finish_run, read_results
 from accel_cls.results import Results
 from accel_cls.resume import Start, open_run
 from accel_cls.run_folder import RunFolder, write_text
+from accel_cls.tokens import Encoded, encode_once
 from accel_cls.trace import Trace
 
 
@@ -67,16 +67,16 @@ def _train(
 ) -> None:
     accelerator, notes = hardware.accelerator, list(corpus.notes)
     notes += [f"{'.'.join(key)} is {why}" for key, why, _ in idle_settings(recipe)]
-    tokenizer = load_tokenizer(recipe, corpus.train)
+    tokenizer = load_tokenizer(recipe, corpus.train, notes)
     learned, judged = (
-        encode(tokenizer, part.texts, recipe.data.max_length) for part in (corpus.train, corpus.validation)
+        encode_once(tokenizer, part.texts, recipe.data.max_length, notes) for part in (corpus.train, corpus.validation)
     )
     model = load_model(recipe, tokenizer, corpus.labels, notes)
     packed = recipe.train.packing and can_pack(model.config) and not is_xla(accelerator)
     first_position = make_packable(model) if packed else 0
     weights = class_weights(recipe.train.class_weights, corpus.train.labels, corpus.labels.names)
     facts = {
-        "token ids": hashlib.sha256(learned.ids.tobytes()).hexdigest()[:16],
+        "token ids": learned.digest[:16],
         "weights": f"{model.num_parameters():,}",
         "checkpoint": manifest_digest(start.checkpoint),
     }

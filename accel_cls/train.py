@@ -8,11 +8,12 @@ Checks the recipe before anything slow is imported; `run.py` puts the parts toge
 from __future__ import annotations
 
 import argparse
+import gc
 import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from accel_cls.cpu.allocator import keep_memory
@@ -73,8 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Else accelerate takes torch_xla where it is installed, whatever the profile says.
             os.environ.setdefault("USE_TORCH_XLA", "0")
         keep_memory()
-        from accel_cls.run import run_recipe
-
+        run_recipe = _import_run()
         run_recipe(recipe, options.recipe, options.overrides, options.fresh, options.join_timeout, started)
     except UserError as error:
         _explain(error)
@@ -92,6 +92,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\nstopped; the same command goes on from the newest checkpoint", file=sys.stderr, flush=True)
         return _ended(_INTERRUPTED)
     return 0
+
+
+def _import_run() -> Callable[..., None]:
+    """Import all that a training needs.
+
+    While torch and transformers are imported, which makes a million objects that stay, Python looks for garbage
+    among them 1,200 times: 0.6 of 3.5 s, for nothing. Frozen, they are not looked through in training either.
+    """
+    gc.disable()
+    try:
+        from accel_cls.run import run_recipe
+    finally:
+        gc.enable()
+    gc.freeze()
+    return run_recipe
 
 
 def _ended(status: int) -> int:

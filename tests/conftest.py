@@ -17,9 +17,9 @@ import warm
 # Before any library reads them: no test touches the user's caches or obeys the user's accelerate config,
 # none reaches for a network, and no launcher's leftovers leak in.
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="accel_cls_tests_")
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="accel_cls_tests_")  # what is remembered of micro-batches
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="accel_cls_tests_")  # tokens; micro-batches that fit
 os.environ["HF_HUB_OFFLINE"] = "1"
-for _name in [name for name in os.environ if name.startswith(("ACCELERATE_", "FSDP_"))]:
+for _name in [name for name in os.environ if name.startswith(("ACCELERATE_", "FSDP_", "ACCEL_CLS_CACHE"))]:
     del os.environ[_name]
 for _name in ("OMP_NUM_THREADS", "WORLD_SIZE", "RANK", "LOCAL_RANK"):
     os.environ.pop(_name, None)

@@ -17,8 +17,8 @@ from accelerate import Accelerator
 from accel_cls.batches import Batches
 from accel_cls.evaluation import Predictions, predict_examples
 from accel_cls.layout import Layout
-from accel_cls.model import Encoded
 from accel_cls.packing import Packing
+from accel_cls.tokens import Encoded
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 12, 13, 31, 60)
 TOKENS, LONGEST = 64, 48

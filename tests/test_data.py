@@ -10,8 +10,9 @@ import datasets
 import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
+from sklearn.model_selection import train_test_split
 
-from accel_cls.data import load_corpus
+from accel_cls.data import draw_by_class, load_corpus
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 
@@ -509,6 +510,17 @@ def test_seed_decides_the_split():
     assert first.digest == again.digest != other.digest
 
 
+def test_split_is_what_scikit_learn_draws():
+    draw = np.random.default_rng(0)
+    for trial in range(300):
+        classes = int(draw.integers(2, 12))
+        labels = draw.integers(0, classes, int(draw.integers(4 * classes, 400))) * 3
+        labels = labels[np.isin(labels, np.flatnonzero(np.bincount(labels) > 1))]
+        size = int(draw.integers(classes, len(labels) - classes))
+        _, theirs = train_test_split(np.arange(len(labels)), test_size=size, random_state=trial, stratify=labels)
+        assert sorted(draw_by_class(labels, size, trial)) == sorted(theirs)
+
+
 def test_examples_of_one_text_stay_together():
     texts = ["same", "other"] * 10 + [f"text {i}" for i in range(30)]
     corpus = corpus_of(write("a.csv", "text,label\n" + "".join(f"{t},{i % 3}\n" for i, t in enumerate(texts))))
@@ -610,13 +622,13 @@ def test_text_pairs():
     content = "q,a,label\n" + "".join(f"question {i},answer {i},{i % 2}\n" for i in range(10))
     corpus = corpus_of(write("a.csv", content), text=["q", "a"], validation="a.csv")
     assert corpus.train.texts.column_names == ["text", "pair"]
-    assert corpus.train.texts[3] == {"text": "question 3", "pair": "answer 3"}
+    assert corpus.train.texts[3:4] == {"text": ["question 3"], "pair": ["answer 3"]}
 
 
 def test_text_pairs_whose_columns_are_called_like_ours():
     content = "pair,text,label\n" + "".join(f"first {i},second {i},{i % 2}\n" for i in range(10))
     corpus = corpus_of(write("a.csv", content), text=["pair", "text"], validation="a.csv")
-    assert corpus.train.texts[0] == {"text": "first 0", "pair": "second 0"}
+    assert corpus.train.texts[:1] == {"text": ["first 0"], "pair": ["second 0"]}
 
 
 def test_pair_is_empty_only_where_both_texts_are():

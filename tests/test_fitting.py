@@ -28,7 +28,7 @@ from accel_cls.fitting.remembered import cache_file, recall, remember
 from accel_cls.fitting.room import Room, limits_of_groups
 from accel_cls.fitting.search import Search, find_fitting, largest
 from accel_cls.fitting.shortage import is_out_of_memory
-from accel_cls.model import Encoded
+from accel_cls.tokens import Encoded
 
 # Trains with a second process whose memory ends at LIMIT tokens; LATER=24:130 says at 130 after 24 passes.
 STARVED = """

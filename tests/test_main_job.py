@@ -349,12 +349,12 @@ def test_wrong_recipe_is_explained_without_a_traceback_of_ours(work: Path) -> No
 def _save_pretrained(folder: Path, family: str) -> None:
     """A tiny untrained encoder of a family, with a tokenizer, as a model folder without a head."""
     import transformers
-    from datasets import Dataset
 
-    from accel_cls.model import learn_tokenizer
+    from accel_cls.texts import Texts
+    from accel_cls.vocabulary import learn_tokenizer
 
     texts = [row["review"] for row in read_csv(folder / "reviews.csv")]
-    tokenizer = learn_tokenizer(Dataset.from_dict({"text": texts}), 200)
+    tokenizer = learn_tokenizer(Texts.of({"text": texts}), 200)
     tokenizer.model_max_length = 32
     sizes = {
         "Roberta": {"max_position_embeddings": 40, "pad_token_id": tokenizer.pad_token_id},

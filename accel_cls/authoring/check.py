@@ -21,9 +21,10 @@ from accel_cls.batches import class_weights
 from accel_cls.console import Console
 from accel_cls.data import Corpus, Labels, load_corpus
 from accel_cls.errors import UserError
-from accel_cls.model import encode, load_tokenizer, outline_model
+from accel_cls.model import load_tokenizer, outline_model
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.rules import idle_settings
+from accel_cls.tokens import encode
 
 
 @dataclass(frozen=True)

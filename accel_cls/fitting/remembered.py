@@ -8,16 +8,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from accel_cls.cache import cache_folder
+
 _MOST = 300  # entries kept, the newest; an entry has about 200 bytes
 
 
 def cache_file() -> Path:
     """Where it is written. Raises OSError where this user has no home."""
-    try:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError as error:  # a container's user without a name
-        raise OSError(0, str(error)) from error
-    return folder / "accel_cls" / "micro_batches.json"
+    return cache_folder() / "micro_batches.json"
 
 
 def recall(key: str, notes: list[str]) -> int | None:

@@ -10,6 +10,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -217,7 +218,11 @@ def check_devices(profile: Profile, processes: int) -> None:
 
 def _devices() -> tuple[int, str]:
     """How many accelerators torch sees here, and of which kind; (0, "cpu") for none."""
-    import torch  # seconds; everything else in here answers at once
+    # A build for CPUs alone says so, unless a package adds a device to it: torch need not be imported, which takes a
+    # second. Everything else in here answers at once.
+    if version("torch").endswith("+cpu") and not entry_points(group="torch.backends"):
+        return 0, "cpu"
+    import torch
 
     found = torch.accelerator.current_accelerator(check_available=True)
     return (torch.accelerator.device_count(), found.type) if found is not None else (0, "cpu")

@@ -1,0 +1,72 @@
+"""Texts as they are kept while a run needs them: columns in Arrow's memory, without a Python object for each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+import pyarrow as pa
+
+
+class Texts:
+    """Columns of texts, all equally long. Take whole columns or slices: rows one by one are slow."""
+
+    def __init__(self, table: pa.Table):
+        # 64-bit offsets: a column of 32-bit ones holds no more than 2 GB.
+        self._table = table.cast(pa.schema([(name, pa.large_string()) for name in table.column_names]))
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Sequence[str | None]]) -> Texts:
+        """Of Python's texts."""
+        return cls(pa.table({name: pa.array(texts, pa.large_string()) for name, texts in columns.items()}))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Texts]) -> Texts:
+        """One after the other; all have the same columns."""
+        return cls(pa.concat_tables([part._table for part in parts]))
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns, in order."""
+        return self._table.column_names
+
+    def __len__(self) -> int:
+        return self._table.num_rows
+
+    @overload
+    def __getitem__(self, key: str) -> list[Any]: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> dict[str, list[str]]: ...
+
+    def __getitem__(self, key: str | slice) -> list[Any] | dict[str, list[str]]:
+        if isinstance(key, str):
+            return self._table[key].to_pylist()
+        start, stop, step = key.indices(len(self))
+        assert step == 1
+        part = self._table.slice(start, max(0, stop - start))
+        return {name: part[name].to_pylist() for name in part.column_names}
+
+    def select(self, indices: np.ndarray) -> Texts:
+        """The rows at these positions, in this order."""
+        return Texts(self._table.take(pa.array(indices)))
+
+    def named(self, names: Mapping[str, str]) -> Texts:
+        """These columns under new names, {new: old}, "" where a text is missing."""
+        return Texts(pa.table({new: self._table[old].fill_null("") for new, old in names.items()}))
+
+    def digest(self) -> str:
+        """SHA-256 of all texts in their order and columns; none may be missing. A GB takes a second."""
+        whole = hashlib.sha256()
+        for name in self.column_names:
+            bytes_, lengths = hashlib.sha256(), hashlib.sha256()  # two, since Arrow may cut a column anywhere
+            for chunk in self._table[name].chunks:
+                _, ends, content = chunk.buffers()
+                if len(chunk):
+                    at = np.frombuffer(ends, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+                    lengths.update(np.diff(at).data)
+                    bytes_.update(memoryview(content or b"")[at[0] : at[-1]])
+            whole.update(name.encode() + b"\0" + bytes_.digest() + lengths.digest())
+        return whole.hexdigest()
