@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks import machine, page
 from benchmarks.cases import CASES
@@ -57,8 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NoRealData as error:
         print(error, file=sys.stderr)
         return 2
-    record = measure(options.names or list(CASES), 1 if options.quick else options.rounds, options.quick)
-    path = page.save(record)
+    on = machine.describe()
+    path = page.new_file(on, options.quick)
+    record = measure(options.names or list(CASES), 1 if options.quick else options.rounds, options.quick, on, path)
     print(page.tables([record]))
     print(f"all figures: {path}")
     if not options.quick and not options.names:
@@ -66,32 +68,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if record["failed"] else 0
 
 
-def measure(names: Sequence[str], rounds: int, quick: bool) -> dict:
-    """Run cases; one that fails or can't run here is told, and does not stop the others."""
-    found, skipped, failed = [], {}, {}
-    gpu = machine.gpu()
+def measure(names: Sequence[str], rounds: int, quick: bool, on: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Run cases, and write the figures after each; one that fails or can't run here does not stop the others.
+
+    Args:
+        names: of CASES.
+        rounds: how often each contestant runs.
+        quick: little data.
+        on: the machine, as `machine.describe` has it.
+        path: the JSON file.
+    """
+    cases: list[dict[str, Any]] = []
+    skipped: dict[str, str] = {}
+    failed: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="accel_cls_benchmarks_") as place:
-        shop = Workshop(Path(place), rounds, quick, tell=lambda line: print(line, flush=True))
+        shop = Workshop(Path(place), rounds, quick, lambda line: print(line, flush=True), machine.has_fast_bf16(on))
+        record = {
+            "machine": on,
+            "rounds": rounds,
+            "quick": quick,
+            "peaks": shop.peaks,
+            "cases": cases,
+            "skipped": skipped,
+            "failed": failed,
+        }
         for name in names:
             case = CASES[name]
-            if case.device == "cuda" and gpu is None:
+            if case.device == "cuda" and on["gpu"] is None:
                 skipped[name] = "needs a CUDA device, and there is none here"
                 shop.say(f"{name} skipped: {skipped[name]}")
                 continue
             try:
-                found.append(case.measure(shop))
+                cases.append(case.measure(shop))
             except (Failed, ValueError) as error:
                 failed[name] = str(error)
                 shop.say(f"{name} failed: {error}")
-        return {
-            "machine": machine.describe(),
-            "rounds": rounds,
-            "quick": quick,
-            "peaks": shop.peaks,
-            "cases": found,
-            "skipped": skipped,
-            "failed": failed,
-        }
+            page.save(record, path)
+    return record
 
 
 if __name__ == "__main__":

@@ -23,17 +23,20 @@ _KINDS = {
 }
 
 
-def save(record: dict[str, Any]) -> Path:
-    """Write all figures to a file named for the day, and for the machine's kind."""
+def new_file(on: dict[str, Any], quick: bool) -> Path:
+    """Where a run's figures go: a file named for the day and the machine's kind."""
     RESULTS.mkdir(exist_ok=True)
-    on = "gpu" if record["machine"]["gpu"] else "cpu"
-    name = f"{record['machine']['date']}-{on}{'-quick' if record['quick'] else ''}"
+    name = f"{on['date']}-{'gpu' if on['gpu'] else 'cpu'}{'-quick' if quick else ''}"
     path, number = RESULTS / f"{name}.json", 1
     while path.exists():
         number += 1
         path = RESULTS / f"{name}-{number}.json"
-    path.write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def save(record: dict[str, Any], path: Path) -> None:
+    """Write all figures so far."""
+    path.write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def read(path: Path) -> dict[str, Any]:

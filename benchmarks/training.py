@@ -76,9 +76,10 @@ class TrainingCase:
         texts = data.write_rows(shop.place / f"{self.name}.csv", rows[: window.rows])
         judged = data.write_rows(shop.place / f"{self.name}_judged.csv", _every_class(rows, _JUDGED))
         model = shop.model(self.model, self.classes)
-        found: dict[str, list[dict[str, Any]]] = {str(entrant): [] for entrant in self.entrants}
+        entrants = self._fit_for(shop.fast_bf16 or self.device != "cpu")
+        found: dict[str, list[dict[str, Any]]] = {str(entrant): [] for entrant in entrants}
         for number in range(shop.rounds):
-            for entrant in self.entrants:
+            for entrant in entrants:
                 # Other texts in each round, so that the spread has the luck of the draw in it.
                 request = Request(
                     model=str(model),
@@ -104,6 +105,12 @@ class TrainingCase:
             "rounds": found,
             "ratios": ratios(found),
         }
+
+    def _fit_for(self, fast_bf16: bool) -> tuple[Entrant, ...]:
+        """The entrants; in fp32 those in bf16, where the machine has no instructions for that: it would be slower."""
+        if fast_bf16:
+            return self.entrants
+        return tuple(dict.fromkeys(Entrant(entrant.contestant, "fp32") for entrant in self.entrants))
 
     def _rows(self) -> data.Rows:
         if self.texts.startswith("even"):

@@ -21,6 +21,7 @@ class Workshop:
     rounds: int
     quick: bool  # little data, to see that a case works: its figures mean nothing
     tell: Callable[[str], None]
+    fast_bf16: bool = True  # whether the CPU has instructions for products in bf16
     peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property

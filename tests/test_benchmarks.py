@@ -9,13 +9,14 @@ from accel_cls.recipe import load_recipe
 from accel_cls.recipe.schema import Train
 from accel_cls.trace import read_trace
 from benchmarks import page
+from benchmarks.__main__ import measure
 from benchmarks.cases import CASES
 from benchmarks.contestants import ours
 from benchmarks.contestants.request import Request
 from benchmarks.figures import Figure, ratio
 from benchmarks.floor import Work, forward_flop, training_floor, training_flop
 from benchmarks.models import SHAPES, Shape
-from benchmarks.training import Window, ratios, read_stopwatch
+from benchmarks.training import TrainingCase, Window, ratios, read_stopwatch
 
 
 def measured(speed: float) -> dict:
@@ -180,3 +181,21 @@ def test_a_recipe_of_the_harness_says_what_was_asked_for(tmp_path) -> None:
     recipe = load_recipe(path)
     assert (recipe.seed, recipe.train.batch_size, recipe.train.max_updates) == (43, 16, 60)
     assert recipe.train.micro_batch_tokens == Train.model_fields["micro_batch_tokens"].default
+
+
+def test_without_instructions_for_bf16_the_comparison_is_in_fp32() -> None:
+    case = CASES["bert-16"]
+    assert isinstance(case, TrainingCase)
+    assert [str(entrant) for entrant in case._fit_for(fast_bf16=False)] == [
+        "tutorial fp32",
+        "trainer_best fp32",
+        "accel_cls fp32",
+    ]
+
+
+def test_what_cannot_run_here_is_told(tmp_path, capsys) -> None:
+    on = {**record()["machine"], "gpu": None}
+    found = measure(["gpu-base-32"], rounds=1, quick=True, on=on, path=tmp_path / "figures.json")
+    assert list(found["skipped"]) == ["gpu-base-32"]
+    assert "needs a CUDA device" in capsys.readouterr().out
+    assert "gpu-base-32" in page.tables([found])
