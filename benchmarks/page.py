@@ -15,6 +15,8 @@ PAGE = ROOT / "docs" / "speed.md"
 PLOT = ROOT / "docs" / "speed.svg"
 BEGIN, END = "<!-- figures: written by python -m benchmarks -->", "<!-- end of figures -->"
 
+_QUIET = 0.1  # cores that others may keep busy: what a system does by itself
+
 _KINDS = {
     "training": ("Training", training.HEAD, training.show),
     "prediction": ("Classifying and evaluating", prediction.HEAD, prediction.show),
@@ -79,6 +81,7 @@ def tables(records: Sequence[dict[str, Any]]) -> str:
         rows = [row for case in cases if case["kind"] == kind for row in show(case)]
         if rows:
             parts.append(f"### {title}\n\n{markdown(head, rows)}")
+    parts += _disturbed(cases)
     measured = {case["name"] for case in cases}
     missing = {
         name: f"* {what}: `{name}`, {reason.splitlines()[0]}"
@@ -90,6 +93,18 @@ def tables(records: Sequence[dict[str, Any]]) -> str:
     if missing:
         parts.append("\n".join(missing.values()))
     return "\n\n".join(parts) + "\n"
+
+
+def _disturbed(cases: Sequence[dict[str, Any]]) -> list[str]:
+    """A warning that names the runs beside which other processes kept the machine busy."""
+    found = [
+        f"{case['name']}, {who}, round {number}: {one['others_cores']:.1f}"
+        for case in cases
+        for who, rounds in case["rounds"].items()
+        for number, one in enumerate(rounds, start=1)
+        if one["others_cores"] > _QUIET
+    ]
+    return [f"**Other processes kept cores busy meanwhile**: {'; '.join(found)}."] if found else []
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

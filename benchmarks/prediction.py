@@ -14,7 +14,7 @@ from benchmarks.contestants.request import Request
 from benchmarks.figures import Figure, ratio
 from benchmarks.floor import Work, forward_flop
 from benchmarks.models import SHAPES
-from benchmarks.processes import accelerate_launch, python, run
+from benchmarks.processes import Ended, accelerate_launch, python, run
 from benchmarks.workshop import Workshop
 
 _QUICK = 128  # texts
@@ -85,9 +85,9 @@ class PredictionCase:
         def contestant(name: str, module: str, *options: str, whole: str | None = None) -> None:
             ended = run(python("-m", f"benchmarks.contestants.{module}", file, *options))
             answer = json.loads(Path(request.result).read_text(encoding="utf-8"))
-            found[name] = {"seconds": answer["seconds"], "peak_bytes": ended.peak_bytes}
+            found[name] = _measured(answer["seconds"], ended)
             if whole:
-                found[whole] = {"seconds": ended.wall_seconds, "peak_bytes": ended.peak_bytes}
+                found[whole] = _measured(ended.wall_seconds, ended)
             answers.append(answer.get("probabilities"))
 
         contestant("accel_cls classifier", "classifier")
@@ -103,7 +103,7 @@ class PredictionCase:
             f"{shop.place}/ours.csv",
         ]
         ended = run(python(*command), env=shop.caches)
-        found["accel_cls.predict, whole command"] = {"seconds": ended.wall_seconds, "peak_bytes": ended.peak_bytes}
+        found["accel_cls.predict, whole command"] = _measured(ended.wall_seconds, ended)
         found["accel_cls evaluation"] = self._evaluation(request, shop)
         pairs = zip(answers[0], answers[1], strict=True)
         apart = max(abs(a - b) for mine, other in pairs for a, b in zip(mine, other, strict=True))
@@ -133,11 +133,15 @@ class PredictionCase:
         kinds = ["evaluation" in record for record in ours.logged(folder / "run")]
         if kinds != [False, True, False, True]:
             raise ValueError(f"metrics.jsonl: expected two updates, each evaluated; found {kinds}")
-        return {"seconds": lines[3] - lines[2], "peak_bytes": ended.peak_bytes}
+        return _measured(lines[3] - lines[2], ended)
 
     def _work(self, request: Request, shop: Workshop) -> Work:
         run(python("-m", "benchmarks.lengths", request.model, request.texts, request.result))
         return Work(**json.loads(Path(request.result).read_text(encoding="utf-8")))
+
+
+def _measured(seconds: float, ended: Ended) -> dict[str, float]:
+    return {"seconds": seconds, "peak_bytes": ended.peak_bytes, "others_cores": ended.others_cores}
 
 
 HEAD = ["case", "what", "seconds", "texts/s", "of the floor's speed", "peak memory", "times as fast as"]

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).resolve().parent.parent
 _POLL = 0.005  # seconds
 
@@ -27,6 +29,7 @@ class Ended:
     wall_seconds: float
     peak_bytes: int  # of the largest process that it started or was itself
     output: str
+    others_cores: float  # how many cores other processes kept busy meanwhile, on average
 
 
 def python(*arguments: str) -> list[str]:
@@ -52,7 +55,7 @@ def run(
     """
     # Files, not pipes: a pipe that nobody reads would stop the command.
     with tempfile.TemporaryFile() as output:
-        began, clock = time.time(), time.perf_counter()
+        began, clock, busy = time.time(), time.perf_counter(), _busy_seconds()
         process = subprocess.Popen(
             command, cwd=ROOT, env={**environment(), **(env or {})}, stdout=output, stderr=subprocess.STDOUT
         )
@@ -63,13 +66,21 @@ def run(
             if watch:
                 watch()
             time.sleep(_POLL)
-        seconds = time.perf_counter() - clock
+        seconds, busy = time.perf_counter() - clock, _busy_seconds() - busy
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         text = output.read().decode(errors="replace")
     if process.returncode:
         raise Failed(f"{' '.join(map(str, command))}\nended with {process.returncode}:\n{text[-3000:]}")
-    return Ended(began, seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024), text)
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Ended(began, seconds, peak, text, max(0.0, busy - usage.ru_utime - usage.ru_stime) / seconds)
+
+
+def _busy_seconds() -> float:
+    """CPU seconds of all cores so far that were not idle, those that a hypervisor took away included."""
+    times = psutil.cpu_times()._asdict()
+    # A guest's time is in the user's already.
+    return sum(times.get(name, 0.0) for name in ("user", "nice", "system", "irq", "softirq", "steal"))
 
 
 def environment() -> dict[str, str]:

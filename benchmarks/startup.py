@@ -13,7 +13,7 @@ from benchmarks import data
 from benchmarks.contestants import ours
 from benchmarks.contestants.request import Request
 from benchmarks.figures import Figure, ratio
-from benchmarks.processes import accelerate_launch, python, run
+from benchmarks.processes import Ended, accelerate_launch, python, run
 from benchmarks.workshop import Workshop
 
 _IMPORTS = "import torch, transformers; from transformers import AutoModelForSequenceClassification, AutoTokenizer"
@@ -60,17 +60,17 @@ class StartCase:
             # A start is the first one where nothing is remembered: no cache, no run folder.
             caches = {"XDG_CACHE_HOME": str(folder / "cache"), "HF_HOME": str(folder / "hub")}
             once = {
-                "bare Python": bare.wall_seconds,
-                "imports": imports.wall_seconds,
-                "accelerate launch of nothing": launched.wall_seconds,
-                _BASE: base,
+                "bare Python": _measured(bare.wall_seconds, bare),
+                "imports": _measured(imports.wall_seconds, imports),
+                "accelerate launch of nothing": _measured(launched.wall_seconds, launched),
+                _BASE: _measured(base, imports, launched, bare),
                 "accel_cls, first start": self._start(ours.training_command(launch, recipe), folder, caches),
                 "accel_cls, second start": self._start(ours.training_command(launch, recipe), folder, caches),
                 "trainer_best": self._start_trainer(request, shop),
             }
-            for name, seconds in once.items():
-                found.setdefault(name, []).append({"seconds": seconds})
-                shop.say(f"{self.name} {number + 1}/{shop.rounds}  {name}  {seconds:.2f} s")
+            for name, one in once.items():
+                found.setdefault(name, []).append(one)
+                shop.say(f"{self.name} {number + 1}/{shop.rounds}  {name}  {one['seconds']:.2f} s")
         seconds_of = {name: [one["seconds"] for one in rounds] for name, rounds in found.items()}
         compared = [name for name in found if name.startswith(("accel_cls", "trainer"))]
         return {
@@ -81,7 +81,7 @@ class StartCase:
             "ratios": {f"{name} / {_BASE}": ratio(seconds_of[name], seconds_of[_BASE]).record() for name in compared},
         }
 
-    def _start(self, command: list[str], folder: Path, caches: dict[str, str]) -> float:
+    def _start(self, command: list[str], folder: Path, caches: dict[str, str]) -> dict[str, float]:
         """Seconds from the command to the log's line of the first update; the run folder is dropped first."""
         shutil.rmtree(folder / "run", ignore_errors=True)
         seen: list[float] = []
@@ -91,13 +91,18 @@ class StartCase:
                 seen.append(time.time())
 
         ended = run(command, env=caches, watch=watch)
-        return seen[0] - ended.began
+        return _measured(seen[0] - ended.began, ended)
 
-    def _start_trainer(self, request: Request, shop: Workshop) -> float:
+    def _start_trainer(self, request: Request, shop: Workshop) -> dict[str, float]:
         """The same for the Trainer, by its own stopwatch; it is started by plain Python, which takes less time."""
         file = Request(**asdict(request)).write(shop.place / "request.json")
         ended = run(python("-m", "benchmarks.contestants.trainer_best", str(file)))
-        return json.loads(Path(request.result).read_text(encoding="utf-8"))["ends"][0] - ended.began
+        end = json.loads(Path(request.result).read_text(encoding="utf-8"))["ends"][0]
+        return _measured(end - ended.began, ended)
+
+
+def _measured(seconds: float, *ended: Ended) -> dict[str, float]:
+    return {"seconds": seconds, "others_cores": max(one.others_cores for one in ended)}
 
 
 HEAD = ["case", "what", "seconds", "times the imports and the launcher"]

@@ -35,7 +35,10 @@ class TokenizingCase:
             for name in _CONTESTANTS:
                 command = ["-m", "benchmarks.contestants.encoding", name, str(model), str(count), str(result)]
                 ended = run(python(*command))
-                one = json.loads(result.read_text(encoding="utf-8")) | {"peak_bytes": ended.peak_bytes}
+                one = json.loads(result.read_text(encoding="utf-8")) | {
+                    "peak_bytes": ended.peak_bytes,
+                    "others_cores": ended.others_cores,
+                }
                 found[name].append(one)
                 speed, more = count / one["seconds"], one["more_bytes"] / 1e9
                 shop.say(f"{self.name} {number + 1}/{shop.rounds}  {name}  {speed:,.0f} texts/s, {more:.2f} GB more")

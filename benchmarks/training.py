@@ -140,6 +140,7 @@ class TrainingCase:
             "flop_share": flop / peak["flop_per_second"] / seconds,
             "peak_bytes": ended.peak_bytes,
             "wall_seconds": ended.wall_seconds,
+            "others_cores": ended.others_cores,
             "seconds": seconds,
             "work": asdict(work),
         }

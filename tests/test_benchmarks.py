@@ -16,6 +16,7 @@ from benchmarks.contestants.request import Request
 from benchmarks.figures import Figure, ratio
 from benchmarks.floor import Work, forward_flop, training_floor, training_flop
 from benchmarks.models import SHAPES, Shape
+from benchmarks.processes import Failed, python, run
 from benchmarks.training import TrainingCase, Window, ratios, read_stopwatch
 
 
@@ -26,6 +27,7 @@ def measured(speed: float) -> dict:
         "flop_share": 0.25,
         "peak_bytes": 2e9,
         "wall_seconds": 60.0,
+        "others_cores": 0.0,
     }
 
 
@@ -164,15 +166,15 @@ def test_what_the_harness_reads_of_a_run(work, monkeypatch) -> None:
     monkeypatch.chdir(work)
     done = train(work, "train.max_updates=4", "train.log_every=2", "train.trace=true")
     assert done.returncode == 0, done.stderr
-    run = work / "run"
-    assert ours.seconds_of_updates(ours.logged(run), first=2, last=4, batch=32) > 0
-    updates = read_trace(run / "trace")[2:4]
-    texts = load_corpus(load_recipe(run / "recipe.yaml")).train.texts["text"][:]
-    tokenizer = AutoTokenizer.from_pretrained(run / "model")
+    folder = work / "run"
+    assert ours.seconds_of_updates(ours.logged(folder), first=2, last=4, batch=32) > 0
+    updates = read_trace(folder / "trace")[2:4]
+    texts = load_corpus(load_recipe(folder / "recipe.yaml")).train.texts["text"][:]
+    tokenizer = AutoTokenizer.from_pretrained(folder / "model")
     learned = [texts[i] for update in updates for part in update.parts for i in part.examples]
     lengths = [len(ids) for ids in tokenizer(learned, truncation=True)["input_ids"]]
     assert len(lengths) == 64
-    assert ours.work_of_updates(run, first=2, last=4) == Work(64, sum(lengths), sum(n * n for n in lengths))
+    assert ours.work_of_updates(folder, first=2, last=4) == Work(64, sum(lengths), sum(n * n for n in lengths))
 
 
 def test_a_recipe_of_the_harness_says_what_was_asked_for(tmp_path) -> None:
@@ -199,3 +201,19 @@ def test_what_cannot_run_here_is_told(tmp_path, capsys) -> None:
     assert list(found["skipped"]) == ["gpu-base-32"]
     assert "needs a CUDA device" in capsys.readouterr().out
     assert "gpu-base-32" in page.tables([found])
+
+
+def test_a_busy_machine_is_told() -> None:
+    busy = record()
+    busy["cases"][0]["rounds"]["accel_cls bf16"][1]["others_cores"] = 1.5
+    assert "Other processes kept cores busy meanwhile**: a, accel_cls bf16, round 2: 1.5." in page.tables([busy])
+    assert "busy" not in page.tables([record()])
+
+
+def test_a_command_is_timed_and_its_failure_told() -> None:
+    ended = run(python("-c", "print('good')"))
+    assert ended.output.strip() == "good"
+    assert ended.wall_seconds > 0
+    assert ended.peak_bytes > 1e6
+    with pytest.raises(Failed, match="ended with 3"):
+        run(python("-c", "raise SystemExit(3)"))
