@@ -1,0 +1,69 @@
+"""Trainer with the settings that are fastest here: each was tried, and docs/speed.md has what it gave."""
+
+from __future__ import annotations
+
+import tempfile
+
+from datasets import Dataset
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    DataCollatorWithPadding,
+    Trainer,
+    TrainingArguments,
+)
+
+from benchmarks.contestants.request import from_command_line
+from benchmarks.contestants.stopwatch import Stopwatch
+
+# On a CPU inductor makes a program for each new shape, and what it makes of them is slower than what torch has.
+_COMPILE = {"cpu": False, "cuda": True}
+# 8 for the tensor cores of GPUs; on a CPU with AMX it is 5% faster than widths as they come.
+_WIDTH_STEP = 8
+
+
+def main() -> None:
+    """Train as the request says."""
+    request = from_command_line()
+    texts, labels = request.read_texts()
+    tokenizer = AutoTokenizer.from_pretrained(request.model)
+    model = AutoModelForSequenceClassification.from_pretrained(request.model, attn_implementation="sdpa")
+    encoded = tokenizer(texts, truncation=True, max_length=request.max_length)
+    lengths = list(map(len, encoded["input_ids"]))
+    data = Dataset.from_dict({**encoded, "labels": labels, "length": lengths})
+    stopwatch = Stopwatch()
+    collator = DataCollatorWithPadding(tokenizer, pad_to_multiple_of=_WIDTH_STEP)
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder,
+            learning_rate=2e-5,
+            weight_decay=0.01,
+            per_device_train_batch_size=request.batch,
+            max_steps=request.updates,
+            bf16=request.precision == "bf16",
+            optim="adamw_torch_fused",
+            train_sampling_strategy="group_by_length",
+            length_column_name="length",
+            dataloader_num_workers=0,  # a worker process takes a core from the training
+            dataloader_pin_memory=request.device == "cuda",
+            torch_compile=_COMPILE[request.device],
+            save_strategy="no",  # evaluation and saving are not part of the comparison
+            logging_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            seed=request.seed,
+            use_cpu=request.device == "cpu",
+        )
+        trainer = Trainer(
+            model=model,
+            args=arguments,
+            train_dataset=data,
+            data_collator=stopwatch.counting(collator),
+            callbacks=[stopwatch],
+        )
+        trainer.train()
+    request.answer(stopwatch.result())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Figures as a JSON file, and as the tables and the plot of docs/speed.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import prediction, startup, tokenizing, training
+from benchmarks.processes import ROOT
+
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "speed.md"
+PLOT = ROOT / "docs" / "speed.svg"
+BEGIN, END = "<!-- figures: written by python -m benchmarks -->", "<!-- end of figures -->"
+
+_QUIET = 0.1  # cores that others may keep busy: what a system does by itself
+
+_KINDS = {
+    "training": ("Training", training.HEAD, training.show),
+    "prediction": ("Classifying and evaluating", prediction.HEAD, prediction.show),
+    "startup": ("Until the first update has ended", startup.HEAD, startup.show),
+    "tokenizing": ("Tokenizing", tokenizing.HEAD, tokenizing.show),
+}
+
+
+def new_file(on: dict[str, Any], quick: bool) -> Path:
+    """Where a run's figures go: a file named for the day and the machine's kind."""
+    RESULTS.mkdir(exist_ok=True)
+    name = f"{on['date']}-{'gpu' if on['gpu'] else 'cpu'}{'-quick' if quick else ''}"
+    path, number = RESULTS / f"{name}.json", 1
+    while path.exists():
+        number += 1
+        path = RESULTS / f"{name}-{number}.json"
+    return path
+
+
+def save(record: dict[str, Any], path: Path) -> None:
+    """Write all figures so far."""
+    path.write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """An earlier run's figures."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def publish(records: Sequence[dict[str, Any]]) -> None:
+    """Put tables and plot between the markers of docs/speed.md; what stands around them stays."""
+    from benchmarks.plot import draw
+
+    drawn = draw(cases_of(records), PLOT)
+    text = tables(records) + (f"\n![How many times as fast, and of the floor's speed]({PLOT.name})\n" if drawn else "")
+    PAGE.write_text(between_markers(PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")
+
+
+def between_markers(page: str, text: str) -> str:
+    """A page with other text between its markers.
+
+    Raises:
+        ValueError: where the page has no markers.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"expected {BEGIN} and {END} in the page")
+    return f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}"
+
+
+def cases_of(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The cases of several runs of the harness, of each name the last one."""
+    return list({case["name"]: case for record in records for case in record["cases"]}.values())
+
+
+def tables(records: Sequence[dict[str, Any]]) -> str:
+    """All cases in Markdown, those of a kind in one table, below what they were measured on."""
+    parts = [_measured_on(record) for record in records]
+    cases = cases_of(records)
+    for kind, (title, head, show) in _KINDS.items():
+        rows = [row for case in cases if case["kind"] == kind for row in show(case)]
+        if rows:
+            parts.append(f"### {title}\n\n{markdown(head, rows)}")
+    parts += _disturbed(cases)
+    measured = {case["name"] for case in cases}
+    missing = {
+        name: f"* {what}: `{name}`, {reason.splitlines()[0]}"
+        for record in records
+        for what in ("skipped", "failed")
+        for name, reason in record[what].items()
+        if name not in measured
+    }
+    if missing:
+        parts.append("\n".join(missing.values()))
+    return "\n\n".join(parts) + "\n"
+
+
+def _disturbed(cases: Sequence[dict[str, Any]]) -> list[str]:
+    """A warning that names the runs beside which other processes kept the machine busy."""
+    found = [
+        f"{case['name']}, {who}, round {number}: {one['others_cores']:.1f}"
+        for case in cases
+        for who, rounds in case["rounds"].items()
+        for number, one in enumerate(rounds, start=1)
+        if one["others_cores"] > _QUIET
+    ]
+    return [f"**Other processes kept cores busy meanwhile**: {'; '.join(found)}."] if found else []
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _measured_on(record: dict[str, Any]) -> str:
+    on = record["machine"]
+    versions = ", ".join(f"{name} {number}" for name, number in on["versions"].items())
+    plural = "" if record["rounds"] == 1 else "s"
+    lines = [
+        f"{on['date']}: {on['processor']}, {on['cores']} cores ({', '.join(on['flags']) or 'no AVX2'}), "
+        f"{on['memory_bytes'] / 2**30:.0f} GiB{', ' + on['gpu'] if on['gpu'] else ''}; Python {on['python']}, "
+        f"{versions}; accel_cls at {on['commit']}; {record['rounds']} round{plural} of "
+        f"{', '.join(case['name'] for case in record['cases'])}."
+    ]
+    if record["peaks"]:
+        peaks = (
+            f"{key} {peak['flop_per_second'] / 1e9:,.0f} GFLOP/s and {peak['optimizer_seconds'] * 1e3:.1f} ms"
+            for key, peak in record["peaks"].items()
+        )
+        lines.append(f"Peaks, and AdamW over the weights: {'; '.join(peaks)}.")
+    if record["quick"]:
+        lines.insert(0, "**A quick run, to see that the cases work: its figures mean nothing.**")
+    return "\n\n".join(lines)

@@ -1,0 +1,91 @@
+"""Commands as processes of their own: how long they took, how much memory they needed, when something appeared."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+_POLL = 0.005  # seconds
+
+
+class Failed(Exception):
+    """A command that did not end with 0."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended well."""
+
+    began: float  # seconds since the epoch
+    wall_seconds: float
+    peak_bytes: int  # of the largest process that it started or was itself
+    output: str
+    others_cores: float  # how many cores other processes kept busy meanwhile, on average
+
+
+def python(*arguments: str) -> list[str]:
+    """The command of this environment's Python."""
+    return [sys.executable, *arguments]
+
+
+def accelerate_launch(precision: str, device: str) -> list[str]:
+    """`accelerate launch` as a user would start it for one device: every choice is on the command line."""
+    mixed = ["--mixed_precision", "bf16" if precision == "bf16" else "no"]
+    place = ["--cpu"] if device == "cpu" else []
+    program = Path(sys.executable).parent / "accelerate"
+    return [str(program), "launch", *place, *mixed, "--num_processes", "1", "--num_machines", "1"]
+
+
+def run(
+    command: Sequence[str], env: Mapping[str, str] | None = None, watch: Callable[[], None] | None = None
+) -> Ended:
+    """Run a command from the project's root; `watch` is called every few milliseconds while it runs.
+
+    Raises:
+        Failed: with the end of what it wrote, where its exit status is not 0.
+    """
+    # Files, not pipes: a pipe that nobody reads would stop the command.
+    with tempfile.TemporaryFile() as output:
+        began, clock, busy = time.time(), time.perf_counter(), _busy_seconds()
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**environment(), **(env or {})}, stdout=output, stderr=subprocess.STDOUT
+        )
+        while True:
+            ended, status, usage = os.wait4(process.pid, os.WNOHANG if watch else 0)
+            if ended:
+                break
+            if watch:
+                watch()
+            time.sleep(_POLL)
+        seconds, busy = time.perf_counter() - clock, _busy_seconds() - busy
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+    if process.returncode:
+        raise Failed(f"{' '.join(map(str, command))}\nended with {process.returncode}:\n{text[-3000:]}")
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Ended(began, seconds, peak, text, max(0.0, busy - usage.ru_utime - usage.ru_stime) / seconds)
+
+
+def _busy_seconds() -> float:
+    """CPU seconds of all cores so far that were not idle, those that a hypervisor took away included."""
+    times = psutil.cpu_times()._asdict()
+    # A guest's time is in the user's already.
+    return sum(times.get(name, 0.0) for name in ("user", "nice", "system", "irq", "softirq", "steal"))
+
+
+def environment() -> dict[str, str]:
+    """The user's, without what a launcher or an accelerate config would slip in, and without a network."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ACCELERATE_", "FSDP_"))}
+    for name in ("OMP_NUM_THREADS", "WORLD_SIZE", "RANK", "LOCAL_RANK"):
+        kept.pop(name, None)
+    return {**kept, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "true", "PYTHONPATH": str(ROOT)}

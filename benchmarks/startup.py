@@ -1,0 +1,124 @@
+"""From the command to the end of the first update, against what no command of this kind can do without."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import data
+from benchmarks.contestants import ours
+from benchmarks.contestants.request import Request
+from benchmarks.figures import Figure, ratio
+from benchmarks.processes import Ended, accelerate_launch, python, run
+from benchmarks.workshop import Workshop
+
+_IMPORTS = "import torch, transformers; from transformers import AutoModelForSequenceClassification, AutoTokenizer"
+_BASE = "imports and launcher"
+
+
+@dataclass(frozen=True)
+class StartCase:
+    """A model, and all real reviews to be read and tokenized before the first update."""
+
+    name: str
+    title: str
+    model: str
+    batch: int
+    classes: int = 2
+    device: str = "cpu"
+    kind = "startup"
+
+    def measure(self, shop: Workshop) -> dict[str, Any]:
+        """Run all in turn, as often as there are rounds."""
+        rows = data.reviews()
+        texts = data.write_rows(shop.place / f"{self.name}.csv", rows[64:])
+        judged = data.write_rows(shop.place / f"{self.name}_judged.csv", rows[:64])
+        request = Request(
+            model=str(shop.model(self.model, self.classes)),
+            texts=str(texts),
+            result=str(shop.place / "result.json"),
+            batch=self.batch,
+            updates=1,
+            device=self.device,
+        )
+        nothing = shop.place / "nothing.py"
+        nothing.write_text("", encoding="utf-8")
+        launch = accelerate_launch("fp32", self.device)
+        found: dict[str, list[dict[str, float]]] = {}
+        for number in range(shop.rounds):
+            bare = run(python(str(nothing)))
+            imports = run(python("-c", _IMPORTS))
+            launched = run([*launch, str(nothing)])
+            # The launcher starts a Python, which the imports' time has in it already.
+            base = imports.wall_seconds + launched.wall_seconds - bare.wall_seconds
+            folder = shop.fresh("ours")
+            recipe = ours.write_recipe(folder / "run.yaml", request, judged, log_every=1)
+            # A start is the first one where nothing is remembered: no cache, no run folder.
+            caches = {"XDG_CACHE_HOME": str(folder / "cache"), "HF_HOME": str(folder / "hub")}
+            once = {
+                "bare Python": _measured(bare.wall_seconds, bare),
+                "imports": _measured(imports.wall_seconds, imports),
+                "accelerate launch of nothing": _measured(launched.wall_seconds, launched),
+                _BASE: _measured(base, imports, launched, bare),
+                "accel_cls, first start": self._start(ours.training_command(launch, recipe), folder, caches),
+                "accel_cls, second start": self._start(ours.training_command(launch, recipe), folder, caches),
+                "trainer_best": self._start_trainer(request, shop),
+            }
+            for name, one in once.items():
+                found.setdefault(name, []).append(one)
+                shop.say(f"{self.name} {number + 1}/{shop.rounds}  {name}  {one['seconds']:.2f} s")
+        seconds_of = {name: [one["seconds"] for one in rounds] for name, rounds in found.items()}
+        compared = [name for name in found if name.startswith(("accel_cls", "trainer"))]
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "title": f"{self.title}, {len(rows):,} reviews",
+            "rounds": found,
+            "ratios": {f"{name} / {_BASE}": ratio(seconds_of[name], seconds_of[_BASE]).record() for name in compared},
+        }
+
+    def _start(self, command: list[str], folder: Path, caches: dict[str, str]) -> dict[str, float]:
+        """Seconds from the command to the log's line of the first update; the run folder is dropped first."""
+        shutil.rmtree(folder / "run", ignore_errors=True)
+        seen: list[float] = []
+
+        def watch() -> None:
+            if not seen and ours.logged(folder / "run"):
+                seen.append(time.time())
+
+        ended = run(command, env=caches, watch=watch)
+        return _measured(seen[0] - ended.began, ended)
+
+    def _start_trainer(self, request: Request, shop: Workshop) -> dict[str, float]:
+        """The same for the Trainer, by its own stopwatch; it is started by plain Python, which takes less time."""
+        file = Request(**asdict(request)).write(shop.place / "request.json")
+        ended = run(python("-m", "benchmarks.contestants.trainer_best", str(file)))
+        end = json.loads(Path(request.result).read_text(encoding="utf-8"))["ends"][0]
+        return _measured(end - ended.began, ended)
+
+
+def _measured(seconds: float, *ended: Ended) -> dict[str, float]:
+    return {"seconds": seconds, "others_cores": max(one.others_cores for one in ended)}
+
+
+HEAD = ["case", "what", "seconds", "times the imports and the launcher"]
+
+
+def show(record: dict[str, Any]) -> list[list[str]]:
+    """The rows of a case in the table of docs/speed.md."""
+    rows = []
+    for number, (name, rounds) in enumerate(record["rounds"].items()):
+        times = record["ratios"].get(f"{name} / {_BASE}")
+        rows.append(
+            [
+                record["title"] if number == 0 else "",
+                name,
+                Figure.of([one["seconds"] for one in rounds]).show(".2f"),
+                Figure.of(times["rounds"]).show(".2f") if times else "",
+            ]
+        )
+    return rows

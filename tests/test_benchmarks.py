@@ -1,0 +1,219 @@
+"""The arithmetic of the benchmarks, and a contestant that really trains; no time is judged."""
+
+import pytest
+from conftest import train
+from transformers import AutoTokenizer
+
+from accel_cls.data import load_corpus
+from accel_cls.recipe import load_recipe
+from accel_cls.recipe.schema import Train
+from accel_cls.trace import read_trace
+from benchmarks import page
+from benchmarks.__main__ import measure
+from benchmarks.cases import CASES
+from benchmarks.contestants import ours
+from benchmarks.contestants.request import Request
+from benchmarks.figures import Figure, ratio
+from benchmarks.floor import Work, forward_flop, training_floor, training_flop
+from benchmarks.models import SHAPES, Shape
+from benchmarks.processes import Failed, python, run
+from benchmarks.training import TrainingCase, Window, ratios, read_stopwatch
+
+
+def measured(speed: float) -> dict:
+    return {
+        "examples_per_second": speed,
+        "floor_share": 0.5,
+        "flop_share": 0.25,
+        "peak_bytes": 2e9,
+        "wall_seconds": 60.0,
+        "others_cores": 0.0,
+    }
+
+
+def record(**changes) -> dict:
+    rounds = {
+        "trainer_best bf16": [measured(10.0), measured(20.0)],
+        "accel_cls bf16": [measured(30.0), measured(40.0)],
+    }
+    case = {"name": "a", "kind": "training", "title": "A case", "rounds": rounds, "ratios": ratios(rounds)}
+    machine = {
+        "date": "2030-01-01", "processor": "A CPU", "cores": 2, "flags": [], "memory_bytes": 2**34, "gpu": None,
+        "python": "3.11", "versions": {"torch": "2"}, "commit": "abc",
+    }  # fmt: skip
+    peaks = {"bert-base bf16 cpu": {"flop_per_second": 2e12, "optimizer_seconds": 0.05}}
+    whole = {"machine": machine, "rounds": 2, "quick": False, "peaks": peaks, "cases": [case]}
+    return {**whole, "skipped": {}, "failed": {}, **changes}
+
+
+def test_a_ratio_is_taken_in_each_round() -> None:
+    found = ratio([30.0, 40.0, 90.0], [10.0, 20.0, 30.0])
+    assert (found.median, found.least, found.most) == (3.0, 2.0, 3.0)
+
+
+def test_ratios_are_those_of_accel_cls_to_each_other_contestant() -> None:
+    found = ratios(
+        {"tutorial fp32": [measured(2.0)], "accel_cls bf16": [measured(8.0)], "accel_cls fp32": [measured(4.0)]}
+    )
+    assert {pair: value["median"] for pair, value in found.items()} == {
+        "accel_cls bf16 / tutorial fp32": 4.0,
+        "accel_cls fp32 / tutorial fp32": 2.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [([12.34], "12.3"), ([12.0, 13.0, 14.0], "13 (12–14)"), ([1234.5, 1300.0, 999.0], "1,234 (999–1,300)")],
+)
+def test_figures_have_a_spread_where_they_differ(values, shown) -> None:
+    assert Figure.of(values).show() == shown
+
+
+def test_flop_are_two_for_each_weight_and_token_and_four_for_each_pair_of_tokens() -> None:
+    shape = Shape(layers=1, hidden=2, heads=1, vocabulary=9)
+    work = Work(examples=2, tokens=3 + 5, squares=9 + 25)
+    matrices, attention, head = 2 * 12 * 4 * 8, 4 * 2 * 34, 2 * (4 + 2 * 3) * 2
+    assert forward_flop(shape, work, classes=3) == matrices + attention + head
+    assert training_flop(shape, work, classes=3) == 3 * (matrices + attention + head)
+
+
+def test_bert_base_has_85_million_weights_in_its_matrices() -> None:
+    assert SHAPES["bert-base"].layer_weights == 84_934_656
+
+
+def test_the_floor_is_products_and_optimizer() -> None:
+    assert training_floor(flop=8e12, flop_per_second=2e12, updates=10, optimizer_seconds=0.05) == 4.5
+
+
+def test_work_adds_up() -> None:
+    assert Work(1, 2, 4) + Work(2, 6, 20) == Work(3, 8, 24)
+
+
+@pytest.mark.parametrize("batch", [16, 32, 64])
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_window_has_whole_groups_of_the_trainers(batch, quick) -> None:
+    window = Window.of(11_987, batch, groups=1, quick=quick)
+    group = min(window.rows // (4 * batch), 50)  # as transformers' sampler has it
+    assert window.counted % group == 0
+    assert window.counted % window.warm == 0  # accel_cls logs after so many updates
+    assert (window.warm + window.counted) * batch <= window.rows  # within the first epoch
+    assert window.rows <= 11_987
+
+
+def test_too_few_texts_for_a_window_are_refused() -> None:
+    with pytest.raises(ValueError, match="too few"):
+        Window.of(100, 32, groups=1, quick=False)
+
+
+def test_warm_updates_of_a_trainer_do_not_count() -> None:
+    result = {"ends": [5.0, 7.0, 8.0], "examples": [4, 4, 3], "tokens": [40, 30, 20], "squares": [400, 300, 200]}
+    assert read_stopwatch(result, warm=1) == (3.0, Work(7, 50, 500))
+
+
+def test_windows_of_the_log_add_up_and_have_to_be_whole() -> None:
+    records = [
+        {"update": 10, "examples_per_second": 1.0},
+        {"update": 20, "examples_per_second": 80.0},
+        {"update": 30, "examples_per_second": 160.0},
+        {"update": 30, "evaluation": {}},
+    ]
+    assert ours.seconds_of_updates(records, first=10, last=30, batch=16) == 2.0 + 1.0
+    with pytest.raises(ValueError, match="windows"):
+        ours.seconds_of_updates(records, first=10, last=40, batch=16)
+
+
+def test_the_page_keeps_what_stands_around_its_figures() -> None:
+    page_before = f"above\n\n{page.BEGIN}\nold\n{page.END}\n\nbelow\n"
+    after = page.between_markers(page_before, page.tables([record()]))
+    assert after.startswith("above\n")
+    assert after.endswith("\n\nbelow\n")
+    assert "old" not in after
+    assert "| A case | trainer_best bf16 | 15 (10–20) |" in after
+    assert "trainer_best bf16: **2.50 (2.00–3.00)**" in after
+    assert page.between_markers(after, page.tables([record()])) == after
+    with pytest.raises(ValueError, match="expected"):
+        page.between_markers("nothing", "text")
+
+
+def test_the_real_page_has_its_markers() -> None:
+    assert page.between_markers(page.PAGE.read_text(encoding="utf-8"), "text")
+
+
+def test_of_several_runs_the_last_figures_of_a_case_are_shown() -> None:
+    skipped, failed = {"a": "no", "b": "no GPU"}, {"c": "broken\nfor reasons"}
+    text = page.tables([record(skipped=skipped, failed=failed), record()])
+    assert text.count("A case") == 1
+    assert "* skipped: `b`, no GPU\n* failed: `c`, broken" in text
+    assert "`a`" not in text
+
+
+def test_a_plot_is_an_svg_with_english_text(tmp_path) -> None:
+    pytest.importorskip("matplotlib")
+    from benchmarks.plot import draw
+
+    assert draw(record()["cases"], tmp_path / "plot.svg")
+    assert "of the floor" in (tmp_path / "plot.svg").read_text(encoding="utf-8")
+    assert not draw([], tmp_path / "none.svg")
+
+
+def test_names_of_cases_are_not_used_twice() -> None:
+    assert all(name == case.name for name, case in CASES.items())
+    assert sum(case.device == "cuda" for case in CASES.values()) == 6
+
+
+def test_what_the_harness_reads_of_a_run(work, monkeypatch) -> None:
+    """Its log and its plan, as accel_cls has them: whoever changes either sees it here."""
+    monkeypatch.chdir(work)
+    done = train(work, "train.max_updates=4", "train.log_every=2", "train.trace=true")
+    assert done.returncode == 0, done.stderr
+    folder = work / "run"
+    assert ours.seconds_of_updates(ours.logged(folder), first=2, last=4, batch=32) > 0
+    updates = read_trace(folder / "trace")[2:4]
+    texts = load_corpus(load_recipe(folder / "recipe.yaml")).train.texts["text"][:]
+    tokenizer = AutoTokenizer.from_pretrained(folder / "model")
+    learned = [texts[i] for update in updates for part in update.parts for i in part.examples]
+    lengths = [len(ids) for ids in tokenizer(learned, truncation=True)["input_ids"]]
+    assert len(lengths) == 64
+    assert ours.work_of_updates(folder, first=2, last=4) == Work(64, sum(lengths), sum(n * n for n in lengths))
+
+
+def test_a_recipe_of_the_harness_says_what_was_asked_for(tmp_path) -> None:
+    request = Request(model="m", texts="t.csv", result="r.json", batch=16, updates=60, seed=43)
+    path = ours.write_recipe(tmp_path / "run.yaml", request, tmp_path / "judged.csv", log_every=10)
+    recipe = load_recipe(path)
+    assert (recipe.seed, recipe.train.batch_size, recipe.train.max_updates) == (43, 16, 60)
+    assert recipe.train.micro_batch_tokens == Train.model_fields["micro_batch_tokens"].default
+
+
+def test_without_instructions_for_bf16_the_comparison_is_in_fp32() -> None:
+    case = CASES["bert-16"]
+    assert isinstance(case, TrainingCase)
+    assert [str(entrant) for entrant in case._fit_for(fast_bf16=False)] == [
+        "tutorial fp32",
+        "trainer_best fp32",
+        "accel_cls fp32",
+    ]
+
+
+def test_what_cannot_run_here_is_told(tmp_path, capsys) -> None:
+    on = {**record()["machine"], "gpu": None}
+    found = measure(["gpu-base-32"], rounds=1, quick=True, on=on, path=tmp_path / "figures.json")
+    assert list(found["skipped"]) == ["gpu-base-32"]
+    assert "needs a CUDA device" in capsys.readouterr().out
+    assert "gpu-base-32" in page.tables([found])
+
+
+def test_a_busy_machine_is_told() -> None:
+    busy = record()
+    busy["cases"][0]["rounds"]["accel_cls bf16"][1]["others_cores"] = 1.5
+    assert "Other processes kept cores busy meanwhile**: a, accel_cls bf16, round 2: 1.5." in page.tables([busy])
+    assert "busy" not in page.tables([record()])
+
+
+def test_a_command_is_timed_and_its_failure_told() -> None:
+    ended = run(python("-c", "print('good')"))
+    assert ended.output.strip() == "good"
+    assert ended.wall_seconds > 0
+    assert ended.peak_bytes > 1e6
+    with pytest.raises(Failed, match="ended with 3"):
+        run(python("-c", "raise SystemExit(3)"))
