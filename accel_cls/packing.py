@@ -10,7 +10,7 @@ feed-forward: nearly all the work) see real tokens only. Three things have to kn
 - the classifier reads one vector a text: a hook on the encoder's output hands on [texts, 1, hidden] in place of
   [1, T, hidden], and the model's own pooler and head read it as ever.
 
-The result is the padded model's up to rounding: tests hold logits and gradients of each family below to 1e-10 in float64.
+The result is the padded model's up to rounding: tests hold logits and gradients of each family to 1e-10 in float64.
 """
 
 from __future__ import annotations
