@@ -14,10 +14,15 @@ class Stopwatch(TrainerCallback):
     """Notes the end of every update; costs a microsecond on a CPU, a wait for the device on a GPU."""
 
     def __init__(self) -> None:
+        self.begins: list[float] = []  # seconds since the epoch, one for each update
         self.ends: list[float] = []  # seconds since the epoch, one for each update
         self.examples: list[int] = []  # of each batch, in the order of the updates
         self.tokens: list[int] = []  # without padding
         self.squares: list[int] = []  # sum of the squared lengths: what attention grows with
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Called by the Trainer when a batch is there."""
+        self.begins.append(time.time())
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Called by the Trainer when an update is done."""
@@ -41,6 +46,7 @@ class Stopwatch(TrainerCallback):
         """What the harness reads. A batch that was made ahead and never trained on is left out."""
         count = len(self.ends)
         return {
+            "begins": self.begins,
             "ends": self.ends,
             "examples": self.examples[:count],
             "tokens": self.tokens[:count],
