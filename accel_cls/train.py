@@ -14,10 +14,12 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.hardware.launcher import find_place, how_started
 from accel_cls.hardware.nodes import JOIN_TIMEOUT
+from accel_cls.profiling.figures import Request
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.rules import names_the_hub
 
@@ -48,6 +50,12 @@ def command_line() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long processes wait for one another before training begins (default: %(default)s)",
     )
+    parser.add_argument(
+        "--profiling",
+        nargs=2,
+        metavar=("FOLDER", "UPDATES"),
+        help="measure so many updates into a folder, instead of training to the end; what `accel-cls profile` starts",
+    )
     return parser
 
 
@@ -73,7 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.environ.setdefault("USE_TORCH_XLA", "0")
         from accel_cls.run import run_recipe
 
-        run_recipe(recipe, options.recipe, options.overrides, options.fresh, options.join_timeout, started)
+        profiling = Request(Path(options.profiling[0]), _seconds(options.profiling[1])) if options.profiling else None
+        run_recipe(recipe, options.recipe, options.overrides, options.fresh, options.join_timeout, started, profiling)
     except UserError as error:
         _explain(error)
         if recipe is None and os.environ.get("RANK", "0") != "0":
