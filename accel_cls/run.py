@@ -68,7 +68,8 @@ def _run(
     console.section(f"accel_cls · {recipe.name} · {recipe_path}", hardware.describe())
     corpus = load_corpus(recipe)
     hardware.agree("data", corpus.facts(), "Give all machines the same data files")
-    folder = RunFolder(recipe.output)
+    # What is measured is no run, and leaves the recipe's own alone.
+    folder = RunFolder(recipe.output if profiling is None else profiling.folder / "run")
     start = _open_on_main(hardware, folder, recipe, corpus.digest, fresh, console)
     if not start.finished:
         _train(recipe, hardware, corpus, folder, start, console, profiling)

@@ -65,6 +65,12 @@ def _seconds(text: str) -> int:
     return int(text)
 
 
+def _request(folder: str, updates: str) -> Request:
+    if not updates.isdecimal() or int(updates) < 1:
+        raise UserError(f"--profiling: found {updates!r} updates; expected a whole number, 1 or more")
+    return Request(Path(folder), int(updates))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; also what accelerate's TPU launcher calls. Returns the exit status."""
     started = time.monotonic()
@@ -81,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.environ.setdefault("USE_TORCH_XLA", "0")
         from accel_cls.run import run_recipe
 
-        profiling = Request(Path(options.profiling[0]), _seconds(options.profiling[1])) if options.profiling else None
+        profiling = _request(*options.profiling) if options.profiling else None
         run_recipe(recipe, options.recipe, options.overrides, options.fresh, options.join_timeout, started, profiling)
     except UserError as error:
         _explain(error)

@@ -32,7 +32,7 @@ def _cut(profile: Profile) -> Iterator[str]:
         yield (
             f"{best.key}={best.value} would cut an update into {best.micro_batches:.1f} micro-batches instead of "
             f"{own.micro_batches:.1f}, with {best.padding:.0%} padding instead of {own.padding:.0%}{busy}: up to "
-            f"about {gain:.0%} of the time saved, by what a micro-batch and a token cost here; only dropout's draws change"
+            f"{gain:.0%} of the time saved, by what a micro-batch and a token cost here; only dropout's draws change"
         )
     elif padding >= 0.15:
         (larger,) = [cut for cut in others if cut not in same]

@@ -55,9 +55,8 @@ def measure_recipe(
     with tempfile.TemporaryDirectory(prefix="profile-") as place:
         figures = Path(place, "figures")
         figures.mkdir()
-        own = [override for override in overrides if not override.startswith(("output=", "~output"))]
-        arguments = [*own, f"output={Path(place, 'run')}", "--profiling", str(figures), str(updates)]
-        say(f"  $ {shell(launch_command(profile, path, own, processes))}")
+        say(f"  $ {shell(launch_command(profile, path, overrides, processes))}")
+        arguments = [*overrides, "--profiling", str(figures), str(updates)]
         _run(launch_command(profile, path, arguments, processes), Path(place, "log"))
         found = Profile(Figures.read(figures))
         out.mkdir(parents=True, exist_ok=True)
