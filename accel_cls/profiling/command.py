@@ -17,6 +17,7 @@ from accel_cls.recipe import Recipe
 from accel_cls.run_folder import RunFolder, write_json
 
 _LINES = 15  # of what a training that failed has said
+_BEFORE_TRACEBACK = "\n(That is all. What"  # as train.py says it
 
 
 def out_folder(recipe: Recipe, out: Path | None) -> Path:
@@ -73,12 +74,13 @@ def _run(command: Sequence[str], log: Path) -> None:
     with open(log, "w", encoding="utf-8") as file:
         done = subprocess.run(quietly(command), stdout=subprocess.DEVNULL, stderr=file, check=False)
     if done.returncode:
-        said = log.read_text(encoding="utf-8", errors="replace")
-        # Where there are several processes, torch's launcher adds a traceback of its own to what has been explained.
-        explained = said.partition("\n(That is all.")[0]
-        raise UserError("\n".join(["the training to be measured ended with an error:", *_last(explained)]))
+        said = what_was_explained(log.read_text(encoding="utf-8", errors="replace"))
+        raise UserError(f"the training to be measured ended with an error:\n{said}")
 
 
-def _last(said: str) -> list[str]:
-    noise = ("USDT:",)  # torch's profiler tells of its own start and end
-    return [line for line in said.strip().splitlines() if not line.startswith(noise)][-_LINES:]
+def what_was_explained(log: str) -> str:
+    """A training's last words: its message without what libraries print around it, or the end of a traceback."""
+    if "Traceback (most recent call last)" not in log.partition(_BEFORE_TRACEBACK)[0]:
+        # The message comes after an empty line; a launcher of several processes adds a traceback to it.
+        log = log.partition(_BEFORE_TRACEBACK)[0].strip().rpartition("\n\n")[2]
+    return "\n".join(log.strip().splitlines()[-_LINES:])

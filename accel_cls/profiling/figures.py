@@ -70,6 +70,7 @@ class Figures:
     passes: list[tuple[int, float]]  # of each micro-batch: padded tokens, seconds forward and backward
     flops: float | None  # of all measured updates, for real tokens; None: not known for this family of models
     peaks: dict[str, float]  # by precision: FLOP/s of a matrix product, measured here, on all processes at a time
+    products: dict[str, float]  # by precision: seconds of the model's own products; only where another might pay
     memory: int | None  # bytes, at most
     traced: int  # updates under torch's profiler
     operators: list[Operator]

@@ -16,7 +16,7 @@ from accel_cls.hardware.profiles import precision_name
 from accel_cls.loop import Training, train
 from accel_cls.plan import Plan, share
 from accel_cls.profiling.figures import PARTS, TRACED, WARM_UP, Cut, Figures, Request, Update
-from accel_cls.profiling.flops import peak_flops, training_flops
+from accel_cls.profiling.flops import own_products, peak_flops, training_flops
 from accel_cls.profiling.operators import trace_updates
 from accel_cls.profiling.stopwatch import Clock, Enough, Lap, Stopwatch, watch_exchange
 from accel_cls.spans import Listener, heard_by
@@ -46,6 +46,9 @@ def measure(t: Training, progress: Progress, request: Request, hardware: str) ->
     operators = trace_updates(lambda traced: _train(t, progress, traced), TRACED, device, path)
     t.accelerator.wait_for_everyone()  # at a time, so that they share the machine as in training
     peaks = peak_flops(device)
+    tokens = [tokens_of(t.train.make(part))[1] for part in t.plan.micro_batches(WARM_UP)]
+    is_fp32_on_cpu = device.type == "cpu" and t.accelerator.mixed_precision == "no" and not t.accelerator.is_fsdp2
+    products = own_products(t.model, int(np.median(tokens))) if is_fp32_on_cpu else {}
     laps = stopwatch.laps[WARM_UP:]
     updates, passes, lengths = [], [], []
     for number, lap in enumerate(laps, start=WARM_UP):
@@ -63,6 +66,7 @@ def measure(t: Training, progress: Progress, request: Request, hardware: str) ->
         passes=passes,
         flops=training_flops(model.config, np.array(lengths)),
         peaks=peaks,
+        products=products,
         memory=memory,
         traced=TRACED,
         operators=operators,
@@ -133,12 +137,11 @@ def _seconds_of_passes(lap: Lap, clock: Clock) -> list[float]:
 
 def _cuts(plan: Plan, processes: int) -> list[Cut]:
     """The plan's own cut, then what smaller micro-batches, more of them, and larger updates would make of it."""
-    sizes = [plan.micro_batch_tokens // 2**halvings for halvings in range(4)]
+    sizes = [plan.micro_batch_tokens // 2**halvings for halvings in range(6)]
     plans = [("train.micro_batch_tokens", size, replace(plan, micro_batch_tokens=size)) for size in sizes]
     plans = [one for one in plans if one[1] >= plan.longest]
-    if processes > 1:
-        numbers = (processes * times for times in (1, 2, 3))
-        plans += [("train.min_micro_batches", least, replace(plan, min_micro_batches=least)) for least in numbers]
+    numbers = [processes * times for times in range(1, 5) if processes * times > plan.min_micro_batches]
+    plans += [("train.min_micro_batches", least, replace(plan, min_micro_batches=least)) for least in numbers]
     double = 2 * plan.batch_size
     plans.append(("train.batch_size", double, replace(plan, batch_size=double)))
     found = [(key, value, other.cutting(processes)) for key, value, other in plans]

@@ -81,6 +81,7 @@ def as_json(profile: Profile, out: Path) -> dict[str, Any]:
         "seconds_of_a_padded_token": by_token,
         "flops": profile.flops,
         "peak_flops": profile.peaks,
+        "products_seconds": first.products,
         "peak_memory_bytes": [figures.memory for figures in profile.processes],
         "waiting": [
             {"process": figures.process, "for_others": late, "exchange": exchange}
