@@ -176,7 +176,7 @@ def test_mistakes_are_explained(work: Path, monkeypatch, capsys, arguments: list
 
 
 NOISE = "The following values were not passed to `accelerate launch`:\n\t`--dynamo_backend` was set to `no`\n"
-TORCH = "(That is all. What torch's launcher prints below is a traceback of its own.)\nTraceback (most recent call last):\n"
+TORCH = "(That is all. What torchrun prints below is a traceback of its own.)\nTraceback (most recent call last):\n"
 
 
 @pytest.mark.parametrize(
