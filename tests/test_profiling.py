@@ -362,6 +362,7 @@ LOG = {"data": 0.0, "forward": 0.03, "backward": 0.03, "waiting": 0.0, "optimize
         ({"cuts": [OWN, FINER, replace(LARGER, padding=0.4)], "passes": DEAR, "padded": 1600}, None),
         ({"products": FAST}, "this CPU is 4.0 times as fast in bf16 as in fp32"),
         ({"products": {}}, None),
+        ({"products": {"fp32": 0.012, "bf16": 0.01}}, None),
         ({"products": FAST, "operators": [Operator("aten::add", OTHER, 9, 0.1)]}, None),
         ({"operators": DROPOUT}, "dropout takes 20% of an update"),
         ({"parts": DATA}, "making micro-batches takes 20% of an update"),
