@@ -339,6 +339,15 @@ def test_waiting_is_for_others_or_for_the_exchange() -> None:
     assert Profile([slow, fast]).share("waiting") == pytest.approx(0.2)
 
 
+def test_waiting_that_can_not_be_told_is_not_shown(capsys: pytest.CaptureFixture) -> None:
+    profile = Profile([figures(0), figures(1)])
+    assert "waiting" not in [part.name for part in profile.parts()]
+    show(profile, Path("out"), Console(speaks=True))
+    said = capsys.readouterr().out
+    assert "padded tokens" in said
+    assert "waiting ms" not in said
+
+
 # Advice ------------------------------------------------------------------------------------------------
 
 OWN = Cut("train.micro_batch_tokens", 4096, 0.4, 2.0, 1.0)

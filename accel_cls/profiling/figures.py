@@ -125,13 +125,18 @@ class Profile:
         """Of an update, on average."""
         return fmean(self._of_updates(lambda update: update.seconds))
 
+    @property
+    def sees_waiting(self) -> bool:
+        """Whether processes wait for one another in a way that can be told from their work."""
+        return any(update.parts["waiting"] for figures in self.processes for update in figures.updates)
+
     def parts(self) -> list[Part]:
         """The parts of an update, then "other", then "all"."""
         every = {name: self._of_updates(lambda update, name=name: update.parts[name]) for name in PARTS}
         whole = self._of_updates(lambda update: update.seconds)
         every["other"] = [total - sum(parts) for total, *parts in zip(whole, *every.values(), strict=True)]
-        if len(self.processes) == 1:
-            del every["waiting"]  # always 0
+        if not self.sees_waiting:
+            del every["waiting"]
         every["all"] = whole
         return [Part(name, fmean(s), median(s), fmean(s) / fmean(whole)) for name, s in every.items()]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from accel_cls.console import Console
 from accel_cls.profiling.advice import advice
-from accel_cls.profiling.figures import BETWEEN, PARTS, Profile
+from accel_cls.profiling.figures import BETWEEN, PARTS, Figures, Profile
 
 _OPERATORS = 8  # shown
 
@@ -99,17 +99,23 @@ def as_json(profile: Profile, out: Path) -> dict[str, Any]:
 
 def _table_of_processes(profile: Profile) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     """Who does how much, and who waits."""
-    head = ["process", "examples", "padded tokens", "busy ms", "waiting ms", "share"]
+    head = ["process", "examples", "padded tokens"]
+    if not profile.sees_waiting:  # as under FSDP, which waits in between
+        return head, [[str(figures.process), *_much(figures)] for figures in profile.processes]
+    head += ["busy ms", "waiting ms", "share"]
     told = profile.first.updates[0].ready is not None
     rows = []
     for figures, (late, exchange) in zip(profile.processes, profile.waits(), strict=True):
         updates = figures.updates
         waiting = fmean(update.parts["waiting"] for update in updates)
         busy = fmean(sum(update.parts[part] for part in PARTS) for update in updates) - waiting
-        much = [f"{fmean(getattr(update, what) for update in updates):,.1f}" for what in ("examples", "padded")]
-        row = [str(figures.process), *much, _ms(busy), _ms(waiting), f"{waiting / profile.seconds:.1%}"]
+        row = [str(figures.process), *_much(figures), _ms(busy), _ms(waiting), f"{waiting / profile.seconds:.1%}"]
         rows.append([*row, _ms(late), _ms(exchange)] if told else row)
     return [*head, *(["for others", "exchange"] if told else [])], rows
+
+
+def _much(figures: Figures) -> list[str]:
+    return [f"{fmean(getattr(update, what) for update in figures.updates):,.1f}" for what in ("examples", "padded")]
 
 
 def _lines(profile: Profile) -> list[tuple[str, str]]:
@@ -126,7 +132,7 @@ def _lines(profile: Profile) -> list[tuple[str, str]]:
             "(an estimate, by tokens)",
         ),
         ("micro-batches", f"{profile.each('micro_batches'):.1f} an update, at most {first.tokens:,} padded tokens"),
-        ("", f"forward and backward: {each}"),
+        *([("", f"forward and backward: {each}")] if alone else []),
     ]
     if profile.flops is not None:
         peak = profile.peaks.get(first.precision)
