@@ -23,6 +23,7 @@ from accel_cls.optimizer import clip_gradient, set_rate
 from accel_cls.plan import Plan, is_due, seed_of
 from accel_cls.recipe import Recipe
 from accel_cls.results import Results
+from accel_cls.spans import span, update_done
 from accel_cls.trace import Trace
 
 
@@ -54,10 +55,11 @@ def train(t: Training, progress: Progress) -> None:
         rate = plan.rate(update)
         set_rate(t.optimizer, rate)
         losses = accumulate_gradient(t, update)
-        norm = clip_gradient(accelerator, t.model, t.optimizer, recipe.train.max_grad_norm or math.inf)
-        t.optimizer.step()
-        # On XLA a first gradient and one that is added to it would be two programs.
-        t.optimizer.zero_grad(set_to_none=not is_xla(accelerator))
+        with span("optimizer"):
+            norm = clip_gradient(accelerator, t.model, t.optimizer, recipe.train.max_grad_norm or math.inf)
+            t.optimizer.step()
+            # On XLA a first gradient and one that is added to it would be two programs.
+            t.optimizer.zero_grad(set_to_none=not is_xla(accelerator))
         mark_step(accelerator)
         progress.update += 1
         t.trace.update(progress.update, rate, norm)
@@ -81,6 +83,7 @@ def train(t: Training, progress: Progress) -> None:
             if accelerator.is_main_process:
                 prune_checkpoints(t.results.folder.checkpoints, recipe.checkpoint.keep, progress.best_update)
             window.restart()
+        update_done()
     t.trace.weights(accelerator, t.model)
 
 
@@ -92,24 +95,28 @@ def accumulate_gradient(t: Training, update: int) -> list[torch.Tensor]:
     the device: those of all processes sum to the update's loss.
     """
     accelerator, processes = t.accelerator, t.accelerator.num_processes
-    micro_batches = t.plan.micro_batches(update, processes)
-    mine = share(micro_batches, accelerator.process_index, processes)
-    weight = t.train.weight(t.plan.examples(update))
+    with span("data"):
+        micro_batches = t.plan.micro_batches(update, processes)
+        mine = share(micro_batches, accelerator.process_index, processes)
+        weight = t.train.weight(t.plan.examples(update))
     smoothing = t.recipe.train.label_smoothing
     losses_of_parts = []
     for step, (index, micro_batch) in enumerate(mine):
         is_last = step == len(mine) - 1
-        batch = t.train.make(micro_batch)
+        with span("data"):
+            batch = t.train.make(micro_batch)
         # Dropout's draws depend on the place in the training alone: not on what ran before, nor where.
         set_seed(seed_of(t.plan.seed, update, index))
         # DeepSpeed reads this flag to see which backward pass ends the update.
         accelerator.sync_gradients = is_last
         with contextlib.nullcontext() if is_last else accelerator.no_sync(t.model):
-            logits = t.model(**batch.inputs).logits.float()
-            losses = cross_entropy(logits, batch.labels, reduction="none", label_smoothing=smoothing)
-            loss = (losses * batch.weights).sum() / weight
-            # Processes average their gradients; times their number, the average is the sum.
-            accelerator.backward(loss * processes)
+            with span("forward"):
+                logits = t.model(**batch.inputs).logits.float()
+                losses = cross_entropy(logits, batch.labels, reduction="none", label_smoothing=smoothing)
+                loss = (losses * batch.weights).sum() / weight
+            with span("backward"):
+                # Processes average their gradients; times their number, the average is the sum.
+                accelerator.backward(loss * processes)
         losses_of_parts.append(loss.detach())
         t.trace.micro_batch(index, micro_batch, losses_of_parts[-1])
         mark_step(accelerator)

@@ -26,6 +26,7 @@ from accel_cls.model import describe_model, load_model, load_tokenizer, outline_
 from accel_cls.optimizer import make_optimizer
 from accel_cls.packing import can_pack, make_packable
 from accel_cls.plan import Plan
+from accel_cls.profiling.figures import Request
 from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.report import duration, finish_run, read_results
@@ -37,33 +38,55 @@ from accel_cls.trace import Trace
 
 
 def run_recipe(
-    recipe: Recipe, recipe_path: str, overrides: Sequence[str], fresh: bool, join_timeout: int, started: float
+    recipe: Recipe,
+    recipe_path: str,
+    overrides: Sequence[str],
+    fresh: bool,
+    join_timeout: int,
+    started: float,
+    profiling: Request | None = None,
 ) -> None:
-    """Train a recipe on the hardware at hand; `started` is when the command began, in monotonic seconds."""
+    """Train a recipe on the hardware at hand, or with `profiling` only measure some updates of it.
+
+    `started` is when the command began, in monotonic seconds.
+    """
     meeting = open_meeting(join_timeout)
     with meeting.telling():
-        _run(recipe, recipe_path, overrides, fresh, meeting, started)
+        _run(recipe, recipe_path, overrides, fresh, meeting, started, profiling)
 
 
 def _run(
-    recipe: Recipe, recipe_path: str, overrides: Sequence[str], fresh: bool, meeting: Meeting, started: float
+    recipe: Recipe,
+    recipe_path: str,
+    overrides: Sequence[str],
+    fresh: bool,
+    meeting: Meeting,
+    started: float,
+    profiling: Request | None,
 ) -> None:
     hardware = start_hardware(recipe, recipe_path, overrides, meeting)
     console = Console(speaks=hardware.accelerator.is_main_process)
     console.section(f"accel_cls · {recipe.name} · {recipe_path}", hardware.describe())
     corpus = load_corpus(recipe)
     hardware.agree("data", corpus.facts(), "Give all machines the same data files")
-    folder = RunFolder(recipe.output)
+    # What is measured is no run, and leaves the recipe's own alone.
+    folder = RunFolder(recipe.output if profiling is None else profiling.folder / "run")
     start = _open_on_main(hardware, folder, recipe, corpus.digest, fresh, console)
     if not start.finished:
-        _train(recipe, hardware, corpus, folder, start, console)
+        _train(recipe, hardware, corpus, folder, start, console, profiling)
     hardware.accelerator.end_training()
-    if hardware.accelerator.is_main_process:
+    if hardware.accelerator.is_main_process and profiling is None:
         _say_goodbye(folder, corpus, console, None if start.finished else time.monotonic() - started)
 
 
 def _train(
-    recipe: Recipe, hardware: Hardware, corpus: Corpus, folder: RunFolder, start: Start, console: Console
+    recipe: Recipe,
+    hardware: Hardware,
+    corpus: Corpus,
+    folder: RunFolder,
+    start: Start,
+    console: Console,
+    profiling: Request | None,
 ) -> None:
     accelerator, notes = hardware.accelerator, list(corpus.notes)
     notes += [f"{'.'.join(key)} is {why}" for key, why, _ in idle_settings(recipe)]
@@ -120,19 +143,27 @@ def _train(
         Trace(folder.trace if recipe.train.trace else None, accelerator.process_index),
         console,
     )
-    _run_loop(training, progress, lambda error: explain_end(error, training, progress, sizes, key))
-    if accelerator.is_main_process:
+    loop = train
+    if profiling is not None:
+        from accel_cls.profiling.measure import measure
+
+        loop = functools.partial(measure, request=profiling, hardware=hardware.describe()[0][1])
+    _run_loop(loop, training, progress, lambda error: explain_end(error, training, progress, sizes, key))
+    if accelerator.is_main_process and profiling is None:
         finish_run(folder, recipe, plan, progress, corpus.labels.names, hardware.describe()[0][1])
     accelerator.wait_for_everyone()
 
 
 def _run_loop(
-    training: Training, progress: Progress, explain: Callable[[RuntimeError | MemoryError], UserError | None]
+    loop: Callable[[Training, Progress], None],
+    training: Training,
+    progress: Progress,
+    explain: Callable[[RuntimeError | MemoryError], UserError | None],
 ) -> None:
     """Train; an error that can be explained becomes a message to the user."""
     training.console.start(progress.update, training.plan.updates)
     try:
-        train(training, progress)
+        loop(training, progress)
     except (RuntimeError, MemoryError) as error:
         explained = explain(error)
         if explained is None:

@@ -15,11 +15,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from accel_cls.cpu.allocator import keep_memory
 from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.hardware.launcher import find_place, how_started
 from accel_cls.hardware.nodes import JOIN_TIMEOUT
+from accel_cls.profiling.figures import Request
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.rules import names_the_hub
 
@@ -50,6 +52,12 @@ def command_line() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long processes wait for one another before training begins (default: %(default)s)",
     )
+    parser.add_argument(
+        "--profiling",
+        nargs=2,
+        metavar=("FOLDER", "UPDATES"),
+        help="measure so many updates into a folder, instead of training to the end; what `accel-cls profile` starts",
+    )
     return parser
 
 
@@ -57,6 +65,12 @@ def _seconds(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"found {text!r}; expected a whole number of seconds, 1 or more")
     return int(text)
+
+
+def _request(folder: str, updates: str) -> Request:
+    if not updates.isdecimal() or int(updates) < 1:
+        raise UserError(f"--profiling: found {updates!r} updates; expected a whole number, 1 or more")
+    return Request(Path(folder), int(updates))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.environ.setdefault("USE_TORCH_XLA", "0")
         keep_memory()
         run_recipe = _import_run()
-        run_recipe(recipe, options.recipe, options.overrides, options.fresh, options.join_timeout, started)
+        profiling = _request(*options.profiling) if options.profiling else None
+        run_recipe(recipe, options.recipe, options.overrides, options.fresh, options.join_timeout, started, profiling)
     except UserError as error:
         _explain(error)
         if recipe is None and os.environ.get("RANK", "0") != "0":

@@ -25,6 +25,7 @@ SLOW = ("torch", "accelerate", "transformers", "datasets", "sklearn", "evaluate"
         (["plan", "wrong.yaml"], 2),
         (["explain", "wrong.yaml"], 2),
         (["launch", "wrong.yaml"], 2),
+        (["profile", "wrong.yaml"], 2),
         (["new", "nowhere.csv", "--help"], 0),
         (["schema"], 0),
         (["recipes"], 0),
@@ -45,7 +46,7 @@ def test_answers_before_anything_slow_is_imported(tmp_path: Path, arguments: lis
         assert "wrong.yaml:3:22  data.txt: unknown key; did you mean text?" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["new", "check", "plan", "explain", "schema", "recipes", "launch"])
+@pytest.mark.parametrize("name", ["new", "check", "plan", "explain", "schema", "recipes", "launch", "profile"])
 def test_help_has_examples(capsys: pytest.CaptureFixture, name: str) -> None:
     status, out, _ = cli(capsys, name, "--help")
     assert status == 0
@@ -57,7 +58,7 @@ def test_overrides_reach_every_command_that_takes_a_recipe(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("r.yaml").write_text("name: a\noutput: o\ndata: {train: a.csv}\n")
-    for name in ("check", "plan", "explain", "launch"):
+    for name in ("check", "plan", "explain", "launch", "profile"):
         status, _, err = cli(capsys, name, "r.yaml", "~seed", "train.epochs=0")
         assert status == 2
         assert err.startswith("override 'train.epochs=0'  train.epochs: found 0; expected a whole number"), name
@@ -77,7 +78,7 @@ def test_overrides_survive_a_shell(
     assert words[words.index("r.yaml") + 1 :] == ["hardware=cpu", *overrides]
 
 
-@pytest.mark.parametrize("name", ["check", "plan", "explain"])
+@pytest.mark.parametrize("name", ["check", "plan", "explain", "profile"])
 def test_mistakes_are_json_where_json_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, name: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""Commands that train: launch, parity."""
+"""Commands that train: launch, parity, profile."""
 
 from __future__ import annotations
 
@@ -104,3 +104,45 @@ def parity(
     if as_json:
         print_json([verdict.as_json() for verdict in verdicts])
     raise typer.Exit(1 if any(verdict.faults for verdict in verdicts) else 0)
+
+
+@app.command()
+def profile(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    processes: Processes = None,
+    updates: Annotated[int, typer.Option(min=1, help="Updates to measure, after a few to warm up.")] = 30,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A folder for traces and figures; default: OUTPUT-profile.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show where an update's time goes, what padding costs, which operators take long; write a trace file.
+
+    Trains for some updates as `accel-cls launch` would, without evaluations and checkpoints; a run that is there is
+    left alone.
+
+    Examples:
+
+      accel-cls profile recipes/food.yaml
+
+      accel-cls profile recipes/food.yaml train.micro_batch_tokens=512 --processes 2
+
+      accel-cls profile recipes/food_bert.yaml data.train=food_reviews_10k.csv --updates 10 --json > profile.json
+    """
+    loaded = load(recipe, overrides)
+    from accel_cls.profiling.command import measure_recipe, out_folder
+    from accel_cls.profiling.figures import TRACED, WARM_UP
+    from accel_cls.profiling.report import heading, show
+
+    folder = out_folder(loaded, out)
+    if as_json:
+        _, content = measure_recipe(recipe, loaded, overrides or (), processes, updates, folder, lambda _: None)
+        print_json(content)
+        return
+    from accel_cls.console import Console
+
+    console = Console(speaks=True)
+    console.section(f"accel-cls profile · {loaded.name} · {recipe}", heading(updates, WARM_UP, TRACED, folder))
+    measured, _ = measure_recipe(recipe, loaded, overrides or (), processes, updates, folder, console.print)
+    show(measured, folder, console)

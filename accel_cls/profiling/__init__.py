@@ -1,0 +1,1 @@
+"""`accel-cls profile`: where an update's time goes. `measure.py` runs in each training process."""
