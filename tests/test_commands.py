@@ -16,6 +16,8 @@ from accel_cls import predict, train
 from accel_cls.authoring.gallery import shipped_recipes
 from accel_cls.cli import app
 from accel_cls.recipe import load_recipe
+from benchmarks import __main__ as benchmarks
+from benchmarks.cases import CASES
 
 # What a page may use besides our own commands.
 OTHERS = (
@@ -28,6 +30,7 @@ OTHERS = (
     "cat ",
     "cp ",
     "accelerate config",
+    "export ",
 )
 CLI = typer.main.get_command(app)
 
@@ -87,6 +90,9 @@ def check(words: list[str]) -> None:
         _check_training(words[3:])
     elif words[:3] == ["python", "-m", "accel_cls.predict"]:
         predict.command_line().parse_args(words[3:])
+    elif words[:3] == ["python", "-m", "benchmarks"]:
+        options = benchmarks.command_line().parse_args(words[3:])
+        assert set(options.names) <= set(CASES), joined
     else:
         assert joined.startswith(OTHERS) or re.match(r"[A-Z]+=", joined), joined
 

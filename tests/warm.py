@@ -30,7 +30,8 @@ def run(module: str, arguments: list[str], cwd: Path, stdin: str | None) -> subp
     with tempfile.TemporaryDirectory() as place:
         files = {name: str(Path(place) / name) for name in ("stdin", "stdout", "stderr")}
         Path(files["stdin"]).write_text(stdin or "", encoding="utf-8")
-        request = {"module": module, "arguments": arguments, "cwd": str(cwd), "files": files}
+        environment = dict(os.environ)  # a test may have changed it since the server began
+        request = {"module": module, "arguments": arguments, "cwd": str(cwd), "files": files, "env": environment}
         _server.stdin.write(json.dumps(request) + "\n")
         _server.stdin.flush()
         status = int(_server.stdout.readline())
@@ -52,8 +53,10 @@ def _serve() -> None:
         print(os.waitstatus_to_exitcode(ended), flush=True)
 
 
-def _become(module: str, arguments: list[str], cwd: str, files: dict[str, str]) -> int:
+def _become(module: str, arguments: list[str], cwd: str, files: dict[str, str], env: dict[str, str]) -> int:
     """Be that command; returns its exit status."""
+    os.environ.clear()
+    os.environ.update(env)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         os.dup2(os.open(files[name], os.O_RDWR | os.O_CREAT), number)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 (the old one has read ahead)

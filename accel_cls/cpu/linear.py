@@ -60,5 +60,10 @@ class Linear16(torch.nn.Linear):
         state = tuple(number for tensor in own for number in (tensor.data_ptr(), tensor._version))
         if self._converted is None or self._converted[0] != state:
             bias16 = None if self.bias is None else self.bias.detach().to(torch.bfloat16)
-            self._converted = (state, self.weight.detach().to(torch.bfloat16), bias16)
+            # Into the memory of the last conversion: once the weights change, no backward pass needs it any more.
+            if self._converted is None:
+                weight16 = torch.empty_like(self.weight, dtype=torch.bfloat16, requires_grad=False)
+            else:
+                weight16 = self._converted[1]
+            self._converted = (state, weight16.copy_(self.weight.detach()), bias16)
         return self._converted[1:]
