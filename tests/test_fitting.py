@@ -176,7 +176,7 @@ sys.exit(main())
 
 def test_a_real_limit_is_found(work: Path) -> None:
     (work / "limited.py").write_text(LIMITED)
-    sizes = ["data.max_length=64", "model.scratch={layers: 2, hidden: 32, heads: 2}", "train.batch_size=192"]
+    sizes = ["data.max_length=64", "model.scratch={layers: 12, hidden: 32, heads: 2}", "train.batch_size=192"]
     env = {"XDG_CACHE_HOME": str(work / "cache")}
     done = command("python", "limited.py", "recipe.yaml", AUTO, *sizes, "train.max_updates=1", cwd=work, env=env)
     assert done.returncode == 0, done.stderr
