@@ -18,9 +18,8 @@ from accel_cls.tokens import Encoded
 class Batch:
     """A micro-batch, ready for the model: R texts, in a row of W tokens each, or all in one. Some may be fillers."""
 
-    inputs: dict[
-        str, Any
-    ]  # input_ids, attention_mask, token_type_ids: int64 [R, W]; packed [1, W], with their packing
+    # input_ids, attention_mask, token_type_ids: int64 [R, W]; packed, int64 [1, W], with position_ids and a Packing
+    inputs: dict[str, Any]
     labels: torch.Tensor  # int64 [R]; 0 where there is no example
     weights: torch.Tensor  # float32 [R]; 0 where there is no example
 
@@ -59,19 +58,24 @@ class Batches:
         # A process without examples keeps step with one token of padding.
         lengths = encoded.offsets[examples + 1] - starts if len(examples) else np.ones(1, np.int64)
         packing, positions = pack(lengths, micro_batch.width, self.device)
-        ids = np.full((1, micro_batch.width), self.pad_id, np.int64)
-        inputs: dict[str, Any] = {}
-        types = None if encoded.types is None else np.zeros((1, micro_batch.width), np.int64)
+        # The tokens of text k lie at starts[k], ... in the data, and one after the other in the row.
+        tokens = np.empty(0, np.int64)
         if len(examples):
-            # The tokens of text k lie at starts[k], ... in the data, and one after the other in the row.
             tokens = np.arange(lengths.sum()) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
-            ids[0, : len(tokens)] = encoded.ids[tokens]
-            if types is not None and encoded.types is not None:
-                types[0, : len(tokens)] = encoded.types[tokens]
-        inputs = {"input_ids": move(ids, self.device), "position_ids": positions + self.first_position}
-        if types is not None:
-            inputs["token_type_ids"] = move(types, self.device)
-        return inputs | {"packing": packing}
+
+        def in_a_row(values: np.ndarray, filler: int) -> torch.Tensor:
+            row = np.full((1, micro_batch.width), filler, np.int64)
+            row[0, : len(tokens)] = values[tokens]
+            return move(row, self.device)
+
+        inputs: dict[str, Any] = {
+            "input_ids": in_a_row(encoded.ids, self.pad_id),
+            "position_ids": positions + self.first_position,
+            "packing": packing,
+        }
+        if encoded.types is not None:
+            inputs["token_type_ids"] = in_a_row(encoded.types, 0)
+        return inputs
 
     def _padded(self, micro_batch: MicroBatch) -> dict[str, Any]:
         examples, width = micro_batch.examples, micro_batch.width

@@ -86,10 +86,10 @@ def find_or_make(kind: str, key: str, make: Callable[[Path], None], notes: list[
             found = _checked(path)
             if found:
                 os.utime(path)  # when it was last used
-            else:
-                _write(path, make)
-                _prune(folder, limit)
-            return Entry(path, found or _checked(path), is_old=bool(found))
+                return Entry(path, found, is_old=True)
+            made = _write(path, make)
+            _prune(folder, limit)
+            return Entry(path, made, is_old=False)
     except OSError as error:
         note = f"what is tokenized can't be kept for the next start: {error}"
         if note not in notes:
@@ -106,17 +106,21 @@ def _checked(entry: Path) -> dict[str, str]:
         return {}
 
 
-def _write(entry: Path, make: Callable[[Path], None]) -> None:
+def _write(entry: Path, make: Callable[[Path], None]) -> dict[str, str]:
+    """Make an entry; returns the checksums of its files."""
     beside = Path(tempfile.mkdtemp(prefix=f".{entry.name}.", suffix=".partial", dir=entry.parent))
     try:
         make(beside)
-        (beside / _MANIFEST).write_text(json.dumps(_digests(beside)), encoding="utf-8")
+        checksums = _digests(beside)
+        (beside / _MANIFEST).write_text(json.dumps(checksums), encoding="utf-8")
         shutil.rmtree(entry, ignore_errors=True)  # a damaged one
         try:
             beside.rename(entry)
         except OSError:
-            if not _checked(entry):  # else another process, on a disk that knows no locks, was first
+            checksums = _checked(entry)
+            if not checksums:  # else another process, on a disk that knows no locks, was first
                 raise
+        return checksums
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

@@ -36,9 +36,7 @@ class MicroBatch:
 class Layout:
     """The rules by which examples become micro-batches."""
 
-    tokens: (
-        int  # the most of a micro-batch: padded ones (rows x width), or, packed, those of texts; at least `longest`
-    )
+    tokens: int  # the most of a micro-batch, at least `longest`: padded ones (rows x width), or, packed, the texts'
     longest: int  # tokens of the longest text that there may be
     step: int = WIDTH_STEP  # padded widths are multiples of it
     packed: bool = False
@@ -54,7 +52,7 @@ class Layout:
         # Equal lengths by position.
         order = examples[np.lexsort((examples, -lengths[examples]))]
         if self.packed:
-            return _cut_rows(order, lengths, self.tokens, at_least)
+            return _cut_rows(order, lengths, self, at_least)
         micro_batches = _cut_padded(order, lengths, self)
         while len(micro_batches) < min(at_least, len(order)):
             largest = max(range(len(micro_batches)), key=lambda i: len(micro_batches[i].examples))
@@ -93,12 +91,11 @@ def width_step(longest: int, few_shapes: bool) -> int:
     return WIDTH_STEP * max(1, -(-longest // (XLA_WIDTHS * WIDTH_STEP))) if few_shapes else WIDTH_STEP
 
 
-def _cut_rows(order: np.ndarray, lengths: np.ndarray, tokens: int, at_least: int) -> list[MicroBatch]:
+def _cut_rows(order: np.ndarray, lengths: np.ndarray, layout: Layout, at_least: int) -> list[MicroBatch]:
     """Rows of about equally many tokens: as many as the texts need, or as are asked for, whichever is more."""
-    layout = Layout(tokens, tokens, packed=True)
     ends = np.cumsum(lengths[order], dtype=np.int64)  # tokens up to and with each text
     count, total = len(order), int(ends[-1])
-    rows = min(count, max(at_least, -(-total // tokens)))
+    rows = min(count, max(at_least, -(-total // layout.tokens)))
     micro_batches: list[MicroBatch] = []
     start, done = 0, 0
     while start < count:
@@ -107,7 +104,7 @@ def _cut_rows(order: np.ndarray, lengths: np.ndarray, tokens: int, at_least: int
         end = min(int(np.searchsorted(ends, target)), count - 1)
         before = int(ends[end - 1]) if end > start else done
         end += int(ends[end] - target <= target - before)  # the text over the target goes where it fits better
-        fitting = int(np.searchsorted(ends, done + tokens, side="right"))
+        fitting = int(np.searchsorted(ends, done + layout.tokens, side="right"))
         end = max(start + 1, min(end, fitting, count - left + 1))
         micro_batches.append(layout.lay_out(order[start:end].tolist(), lengths))
         start, done = end, int(ends[end - 1])
@@ -132,8 +129,7 @@ def _cut_padded(order: np.ndarray, lengths: np.ndarray, layout: Layout) -> list[
         rows[i], cost[i] = best + 1, costs[best] + PASS_TOKENS
     micro_batches, i = [], 0
     while i < count:
-        part = order[i : i + rows[i]]
-        micro_batches.append(MicroBatch(tuple(part.tolist()), int(widths[i])))
+        micro_batches.append(layout.lay_out(order[i : i + rows[i]].tolist(), lengths))
         i += int(rows[i])
     return micro_batches
 

@@ -8,6 +8,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 
+from accel_cls.hardware.prepare import has_whole_weights
 from accel_cls.recipe.schema import Train
 
 # Devices for which torch has the fused AdamW; on a CPU it is 5 to 6 times as fast as the default.
@@ -43,8 +44,7 @@ def clip_gradient(
         The norm before, float32, over all processes; None where DeepSpeed keeps it to itself.
     """
     inner: Any = optimizer.optimizer if isinstance(optimizer, AcceleratedOptimizer) else optimizer
-    is_whole = accelerator.distributed_type.value in ("NO", "MULTI_CPU", "MULTI_GPU") and accelerator.scaler is None
-    if not is_whole or not inner.defaults.get("fused"):
+    if not has_whole_weights(accelerator) or accelerator.scaler is not None or not inner.defaults.get("fused"):
         return accelerator.clip_grad_norm_(model.parameters(), max_norm)
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     norm = _norm(gradients)

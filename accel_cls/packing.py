@@ -72,7 +72,6 @@ class Packing:
 
     first: torch.Tensor  # int64 [texts]: each text's first token
     lengths: torch.Tensor  # int64 [texts]
-    owners: torch.Tensor  # int64 [T]: each token's text; the number of texts for a filler
     token_of_slot: torch.Tensor  # int64 [S]: a filler for padding
     slot_of_token: torch.Tensor  # int64 [T]: any for a filler
     real: int  # tokens before the fillers
@@ -121,12 +120,10 @@ def pack(lengths: np.ndarray, tokens: int, device: torch.device) -> tuple[Packin
     Returns:
         The packing, and each token's position in its text, int64 [1, T], 0 for fillers.
     """
-    texts, real = len(lengths), int(lengths.sum())
+    real = int(lengths.sum())
     groups = group_widths(lengths)
     widths = np.repeat([width for _, width in groups], [rows for rows, _ in groups])
     starts, slots = np.cumsum(lengths) - lengths, np.cumsum(widths) - widths
-    owners = np.full(tokens, texts, np.int64)
-    owners[:real] = np.repeat(np.arange(texts), lengths)
     positions = np.zeros(tokens, np.int64)
     positions[:real] = np.arange(real) - np.repeat(starts, lengths)
     slot_of_token = np.zeros(tokens, np.int64)
@@ -142,7 +139,6 @@ def pack(lengths: np.ndarray, tokens: int, device: torch.device) -> tuple[Packin
     packing = Packing(
         first=move(starts.astype(np.int64), device),
         lengths=move(lengths.astype(np.int64), device),
-        owners=move(owners, device),
         token_of_slot=move(token_of_slot, device),
         slot_of_token=move(slot_of_token, device),
         real=real,
@@ -192,8 +188,10 @@ def _pool(hidden: torch.Tensor, packing: Packing, pooling: str) -> torch.Tensor:
     """One vector a text, [texts, hidden], of [T, hidden]: its first token's, or the mean of its tokens'."""
     if pooling == "cls":
         return hidden.index_select(0, packing.first)
-    sums = hidden.new_zeros(len(packing.first) + 1, hidden.shape[1]).index_add(0, packing.owners, hidden)
-    return sums[:-1] / packing.lengths[:, None]
+    texts = torch.arange(len(packing.first), device=hidden.device)
+    owners = texts.repeat_interleave(packing.lengths, output_size=packing.real)
+    sums = hidden.new_zeros(len(texts), hidden.shape[1]).index_add(0, owners, hidden[: packing.real])
+    return sums / packing.lengths[:, None]
 
 
 def _mask_of_padding(*shape: Any, attention_mask: torch.Tensor | None = None, **options: Any) -> torch.Tensor | None:

@@ -143,15 +143,24 @@ def _train(
         Trace(folder.trace if recipe.train.trace else None, accelerator.process_index),
         console,
     )
-    loop = train
-    if profiling is not None:
-        from accel_cls.profiling.measure import measure
-
-        loop = functools.partial(measure, request=profiling, hardware=hardware.describe()[0][1])
-    _run_loop(loop, training, progress, lambda error: explain_end(error, training, progress, sizes, key))
+    _run_loop(
+        _loop(profiling, hardware),
+        training,
+        progress,
+        lambda error: explain_end(error, training, progress, sizes, key),
+    )
     if accelerator.is_main_process and profiling is None:
         finish_run(folder, recipe, plan, progress, corpus.labels.names, hardware.describe()[0][1])
     accelerator.wait_for_everyone()
+
+
+def _loop(profiling: Request | None, hardware: Hardware) -> Callable[[Training, Progress], None]:
+    """The training loop, or what measures some updates of it."""
+    if profiling is None:
+        return train
+    from accel_cls.profiling.measure import measure
+
+    return functools.partial(measure, request=profiling, hardware=hardware.describe()[0][1])
 
 
 def _run_loop(

@@ -62,7 +62,7 @@ class Linear16(torch.nn.Linear):
             bias16 = None if self.bias is None else self.bias.detach().to(torch.bfloat16)
             # Into the memory of the last conversion: once the weights change, no backward pass needs it any more.
             if self._converted is None:
-                weight16 = torch.empty_like(self.weight, dtype=torch.bfloat16, requires_grad=False)
+                weight16 = torch.empty_like(self.weight, dtype=torch.bfloat16)
             else:
                 weight16 = self._converted[1]
             self._converted = (state, weight16.copy_(self.weight.detach()), bias16)

@@ -27,7 +27,7 @@ def prepare(
     if is_xla(accelerator):
         _attend_without_a_look(model)
     elif accelerator.device.type == "cpu":
-        quicken(model, optimizer, whole=accelerator.distributed_type.value in ("NO", "MULTI_CPU", "MULTI_GPU"))
+        quicken(model, optimizer, whole=has_whole_weights(accelerator))
     model, optimizer = accelerator.prepare(model, optimizer)
     if is_xla(accelerator):
         for parameter in model.parameters():
@@ -38,6 +38,11 @@ def prepare(
 def is_xla(accelerator: Accelerator) -> bool:
     """Whether programs are compiled for each shape, as on a TPU."""
     return accelerator.device.type == "xla"
+
+
+def has_whole_weights(accelerator: Accelerator) -> bool:
+    """Whether each process has all weights and gradients, as tensors of its own: no FSDP, no DeepSpeed, no XLA."""
+    return accelerator.distributed_type.value in ("NO", "MULTI_CPU", "MULTI_GPU")
 
 
 def mark_step(accelerator: Accelerator) -> None:

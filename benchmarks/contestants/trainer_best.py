@@ -9,12 +9,11 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
     DataCollatorWithPadding,
-    Trainer,
     TrainingArguments,
 )
 
 from benchmarks.contestants.request import from_command_line
-from benchmarks.contestants.stopwatch import Stopwatch
+from benchmarks.contestants.stopwatch import train_on_the_clock
 
 # On a CPU inductor makes a program for each new shape, and what it makes of them is slower than what torch has.
 _COMPILE = {"cpu": False, "cuda": True}
@@ -31,7 +30,6 @@ def main() -> None:
     encoded = tokenizer(texts, truncation=True, max_length=request.max_length)
     lengths = list(map(len, encoded["input_ids"]))
     data = Dataset.from_dict({**encoded, "labels": labels, "length": lengths})
-    stopwatch = Stopwatch()
     collator = DataCollatorWithPadding(tokenizer, pad_to_multiple_of=_WIDTH_STEP)
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
@@ -54,15 +52,7 @@ def main() -> None:
             seed=request.seed,
             use_cpu=request.device == "cpu",
         )
-        trainer = Trainer(
-            model=model,
-            args=arguments,
-            train_dataset=data,
-            data_collator=stopwatch.counting(collator),
-            callbacks=[stopwatch],
-        )
-        trainer.train()
-    request.answer(stopwatch.result())
+        train_on_the_clock(request, model, arguments, data, collator)
 
 
 if __name__ == "__main__":
