@@ -5,18 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
+from safetensors.torch import load_file
 
 from accel_cls.errors import UserError
-from accel_cls.run_folder import flush_folder, write_json
+from accel_cls.hardware.prepare import has_whole_weights
+from accel_cls.run_folder import flush_entry, flush_folder, write_json
+from accel_cls.state import load_model_tensors, load_optimizer_tensors
 
+SCALER = "scaler.json"  # what fp16's gradient scaler has found
 _MANIFEST = "manifest.json"
+_OLD = ".old"  # ends the name of a checkpoint whose place another one of the same update takes
 
 
 @dataclass
@@ -24,67 +29,64 @@ class Progress:
     """The counters of a training: all of its state that is not weights or optimizer."""
 
     update: int = 0  # updates finished
+    evaluated: int = 0  # the last of them after which an evaluation was finished
     seconds: float = 0.0  # spent in the loop so far, over all its resumptions
     best_score: float | None = None
     best_update: int = 0
     evaluations_since_best: int = 0
+    window: list[float] = field(default_factory=list)  # losses of the updates that no line of the log has yet
 
 
-def save_checkpoint(accelerator: Accelerator, folder: Path, progress: Progress) -> Path:
-    """Save a checkpoint as `folder/update-NNNNNN`. Called by all processes, since sharded weights need all."""
-    final = checkpoint_path(folder, progress.update)
-    beside = folder / f".{final.name}.partial"
-    if accelerator.is_main_process:
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-    accelerator.wait_for_everyone()
-    # On XLA load_state can't read what save_state writes as safetensors (accelerate 1.15).
-    is_xla = accelerator.distributed_type == DistributedType.XLA
-    accelerator.save_state(str(beside), safe_serialization=not is_xla)
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        # Random numbers follow from their position: a saved generator state would only tie the
-        # checkpoint to the number of processes.
-        for path in beside.glob("random_states_*.pkl"):
-            path.unlink()
-        write_json(beside / "progress.json", asdict(progress))
-        files = {str(path.relative_to(beside)): _facts(path) for path in sorted(beside.rglob("*")) if path.is_file()}
-        manifest = {"update": progress.update, "layout": _layout(accelerator), "files": files}
-        write_json(beside / _MANIFEST, manifest)
-        flush_folder(beside)
-        if final.exists():  # saved before the run was interrupted, and now again after it went on
-            shutil.rmtree(final)
-        beside.rename(final)
-    accelerator.wait_for_everyone()
-    if not accelerator.is_main_process:
-        _leave_no_trace(beside, accelerator.process_index)
+def seal(folder: Path, update: int, layout: str) -> None:
+    """Write the manifest of a checkpoint's files, and have all of it on the disk."""
+    files = {str(path.relative_to(folder)): _facts(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    write_json(folder / _MANIFEST, {"update": update, "layout": layout, "files": files})
+    flush_folder(folder)
+
+
+def put_in_place(beside: Path) -> Path:
+    """Give a whole checkpoint its name. One of the same update stays, under another name, until that is done.
+
+    Raises:
+        OSError: where it does not verify.
+    """
+    fault = find_fault(beside)
+    if fault is not None:
+        raise OSError(f"{beside}: {fault}; this disk can't be trusted")
+    final = beside.with_name(beside.name.removeprefix(".").removesuffix(".partial"))
+    old = final.with_name(f"{final.name}{_OLD}")
+    if final.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        final.rename(old)
+    beside.rename(final)
+    flush_entry(final)
+    shutil.rmtree(old, ignore_errors=True)
     return final
 
 
-def _leave_no_trace(beside: Path, process: int) -> None:
-    """Where the disk is not shared, drop what save_state has left on this process's own: its generator state.
-
-    Only this file and empty folders: a network disk may still show the folder that has just been renamed.
-    """
-    (beside / f"random_states_{process}.pkl").unlink(missing_ok=True)
-    for folder in (beside, beside.parent, beside.parent.parent):
-        with suppress(OSError):
-            folder.rmdir()
-
-
-def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> Progress:
+def load_checkpoint(
+    accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Path
+) -> Progress:
     """Restore weights and optimizer into what the accelerator has prepared; returns the counters.
 
     Raises:
         UserError: where the checkpoint was saved by another way of dividing the weights.
     """
     saved = json.loads((checkpoint / _MANIFEST).read_text(encoding="utf-8"))["layout"]
-    if saved != _layout(accelerator):
+    here = layout_of(accelerator)
+    if saved != here:
         raise UserError(
-            f"{checkpoint}: saved with {saved}, but this run has {_layout(accelerator)}. Continue on hardware of the "
-            "first kind, or start over with --fresh"
+            f"{checkpoint}: saved with {saved}, but this run has {here}. Continue on hardware of the first kind, or "
+            "start over with --fresh"
         )
-    accelerator.load_state(str(checkpoint))
+    if has_whole_weights(accelerator):
+        inner = accelerator.unwrap_model(model)
+        load_model_tensors(inner, load_file(checkpoint / "model.safetensors"))
+        load_optimizer_tensors(inner, optimizer, load_file(checkpoint / "optimizer.safetensors"))
+        if accelerator.scaler is not None and (checkpoint / SCALER).is_file():
+            accelerator.scaler.load_state_dict(json.loads((checkpoint / SCALER).read_text(encoding="utf-8")))
+    else:
+        accelerator.load_state(str(checkpoint))
     return Progress(**json.loads((checkpoint / "progress.json").read_text(encoding="utf-8")))
 
 
@@ -106,7 +108,7 @@ def manifest_digest(checkpoint: Path | None) -> str:
         ) from error
 
 
-def _layout(accelerator: Accelerator) -> str:
+def layout_of(accelerator: Accelerator) -> str:
     """How a checkpoint's files divide the weights; the number of processes matters to DeepSpeed alone."""
     if accelerator.distributed_type == DistributedType.DEEPSPEED:
         return f"DeepSpeed on {accelerator.num_processes} processes"
@@ -122,13 +124,14 @@ def checkpoint_path(folder: Path, update: int) -> Path:
 
 def update_of(checkpoint: Path) -> int:
     """How many updates were finished when a checkpoint was taken."""
-    return int(checkpoint.name.removeprefix("update-"))
+    return int(checkpoint.name.removeprefix("update-").removesuffix(_OLD))
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """All checkpoints, the newest first; half-written ones have other names."""
-    found = [path for path in folder.glob("update-*") if path.name.removeprefix("update-").isdecimal()]
-    return sorted(found, key=update_of, reverse=True)
+    names = {path: path.name.removeprefix("update-").removesuffix(_OLD) for path in folder.glob("update-*")}
+    found = [path for path, name in names.items() if name.isdecimal()]
+    return sorted(found, key=lambda path: (update_of(path), not path.name.endswith(_OLD)), reverse=True)
 
 
 def newest_checkpoint(folder: Path, notes: list[str]) -> Path | None:
@@ -139,6 +142,15 @@ def newest_checkpoint(folder: Path, notes: list[str]) -> Path | None:
             return checkpoint
         notes.append(f"skipped the checkpoint {checkpoint.name}: {fault}")
     return None
+
+
+def with_own_name(checkpoint: Path | None) -> Path | None:
+    """A checkpoint under its own name, also where it had just given that up to one that did not come to be."""
+    if checkpoint is None or not checkpoint.name.endswith(_OLD):
+        return checkpoint
+    final = checkpoint.with_name(checkpoint.name.removesuffix(_OLD))
+    shutil.rmtree(final, ignore_errors=True)  # it does not verify
+    return checkpoint.rename(final)
 
 
 def find_fault(checkpoint: Path) -> str | None:

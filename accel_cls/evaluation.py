@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,15 +47,17 @@ def predict_examples(
     batches: Batches,
     layout: Layout,
     classes: int,
-) -> Predictions:
+    told_to_stop: Callable[[], str | None] = lambda: None,
+) -> Predictions | str:
     """Run the model over all examples of `batches`, divided among the processes, and gather what it says.
 
     Args:
         layout: how examples become micro-batches.
         classes: how many logits the model gives.
+        told_to_stop: asked before each pass, equally often on every process, what ends this evaluation.
 
     Returns:
-        The same predictions on every process.
+        The same predictions on every process; or what it was told.
     """
     count, processes = len(batches.labels), accelerator.num_processes
     micro_batches = layout.cut(np.arange(count), batches.encoded.lengths)
@@ -65,10 +68,17 @@ def predict_examples(
     mine = [part for _, part in shares[accelerator.process_index]]
     model.eval()
     outputs = []
-    for part in mine:
-        outputs.append(model(**batches.make(part).inputs).logits.float())
-        mark_step(accelerator)
+    cause = None
+    for turn in range(max(map(len, shares))):
+        cause = told_to_stop()
+        if cause is not None:
+            break
+        if turn < len(mine):
+            outputs.append(model(**batches.make(mine[turn]).inputs).logits.float())
+            mark_step(accelerator)
     model.train()
+    if cause is not None:
+        return cause
     indices = np.full(slots, -1, np.int64)
     logits = np.zeros((slots, classes), np.float32)
     filled = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,7 @@ from accelerate.utils import set_seed
 from torch.nn.functional import cross_entropy
 
 from accel_cls.batches import Batches
-from accel_cls.checkpoint import Progress, prune_checkpoints, save_checkpoint
+from accel_cls.checkpoint import Progress
 from accel_cls.console import Console
 from accel_cls.errors import UserError
 from accel_cls.evaluation import Predictions, predict_examples
@@ -23,7 +24,9 @@ from accel_cls.optimizer import clip_gradient, set_rate
 from accel_cls.plan import Plan, is_due, seed_of
 from accel_cls.recipe import Recipe
 from accel_cls.results import Results
+from accel_cls.saving import Saver
 from accel_cls.spans import span, update_done
+from accel_cls.stopping import Stopped, Stopping
 from accel_cls.trace import Trace
 
 
@@ -40,16 +43,23 @@ class Training:
     validation: Batches
     results: Results
     trace: Trace
+    saver: Saver
+    stopping: Stopping
     console: Console
 
 
 def train(t: Training, progress: Progress) -> None:
-    """Train from where `progress` stands to the plan's last update, or until patience runs out."""
+    """Train from where `progress` stands to the plan's last update, or until patience runs out.
+
+    Raises:
+        Stopped: where the run was told to stop, and has saved what it has.
+    """
     recipe, plan, accelerator = t.recipe, t.plan, t.accelerator
-    began = time.monotonic() - progress.seconds
-    window = _Window(accelerator)
+    window = _Window(accelerator, progress)
     patience = recipe.evaluate.patience or math.inf
     t.model.train()
+    if _is_unjudged(t, progress):  # the run was stopped before its evaluation, or in it
+        settle(t, progress, window)
     while progress.update < plan.updates and progress.evaluations_since_best < patience:
         update = progress.update
         rate = plan.rate(update)
@@ -67,24 +77,37 @@ def train(t: Training, progress: Progress) -> None:
         t.console.advance(progress.update)
 
         if progress.update % recipe.train.log_every == 0 or progress.update == plan.updates:
-            progress.seconds = time.monotonic() - began
             record = window.close(progress.update, rate, norm)
             t.results.log({"update": progress.update, "epoch": progress.update / plan.updates_per_epoch, **record})
             t.console.log(progress.update, record)
-
-        is_best = False
-        if is_due(recipe.evaluate.every, progress.update, plan):
-            is_best = evaluate(t, progress)
-            window.restart()
-        is_over = progress.evaluations_since_best >= patience
-        if is_best or is_over or is_due(recipe.checkpoint.every, progress.update, plan):
-            progress.seconds = time.monotonic() - began
-            save_checkpoint(accelerator, t.results.folder.checkpoints, progress)
-            if accelerator.is_main_process:
-                prune_checkpoints(t.results.folder.checkpoints, recipe.checkpoint.keep, progress.best_update)
-            window.restart()
+        settle(t, progress, window)
         update_done()
+    t.saver.finish()
     t.trace.weights(accelerator, t.model)
+
+
+def settle(t: Training, progress: Progress, window: _Window) -> None:
+    """What follows on an update: evaluate, save, stop, each where it is due."""
+    every, minutes = t.recipe.checkpoint.every, t.recipe.checkpoint.minutes or math.inf
+    is_long_ago = t.saver.minutes_since_last() >= minutes
+    told, is_long_ago = t.stopping.agree(t.accelerator, t.results.folder.path, is_long_ago)
+    is_best = is_over = False
+    if told is None and _is_unjudged(t, progress):
+        with window.paused():
+            is_best, told = evaluate(t, progress)
+        is_over = progress.evaluations_since_best >= (t.recipe.evaluate.patience or math.inf)
+    is_new = progress.update > t.saver.update  # else a checkpoint has it already
+    if is_best or is_over or is_long_ago or is_due(every, progress.update, t.plan) or (told is not None and is_new):
+        with window.paused():
+            window.settle()
+            t.saver.save(t.model, t.optimizer, progress, t.results.flush)
+    if told is not None:
+        t.saver.finish()
+        raise Stopped(told)
+
+
+def _is_unjudged(t: Training, progress: Progress) -> bool:
+    return progress.evaluated < progress.update and is_due(t.recipe.evaluate.every, progress.update, t.plan)
 
 
 def accumulate_gradient(t: Training, update: int) -> list[torch.Tensor]:
@@ -123,9 +146,13 @@ def accumulate_gradient(t: Training, update: int) -> list[torch.Tensor]:
     return losses_of_parts
 
 
-def evaluate(t: Training, progress: Progress) -> bool:
-    """Score the validation examples; keep the model where it is the best so far, and say whether it is."""
-    accelerator = t.accelerator
+def evaluate(t: Training, progress: Progress) -> tuple[bool, str | None]:
+    """Score the validation examples, and keep the model where it is the best so far.
+
+    Returns:
+        Whether it is; and what told the run to stop in between: then nothing was scored.
+    """
+    accelerator, folder = t.accelerator, t.results.folder.path
     t.console.say("evaluating …")
     predictions = predict_examples(
         accelerator,
@@ -133,11 +160,15 @@ def evaluate(t: Training, progress: Progress) -> bool:
         t.validation,
         t.plan.layout,
         len(t.validation.class_weights),
+        lambda: t.stopping.agree(accelerator, folder)[0],
     )
+    if isinstance(predictions, str):
+        return False, predictions
     is_best = _judge(t, predictions, progress)
     if is_best:
         t.results.keep(accelerator, t.model, predictions)
-    return is_best
+    progress.evaluated = progress.update
+    return is_best, None
 
 
 def _judge(t: Training, predictions: Predictions, progress: Progress) -> bool:
@@ -162,28 +193,48 @@ def _judge(t: Training, predictions: Predictions, progress: Progress) -> bool:
 
 
 class _Window:
-    """Mean loss and speed since the last line of the log; reads the device only when it is closed."""
+    """Mean loss and speed since the last line of the log; reads the device only when it has to.
 
-    def __init__(self, accelerator: Accelerator):
+    Losses that no line has yet are part of a checkpoint: a run that goes on logs what an uninterrupted one would.
+    """
+
+    def __init__(self, accelerator: Accelerator, progress: Progress):
         self._accelerator = accelerator
-        self.restart()
+        self._progress = progress
+        self._losses: list[list[torch.Tensor]] = []
+        self._began = time.monotonic() - progress.seconds
+        self._restart()
 
-    def restart(self) -> None:
-        """Start the clock and the sums anew, as after an evaluation."""
-        self._losses: list[torch.Tensor] = []
-        self._updates = self._examples = 0
-        self._began = time.monotonic()
+    def _restart(self) -> None:
+        self._examples = 0
+        self._paused = 0.0
+        self._opened = time.monotonic()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """The block is no training, and does not count in the speed."""
+        began = time.monotonic()
+        yield
+        self._paused += time.monotonic() - began
 
     def add(self, losses: list[torch.Tensor], examples: int) -> None:
         """Count an update: the losses of this process's micro-batches, and the examples of all processes."""
-        self._losses += losses
-        self._updates += 1
+        self._losses.append(losses)
         self._examples += examples
+
+    def settle(self) -> None:
+        """Bring the counters up to date: the losses of all processes, the time. Called by all processes."""
+        self._progress.seconds = time.monotonic() - self._began
+        if self._losses:
+            mine = [sum(loss.item() for loss in losses) for losses in self._losses]
+            told = self._accelerator.reduce(torch.tensor(mine, device=self._accelerator.device), "sum")
+            self._progress.window += told.tolist()
+            self._losses.clear()
 
     def close(self, update: int, rate: float, norm: torch.Tensor | float | None) -> dict[str, float]:
         """The window's line of the log. Raises UserError where the loss is no longer a number."""
-        mine = torch.tensor(sum(loss.item() for loss in self._losses), device=self._accelerator.device)
-        loss = self._accelerator.reduce(mine, "sum").item() / self._updates
+        self.settle()
+        loss = sum(self._progress.window) / len(self._progress.window)
         grad_norm = float("nan") if norm is None else float(norm)
         if not math.isfinite(loss):
             raise UserError(
@@ -194,7 +245,8 @@ class _Window:
             "loss": loss,
             "learning_rate": rate,
             "grad_norm": grad_norm,
-            "examples_per_second": self._examples / (time.monotonic() - self._began),
+            "examples_per_second": self._examples / (time.monotonic() - self._opened - self._paused),
         }
-        self.restart()
+        self._progress.window.clear()
+        self._restart()
         return record

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from accel_cls.checkpoint import Progress
+from accel_cls.checkpoint import Progress, checkpoint_path
 from accel_cls.plan import Plan
 from accel_cls.recipe import Recipe
 from accel_cls.run_folder import RunFolder, write_json, write_text
+from accel_cls.saving import Saver
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,15 @@ def finish_run(
     write_text(folder.report, _report(recipe, results, evaluations, _confusion(folder, names), names))
     write_json(folder.results, results)
     return results
+
+
+def describe_stop(folder: RunFolder, plan: Plan, progress: Progress, saver: Saver) -> list[tuple[str, str]]:
+    """What a run that was told to stop leaves, as named lines."""
+    lines = [("after", f"update {progress.update:,} of {plan.updates:,}")]
+    if progress.update:
+        where = checkpoint_path(Path(os.path.relpath(folder.checkpoints)), saver.update)
+        lines.append(("saved", f"{where}, in {saver.seconds_of_last:.1f} s"))
+    return [*lines, ("to go on", "run the same command again")]
 
 
 def read_results(folder: RunFolder) -> dict[str, Any]:

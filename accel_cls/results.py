@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -31,11 +32,20 @@ class Results:
         self._labels = labels
         self._tokenizer = tokenizer
         self._is_main = is_main
+        self._unwritten: list[dict[str, Any]] = []
 
     def log(self, record: dict[str, Any]) -> None:
-        """Add a line to metrics.jsonl."""
+        """Add a line to metrics.jsonl; while the disk is full, it waits in memory for the next one."""
         if self._is_main:
-            self.folder.append_metrics(record)
+            self._unwritten.append(record)
+            with suppress(OSError):  # `flush`, which comes before each checkpoint, says so
+                self.flush()
+
+    def flush(self) -> None:
+        """Write the lines that wait. Raises OSError where that is not possible yet."""
+        if self._unwritten:
+            self.folder.append_metrics(self._unwritten)
+            self._unwritten.clear()
 
     def score(self, predictions: Predictions, names: Sequence[str]) -> dict[str, float]:
         """The loss and the named metrics."""

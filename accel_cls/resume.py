@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from accel_cls.checkpoint import list_checkpoints, newest_checkpoint
+from accel_cls.checkpoint import list_checkpoints, newest_checkpoint, with_own_name
 from accel_cls.errors import UserError
 from accel_cls.fitting.arithmetic import with_tokens
 from accel_cls.fitting.shortage import read_shortage
@@ -75,7 +75,7 @@ def open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, n
             if folder.is_finished:
                 notes.append(f"the run that ended here is to end elsewhere ({'; '.join(end)})")
                 folder.results.unlink()
-            checkpoint = newest_checkpoint(folder.checkpoints, notes)
+            checkpoint = with_own_name(newest_checkpoint(folder.checkpoints, notes))
             start = Start(checkpoint=checkpoint, tokens=_tokens(folder, recipe, checkpoint, notes))
             recipe = with_tokens(recipe, start.tokens) if start.tokens else recipe
     folder.path.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from accel_cls.fitting.arithmetic import Sizes, with_tokens
 from accel_cls.fitting.search import Search, find_fitting
 from accel_cls.fitting.shortage import explain_end
 from accel_cls.hardware.accelerator import Hardware, start_hardware
+from accel_cls.hardware.launcher import how_started
 from accel_cls.hardware.meeting import Meeting, open_meeting
 from accel_cls.hardware.prepare import is_xla, prepare
 from accel_cls.hardware.profiles import shell
@@ -29,10 +30,12 @@ from accel_cls.plan import Plan
 from accel_cls.profiling.figures import Request
 from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.recipe.rules import idle_settings
-from accel_cls.report import duration, finish_run, read_results
+from accel_cls.report import describe_stop, duration, finish_run, read_results
 from accel_cls.results import Results
 from accel_cls.resume import Start, open_run
 from accel_cls.run_folder import RunFolder, write_text
+from accel_cls.saving import Saver
+from accel_cls.stopping import SAVE_FILE, Stopped, Stopping, stop_with_parent
 from accel_cls.tokens import Encoded, encode_once
 from accel_cls.trace import Trace
 
@@ -44,6 +47,7 @@ def run_recipe(
     fresh: bool,
     join_timeout: int,
     started: float,
+    stopping: Stopping,
     profiling: Request | None = None,
 ) -> None:
     """Train a recipe on the hardware at hand, or with `profiling` only measure some updates of it.
@@ -52,7 +56,7 @@ def run_recipe(
     """
     meeting = open_meeting(join_timeout)
     with meeting.telling():
-        _run(recipe, recipe_path, overrides, fresh, meeting, started, profiling)
+        _run(recipe, recipe_path, overrides, fresh, meeting, started, stopping, profiling)
 
 
 def _run(
@@ -62,8 +66,11 @@ def _run(
     fresh: bool,
     meeting: Meeting,
     started: float,
+    stopping: Stopping,
     profiling: Request | None,
 ) -> None:
+    if how_started().by == "accelerate launch":
+        stop_with_parent()
     hardware = start_hardware(recipe, recipe_path, overrides, meeting)
     console = Console(speaks=hardware.accelerator.is_main_process)
     console.section(f"accel_cls · {recipe.name} · {recipe_path}", hardware.describe())
@@ -73,7 +80,7 @@ def _run(
     folder = RunFolder(recipe.output if profiling is None else profiling.folder / "run")
     start = _open_on_main(hardware, folder, recipe, corpus.digest, fresh, console)
     if not start.finished:
-        _train(recipe, hardware, corpus, folder, start, console, profiling)
+        _train(recipe, hardware, corpus, folder, start, console, stopping, profiling)
     hardware.accelerator.end_training()
     if hardware.accelerator.is_main_process and profiling is None:
         _say_goodbye(folder, corpus, console, None if start.finished else time.monotonic() - started)
@@ -86,6 +93,7 @@ def _train(
     folder: RunFolder,
     start: Start,
     console: Console,
+    stopping: Stopping,
     profiling: Request | None,
 ) -> None:
     accelerator, notes = hardware.accelerator, list(corpus.notes)
@@ -127,9 +135,12 @@ def _train(
 
     optimizer = make_optimizer(model, recipe.train, accelerator.device)
     model, optimizer = prepare(accelerator, model, optimizer, recipe.train.max_grad_norm)
-    progress = Progress() if start.checkpoint is None else load_checkpoint(accelerator, start.checkpoint)
+    progress = (
+        Progress() if start.checkpoint is None else load_checkpoint(accelerator, model, optimizer, start.checkpoint)
+    )
     if accelerator.is_main_process:
-        folder.rewind(progress.update)
+        folder.rewind(progress.update, progress.evaluated)
+        (folder.path / SAVE_FILE).unlink(missing_ok=True)
     fixed = plan.layout.tokens if is_xla(accelerator) else None
     training = Training(
         recipe,
@@ -141,6 +152,8 @@ def _train(
         batches(judged, corpus.validation, fixed, None),
         Results(folder, corpus.validation, corpus.labels, tokenizer, accelerator.is_main_process),
         Trace(folder.trace if recipe.train.trace else None, accelerator.process_index),
+        Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress.update),
+        stopping,
         console,
     )
     _run_loop(
@@ -170,16 +183,30 @@ def _run_loop(
     explain: Callable[[RuntimeError | MemoryError], UserError | None],
 ) -> None:
     """Train; an error that can be explained becomes a message to the user."""
+    saver, folder = training.saver, training.results.folder
     training.console.start(progress.update, training.plan.updates)
     try:
+        training.stopping.begin_training()
         loop(training, progress)
+    except Stopped as stop:
+        training.stopping.end_training()
+        training.console.stop()
+        training.console.section(str(stop), describe_stop(folder, training.plan, progress, saver))
+        stop.is_told = True
+        raise
     except (RuntimeError, MemoryError) as error:
         explained = explain(error)
         if explained is None:
             raise
         raise explained from error
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or folder.path}: {error.strerror or error}, after update {progress.update:,}. What was "
+            "saved before is whole: once this is mended, the same command goes on from the newest checkpoint"
+        ) from error
     finally:
         training.console.stop()
+        saver.wait()  # what is being written is a whole checkpoint in a moment
 
 
 def _open_on_main(
@@ -194,8 +221,8 @@ def _open_on_main(
     if accelerator.is_main_process:
         try:
             start = open_run(folder, recipe, digest, fresh, notes)
-        except UserError as caught:
-            error = caught
+        except (UserError, OSError) as caught:
+            error = caught if isinstance(caught, UserError) else _no_output(folder, caught)
             decision[0] = failed
         else:
             update = 0 if start.checkpoint is None else update_of(start.checkpoint)
@@ -213,6 +240,13 @@ def _open_on_main(
         console.note(f"continues an unfinished run from update {told}, its checkpoint verified")
         return Start(checkpoint=checkpoint_path(folder.checkpoints, told), tokens=tokens or None)
     return Start(tokens=tokens or None)
+
+
+def _no_output(folder: RunFolder, error: OSError) -> UserError:
+    return UserError(
+        f"output: {error.filename or folder.path}: {error.strerror or error}; a run folder has to have room, "
+        "and has to be one that can be written to. Name another with output=…"
+    )
 
 
 def _say_goodbye(folder: RunFolder, corpus: Corpus, console: Console, seconds: float | None) -> None:

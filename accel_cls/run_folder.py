@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -48,15 +49,24 @@ class RunFolder:
         self.path.rename(aside)
         return aside
 
-    def append_metrics(self, record: dict[str, Any]) -> None:
-        """Add a line to metrics.jsonl; it is on the disk when this returns."""
-        with open(self.metrics, "a", encoding="utf-8") as file:
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+    def append_metrics(self, records: list[dict[str, Any]]) -> None:
+        """Add lines to metrics.jsonl; they are on the disk when this returns, and none is where it raises OSError."""
+        lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
+        with open(self.metrics, "ab", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            try:
+                if file.write(lines) != len(lines):  # the disk took a part: the next write says why
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.metrics))
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(size)
+                raise
 
-    def rewind(self, update: int) -> None:
-        """Drop what was logged after `update`, and last lines that were cut off, before a run goes on."""
+    def rewind(self, update: int, evaluated: int) -> None:
+        """Drop what was logged after `update`, and last lines that were cut off, before a run goes on.
+
+        After `evaluated`, an earlier update perhaps, evaluations are dropped, too: they are made again.
+        """
         for path in (self.metrics, *self.trace.glob("*.jsonl")):
             if not path.is_file():
                 continue
@@ -66,7 +76,7 @@ class RunFolder:
                     record = json.loads(line)
                 except json.JSONDecodeError:
                     break
-                if record["update"] <= update:
+                if record["update"] <= (evaluated if "evaluation" in record else update):
                     kept.append(line + "\n")
             write_text(path, "".join(kept))
 
@@ -79,6 +89,7 @@ def write_text(path: Path, text: str, encoding: str = "utf-8") -> None:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
+    flush_entry(path)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -108,9 +119,22 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
         path.rename(old)
         beside.rename(path)
+        flush_entry(path)
         shutil.rmtree(old)
     else:
         beside.rename(path)
+        flush_entry(path)
+
+
+def flush_entry(path: Path) -> None:
+    """Make sure that a new name is on the disk: a rename by itself may be lost with the power."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def flush_folder(folder: Path) -> None:

@@ -24,10 +24,10 @@ from accel_cls.hardware.nodes import JOIN_TIMEOUT
 from accel_cls.profiling.figures import Request
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.rules import names_the_hub
+from accel_cls.stopping import STOPPED, Stopped, Stopping, leave_status
 
 _USER_ERROR = 2  # exit status for a mistake in a recipe, a data file or a command
 _PATIENCE = 3  # seconds that processes other than 0 leave it to tell of a mistake
-_INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -78,7 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     options = command_line().parse_intermixed_args(arguments)
     recipe = None
+    stopping = Stopping()
     try:
+        stopping.listen()
         recipe = load_recipe(options.recipe, options.overrides)
         find_place()  # refuses an environment that makes no sense before seconds are spent on imports
         if not names_the_hub(recipe):
@@ -90,7 +92,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keep_memory()
         run_recipe = _import_run()
         profiling = _request(*options.profiling) if options.profiling else None
-        run_recipe(recipe, options.recipe, options.overrides, options.fresh, options.join_timeout, started, profiling)
+        run_recipe(
+            recipe,
+            options.recipe,
+            options.overrides,
+            options.fresh,
+            options.join_timeout,
+            started,
+            stopping,
+            profiling,
+        )
     except UserError as error:
         _explain(error)
         if recipe is None and os.environ.get("RANK", "0") != "0":
@@ -101,12 +112,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # exit may wait for theirs. The launcher ends the others as soon as this one is gone.
             sys.stdout.flush()
             sys.stderr.flush()
+            leave_status(_USER_ERROR)
             os._exit(_USER_ERROR)
         return _ended(_USER_ERROR)
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from the newest checkpoint", file=sys.stderr, flush=True)
-        return _ended(_INTERRUPTED)
-    return 0
+    except Stopped as stop:
+        return _ended(_say_stopped(stop))
+    return _ended(0)
 
 
 def _import_run() -> Callable[..., None]:
@@ -124,9 +135,25 @@ def _import_run() -> Callable[..., None]:
     return run_recipe
 
 
+def _say_stopped(stop: Stopped) -> int:
+    """What is to be said of a run that has stopped, where the loop has not said it; returns the exit status."""
+    if not stop.is_told and os.environ.get("RANK", "0") == "0":
+        print(f"\n{stop} before training began; the same command starts again", file=sys.stderr, flush=True)
+    launch = how_started()
+    if launch.adds_traceback and os.environ.get("RANK", "0") == "0" and multiprocessing.parent_process() is None:
+        print(f"(That is all. What {launch.by} prints below is a traceback of its own.)", file=sys.stderr, flush=True)
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.distributed.is_initialized():
+        sys.stdout.flush()
+        leave_status(STOPPED)
+        os._exit(STOPPED)  # others may be in a collective operation that this process has left
+    return STOPPED
+
+
 def _ended(status: int) -> int:
     """An exit status to return; in a process of the TPU launcher, which drops what this module returns, to raise."""
-    if multiprocessing.parent_process() is not None:
+    leave_status(status)
+    if status and multiprocessing.parent_process() is not None:
         raise SystemExit(status)
     return status
 

@@ -1,25 +1,23 @@
 """Run folders: written whole, verified, continued, never overwritten."""
 
+import errno
 import hashlib
 import json
 import shutil
 from dataclasses import asdict
 
 import pytest
-import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 
 from accel_cls.checkpoint import (
     Progress,
     checkpoint_path,
     find_fault,
     list_checkpoints,
-    load_checkpoint,
     newest_checkpoint,
     prune_checkpoints,
-    save_checkpoint,
+    put_in_place,
     update_of,
+    with_own_name,
 )
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, load_recipe
@@ -137,33 +135,56 @@ def test_empty_and_finished(tmp_path):
 def test_rewind_drops_what_lies_after_the_update(tmp_path):
     folder = RunFolder(tmp_path)
     for update in (1, 2, 2, 3, 4):
-        folder.append_metrics({"update": update, "loss": 0.5})
-    folder.rewind(2)
+        folder.append_metrics([{"update": update, "loss": 0.5}])
+    folder.rewind(2, 2)
     lines = folder.metrics.read_text().splitlines()
     assert [json.loads(line)["update"] for line in lines] == [1, 2, 2]
-    folder.append_metrics({"update": 3})
+    folder.append_metrics([{"update": 3}])
     assert folder.metrics.read_text().endswith('}\n{"update": 3}\n')
 
 
 @pytest.mark.parametrize("torn", [b'{"upda', b"{", b'{"update": 2, "na', '{"update": 2, "名'.encode()[:-1]])
 def test_rewind_drops_a_line_that_was_cut_off(tmp_path, torn):
     folder = RunFolder(tmp_path)
-    folder.append_metrics({"update": 1})
+    folder.append_metrics([{"update": 1}])
     with open(folder.metrics, "ab") as file:
         file.write(torn)
-    folder.rewind(5)
+    folder.rewind(5, 5)
     assert folder.metrics.read_bytes() == b'{"update": 1}\n'
 
 
 def test_rewind_keeps_a_whole_last_line_without_its_end(tmp_path):
     folder = RunFolder(tmp_path)
     folder.metrics.write_text('{"update": 1}\n{"update": 2}')
-    folder.rewind(5)
+    folder.rewind(5, 5)
     assert folder.metrics.read_text() == '{"update": 1}\n{"update": 2}\n'
 
 
+def test_rewind_drops_an_evaluation_that_the_checkpoint_has_not(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.append_metrics([{"update": 4, "evaluation": {}}, {"update": 8, "loss": 1}, {"update": 8, "evaluation": {}}])
+    folder.rewind(8, 4)
+    kept = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
+    assert kept == [{"update": 4, "evaluation": {}}, {"update": 8, "loss": 1}]
+
+
+def test_lines_that_find_no_room_leave_no_part_of_themselves(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path)
+    folder.append_metrics([{"update": 1}])
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("accel_cls.run_folder.os.fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            folder.append_metrics([{"update": 2}])
+    folder.append_metrics([{"update": 2}, {"update": 3}])
+    assert folder.metrics.read_text() == '{"update": 1}\n{"update": 2}\n{"update": 3}\n'
+
+
 def test_rewind_of_nothing(tmp_path):
-    RunFolder(tmp_path).rewind(5)
+    RunFolder(tmp_path).rewind(5, 5)
     assert files_of(tmp_path) == {}
 
 
@@ -171,7 +192,7 @@ def test_rewind_of_nothing(tmp_path):
 
 
 def make_checkpoint(folder, update, **progress):
-    """A checkpoint as `save_checkpoint` leaves it, without a model."""
+    """A checkpoint as it is saved, without a model."""
     checkpoint = checkpoint_path(folder, update)
     checkpoint.mkdir(parents=True)
     (checkpoint / "model.safetensors").write_bytes(b"weights %d" % update)
@@ -184,68 +205,36 @@ def make_checkpoint(folder, update, **progress):
     return checkpoint
 
 
-def tiny(seed=0):
-    torch.manual_seed(seed)
-    model = torch.nn.Linear(3, 2)
-    return model, torch.optim.AdamW(model.parameters(), lr=0.1)
+def test_checkpoint_that_takes_the_place_of_another_is_never_missing(tmp_path):
+    """Killed between two renames, the old one still counts, and gets its name back."""
+    old = make_checkpoint(tmp_path, 3)
+    old.rename(tmp_path / "update-000003.old")
+    make_checkpoint(tmp_path, 2)
+    found = newest_checkpoint(tmp_path, [])
+    assert found == tmp_path / "update-000003.old"
+    assert update_of(found) == 3
+    assert with_own_name(found) == old
+    assert find_fault(old) is None
 
 
-def one_step(model, optimizer):
-    model(torch.ones(4, 3)).pow(2).sum().backward()
-    optimizer.step()
-    optimizer.zero_grad()
+def test_the_new_of_two_checkpoints_of_an_update_counts(tmp_path):
+    make_checkpoint(tmp_path, 3).rename(tmp_path / "update-000003.old")
+    new = make_checkpoint(tmp_path, 3, best_update=3)
+    assert newest_checkpoint(tmp_path, []) == new
+    (new / "model.safetensors").unlink()
+    found = newest_checkpoint(tmp_path, [])
+    assert found == tmp_path / "update-000003.old"
+    assert with_own_name(found) == new
+    assert find_fault(new) is None
 
 
-@pytest.fixture(scope="module")
-def accelerator():
-    yield Accelerator(cpu=True)
-    AcceleratorState._reset_state(reset_partial_state=True)
-
-
-def test_saved_checkpoint_verifies_and_loads(tmp_path, accelerator):
-    accelerator.free_memory()
-    model, optimizer = accelerator.prepare(*tiny())
-    one_step(model, optimizer)
-    progress = Progress(update=7, seconds=1.5, best_score=0.25, best_update=5, evaluations_since_best=2)
-    saved = save_checkpoint(accelerator, tmp_path, progress)
-    assert saved == tmp_path / "update-000007"
-    assert list(tmp_path.iterdir()) == [saved]
-    assert find_fault(saved) is None
-    one_step(model, optimizer)
-    after = {name: value.clone() for name, value in model.state_dict().items()}
-
-    accelerator.free_memory()
-    model, optimizer = accelerator.prepare(*tiny(seed=1))
-    assert load_checkpoint(accelerator, saved) == progress
-    one_step(model, optimizer)
-    assert all(torch.equal(value, after[name]) for name, value in model.state_dict().items())
-
-
-def test_checkpoint_holds_no_random_state(tmp_path, accelerator):
-    accelerator.free_memory()
-    accelerator.prepare(*tiny())
-    saved = save_checkpoint(accelerator, tmp_path, Progress(update=1))
-    assert not [name for name in files_of(saved) if "random" in name]
-
-
-def test_saving_an_update_again_replaces_it(tmp_path, accelerator):
-    accelerator.free_memory()
-    accelerator.prepare(*tiny())
-    save_checkpoint(accelerator, tmp_path, Progress(update=3, best_update=1))
-    saved = save_checkpoint(accelerator, tmp_path, Progress(update=3, best_update=2))
-    assert json.loads((saved / "progress.json").read_text())["best_update"] == 2
-    assert find_fault(saved) is None
-
-
-def test_saving_sweeps_what_an_interrupted_save_left(tmp_path, accelerator):
-    left = tmp_path / ".update-000003.partial"
-    left.mkdir()
-    (left / "left.txt").write_text("x")
-    accelerator.free_memory()
-    accelerator.prepare(*tiny())
-    saved = save_checkpoint(accelerator, tmp_path, Progress(update=3))
-    assert not left.exists()
-    assert "left.txt" not in files_of(saved)
+def test_checkpoint_that_does_not_verify_gets_no_place(tmp_path):
+    old = make_checkpoint(tmp_path, 3)
+    beside = make_checkpoint(tmp_path / "other", 3).rename(tmp_path / ".update-000003.partial")
+    (beside / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(OSError, match="bytes instead of"):
+        put_in_place(beside)
+    assert find_fault(old) is None
 
 
 def truncate(checkpoint):

@@ -5,10 +5,17 @@ Imports neither torch nor accelerate: what is wrong with a recipe or an option i
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
 
 import psutil
 
@@ -16,8 +23,9 @@ from accel_cls.errors import UserError
 from accel_cls.hardware.nodes import JOIN_TIMEOUT, Nodes, find_nodes, rank_of, slurm_script, wait_for_answer
 from accel_cls.hardware.profiles import check_devices, launch_command, profile_to_launch, quietly, shell
 from accel_cls.recipe import load_recipe
+from accel_cls.stopping import INTERRUPTED, STATUS_FILE, heard_signals, stop_with_parent
 
-_INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
+_HANG_UP = getattr(signal, "SIGHUP", None)  # the terminal has been closed
 
 
 def start(
@@ -70,18 +78,51 @@ def start(
 
 
 def _run(command: Sequence[str], watch: Callable[[subprocess.Popen], None] | None = None) -> int:
-    launcher = subprocess.Popen(quietly(command))
-    if watch is not None:
+    """Run the launcher; returns the exit status of the training, which accelerate would turn into 1.
+
+    In a session of its own, so that what stops a run reaches it once, and by way of this process: the launcher of one
+    process passes no signal on, that of several ends after 30 seconds whoever is still saving.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        status_file = Path(place, "status")
+        launcher = subprocess.Popen(
+            quietly(command),
+            env={**os.environ, STATUS_FILE: str(status_file)},
+            start_new_session=True,
+            preexec_fn=stop_with_parent if sys.platform == "linux" else None,
+        )
+        if watch is not None:
+            try:
+                watch(launcher)
+            except KeyboardInterrupt:
+                _end(launcher)
+                return INTERRUPTED
+        with _passing_on(launcher):
+            status = launcher.wait()
+        return int(status_file.read_text()) if status and status_file.is_file() else status
+
+
+@contextmanager
+def _passing_on(launcher: subprocess.Popen) -> Iterator[None]:
+    """In the block, what tells this process to stop tells the training processes so."""
+
+    def pass_on(number: int, _: FrameType | None) -> None:
         try:
-            watch(launcher)
-        except KeyboardInterrupt:
-            _end(launcher)
-            return _INTERRUPTED
-    while True:
-        try:
-            return launcher.wait()
-        except KeyboardInterrupt:
-            continue  # Ctrl-C reaches the whole group; those who train end by themselves
+            training = psutil.Process(launcher.pid).children()
+            for process in training:
+                process.send_signal(signal.SIGTERM if number == _HANG_UP else number)
+        except psutil.NoSuchProcess:  # it ends just now
+            return
+        if not training:
+            launcher.terminate()
+
+    heard = heard_signals("SIGHUP")
+    before = [signal.signal(number, pass_on) for number in heard]
+    try:
+        yield
+    finally:
+        for number, handler in zip(heard, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _before_start(nodes: Nodes, rank: int, join_timeout: int, say: Callable[[str], None]) -> None:

@@ -322,6 +322,13 @@ class Checkpoint(Section):
         "when to save a checkpoint; a new best and the end always do",
         "an interval of no updates is none; the end is always saved",
     )
+    minutes: float | None = setting(
+        None,
+        "a number of minutes above 0",
+        "save also when so many minutes have passed since the last checkpoint",
+        "null turns it off",
+        gt=0,
+    )
     keep: int = setting(
         2,
         "a whole number, 1 or more",

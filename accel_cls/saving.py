@@ -1,0 +1,212 @@
+"""Save checkpoints while training goes on: copied in memory at once, written and verified by a thread."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from accel_cls.checkpoint import (
+    SCALER,
+    Progress,
+    checkpoint_path,
+    layout_of,
+    prune_checkpoints,
+    put_in_place,
+    seal,
+)
+from accel_cls.console import Console
+from accel_cls.errors import UserError
+from accel_cls.fitting.room import room_of
+from accel_cls.hardware.prepare import has_whole_weights
+from accel_cls.run_folder import write_json
+from accel_cls.state import Tensors, model_tensors, optimizer_tensors
+
+
+class Saver:
+    """Saves the checkpoints of a run. What it does is done by all processes: sharded weights need all."""
+
+    def __init__(self, accelerator: Accelerator, folder: Path, keep: int, console: Console, update: int):
+        self._accelerator = accelerator
+        self._folder = folder
+        self._keep = keep
+        self._console = console
+        self._copies: dict[str, Tensors] = {}  # their memory serves one save after the other
+        self._thread: threading.Thread | None = None
+        self._bug: BaseException | None = None
+        self.update = update  # of the newest checkpoint, those included that are being saved
+        self.fault: str | None = None  # why the last save failed
+        self.saved = 0  # checkpoints written
+        self.seconds = 0.0  # spent in saving them
+        self.seconds_of_last = 0.0
+        self.waited = 0.0  # of these, the seconds in which training stood still
+        self._last = time.monotonic()
+
+    def minutes_since_last(self) -> float:
+        """Minutes since a checkpoint was last begun, or since the run began."""
+        return (time.monotonic() - self._last) / 60
+
+    def save(
+        self,
+        model: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        progress: Progress,
+        flush: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Save a checkpoint; where weights are whole, it is on the disk some time after this returns.
+
+        Args:
+            flush: writes what has to be on the disk before the checkpoint is.
+        """
+        began = self._last = time.monotonic()
+        self.wait()
+        self.update = progress.update
+        progress = copy.deepcopy(progress)
+        try:
+            flush()
+        except OSError as error:
+            self._fail(progress, error)
+            return
+        if not has_whole_weights(self._accelerator):
+            self._write(progress, lambda beside: self._save_state(beside))
+        elif self._accelerator.is_main_process:
+            inner = self._accelerator.unwrap_model(model)
+            tensors = {
+                "model.safetensors": model_tensors(inner),
+                "optimizer.safetensors": optimizer_tensors(inner, optimizer),
+            }
+            scaler = self._accelerator.scaler
+            scale = None if scaler is None else scaler.state_dict()
+            if self._copy(tensors):
+                write = threading.Thread(target=self._in_thread, args=(progress, scale), name="checkpoint")
+                write.start()
+                self._thread = write
+            else:
+                self._write(progress, lambda beside: _write_tensors(beside, tensors, scale))
+        self.waited += time.monotonic() - began
+
+    def wait(self) -> None:
+        """Until what is being saved is saved. Raises what is no matter of disks in the thread."""
+        began = time.monotonic()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+            self.waited += time.monotonic() - began
+        if self._bug is not None:
+            raise self._bug
+
+    def finish(self) -> None:
+        """Wait for the last checkpoint, before the run ends.
+
+        Raises:
+            UserError: where it could not be saved.
+        """
+        self.wait()
+        if self.fault is not None:
+            raise UserError(
+                f"{self.fault}. Those before it are whole: make room, and the same command goes on from there"
+            )
+
+    def _in_thread(self, progress: Progress, scale: dict[str, Any] | None) -> None:
+        try:
+            self._write(progress, lambda beside: _write_tensors(beside, self._copies, scale))
+        except BaseException as error:  # raised again in the main thread
+            self._bug = error
+
+    def _write(self, progress: Progress, fill: Callable[[Path], None]) -> None:
+        """Write a checkpoint beside, verify it, put it in place, and only then delete older ones."""
+        began = time.monotonic()
+        beside = self._folder / f".{checkpoint_path(self._folder, progress.update).name}.partial"
+        is_main = self._accelerator.is_main_process
+        try:
+            if is_main:
+                shutil.rmtree(beside, ignore_errors=True)
+                beside.mkdir(parents=True)
+            fill(beside)
+            if is_main:
+                write_json(beside / "progress.json", asdict(progress))
+                seal(beside, progress.update, layout_of(self._accelerator))
+                put_in_place(beside)
+                prune_checkpoints(self._folder, self._keep, progress.best_update)
+        except (OSError, SafetensorError) as error:  # safetensors has its own error for a full disk
+            shutil.rmtree(beside, ignore_errors=True)
+            self._fail(progress, error)
+        else:
+            self.fault = None
+            self.saved += 1
+        self.seconds_of_last = time.monotonic() - began
+        self.seconds += self.seconds_of_last
+
+    def _fail(self, progress: Progress, error: Exception) -> None:
+        self.fault = f"the checkpoint of update {progress.update:,} could not be saved ({error})"
+        if not has_whole_weights(self._accelerator):  # the others are in a collective operation by now
+            raise UserError(f"{self.fault}. Those before it are whole") from error
+        self._console.note(f"{self.fault}; training goes on, and the checkpoints before it are whole")
+
+    def _copy(self, tensors: dict[str, Tensors]) -> bool:
+        """Copy what is to be saved into memory of its own; False where there is too little of it."""
+        if self._copies.keys() != tensors.keys() or any(
+            self._copies[file].keys() != named.keys() for file, named in tensors.items()
+        ):
+            size = sum(t.numel() * t.element_size() for named in tensors.values() for t in named.values())
+            room = room_of(torch.device("cpu"), self._accelerator.num_processes).free
+            if room is not None and room < 2 * size:  # as much again stays for training
+                return False
+            self._copies = {
+                file: {name: torch.empty(tensor.shape, dtype=tensor.dtype) for name, tensor in named.items()}
+                for file, named in tensors.items()
+            }
+        for file, named in tensors.items():
+            for name, tensor in named.items():
+                self._copies[file][name].copy_(tensor)
+        return True
+
+    def _save_state(self, beside: Path) -> None:
+        """What accelerate writes of sharded weights, or on XLA: by all processes together."""
+        accelerator = self._accelerator
+        accelerator.wait_for_everyone()
+        # On XLA load_state can't read what save_state writes as safetensors (accelerate 1.15).
+        accelerator.save_state(str(beside), safe_serialization=accelerator.distributed_type != DistributedType.XLA)
+        accelerator.wait_for_everyone()
+        # Random numbers follow from their position: a saved generator state would only tie the checkpoint to the
+        # number of processes. Where the disk is not shared, each machine has its own.
+        (beside / f"random_states_{accelerator.process_index}.pkl").unlink(missing_ok=True)
+        accelerator.wait_for_everyone()
+        if not accelerator.is_main_process:
+            for folder in (beside, beside.parent, beside.parent.parent):
+                with suppress(OSError):  # empty on a disk of this machine's own only
+                    folder.rmdir()
+
+
+def _write_tensors(beside: Path, files: dict[str, Tensors], scale: dict[str, Any] | None) -> None:
+    """Write tensors and the scaler's state, and compare what the files hold with them, bit for bit.
+
+    Raises:
+        OSError, SafetensorError: where they can't be written, or are not what was written.
+    """
+    for file, tensors in files.items():
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, beside / file)
+        with safe_open(beside / file, "pt") as found:
+            for name, tensor in tensors.items():
+                if not torch.equal(_bits(found.get_tensor(name)), _bits(tensor)):
+                    raise OSError(f"{beside / file}: {name} is not what was written; this disk can't be trusted")
+    if scale is not None:
+        (beside / SCALER).write_text(json.dumps(scale), encoding="utf-8")
+
+
+def _bits(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor's bytes, since a NaN equals nothing."""
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)

@@ -1,0 +1,60 @@
+"""Weights and optimizer as named tensors, and back, where each process has them whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from accelerate.optimizer import AcceleratedOptimizer
+
+Tensors = dict[str, torch.Tensor]
+
+
+def model_tensors(model: torch.nn.Module) -> Tensors:
+    """The weights by name; of names that share one tensor, as tied embeddings do, the first."""
+    seen: set[tuple[int, torch.Size]] = set()
+    tensors: Tensors = {}
+    for name, tensor in model.state_dict().items():
+        key = (tensor.data_ptr(), tensor.shape)
+        if tensor.numel() and key in seen:
+            continue
+        seen.add(key)
+        tensors[name] = tensor
+    return tensors
+
+
+def load_model_tensors(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Copy weights into a model that has just these names."""
+    expected = model_tensors(model).keys()
+    assert expected == tensors.keys(), sorted(expected ^ tensors.keys())[:5]
+    model.load_state_dict(tensors, strict=False)  # not strict, for the names of tied weights are left out
+
+
+def optimizer_tensors(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Tensors:
+    """The optimizer's state, named by what and whose it is: "exp_avg/bert.embeddings.word_embeddings.weight"."""
+    state = _inner(optimizer).state
+    return {
+        f"{what}/{name}": torch.as_tensor(value)
+        for name, parameter in model.named_parameters()
+        for what, value in state.get(parameter, {}).items()
+    }
+
+
+def load_optimizer_tensors(
+    model: torch.nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
+) -> None:
+    """Give the optimizer its state again; rates and decays are the recipe's, and not part of it."""
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    by_name: dict[str, dict[str, torch.Tensor]] = {}
+    for key, value in tensors.items():
+        what, _, name = key.partition("/")
+        by_name.setdefault(name, {})[what] = value
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state = {at: by_name[names[parameter]] for at, parameter in enumerate(parameters) if names[parameter] in by_name}
+    inner: Any = _inner(optimizer)
+    inner.load_state_dict({"state": state, "param_groups": inner.state_dict()["param_groups"]})
+
+
+def _inner(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    return optimizer.optimizer if isinstance(optimizer, AcceleratedOptimizer) else optimizer
