@@ -28,6 +28,14 @@ class Progress:
     best_score: float | None = None
     best_update: int = 0
     evaluations_since_best: int = 0
+    skipped: int = 0  # updates left out, since their loss or gradient was no finite number
+    scaler_skips: int = 0  # updates that the fp16 scaler left out, to try again with a smaller scale
+    skips_in_a_row: int = 0  # of both kinds, up to now
+
+    @property
+    def steps(self) -> int:
+        """Updates that have changed the weights: by these goes the learning rate."""
+        return self.update - self.skipped - self.scaler_skips
 
 
 def save_checkpoint(accelerator: Accelerator, folder: Path, progress: Progress) -> Path:

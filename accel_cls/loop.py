@@ -15,14 +15,14 @@ from torch.nn.functional import cross_entropy
 from accel_cls.batches import Batches
 from accel_cls.checkpoint import Progress, prune_checkpoints, save_checkpoint
 from accel_cls.console import Console
-from accel_cls.errors import UserError
 from accel_cls.evaluation import Predictions, predict_examples
 from accel_cls.hardware.prepare import is_xla, mark_step
 from accel_cls.layout import share
-from accel_cls.optimizer import clip_gradient, set_rate
+from accel_cls.optimizer import clip_gradient, set_rate, take_step
 from accel_cls.plan import Plan, is_due, seed_of
 from accel_cls.recipe import Recipe
 from accel_cls.results import Results
+from accel_cls.soundness import Part, Watch
 from accel_cls.spans import span, update_done
 from accel_cls.trace import Trace
 
@@ -48,36 +48,42 @@ def train(t: Training, progress: Progress) -> None:
     recipe, plan, accelerator = t.recipe, t.plan, t.accelerator
     began = time.monotonic() - progress.seconds
     window = _Window(accelerator)
+    watch = Watch(t, progress)
     patience = recipe.evaluate.patience or math.inf
     t.model.train()
     while progress.update < plan.updates and progress.evaluations_since_best < patience:
         update = progress.update
-        rate = plan.rate(update)
+        rate = plan.rate(progress.steps)
         set_rate(t.optimizer, rate)
-        losses = accumulate_gradient(t, update)
+        parts = accumulate_gradient(t, update)
         with span("optimizer"):
             norm = clip_gradient(accelerator, t.model, t.optimizer, recipe.train.max_grad_norm or math.inf)
-            t.optimizer.step()
+            take_step(accelerator, t.optimizer, norm)
             # On XLA a first gradient and one that is added to it would be two programs.
             t.optimizer.zero_grad(set_to_none=not is_xla(accelerator))
         mark_step(accelerator)
         progress.update += 1
         t.trace.update(progress.update, rate, norm)
-        window.add(losses, len(plan.examples(update)))
+        if watch.is_sound(update, parts, rate, norm):
+            window.add(parts, len(plan.examples(update)), rate, norm)
         t.console.advance(progress.update)
 
-        if progress.update % recipe.train.log_every == 0 or progress.update == plan.updates:
+        is_log_due = progress.update % recipe.train.log_every == 0 or progress.update == plan.updates
+        if is_log_due and not window.is_empty:
+            watch.look()
             progress.seconds = time.monotonic() - began
-            record = window.close(progress.update, rate, norm)
+            record = window.close()
             t.results.log({"update": progress.update, "epoch": progress.update / plan.updates_per_epoch, **record})
             t.console.log(progress.update, record)
 
         is_best = False
         if is_due(recipe.evaluate.every, progress.update, plan):
+            watch.look()
             is_best = evaluate(t, progress)
             window.restart()
         is_over = progress.evaluations_since_best >= patience
         if is_best or is_over or is_due(recipe.checkpoint.every, progress.update, plan):
+            watch.look()
             progress.seconds = time.monotonic() - began
             save_checkpoint(accelerator, t.results.folder.checkpoints, progress)
             if accelerator.is_main_process:
@@ -87,12 +93,12 @@ def train(t: Training, progress: Progress) -> None:
     t.trace.weights(accelerator, t.model)
 
 
-def accumulate_gradient(t: Training, update: int) -> list[torch.Tensor]:
+def accumulate_gradient(t: Training, update: int) -> list[Part]:
     """Forward and backward passes of this process's micro-batches of an update.
 
     The gradient becomes the sum of the per-example losses of the whole update, divided by the update's
-    global weight, on every process. Returns the losses of this process's micro-batches, float32 scalars on
-    the device: those of all processes sum to the update's loss.
+    global weight, on every process; where a loss is no finite number, so is the gradient. Returns this
+    process's micro-batches: the losses of all processes sum to the update's loss.
     """
     accelerator, processes = t.accelerator, t.accelerator.num_processes
     with span("data"):
@@ -100,7 +106,7 @@ def accumulate_gradient(t: Training, update: int) -> list[torch.Tensor]:
         mine = share(micro_batches, accelerator.process_index, processes)
         weight = t.train.weight(t.plan.examples(update))
     smoothing = t.recipe.train.label_smoothing
-    losses_of_parts = []
+    parts = []
     for step, (index, micro_batch) in enumerate(mine):
         is_last = step == len(mine) - 1
         with span("data"):
@@ -115,12 +121,13 @@ def accumulate_gradient(t: Training, update: int) -> list[torch.Tensor]:
                 losses = cross_entropy(logits, batch.labels, reduction="none", label_smoothing=smoothing)
                 loss = (losses * batch.weights).sum() / weight
             with span("backward"):
-                # Processes average their gradients; times their number, the average is the sum.
-                accelerator.backward(loss * processes)
-        losses_of_parts.append(loss.detach())
-        t.trace.micro_batch(index, micro_batch, losses_of_parts[-1])
+                # Processes average their gradients; times their number, the average is the sum. An infinite loss can
+                # have a finite gradient: 0 * inf is nan, and makes all processes see it in the gradient's norm.
+                accelerator.backward(loss * (processes + 0 * loss.detach()))
+        parts.append(Part(micro_batch.examples, losses.detach(), loss.detach()))
+        t.trace.micro_batch(index, micro_batch, parts[-1].loss)
         mark_step(accelerator)
-    return losses_of_parts
+    return parts
 
 
 def evaluate(t: Training, progress: Progress) -> bool:
@@ -174,26 +181,26 @@ class _Window:
         self._updates = self._examples = 0
         self._began = time.monotonic()
 
-    def add(self, losses: list[torch.Tensor], examples: int) -> None:
-        """Count an update: the losses of this process's micro-batches, and the examples of all processes."""
-        self._losses += losses
+    def add(self, parts: list[Part], examples: int, rate: float, norm: torch.Tensor | float | None) -> None:
+        """Count an update: this process's micro-batches; the examples of all processes; rate and gradient's norm."""
+        self._losses += [part.loss for part in parts]
         self._updates += 1
         self._examples += examples
+        self._last = rate, norm
 
-    def close(self, update: int, rate: float, norm: torch.Tensor | float | None) -> dict[str, float]:
-        """The window's line of the log. Raises UserError where the loss is no longer a number."""
+    @property
+    def is_empty(self) -> bool:
+        """Whether no update has been counted."""
+        return not self._updates
+
+    def close(self) -> dict[str, float]:
+        """The window's line of the log, with rate and norm of its last update."""
         mine = torch.tensor(sum(loss.item() for loss in self._losses), device=self._accelerator.device)
-        loss = self._accelerator.reduce(mine, "sum").item() / self._updates
-        grad_norm = float("nan") if norm is None else float(norm)
-        if not math.isfinite(loss):
-            raise UserError(
-                f"the loss is {loss} at update {update} (learning rate {rate:.3g}, gradient norm {grad_norm:.3g}). "
-                "The last checkpoint is whole. Try a smaller train.learning_rate or a longer train.warmup"
-            )
+        rate, norm = self._last
         record = {
-            "loss": loss,
+            "loss": self._accelerator.reduce(mine, "sum").item() / self._updates,
             "learning_rate": rate,
-            "grad_norm": grad_norm,
+            "grad_norm": float("nan") if norm is None else float(norm),
             "examples_per_second": self._examples / (time.monotonic() - self._began),
         }
         self.restart()
