@@ -36,6 +36,7 @@ class Batches:
     fixed_tokens: int | None  # where shapes must not vary (XLA): rows are filled up to this many tokens,
     fixed_rows: int | None = None  # or to this many rows, if that is less
     first_position: int = 0  # for packed texts: the position id of a text's first token
+    rows: tuple[str, ...] = ()  # where each example stands, as people find it
 
     def weight(self, examples: np.ndarray) -> float:
         """The global weight of an update: the sum of its examples' class weights."""

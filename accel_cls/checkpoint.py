@@ -35,6 +35,15 @@ class Progress:
     best_update: int = 0
     evaluations_since_best: int = 0
     window: list[float] = field(default_factory=list)  # losses of the updates that no line of the log has yet
+    window_end: list[float] = field(default_factory=list)  # rate and gradient's norm of the last of them
+    skipped: int = 0  # updates left out, since their loss or gradient was no finite number
+    scaler_skips: int = 0  # updates that the fp16 scaler left out, to try again with a smaller scale
+    skips_in_a_row: int = 0  # of both kinds, up to now
+
+    @property
+    def steps(self) -> int:
+        """Updates that have changed the weights: by these goes the learning rate."""
+        return self.update - self.skipped - self.scaler_skips
 
 
 def seal(folder: Path, update: int, layout: str) -> None:

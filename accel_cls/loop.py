@@ -16,15 +16,15 @@ from torch.nn.functional import cross_entropy
 from accel_cls.batches import Batches
 from accel_cls.checkpoint import Progress
 from accel_cls.console import Console
-from accel_cls.errors import UserError
 from accel_cls.evaluation import Predictions, predict_examples
 from accel_cls.hardware.prepare import is_xla, mark_step
 from accel_cls.layout import share
-from accel_cls.optimizer import clip_gradient, set_rate
+from accel_cls.optimizer import clip_gradient, set_rate, take_step
 from accel_cls.plan import Plan, is_due, seed_of
 from accel_cls.recipe import Recipe
 from accel_cls.results import Results
 from accel_cls.saving import Saver
+from accel_cls.soundness import Part, Watch
 from accel_cls.spans import span, update_done
 from accel_cls.stopping import Stopped, Stopping
 from accel_cls.trace import Trace
@@ -56,48 +56,54 @@ def train(t: Training, progress: Progress) -> None:
     """
     recipe, plan, accelerator = t.recipe, t.plan, t.accelerator
     window = _Window(accelerator, progress)
+    watch = Watch(t, progress)
     patience = recipe.evaluate.patience or math.inf
     t.model.train()
     if _is_unjudged(t, progress):  # the run was stopped before its evaluation, or in it
-        settle(t, progress, window)
+        settle(t, progress, window, watch)
     while progress.update < plan.updates and progress.evaluations_since_best < patience:
         update = progress.update
-        rate = plan.rate(update)
+        rate = plan.rate(progress.steps)
         set_rate(t.optimizer, rate)
-        losses = accumulate_gradient(t, update)
+        parts = accumulate_gradient(t, update)
         with span("optimizer"):
             norm = clip_gradient(accelerator, t.model, t.optimizer, recipe.train.max_grad_norm or math.inf)
-            t.optimizer.step()
+            take_step(accelerator, t.optimizer, norm)
             # On XLA a first gradient and one that is added to it would be two programs.
             t.optimizer.zero_grad(set_to_none=not is_xla(accelerator))
         mark_step(accelerator)
         progress.update += 1
         t.trace.update(progress.update, rate, norm)
-        window.add(losses, len(plan.examples(update)))
+        if watch.is_sound(update, parts, rate, norm):
+            window.add(parts, len(plan.examples(update)), rate, norm)
         t.console.advance(progress.update)
 
-        if progress.update % recipe.train.log_every == 0 or progress.update == plan.updates:
-            record = window.close(progress.update, rate, norm)
+        is_log_due = progress.update % recipe.train.log_every == 0 or progress.update == plan.updates
+        if is_log_due and not window.is_empty:
+            watch.look()
+            record = window.close()
             t.results.log({"update": progress.update, "epoch": progress.update / plan.updates_per_epoch, **record})
             t.console.log(progress.update, record)
-        settle(t, progress, window)
+        settle(t, progress, window, watch)
         update_done()
     t.saver.finish()
     t.trace.weights(accelerator, t.model)
 
 
-def settle(t: Training, progress: Progress, window: _Window) -> None:
+def settle(t: Training, progress: Progress, window: _Window, watch: Watch) -> None:
     """What follows on an update: evaluate, save, stop, each where it is due."""
     every, minutes = t.recipe.checkpoint.every, t.recipe.checkpoint.minutes or math.inf
     is_long_ago = t.saver.minutes_since_last() >= minutes
     told, is_long_ago = t.stopping.agree(t.accelerator, t.results.folder.path, is_long_ago)
     is_best = is_over = False
     if told is None and _is_unjudged(t, progress):
+        watch.look()
         with window.paused():
             is_best, told = evaluate(t, progress)
         is_over = progress.evaluations_since_best >= (t.recipe.evaluate.patience or math.inf)
     is_new = progress.update > t.saver.update  # else a checkpoint has it already
     if is_best or is_over or is_long_ago or is_due(every, progress.update, t.plan) or (told is not None and is_new):
+        watch.look()
         with window.paused():
             window.settle()
             t.saver.save(t.model, t.optimizer, progress, t.results.flush)
@@ -111,11 +117,14 @@ def _is_unjudged(t: Training, progress: Progress) -> bool:
 
 
 def accumulate_gradient(t: Training, update: int) -> list[torch.Tensor]:
+=======
+def accumulate_gradient(t: Training, update: int) -> list[Part]:
+>>>>>>> nonfinite
     """Forward and backward passes of this process's micro-batches of an update.
 
     The gradient becomes the sum of the per-example losses of the whole update, divided by the update's
-    global weight, on every process. Returns the losses of this process's micro-batches, float32 scalars on
-    the device: those of all processes sum to the update's loss.
+    global weight, on every process; where a loss is no finite number, so is the gradient. Returns this
+    process's micro-batches: the losses of all processes sum to the update's loss.
     """
     accelerator, processes = t.accelerator, t.accelerator.num_processes
     with span("data"):
@@ -123,7 +132,7 @@ def accumulate_gradient(t: Training, update: int) -> list[torch.Tensor]:
         mine = share(micro_batches, accelerator.process_index, processes)
         weight = t.train.weight(t.plan.examples(update))
     smoothing = t.recipe.train.label_smoothing
-    losses_of_parts = []
+    parts = []
     for step, (index, micro_batch) in enumerate(mine):
         is_last = step == len(mine) - 1
         with span("data"):
@@ -138,12 +147,13 @@ def accumulate_gradient(t: Training, update: int) -> list[torch.Tensor]:
                 losses = cross_entropy(logits, batch.labels, reduction="none", label_smoothing=smoothing)
                 loss = (losses * batch.weights).sum() / weight
             with span("backward"):
-                # Processes average their gradients; times their number, the average is the sum.
-                accelerator.backward(loss * processes)
-        losses_of_parts.append(loss.detach())
-        t.trace.micro_batch(index, micro_batch, losses_of_parts[-1])
+                # Processes average their gradients; times their number, the average is the sum. An infinite loss can
+                # have a finite gradient: 0 * inf is nan, and makes all processes see it in the gradient's norm.
+                accelerator.backward(loss * (processes + 0 * loss.detach()))
+        parts.append(Part(micro_batch.examples, losses.detach(), loss.detach()))
+        t.trace.micro_batch(index, micro_batch, parts[-1].loss)
         mark_step(accelerator)
-    return losses_of_parts
+    return parts
 
 
 def evaluate(t: Training, progress: Progress) -> tuple[bool, str | None]:
@@ -195,13 +205,14 @@ def _judge(t: Training, predictions: Predictions, progress: Progress) -> bool:
 class _Window:
     """Mean loss and speed since the last line of the log; reads the device only when it has to.
 
-    Losses that no line has yet are part of a checkpoint: a run that goes on logs what an uninterrupted one would.
+    What no line has yet is part of a checkpoint: a run that goes on logs what an uninterrupted one would.
     """
 
     def __init__(self, accelerator: Accelerator, progress: Progress):
         self._accelerator = accelerator
         self._progress = progress
         self._losses: list[list[torch.Tensor]] = []
+        self._last: tuple[float, torch.Tensor | float | None] | None = None
         self._began = time.monotonic() - progress.seconds
         self._restart()
 
@@ -217,36 +228,39 @@ class _Window:
         yield
         self._paused += time.monotonic() - began
 
-    def add(self, losses: list[torch.Tensor], examples: int) -> None:
-        """Count an update: the losses of this process's micro-batches, and the examples of all processes."""
-        self._losses.append(losses)
+    def add(self, parts: list[Part], examples: int, rate: float, norm: torch.Tensor | float | None) -> None:
+        """Count an update: this process's micro-batches; the examples of all processes; rate and gradient's norm."""
+        self._losses.append([part.loss for part in parts])
         self._examples += examples
+        self._last = rate, norm
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no update has been counted."""
+        return not self._losses and not self._progress.window
 
     def settle(self) -> None:
         """Bring the counters up to date: the losses of all processes, the time. Called by all processes."""
         self._progress.seconds = time.monotonic() - self._began
-        if self._losses:
+        if self._last is not None:
             mine = [sum(loss.item() for loss in losses) for losses in self._losses]
             told = self._accelerator.reduce(torch.tensor(mine, device=self._accelerator.device), "sum")
             self._progress.window += told.tolist()
+            rate, norm = self._last
+            self._progress.window_end = [rate, float("nan") if norm is None else float(norm)]
             self._losses.clear()
+            self._last = None
 
-    def close(self, update: int, rate: float, norm: torch.Tensor | float | None) -> dict[str, float]:
-        """The window's line of the log. Raises UserError where the loss is no longer a number."""
+    def close(self) -> dict[str, float]:
+        """The window's line of the log, with rate and norm of its last update."""
         self.settle()
-        loss = sum(self._progress.window) / len(self._progress.window)
-        grad_norm = float("nan") if norm is None else float(norm)
-        if not math.isfinite(loss):
-            raise UserError(
-                f"the loss is {loss} at update {update} (learning rate {rate:.3g}, gradient norm {grad_norm:.3g}). "
-                "The last checkpoint is whole. Try a smaller train.learning_rate or a longer train.warmup"
-            )
+        losses, (rate, norm) = self._progress.window, self._progress.window_end
         record = {
-            "loss": loss,
+            "loss": sum(losses) / len(losses),
             "learning_rate": rate,
-            "grad_norm": grad_norm,
+            "grad_norm": norm,
             "examples_per_second": self._examples / (time.monotonic() - self._opened - self._paused),
         }
-        self._progress.window.clear()
+        losses.clear()
         self._restart()
         return record

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
+from accelerate.utils import DistributedType
 
 from accel_cls.hardware.prepare import has_whole_weights
 from accel_cls.recipe.schema import Train
@@ -40,17 +42,43 @@ def clip_gradient(
     Where each process has whole gradients, the fused AdamW divides them while it reads them, instead of a pass over
     all of them before: 15 of 450 ms with a BERT-base on a CPU, where one more pass costs as much for their norm.
 
+    Where the norm is no finite number, that step will change neither weights nor the optimizer's state, nor make the
+    host wait: the fused AdamW looks at `found_inf` on the device, and takes back its own count of steps.
+
     Returns:
-        The norm before, float32, over all processes; None where DeepSpeed keeps it to itself.
+        The norm before, float32, the same on all processes; None where DeepSpeed keeps it to itself.
     """
-    inner: Any = optimizer.optimizer if isinstance(optimizer, AcceleratedOptimizer) else optimizer
-    if not has_whole_weights(accelerator) or accelerator.scaler is not None or not inner.defaults.get("fused"):
-        return accelerator.clip_grad_norm_(model.parameters(), max_norm)
+    if not is_skipped_on_device(accelerator, optimizer):
+        norm = accelerator.clip_grad_norm_(model.parameters(), max_norm)
+        return norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of FSDP's, each has a part
+    inner = _inner(optimizer)
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     norm = _norm(gradients)
     inner.grad_scale = torch.clamp((norm + 1e-6) / max_norm, min=1.0)  # 1e-6 as in clip_grad_norm_
-    inner.found_inf = torch.zeros_like(norm)  # torch wants both; the loop judges the loss itself
+    inner.found_inf = (~torch.isfinite(norm)).to(norm.dtype)
     return norm
+
+
+def take_step(accelerator: Accelerator, optimizer: torch.optim.Optimizer, norm: torch.Tensor | float | None) -> None:
+    """Change the weights by a gradient of this norm, unless it is no finite number."""
+    leaves_out_itself = (
+        is_skipped_on_device(accelerator, optimizer)
+        or accelerator.scaler is not None  # which has to learn of it, to find its scale
+        or accelerator.distributed_type == DistributedType.DEEPSPEED  # the step is already taken
+    )
+    if leaves_out_itself or norm is None or math.isfinite(float(norm)):
+        optimizer.step()
+
+
+def is_skipped_on_device(accelerator: Accelerator, optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a step by a gradient that is no finite number is left out on the device, without a look by the host."""
+    return (
+        has_whole_weights(accelerator) and accelerator.scaler is None and bool(_inner(optimizer).defaults.get("fused"))
+    )
+
+
+def _inner(optimizer: torch.optim.Optimizer) -> Any:
+    return optimizer.optimizer if isinstance(optimizer, AcceleratedOptimizer) else optimizer
 
 
 def _norm(gradients: list[torch.Tensor]) -> torch.Tensor:

@@ -44,6 +44,8 @@ def finish_run(
         "epoch": best["epoch"],
         "updates": progress.update,
         "stopped_early": progress.update < plan.updates,
+        "skipped": progress.skipped,
+        "scaler_skips": progress.scaler_skips,
         "seconds": round(progress.seconds, 1),
         "hardware": hardware,
     }
@@ -120,6 +122,11 @@ def _report(
     text += f"{model}, trained on {results['hardware']} in {duration(results['seconds'])}. "
     text += f"Best by {results['decided_by']} after update {results['update']} (epoch {results['epoch']:.2f}) "
     text += f"of {results['updates']}; that model is in `model/`.\n\n"
+    if results["skipped"]:
+        text += f"Updates skipped, since their loss or gradient was no finite number: {results['skipped']}; "
+        text += "`metrics.jsonl` names their rows.\n\n"
+    if results["scaler_skips"]:
+        text += f"Updates that fp16's scaler skipped, to find its scale: {results['scaler_skips']}.\n\n"
     text += _table(metrics, [[f"{results['scores'][name]:.4f}" for name in metrics]])
     text += "\n## Classes\n\n"
     text += _table(

@@ -18,8 +18,8 @@ from accel_cls.recipe.schema import field_of
 from accel_cls.run_folder import RunFolder, write_json, write_text
 from accel_cls.versions import versions
 
-# Keys that change nothing of what an update does.
-_HARMLESS = ("name", "output", "hardware", "checkpoint", "train.log_every", "train.trace")
+# Keys that change nothing of what an update does; train.non_finite only decides about one that does nothing.
+_HARMLESS = ("name", "output", "hardware", "checkpoint", "train.log_every", "train.trace", "train.non_finite")
 # Keys that only decide after which update the run ends.
 _END = ("train.max_updates", "evaluate.patience")
 # Where the data lie does not matter by itself: the digest of what was read does.

@@ -116,7 +116,9 @@ def _train(
 
     def batches(texts: Encoded, examples: Examples, fixed_tokens: int | None, fixed_rows: int | None) -> Batches:
         pad, device = tokenizer.pad_token_id, accelerator.device
-        return Batches(texts, examples.labels, weights, pad, device, fixed_tokens, fixed_rows, first_position)
+        return Batches(
+            texts, examples.labels, weights, pad, device, fixed_tokens, fixed_rows, first_position, examples.rows
+        )
 
     sizes, key = Sizes.of(recipe, learned.lengths, few_shapes=is_xla(accelerator)), None
     if recipe.train.micro_batch_tokens == "auto":

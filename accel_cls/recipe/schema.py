@@ -256,6 +256,12 @@ class Train(Section):
         "a norm is never negative",
         ge=0,
     )
+    non_finite: Literal["stop", "skip"] = setting(
+        "stop",
+        "'stop' or 'skip'",
+        "what an update does whose loss or gradient is no finite number, besides changing no weights: end the run and "
+        "name the rows, or be left out, counted and logged",
+    )
     class_weights: Literal["balanced"] | dict[str | int, Annotated[float, Field(gt=0)]] | None = setting(
         None,
         "'balanced', or a mapping from every class name to a weight above 0",
