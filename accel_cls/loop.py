@@ -116,10 +116,7 @@ def _is_unjudged(t: Training, progress: Progress) -> bool:
     return progress.evaluated < progress.update and is_due(t.recipe.evaluate.every, progress.update, t.plan)
 
 
-def accumulate_gradient(t: Training, update: int) -> list[torch.Tensor]:
-=======
 def accumulate_gradient(t: Training, update: int) -> list[Part]:
->>>>>>> nonfinite
     """Forward and backward passes of this process's micro-batches of an update.
 
     The gradient becomes the sum of the per-example losses of the whole update, divided by the update's
