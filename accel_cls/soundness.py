@@ -191,6 +191,7 @@ class Watch:
         t = self._t
         if not t.accelerator.is_main_process:
             raise ToldElsewhere(what)
+        t.saver.wait()
         saved = list_checkpoints(t.results.folder.checkpoints)
         last = f"the newest checkpoint, {saved[0].name}, is from before it" if saved else "there is no checkpoint yet"
         weights = "may have changed weights, none of which are saved" if self._is_deepspeed else "changed no weights"
