@@ -29,7 +29,7 @@ def prove(
             console.section(f"accel-cls resume --prove · {path}", heading(proof))
         proven = proof.run()
     if console is not None:
-        show(proven, console)
+        show(proven, asked.kills, console)
     return proven
 
 

@@ -28,7 +28,7 @@ def heading(proof: Proof) -> list[tuple[str, str]]:
     ]
 
 
-def show(proven: Sequence[Proven], console: Console) -> None:
+def show(proven: Sequence[Proven], kills: int, console: Console) -> None:
     """A table of all trainings, then the verdicts."""
     rows = [
         [
@@ -45,6 +45,8 @@ def show(proven: Sequence[Proven], console: Console) -> None:
     console.section("verdicts", [])
     for one in proven[1:]:
         cases = list(one.differences) if one.verdict is None else _basis(one)
+        if len(one.killed_at) < kills:
+            cases.append(f"killed {len(one.killed_at)} times, not {kills}: then it was over; take more --updates")
         console.finding("same" if one.is_same else "different", f"{one.name}: {one}", cases, "")
 
 
