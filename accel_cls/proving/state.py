@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -54,7 +55,7 @@ def state_of(path: str, recipe: Recipe, overrides: Sequence[str]) -> State:
         UserError: where the data can't be read, since they are a part of what a run is.
     """
     folder, command = RunFolder(recipe.output), shell(["accel-cls", "launch", path, *overrides])
-    where = str(folder.path)
+    where = min(os.path.relpath(folder.path), str(folder.path), key=len)
     if folder.is_empty:
         return State(where, "none", next="begins a new run, at update 0", command=command)
     if not folder.recipe.is_file():
