@@ -1,4 +1,4 @@
-"""Commands that train: launch, parity, profile."""
+"""Commands that train: launch, resume, parity, profile."""
 
 from __future__ import annotations
 
@@ -62,6 +62,59 @@ def launch(
         only_print=only_print,
     )
     raise typer.Exit(status)
+
+
+@app.command()
+def resume(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    is_proof: Annotated[
+        bool, typer.Option("--prove", help="Train, kill and resume a copy, and compare it with one left in peace.")
+    ] = False,
+    kills: Annotated[int | None, typer.Option(min=1, help="How often to kill it; default: 3.")] = None,
+    processes: Annotated[
+        str, typer.Option(help="Such as 1,2: the first trains, the others also go on with it; default: the profile's.")
+    ] = "",
+    updates: Annotated[int | None, typer.Option(min=2, help="The most updates of each; default: 200.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Draws the instants of the kills; default: 0.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="A folder to keep the trainings in, with their logs.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show where a recipe's run stands and what goes on with it, or prove that going on changes nothing.
+
+    Without --prove nothing is started. With it the recipe is trained in a folder of its own, once without interruption
+    and once ended by kill -9 at random instants and resumed; weights, optimizer, metrics and predictions are compared.
+
+    Exit status: 0 the same (without --prove: shown), 1 different, 2 a mistake or a training that failed.
+
+    Examples:
+
+      accel-cls resume recipes/food.yaml
+
+      accel-cls resume --prove recipes/food.yaml
+
+      accel-cls resume --prove recipes/food.yaml data.train=reviews.csv --kills 5 --processes 1,2 --keep proof
+    """
+    loaded = load(recipe, overrides)
+    from accel_cls.console import Console
+    from accel_cls.proving.command import asked_of, prove
+
+    asked = asked_of(is_proof, processes, kills, updates, seed, keep)
+    console = None if as_json else Console(speaks=True)
+    if not is_proof:
+        from accel_cls.proving.state import show_state, state_of
+
+        state = state_of(recipe, loaded, overrides or ())
+        if console is None:
+            print_json(state.as_json())
+        else:
+            console.section(f"accel-cls resume · {loaded.name} · {recipe}", [])
+            show_state(state, console)
+        return
+    proven = prove(recipe, loaded, overrides or (), asked, keep, console)
+    if as_json:
+        print_json([one.as_json() for one in proven])
+    raise typer.Exit(0 if all(one.is_same for one in proven) else 1)
 
 
 @app.command()

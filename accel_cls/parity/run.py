@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
-
-from accel_cls.data import load_corpus
 from accel_cls.errors import UserError
-from accel_cls.hardware.profiles import launch_command, quietly, shell, write_profile
+from accel_cls.hardware.profiles import launch_command, write_profile
 from accel_cls.parity.cases import Case, Leg, Wanted, control_of, pairs_of
 from accel_cls.parity.compare import Trained, compare
+from accel_cls.parity.training import (
+    begin,
+    failed,
+    min_micro_batches_of,
+    threads_of,
+    updates_of,
+    updates_per_epoch,
+    without_place,
+)
 from accel_cls.parity.verdict import Verdict, faults_of_plan, is_within, judge, tolerance_of
 from accel_cls.recipe import Recipe
 
@@ -35,23 +39,18 @@ class Parity:
     ):
         self._path = path
         self._recipe = recipe
-        self._overrides = [text for text in overrides if not text.startswith(("hardware=", "output=", "~hardware"))]
-        train = self._recipe.train
-        if train.micro_batch_tokens == "auto":
+        self._overrides = without_place(overrides)
+        if recipe.train.micro_batch_tokens == "auto":
             raise UserError(
                 "train.micro_batch_tokens: auto: each training would find its own number, and cut updates by it; give "
                 "one, such as train.micro_batch_tokens=4096"
             )
-        epoch = -(-len(load_corpus(self._recipe).train) // train.batch_size)
-        self.updates = min(wanted.updates, train.max_updates or wanted.updates, train.epochs * epoch)
+        self.updates = updates_of(recipe, wanted.updates, updates_per_epoch(recipe))
         self.pairs = pairs_of(self._recipe, replace(wanted, updates=self.updates))
         cases = [case for pair in self.pairs for case in (pair.reference, pair.case)]
         self.processes = max(leg.profile.processes for case in cases for leg in case.legs)
-        # The same threads in each case: sums are then made in the same order inside each micro-batch.
-        self.threads = max(1, (psutil.cpu_count(logical=False) or 1) // self.processes)
-        self.min_micro_batches = train.min_micro_batches
-        if "min_micro_batches" not in train.model_fields_set:
-            self.min_micro_batches = max(self.min_micro_batches, self.processes)
+        self.threads = threads_of(self.processes)
+        self.min_micro_batches = min_micro_batches_of(recipe, self.processes)
         self._folder = folder
         self._say = say
         self._folders: dict[tuple[tuple[Leg, ...], bool], Path] = {}
@@ -115,12 +114,7 @@ class Parity:
 
     def _run(self, name: str, command: list[str], log: Path) -> None:
         began = time.monotonic()
-        environment = {**os.environ, "OMP_NUM_THREADS": str(self.threads)}
-        with open(log, "w", encoding="utf-8") as out:
-            out.write(f"$ OMP_NUM_THREADS={self.threads} {shell(command)}\n")
-            out.flush()
-            done = subprocess.run(quietly(command), stdout=out, stderr=subprocess.STDOUT, env=environment, check=False)
+        status = begin(command, log, self.threads).wait()
         self._say(f"  {log.stem}  {name}, {time.monotonic() - began:.0f} s")
-        if done.returncode:
-            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-            raise UserError(f"{name}: its training ended with an error; {log} ends with:\n" + "\n".join(lines[-15:]))
+        if status:
+            raise failed(name, log)

@@ -1,0 +1,101 @@
+"""How trainings that are compared are started: by the real command, into folders of their own, with the same threads.
+
+Used by `accel-cls parity` and by `accel-cls resume --prove`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import psutil
+
+from accel_cls.data import load_corpus
+from accel_cls.errors import UserError
+from accel_cls.hardware.profiles import quietly, shell
+from accel_cls.recipe import Recipe
+
+_LINES = 15  # of what a training that failed has said
+
+
+@contextmanager
+def place_for(keep: Path | None, prefix: str) -> Iterator[Path]:
+    """The folder for all trainings of a comparison: the one that is to be kept, or one that is deleted afterwards.
+
+    Raises:
+        UserError: where the one to be kept holds something.
+    """
+    if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+        raise UserError(f"--keep: {keep} is there already; name a new folder, or an empty one")
+    with nullcontext(keep) if keep is not None else tempfile.TemporaryDirectory(prefix=prefix) as place:
+        folder = Path(place).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+
+
+def without_place(overrides: Sequence[str]) -> list[str]:
+    """A user's overrides but for those that say where to train: a comparison decides that by itself."""
+    return [text for text in overrides if not text.startswith(("hardware=", "output=", "~hardware"))]
+
+
+def updates_per_epoch(recipe: Recipe) -> int:
+    """Updates in one pass over a recipe's training data, which are read for it."""
+    return -(-len(load_corpus(recipe).train) // recipe.train.batch_size)
+
+
+def updates_of(recipe: Recipe, most: int, epoch: int) -> int:
+    """The updates of a training that is cut to `most`, of so many in an epoch."""
+    return min(most, recipe.train.max_updates or most, recipe.train.epochs * epoch)
+
+
+def min_micro_batches_of(recipe: Recipe, processes: int) -> int:
+    """What makes dropout draw alike on up to so many processes; the recipe's own number where it has one."""
+    least = recipe.train.min_micro_batches
+    return least if "min_micro_batches" in recipe.train.model_fields_set else max(least, processes)
+
+
+def threads_of(processes: int) -> int:
+    """Threads a process, the same in each training: sums are then made in the same order inside each micro-batch."""
+    return max(1, (psutil.cpu_count(logical=False) or 1) // processes)
+
+
+def begin(command: Sequence[str], log: Path, threads: int) -> subprocess.Popen[bytes]:
+    """Start a training; its log begins with the command as a user would type it."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    with open(log, "w", encoding="utf-8") as out:
+        out.write(f"$ OMP_NUM_THREADS={threads} {shell(command)}\n")
+        out.flush()
+        return subprocess.Popen(quietly(command), stdout=out, stderr=subprocess.STDOUT, env=environment)
+
+
+def failed(name: str, log: Path) -> UserError:
+    """What to raise where a training ended with an error, with its last lines."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return UserError(f"{name}: its training ended with an error; {log} ends with:\n" + "\n".join(lines[-_LINES:]))
+
+
+def numbers_of(option: str, text: str) -> list[int]:
+    """What an option's list of whole numbers says. Raises UserError where it is none."""
+    parts = names_of(option, text)
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise UserError(f"{option}: found {text!r}; expected whole numbers, 1 or more, such as 1,2")
+    return [int(part) for part in parts]
+
+
+def names_of(option: str, text: str) -> list[str]:
+    """The parts of a list; each once, since a training that is compared with itself proves nothing."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    twice = [part for part in parts if parts.count(part) > 1]
+    if twice:
+        raise UserError(f"{option}: {twice[0]} stands twice in {text!r}; expected each once")
+    return parts
+
+
+def to_stderr(text: str) -> None:
+    """Tell progress where standard output is for a program."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""`accel-cls resume`: where a run stands, and with --prove, that interrupting it changes nothing."""

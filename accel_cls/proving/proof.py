@@ -1,0 +1,214 @@
+"""What `accel-cls resume --prove` does: one training without interruption, others with, and a comparison."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from accel_cls.errors import UserError
+from accel_cls.hardware.profiles import Profile, launch_command, profile_to_launch, write_profile
+from accel_cls.parity.cases import Case, Pair, control_of
+from accel_cls.parity.cases import Leg as CaseLeg
+from accel_cls.parity.compare import Trained, compare
+from accel_cls.parity.training import (
+    min_micro_batches_of,
+    threads_of,
+    updates_of,
+    updates_per_epoch,
+    without_place,
+)
+from accel_cls.parity.verdict import Verdict, is_within, judge, tolerance_of
+from accel_cls.proving import interrupt
+from accel_cls.proving.evidence import PARTS, Evidence, differences
+from accel_cls.recipe import Recipe
+from accel_cls.run_folder import RunFolder
+
+_CHECKPOINTS = 10  # in a training, at least, where it has as many updates
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to prove, as the command line says it."""
+
+    processes: Sequence[int] = ()  # the first trains; the others go on with what it began; none: the profile's
+    kills: int = 3
+    updates: int = 200
+    seed: int = 0  # of the instants
+
+
+@dataclass(frozen=True)
+class Proven:
+    """One training, and how it compares with the one that was not interrupted."""
+
+    name: str
+    legs: Sequence[interrupt.Leg]
+    evidence: Evidence
+    differences: Sequence[str]  # to the last bit
+    verdict: Verdict | None = None  # on another number of processes, where the last bit is not to be expected
+
+    @property
+    def killed_at(self) -> list[int]:
+        """The last update before each kill."""
+        return [leg.killed_at for leg in self.legs if leg.killed_at is not None]
+
+    @property
+    def resumed_from(self) -> list[int]:
+        """The update from which each later start went on."""
+        return [leg.resumed_from for leg in self.legs if leg.resumed_from is not None]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether it is the same training, as exactly as can be expected."""
+        return not self.differences if self.verdict is None else not self.verdict.faults
+
+    def __str__(self) -> str:
+        if not self.differences:
+            return "the same to the last bit"
+        if self.verdict is not None:
+            return str(self.verdict)
+        return f"DIFFERENT: {self.differences[0]}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        return {
+            "name": self.name,
+            "killed_at": self.killed_at,
+            "resumed_from": self.resumed_from,
+            "updates": self.evidence.updates,
+            "hashes": {part: self.evidence.hash(part) for part in PARTS},
+            "same": self.is_same,
+            "same_to_the_last_bit": not self.differences,
+            "verdict": str(self),
+            "differences": list(self.differences),
+            "parity": None if self.verdict is None else self.verdict.as_json(),
+        }
+
+
+class Proof:
+    """Trains a recipe into a folder, without and with interruptions."""
+
+    def __init__(
+        self,
+        path: str,
+        recipe: Recipe,
+        overrides: Sequence[str],
+        asked: Asked,
+        folder: Path,
+        say: Callable[[str], None],
+    ):
+        profile = profile_to_launch(recipe.hardware, asked.processes[0] if asked.processes else None)
+        assert profile is not None
+        if profile.machines > 1:
+            raise UserError(
+                f"hardware: {profile.name} is for {profile.machines} machines, but all processes are killed and "
+                "started here; take a profile for one, such as hardware=cpu"
+            )
+        self.base = profile.changed(asked.processes[0] if asked.processes else None)
+        self.others = [self.base.changed(count) for count in asked.processes[1:]]
+        epoch = updates_per_epoch(recipe)
+        self.updates = updates_of(recipe, asked.updates, epoch)
+        if self.updates < 2:
+            raise UserError(
+                "--prove: the training has 1 update; expected 2 or more, to be interrupted. Take more --updates, "
+                "a larger train.max_updates or a smaller train.batch_size"
+            )
+        self.checkpoint_every = _at_most(recipe.checkpoint.every, epoch, max(1, self.updates // _CHECKPOINTS))
+        self.evaluate_every = _at_most(recipe.evaluate.every, epoch, self.updates // 2)
+        self.asked = asked
+        most = max(profile.processes for profile in (self.base, *self.others))
+        self.threads = threads_of(most)
+        self._recipe, self._path, self._folder, self._say = recipe, path, folder, say
+        self._overrides = [
+            *without_place(overrides),
+            "train.trace=true",
+            f"train.max_updates={self.updates}",
+            f"checkpoint.every={self.checkpoint_every}",
+            f"evaluate.every={self.evaluate_every}",
+        ]
+        if self.others:
+            self._overrides.append(f"train.min_micro_batches={min_micro_batches_of(recipe, most)}")
+
+    def run(self) -> list[Proven]:
+        """Train and compare; the first of what is returned is the training that was not interrupted.
+
+        Raises:
+            UserError: where a training fails, or was over before it could be interrupted.
+        """
+        whole = self._folder / "whole"
+        self._train("without interruption", whole, [self.base], [])
+        if self._recipe.train.micro_batch_tokens == "auto":
+            # Found once. Another training might find another number, with other cuts, and that is not in question.
+            found = yaml.safe_load(RunFolder(whole).recipe.read_text(encoding="utf-8"))
+            self._overrides.append(f"train.micro_batch_tokens={found['train']['micro_batch_tokens']}")
+        evidence = Evidence.of(whole)
+        proven = [Proven("without interruption", [interrupt.Leg(None, None)], evidence, [])]
+        seconds = json.loads(RunFolder(whole).results.read_text(encoding="utf-8"))["seconds"]
+        kills = interrupt.draw_kills(
+            min(self.asked.kills, evidence.updates - 1), evidence.updates, seconds, self.asked.seed
+        )
+        for profile in (self.base, *self.others):
+            is_other = profile != self.base
+            name = f"killed, continued by {_many(profile.processes)}" if is_other else "killed and resumed"
+            folder = self._folder / (f"killed-then-{profile.processes}" if is_other else "killed")
+            legs = self._train(name, folder, [self.base, profile], kills)
+            if len(legs) == 1:
+                raise UserError(
+                    f"{name}: the training was over before it could be killed, which proves nothing; take more "
+                    f"--updates, or another --seed than {self.asked.seed}"
+                )
+            own = Evidence.of(folder)
+            found_differences = differences(evidence, own)
+            verdict = self._judge(whole, folder, name, profile) if is_other and found_differences else None
+            proven.append(Proven(name, legs, own, found_differences, verdict))
+        return proven
+
+    def _judge(self, whole: Path, folder: Path, name: str, profile: Profile) -> Verdict:
+        """Hold a training on other processes to parity's tolerance, with a control where that is not enough."""
+        pair = Pair(Case("without interruption", (CaseLeg(self.base),)), Case(name, (CaseLeg(profile),)))
+        try:
+            reference = Trained.of(whole)
+            comparison = compare(reference, Trained.of(folder))
+            control = None
+            if not is_within(comparison, tolerance_of(pair)):
+                leg = control_of(pair, self._recipe).legs[0]
+                place = self._folder / "control"
+                if not place.exists():
+                    self._train("control", place, [self.base], [], leg.overrides)
+                control = compare(reference, Trained.of(place))
+        except ValueError as error:
+            raise UserError(f"{name}: {error}; what ends a training early differs, try ~evaluate.patience") from error
+        return judge(pair, comparison, control)
+
+    def _train(
+        self,
+        name: str,
+        output: Path,
+        profiles: Sequence[Profile],
+        kills: Sequence[interrupt.Kill],
+        more: Sequence[str] = (),
+    ) -> list[interrupt.Leg]:
+        began = time.monotonic()
+        commands = []
+        for profile in profiles:
+            written = write_profile(profile, output.with_name(f"profile-{profile.processes}.yaml"))
+            overrides = [*self._overrides, f"hardware={written.path}", f"output={output}", *more]
+            commands.append(launch_command(written, self._path, overrides))
+        legs = interrupt.train_with_kills(name, commands, kills, output, self.threads)
+        starts = f"{len(legs)} starts, " if kills else ""
+        self._say(f"  {name}, {starts}{time.monotonic() - began:.0f} s")
+        return legs
+
+
+def _at_most(every: str | int, epoch: int, most: int) -> int:
+    """An interval of the recipe, in updates, or a smaller one, to have it happen often enough in a short training."""
+    return max(1, min(epoch if every == "epoch" else int(every), most))
+
+
+def _many(processes: int) -> str:
+    return f"{processes} process{'es' if processes > 1 else ''}"

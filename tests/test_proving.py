@@ -1,0 +1,184 @@
+"""`accel-cls resume`: a run that is killed and goes on is the same training, and where it is not, that is seen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import cli, command, train
+from safetensors.torch import load_file, save_file
+
+from accel_cls.checkpoint import list_checkpoints
+from accel_cls.proving import interrupt
+from accel_cls.proving.evidence import PARTS, Evidence, differences
+from accel_cls.run_folder import RunFolder
+
+# The real thing ----------------------------------------------------------------------------------------
+
+
+def test_killed_and_resumed_is_the_same_training(work: Path) -> None:
+    done = command(
+        *("accel-cls", "resume", "--prove", "recipe.yaml", "--kills", "1", "--processes", "1,2", "--json"), cwd=work
+    )
+    assert done.returncode == 0, done.stderr
+    whole, killed, other = json.loads(done.stdout)
+    assert whole["killed_at"] == whole["resumed_from"] == []
+    assert killed["verdict"] == "the same to the last bit"
+    assert killed["hashes"] == whole["hashes"]
+    assert set(whole["hashes"]) == set(PARTS)
+    assert other["same"], other
+    assert other["parity"]["verdict"].startswith("the same"), "two processes sum in another order"
+    assert other["parity"]["first_other_examples"] is None
+    for run in (killed, other):
+        assert len(run["killed_at"]) == len(run["resumed_from"]) == 1
+        assert 0 <= run["resumed_from"][0] <= run["killed_at"][0] <= 12
+        assert run["updates"] == 12
+    assert {path.name for path in work.iterdir()} == {"recipe.yaml", "reviews.csv"}, (
+        "the recipe's own run is not begun"
+    )
+
+
+def test_resume_that_changes_something_is_found(work: Path, monkeypatch, capsys) -> None:
+    """As if a checkpoint had not all that a training has: one weight is another, and the manifest agrees to it."""
+
+    def alter(run: Path) -> None:
+        (newest, *_) = list_checkpoints(RunFolder(run).checkpoints)
+        weights = load_file(newest / "model.safetensors")
+        weights["classifier.bias"][0] += 1e-3
+        save_file(weights, newest / "model.safetensors", metadata={"format": "pt"})
+        manifest = json.loads((newest / "manifest.json").read_text())
+        content = (newest / "model.safetensors").read_bytes()
+        manifest["files"]["model.safetensors"] = {
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+        (newest / "manifest.json").write_text(json.dumps(manifest))
+
+    monkeypatch.setattr(interrupt, "after_kill", alter)
+    monkeypatch.setattr(interrupt, "draw_kills", lambda *_: [interrupt.Kill(4, 0.0)])
+    monkeypatch.chdir(work)
+    (work / "run").mkdir()
+    (work / "run" / "mine.txt").write_text("mine")
+    status, said, errors = cli(capsys, "resume", "--prove", "recipe.yaml", "--kills", "1", "--keep", "kept")
+    assert status == 1, errors
+    assert "killed and resumed: DIFFERENT: updates: " in said
+    run = Evidence.of(work / "kept" / "killed")
+    (first, *_) = differences(Evidence.of(work / "kept" / "whole"), run)
+    assert first in said
+    update = int(first.rpartition(" ")[2])
+    assert 2 <= update <= 12, "the first update after the altered checkpoint"
+    assert "weights: " in said
+    assert [path.name for path in (work / "run").iterdir()] == ["mine.txt"]
+    assert (work / "run" / "mine.txt").read_text() == "mine"
+
+
+# What is compared --------------------------------------------------------------------------------------
+
+
+def test_differences_name_file_and_update() -> None:
+    parts = {part: {} for part in PARTS} | {
+        "updates": {f"trace, update {k}": str(k) for k in range(1, 5)},
+        "metrics": {"metrics.jsonl, line 1, update 2": "a"},
+    }
+    one = Evidence(4, parts)
+    assert differences(one, one) == []
+    other = replace(one, parts=parts | {"updates": parts["updates"] | {"trace, update 3": "x"}, "metrics": {}})
+    assert differences(one, other) == [
+        "updates: 1 of 4 differ, first trace, update 3",
+        "metrics: 1 of 1 differ, first metrics.jsonl, line 1, update 2 (one of them has none)",
+    ]
+    assert one.hash("updates") != other.hash("updates")
+
+
+def test_kills_are_drawn_from_a_seed_over_the_whole_training() -> None:
+    kills = interrupt.draw_kills(3, 100, 50.0, seed=7)
+    assert kills == interrupt.draw_kills(3, 100, 50.0, seed=7)
+    assert kills != interrupt.draw_kills(3, 100, 50.0, seed=8)
+    assert [(kill.update - 1) // 33 for kill in kills] == [0, 1, 2]
+    assert all(0 <= kill.delay <= 1 for kill in kills)
+    assert [kill.update for kill in interrupt.draw_kills(3, 4, 1.0, seed=0)] == [1, 2, 3]
+
+
+def test_last_update_does_not_mind_a_line_that_was_cut_off(tmp_path: Path) -> None:
+    assert interrupt.last_update(tmp_path) == 0
+    (tmp_path / "process-0.jsonl").write_text('{"update": 1, "parts": []}\n{"update": 2, "parts": []}\n{"upda')
+    assert interrupt.last_update(tmp_path) == 2
+
+
+# Without --prove ---------------------------------------------------------------------------------------
+
+
+def test_state_of_a_run_is_shown_and_nothing_is_touched(work: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(work)
+    status, said, _ = cli(capsys, "resume", "recipe.yaml")
+    assert status == 0
+    assert "no run yet" in said
+    assert "begins a new run, at update 0" in said
+    assert train(work, "checkpoint.every=5").returncode == 0
+    status, said, _ = cli(capsys, "resume", "recipe.yaml", "checkpoint.every=5", "--json")
+    state = json.loads(said)
+    assert (status, state["state"], state["logged"], state["changes"]) == (0, "finished", 12, [])
+    assert all(one["fault"] is None for one in state["checkpoints"])
+    # As after a kill that left a damaged checkpoint.
+    run = RunFolder(work / "run")
+    run.results.unlink()
+    newest, older, *_ = list_checkpoints(run.checkpoints)
+    (newest / "model.safetensors").write_bytes(b"")
+    before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
+    status, said, _ = cli(capsys, "resume", "recipe.yaml")
+    assert status == 0
+    assert "unfinished, logged up to update 12" in said
+    assert "update-000012: model.safetensors has 0 bytes instead of" in said
+    assert f"{older.name}: verified" in said
+    assert f"goes on from update {int(older.name[-6:])}" in said
+    assert said.endswith("$ accel-cls launch recipe.yaml\n")
+    _, said, _ = cli(capsys, "resume", "recipe.yaml", "train.learning_rate=1e-4", "train.max_updates=9")
+    assert "train.learning_rate: 0.01 → 0.0001" in said
+    assert "train.max_updates: not set → 9" in said
+    assert "is refused" in said
+    assert before == {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
+
+
+def test_folder_of_something_else_is_named(work: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(work)
+    (work / "other").mkdir()
+    (work / "other" / "mine.txt").write_text("mine")
+    status, said, _ = cli(capsys, "resume", "recipe.yaml", "output=other")
+    assert status == 0
+    assert "holds something else than a run" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--kills", "2"], "--kills: found 2 without --prove"),
+        (["--seed", "0"], "--seed: found 0 without --prove"),
+        (["--prove", "--processes", "1,two"], "--processes: found '1,two'; expected whole numbers"),
+        (["--prove", "--processes", "2,2"], "--processes: 2 stands twice"),
+        (["--prove", "--kills", "0"], "than or equal to 1"),
+        (["--prove", "--updates", "1"], "than or equal to 2"),
+        (["--prove", "--keep", "."], "--keep: . is there already"),
+        (["--prove", "train.max_updates=1"], "--prove: the training has 1 update; expected 2 or more"),
+        (["--prove", "hardware=multi_node"], "asks for 16 processes on GPUs"),
+        (["--prove", "hardware=gpu"], "this machine has no GPU that torch can use"),
+        (["train.epoch=2"], "train.epoch: unknown key; did you mean epochs?"),
+    ],
+)
+def test_mistakes_are_explained(work: Path, monkeypatch, capsys, arguments: list[str], words: str) -> None:
+    monkeypatch.chdir(work)
+    status, _, errors = cli(capsys, "resume", "recipe.yaml", *arguments)
+    assert status == 2
+    assert words in errors
+    assert not (work / "run").exists()
+
+
+def test_training_that_fails_is_shown(work: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(work)
+    (work / "encoder").mkdir()
+    status, _, errors = cli(capsys, "resume", "--prove", "recipe.yaml", "model.name=./encoder")
+    assert status == 2
+    assert "without interruption: its training ended with an error" in errors
+    assert "model.name: the tokenizer of the folder" in errors
