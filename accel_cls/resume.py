@@ -15,7 +15,7 @@ from accel_cls.fitting.arithmetic import with_tokens
 from accel_cls.fitting.shortage import read_shortage
 from accel_cls.recipe import Recipe, leaves, recipe_to_yaml
 from accel_cls.recipe.schema import field_of
-from accel_cls.run_folder import RunFolder, write_json, write_text
+from accel_cls.run_folder import RunFolder, explained, write_json, write_text
 from accel_cls.versions import versions
 
 # Keys that change nothing of what an update does.
@@ -36,6 +36,28 @@ class Start:
     tokens: int | None = None  # what train.micro_batch_tokens: auto is in the run that goes on; None: to be found
 
 
+def own_and_open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, notes: list[str]) -> Start:
+    """Become the owner of the run folder, then `open_run`.
+
+    Raises:
+        UserError: where another run owns the folder, where it can't be written, and as `open_run` does.
+    """
+    with explained(folder):
+        refuse_what_is_no_run(folder)  # before a lock is put into a folder that is not ours
+        folder.lock.acquire(notes)
+        return open_run(folder, recipe, data_digest, fresh, notes)
+
+
+def refuse_what_is_no_run(folder: RunFolder) -> None:
+    """Raise UserError where something else lies at the run folder's place."""
+    if folder.path.exists() and not folder.path.is_dir():
+        raise UserError(f"output: {folder.path} is a file; name a folder with output=…")
+    if not folder.is_empty and not folder.recipe.is_file():
+        raise UserError(
+            f"output: {folder.path} holds files, but no run of accel_cls; name another folder with output=…"
+        )
+
+
 def open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, notes: list[str]) -> Start:
     """Make the run folder ready. Called by the main process only.
 
@@ -45,12 +67,7 @@ def open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, n
     Raises:
         UserError: where the folder holds something else, or an unfinished run of another recipe.
     """
-    if folder.path.exists() and not folder.path.is_dir():
-        raise UserError(f"output: {folder.path} is a file; name a folder with output=…")
-    if not folder.is_empty and not folder.recipe.is_file():
-        raise UserError(
-            f"output: {folder.path} holds files, but no run of accel_cls; name another folder with output=…"
-        )
+    refuse_what_is_no_run(folder)
     start = Start()
     if not folder.is_empty:
         changes, end = _changes(folder, recipe, data_digest)

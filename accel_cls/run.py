@@ -6,6 +6,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import torch
 
@@ -31,8 +32,8 @@ from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.report import duration, finish_run, read_results
 from accel_cls.results import Results
-from accel_cls.resume import Start, open_run
-from accel_cls.run_folder import RunFolder, write_text
+from accel_cls.resume import Start, own_and_open_run
+from accel_cls.run_folder import RunFolder, explained, write_text
 from accel_cls.tokens import Encoded, encode_once
 from accel_cls.trace import Trace
 
@@ -51,8 +52,10 @@ def run_recipe(
     `started` is when the command began, in monotonic seconds.
     """
     meeting = open_meeting(join_timeout)
-    with meeting.telling():
-        _run(recipe, recipe_path, overrides, fresh, meeting, started, profiling)
+    # What is measured is no run, and leaves the recipe's own alone.
+    folder = RunFolder(recipe.output if profiling is None else profiling.folder / "run")
+    with meeting.telling(), closing(folder.lock), explained(folder):
+        _run(recipe, recipe_path, overrides, fresh, meeting, started, profiling, folder)
 
 
 def _run(
@@ -63,14 +66,13 @@ def _run(
     meeting: Meeting,
     started: float,
     profiling: Request | None,
+    folder: RunFolder,
 ) -> None:
     hardware = start_hardware(recipe, recipe_path, overrides, meeting)
     console = Console(speaks=hardware.accelerator.is_main_process)
     console.section(f"accel_cls · {recipe.name} · {recipe_path}", hardware.describe())
     corpus = load_corpus(recipe)
     hardware.agree("data", corpus.facts(), "Give all machines the same data files")
-    # What is measured is no run, and leaves the recipe's own alone.
-    folder = RunFolder(recipe.output if profiling is None else profiling.folder / "run")
     start = _open_on_main(hardware, folder, recipe, corpus.digest, fresh, console)
     if not start.finished:
         _train(recipe, hardware, corpus, folder, start, console, profiling)
@@ -193,7 +195,7 @@ def _open_on_main(
     error: UserError | None = None
     if accelerator.is_main_process:
         try:
-            start = open_run(folder, recipe, digest, fresh, notes)
+            start = own_and_open_run(folder, recipe, digest, fresh, notes)
         except UserError as caught:
             error = caught
             decision[0] = failed
