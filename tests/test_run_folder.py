@@ -524,6 +524,18 @@ def test_unfinished_run_of_other_data_is_refused(tmp_path):
         opened(tmp_path, digest="other")
 
 
+def test_data_file_that_has_changed_is_named(tmp_path):
+    files = [tmp_path / name for name in ("a.csv", "b.csv")]
+    for file in files:
+        file.write_text("text,label\n")
+    recipe = recipe_of(tmp_path, data={"train": str(files[0]), "validation": str(files[1])})
+    opened(tmp_path, recipe)
+    make_checkpoint(tmp_path / "food/checkpoints", 10)
+    files[1].write_text("text,label\nnew,1\n")
+    with pytest.raises(UserError, match=rf"  the data files' content: {files[1]}\n"):
+        opened(tmp_path, recipe, digest="other")
+
+
 @pytest.mark.parametrize("fresh", [False, True])
 def test_folder_with_anything_else_is_refused(tmp_path, fresh):
     (tmp_path / "food").mkdir()

@@ -50,16 +50,22 @@ def kill(work: Work, start: Start, aims: bool = False, again: float = 0.3) -> Ca
     return work.record(case, began)
 
 
-def rank(work: Work, start: Start) -> Case:
+def rank(work: Work, start: Start, update: int | None = None) -> Case:
     """Kill -9 of one process of several: the others must not wait for it, and must say what has happened."""
     began, output = time.monotonic(), work.new_output()
     _, whole = work.reference(start)
     one = work.draw.randrange(start.processes)
-    instant = work.draw.uniform(0.3, 0.95) * whole
-    case = Case("rank", start.name, f"kill -9 of process {one}")
+    # By time, or, as a busy machine makes times tell little, by updates.
+    instant = work.draw.uniform(0, whole)
+    at = work.draw.choice([0, work.draw.randrange(1, LAST)]) if update is None else update
+    case = Case("rank", start.name, f"kill -9 of process {one}" + (f" after update {at}" if at else ""))
     with work.begin(start, output) as running:
         running.wait_for(lambda: len(running.ranks()) == start.processes)
-        _until(running, instant)
+        if at:
+            running.wait_for(lambda: reached(output) >= at)
+            time.sleep(work.draw.uniform(0, 0.2))
+        else:
+            _until(running, instant)
         state, others = state_of(output), running.ranks()
         running.send(signal.SIGKILL, [others.pop(one)] if one in others else [])
         killed = time.monotonic()
@@ -83,7 +89,7 @@ def rank(work: Work, start: Start) -> Case:
 # Ends with notice --------------------------------------------------------------------------------------
 
 
-def stop(work: Work, start: Start, how: str, whom: str) -> Case:
+def stop(work: Work, start: Start, how: str, whom: str, update: int | None = None) -> Case:
     """A signal to one process, to all that train, or to everything, or the file SAVE, at a random instant.
 
     Args:
@@ -91,14 +97,20 @@ def stop(work: Work, start: Start, how: str, whom: str) -> Case:
         start: how it is started.
         how: a signal's name, or SAVE.
         whom: `one`, `all` or `tree`.
+        update: after which update, in place of a random instant.
     """
     began, output = time.monotonic(), work.new_output()
     _, whole = work.reference(start)
     instant = work.draw.uniform(0, whole)
+    at = work.draw.choice([0, work.draw.randrange(1, LAST)]) if update is None else update
     case = Case("signals", start.name, how if how == "SAVE" else f"{how} to {whom}")
     with work.begin(start, output) as running:
         running.wait_for(lambda: len(running.ranks()) == start.processes)
-        _until(running, instant)
+        if at:
+            running.wait_for(lambda: reached(output) >= at)
+            time.sleep(work.draw.uniform(0, 0.2))
+        else:
+            _until(running, instant)
         state = state_of(output)
         if how == "SAVE":
             running.wait_for(output.is_dir)
