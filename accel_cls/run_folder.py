@@ -166,14 +166,12 @@ def whole_folder(path: Path) -> Iterator[Path]:
     beside.mkdir(parents=True)
     yield beside
     flush_folder(beside)
+    old = path.with_name(f".{path.name}.old")
     if path.exists():
-        old = path.with_name(f".{path.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         path.rename(old)
-        beside.rename(path)
-        shutil.rmtree(old)
-    else:
-        beside.rename(path)
+    beside.rename(path)
+    shutil.rmtree(old, ignore_errors=True)  # also that of a run which was ended between the two renames
 
 
 def flush_folder(folder: Path) -> None:

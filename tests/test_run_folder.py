@@ -95,6 +95,14 @@ def test_whole_folder_that_fails_leaves_the_old(tmp_path):
     assert files_of(tmp_path / "model") == {"a.txt": b"old"}
 
 
+def test_whole_folder_sweeps_what_an_end_between_its_renames_left(tmp_path):
+    (tmp_path / ".model.old").mkdir()
+    (tmp_path / ".model.old/a.txt").write_text("old")
+    with whole_folder(tmp_path / "model") as beside:
+        (beside / "a.txt").write_text("new")
+    assert files_of(tmp_path) == {"model/a.txt": b"new"}
+
+
 def test_whole_folder_that_fails_leaves_nothing_where_nothing_was(tmp_path):
     with pytest.raises(StoppedError):
         stop_while_writing(tmp_path / "model")

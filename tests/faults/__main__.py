@@ -35,10 +35,9 @@ def cases_of(kind: str, work: Work, options: argparse.Namespace) -> Iterator[tup
             for _ in range(options.times):
                 yield kind, start, lambda s=start: kinds.rank(work, s)
         elif kind == "disk":
-            yield kind, start, lambda s=start: kinds.read_only_disk(work, s)
-            for number in range(options.times):
-                when = "start" if number == 0 else "middle"
-                yield kind, start, lambda s=start, w=when: kinds.full_disk(work, s, w)
+            yield kind, start, lambda s=start: kinds.useless_disk(work, s)
+            for _ in range(options.times):
+                yield kind, start, lambda s=start: kinds.full_disk(work, s)
         elif kind == "signals":
             all_starts = [start, Start("accelerate", count)] if way == "cold" else [start]
             whom = ["one", "all", "tree"] if way == "cold" else ["one", "all"] if count > 1 else ["one"]
@@ -47,10 +46,8 @@ def cases_of(kind: str, work: Work, options: argparse.Namespace) -> Iterator[tup
                 yield kind, one, lambda s=one, h=how, w=who: kinds.stop(work, s, h, w)
         elif kind == "twins":
             for number in range(options.times):
-                if number % 3 == 2:
-                    yield kind, start, lambda s=start: kinds.race(work, s)
-                else:
-                    yield kind, start, lambda s=start, f=number % 3 == 1: kinds.twins(work, s, f)
+                fault = kinds.race if number % 2 else kinds.twins
+                yield kind, start, lambda s=start, f=fault: f(work, s)
         elif kind == "soak":
             yield kind, start, lambda s=start: kinds.soak(work, s, options.minutes, say)
         else:
@@ -95,8 +92,7 @@ def main() -> int:
             say(
                 f"{len(work.cases):4} {done.kind:8} {done.start:14} {done.seconds:6.1f} s  {done.what}: {done.verdict}"
             )
-            if not done.faults and not options.keep:
-                work.clear()
+            work.clear(keep=bool(done.faults) or options.keep)
     return summarize(work)
 
 

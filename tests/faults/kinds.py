@@ -178,21 +178,16 @@ def small_disk(folder: Path, size: str = "8m") -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
-def full_disk(work: Work, start: Start, when: str) -> Case:
-    """A disk without room, at the start or from some update on; with room again, the same command goes on."""
+def full_disk(work: Work, start: Start) -> Case:
+    """A disk that becomes full at some update; with room again, the same command goes on."""
     began = time.monotonic()
-    at = 0 if when == "start" else work.draw.randrange(4, LAST - 12)
-    case = Case("disk", start.name, f"full at the {when}" if not at else f"full from update {at} on")
+    at = work.draw.randrange(4, LAST - 12)
+    case = Case("disk", start.name, f"full from update {at} on")
     with small_disk(work.new_output()) as disk:
         output, filler = disk / "run", disk / "filler"
-        if not at:
-            _fill(filler)
         with work.begin(start, output) as running:
-            if at:
-                running.wait_for(lambda: reached(output) >= at)
-                _fill(filler)
-            # What is deleted meanwhile makes room: it is taken at once.
-            running.wait_for(lambda: _fill(filler))
+            running.wait_for(lambda: reached(output) >= at)
+            running.wait_for(lambda: _fill(filler))  # what is deleted meanwhile makes room: it is taken at once
             ended = running.ended()
         case.events.append({"event": "full", **state_of(output), "status": ended.status, "said": ended.err[-1500:]})
         case.faults += _explained(start, ended, "No space left on device") + damaged(output)
@@ -201,16 +196,21 @@ def full_disk(work: Work, start: Start, when: str) -> Case:
     return work.record(case, began)
 
 
-def read_only_disk(work: Work, start: Start) -> Case:
-    """A disk that takes nothing."""
+def useless_disk(work: Work, start: Start) -> Case:
+    """A disk that is read-only, and then one that is full, from the start; mended, it takes the run."""
     began = time.monotonic()
-    case = Case("disk", start.name, "read-only")
+    case = Case("disk", start.name, "read-only, then full")
     with small_disk(work.new_output()) as disk:
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         ended = work.run(start, disk / "run")
         case.events.append({"event": "read-only", "status": ended.status, "said": ended.err[-1500:]})
         case.faults += _explained(start, ended, "Read-only file system")
         subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+        _fill(disk / "filler")
+        ended = work.run(start, disk / "run")
+        case.events.append({"event": "full", "status": ended.status, "said": ended.err[-1500:]})
+        case.faults += _explained(start, ended, "No space left on device")
+        (disk / "filler").unlink()
         work.finish(case, start, disk / "run")
     return work.record(case, began)
 
@@ -277,18 +277,21 @@ def clock(work: Work, start: Start) -> Case:
 # Others at the same things -----------------------------------------------------------------------------
 
 
-def twins(work: Work, start: Start, fresh: bool) -> Case:
-    """A second run at the folder of one that goes on."""
+def twins(work: Work, start: Start) -> Case:
+    """A second run, and one with --fresh, at the folder of one that goes on."""
     began, output = time.monotonic(), work.new_output()
-    case = Case("twins", start.name, "a second run in the same folder" + (", --fresh" if fresh else ""))
+    case = Case("twins", start.name, "a second run in the same folder, also with --fresh")
     _, whole = work.reference(start)
     with work.begin(start, output) as first:
         first.wait_for(lambda: (output / "recipe.yaml").is_file())
-        _until(first, work.draw.uniform(0, 0.3) * whole)
-        second = work.run(start, output, *(["--fresh"] if fresh else []))
-        case.events.append({"event": "second", **state_of(output), "status": second.status, "said": second.err[-800:]})
+        _until(first, work.draw.uniform(0, 0.2) * whole)
+        with work.begin(start, output) as plain, work.begin(start, output, "--fresh") as fresh:
+            seconds = [plain.wait(), fresh.wait()]
+        for ended in seconds:
+            event = {"event": "second", **state_of(output), "status": ended.status, "said": ended.err[-800:]}
+            case.events.append(event)
+            case.faults += _explained(start, ended, "belongs to another run: process ")
         ended = first.wait()
-    case.faults += _explained(start, second, "belongs to another run: process ")
     if ended.status:
         case.faults.append(f"LOST: the first ended with {ended.status}: {ended.err.strip()[-500:]}")
     else:

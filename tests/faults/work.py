@@ -48,25 +48,29 @@ class Work:
         self.draw = random.Random(seed)
         self.cases: list[Case] = []
         self._references: dict[str, tuple[dict[str, str], float]] = {}
+        self.uninterrupted: dict[str, Path] = {}  # their run folders, by how they were started
+        self._fresh: list[Path] = []  # run folders since `clear`
         self._count = 0
         folder.mkdir(parents=True, exist_ok=True)
         write_reviews(folder / "reviews.csv")
         write_recipe(
             folder,
             train="{epochs: 8, batch_size: 32, micro_batch_tokens: 256, learning_rate: 3e-3, log_every: 1}",
-            evaluate="{every: 4, best: loss}",  # the loss falls nearly always: each evaluation keeps a model
+            evaluate="{every: 4, best: loss, metrics: [accuracy]}",  # the loss falls: each evaluation keeps a model
             checkpoint="{every: 3, keep: 2}",
         )
 
     def new_output(self) -> Path:
         """A run folder that is not there yet."""
         self._count += 1
-        return self.folder / f"run-{self._count:04d}"
+        self._fresh.append(self.folder / f"run-{self._count:04d}")
+        return self._fresh[-1]
 
     def reference(self, start: Start) -> tuple[dict[str, str], float]:
         """What an uninterrupted run leaves, and how long it takes."""
         if start.name not in self._references:
             output = self.new_output()
+            self.uninterrupted[start.name] = output
             ended = self.run(start, output)
             assert ended.status == 0, ended.err
             self._references[start.name] = outcome(output), ended.seconds
@@ -108,10 +112,13 @@ class Work:
         ]
         case.faults += [f"left over: {name}" for name in sorted(left)]
 
-    def clear(self) -> None:
-        """Delete the run folder of the last case."""
-        for path in (self.folder / f"run-{self._count:04d}", self.folder / "caches" / f"run-{self._count:04d}"):
-            shutil.rmtree(path, ignore_errors=True)
+    def clear(self, keep: bool) -> None:
+        """Delete the run folder of the case that is done, unless it is to be kept."""
+        while self._fresh:
+            output = self._fresh.pop()
+            if not keep and output not in self.uninterrupted.values():
+                shutil.rmtree(output, ignore_errors=True)
+                shutil.rmtree(self.folder / "caches" / output.name, ignore_errors=True)
 
     def record(self, case: Case, began: float) -> Case:
         """Keep a case; the log on the disk has all of them at any time."""
