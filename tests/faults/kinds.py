@@ -113,8 +113,7 @@ def stop(work: Work, start: Start, how: str, whom: str, update: int | None = Non
             _until(running, instant)
         state = state_of(output)
         if how == "SAVE":
-            running.wait_for(output.is_dir)
-            if output.is_dir():
+            if running.wait_for((output / "recipe.yaml").is_file):
                 (output / "SAVE").touch()
         else:
             pids = list(running.ranks().values())
@@ -132,7 +131,7 @@ def stop(work: Work, start: Start, how: str, whom: str, update: int | None = Non
             case.faults += _orderly(start, how, ended, has_begun=output.is_dir())
     case.faults += damaged(output)
     if (output / "SAVE").exists():
-        case.faults.append("the file SAVE is still there")
+        case.faults += ["the file SAVE is still there"] if event.get("status") else []  # else it came too late
         (output / "SAVE").unlink()
     work.finish(case, start, output)
     return work.record(case, began)
