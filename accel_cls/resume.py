@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ from accel_cls.checkpoint import list_checkpoints, newest_checkpoint, with_own_n
 from accel_cls.errors import UserError
 from accel_cls.fitting.arithmetic import with_tokens
 from accel_cls.fitting.shortage import read_shortage
+from accel_cls.reading import expand
 from accel_cls.recipe import Recipe, leaves, recipe_to_yaml
 from accel_cls.recipe.schema import field_of
-from accel_cls.run_folder import RunFolder, write_json, write_text
+from accel_cls.run_folder import RunFolder, explained, write_json, write_text
 from accel_cls.versions import versions
 
 # Keys that change nothing of what an update does; train.non_finite only decides about one that does nothing.
@@ -36,6 +39,28 @@ class Start:
     tokens: int | None = None  # what train.micro_batch_tokens: auto is in the run that goes on; None: to be found
 
 
+def own_and_open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, notes: list[str]) -> Start:
+    """Become the owner of the run folder, then `open_run`.
+
+    Raises:
+        UserError: where another run owns the folder, where it can't be written, and as `open_run` does.
+    """
+    with explained(folder):
+        refuse_what_is_no_run(folder)  # before a lock is put into a folder that is not ours
+        folder.lock.acquire(notes)
+        return open_run(folder, recipe, data_digest, fresh, notes)
+
+
+def refuse_what_is_no_run(folder: RunFolder) -> None:
+    """Raise UserError where something else lies at the run folder's place."""
+    if folder.path.exists() and not folder.path.is_dir():
+        raise UserError(f"output: {folder.path} is a file; name a folder with output=…")
+    if not folder.is_empty and not folder.recipe.is_file():
+        raise UserError(
+            f"output: {folder.path} holds files, but no run of accel_cls; name another folder with output=…"
+        )
+
+
 def open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, notes: list[str]) -> Start:
     """Make the run folder ready. Called by the main process only.
 
@@ -45,12 +70,7 @@ def open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, n
     Raises:
         UserError: where the folder holds something else, or an unfinished run of another recipe.
     """
-    if folder.path.exists() and not folder.path.is_dir():
-        raise UserError(f"output: {folder.path} is a file; name a folder with output=…")
-    if not folder.is_empty and not folder.recipe.is_file():
-        raise UserError(
-            f"output: {folder.path} holds files, but no run of accel_cls; name another folder with output=…"
-        )
+    refuse_what_is_no_run(folder)
     start = Start()
     if not folder.is_empty:
         changes, end = _changes(folder, recipe, data_digest)
@@ -81,7 +101,7 @@ def open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, n
     folder.path.mkdir(parents=True, exist_ok=True)
     write_text(folder.recipe, recipe_to_yaml(recipe))
     folder.shortage.unlink(missing_ok=True)
-    write_json(folder.origin, {"data": data_digest, "versions": versions()})
+    write_json(folder.origin, {"data": data_digest, "files": _digests(recipe), "versions": versions()})
     return start
 
 
@@ -106,8 +126,26 @@ def _changes(folder: RunFolder, recipe: Recipe, data_digest: str) -> tuple[list[
         origin = json.loads(folder.origin.read_text(encoding="utf-8"))
     if origin.get("data", data_digest) != data_digest:
         changes += told([key for key in differing if _is_under(key, _DATA_FILES)])
-        changes = changes or ["the data files' content"]
+        changes = changes or [": ".join(["the data files' content", *_changed_files(origin, recipe)])]
     return changes, told([key for key in differing if _is_under(key, _END)])
+
+
+def _changed_files(origin: dict[str, Any], recipe: Recipe) -> list[str]:
+    """The names of the data files that are not what they were, in one text; none where there are no files."""
+    before, now = origin.get("files", {}), _digests(recipe)
+    return [", ".join(changed)] if (changed := [path for path in now if before.get(path) != now[path]]) else []
+
+
+def _digests(recipe: Recipe) -> dict[str, str]:
+    """SHA-256 of each data file, by its path: whether data differ is asked of what was read, these only tell where."""
+    found = {}
+    for source in (recipe.data.train, recipe.data.validation):
+        if isinstance(source, str | list):
+            with suppress(UserError, OSError):  # it has just been read; who removes it now is told of the content only
+                for path in expand(source):
+                    with open(path, "rb") as file:
+                        found[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def _tokens(folder: RunFolder, recipe: Recipe, checkpoint: Path | None, notes: list[str]) -> int | None:

@@ -6,6 +6,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import torch
 
@@ -32,8 +33,8 @@ from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.report import describe_stop, duration, finish_run, read_results
 from accel_cls.results import Results
-from accel_cls.resume import Start, open_run
-from accel_cls.run_folder import RunFolder, write_text
+from accel_cls.resume import Start, own_and_open_run
+from accel_cls.run_folder import RunFolder, explained, write_text
 from accel_cls.saving import Saver
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping, stop_with_parent
 from accel_cls.tokens import Encoded, encode_once
@@ -55,8 +56,10 @@ def run_recipe(
     `started` is when the command began, in monotonic seconds.
     """
     meeting = open_meeting(join_timeout)
-    with meeting.telling():
-        _run(recipe, recipe_path, overrides, fresh, meeting, started, stopping, profiling)
+    # What is measured is no run, and leaves the recipe's own alone.
+    folder = RunFolder(recipe.output if profiling is None else profiling.folder / "run")
+    with meeting.telling(), closing(folder.lock), explained(folder):
+        _run(recipe, recipe_path, overrides, fresh, meeting, started, stopping, profiling, folder)
 
 
 def _run(
@@ -68,6 +71,7 @@ def _run(
     started: float,
     stopping: Stopping,
     profiling: Request | None,
+    folder: RunFolder,
 ) -> None:
     if how_started().by == "accelerate launch":
         stop_with_parent()
@@ -76,8 +80,6 @@ def _run(
     console.section(f"accel_cls · {recipe.name} · {recipe_path}", hardware.describe())
     corpus = load_corpus(recipe)
     hardware.agree("data", corpus.facts(), "Give all machines the same data files")
-    # What is measured is no run, and leaves the recipe's own alone.
-    folder = RunFolder(recipe.output if profiling is None else profiling.folder / "run")
     start = _open_on_main(hardware, folder, recipe, corpus.digest, fresh, console)
     if not start.finished:
         _train(recipe, hardware, corpus, folder, start, console, stopping, profiling)
@@ -201,11 +203,6 @@ def _run_loop(
         if explained is None:
             raise
         raise explained from error
-    except OSError as error:
-        raise UserError(
-            f"{error.filename or folder.path}: {error.strerror or error}, after update {progress.update:,}. What was "
-            "saved before is whole: once this is mended, the same command goes on from the newest checkpoint"
-        ) from error
     finally:
         training.console.stop()
         saver.wait()  # what is being written is a whole checkpoint in a moment
@@ -222,9 +219,9 @@ def _open_on_main(
     error: UserError | None = None
     if accelerator.is_main_process:
         try:
-            start = open_run(folder, recipe, digest, fresh, notes)
-        except (UserError, OSError) as caught:
-            error = caught if isinstance(caught, UserError) else _no_output(folder, caught)
+            start = own_and_open_run(folder, recipe, digest, fresh, notes)
+        except UserError as caught:
+            error = caught
             decision[0] = failed
         else:
             update = 0 if start.checkpoint is None else update_of(start.checkpoint)
@@ -242,13 +239,6 @@ def _open_on_main(
         console.note(f"continues an unfinished run from update {told}, its checkpoint verified")
         return Start(checkpoint=checkpoint_path(folder.checkpoints, told), tokens=tokens or None)
     return Start(tokens=tokens or None)
-
-
-def _no_output(folder: RunFolder, error: OSError) -> UserError:
-    return UserError(
-        f"output: {error.filename or folder.path}: {error.strerror or error}; a run folder has to have room, "
-        "and has to be one that can be written to. Name another with output=…"
-    )
 
 
 def _say_goodbye(folder: RunFolder, corpus: Corpus, console: Console, seconds: float | None) -> None:

@@ -7,11 +7,17 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from accel_cls.errors import UserError
+from accel_cls.run_lock import LOCK_NAME, RunLock
+
+_LITTLE = 1 << 20  # bytes that are left on a full disk, at most
 
 
 class RunFolder:
@@ -29,6 +35,7 @@ class RunFolder:
         self.shortage = self.path / "out_of_memory.json"  # is there after a run that ended so, until it goes on
         self.results = self.path / "results.json"  # is there once the run is finished
         self.report = self.path / "report.md"
+        self.lock = RunLock(self.path)  # taken before anything here is read or renamed
 
     @property
     def is_finished(self) -> bool:
@@ -38,15 +45,18 @@ class RunFolder:
     @property
     def is_empty(self) -> bool:
         """Whether no run has begun here."""
-        # What a run left that was ended in its very first write does not count.
-        return not self.path.exists() or all(path.name.endswith(".partial") for path in self.path.iterdir())
+        # What a run left that was ended in its very first write does not count, nor does the lock that it took before.
+        return not self.path.exists() or all(
+            path.name.endswith(".partial") or path.name == LOCK_NAME for path in self.path.iterdir()
+        )
 
     def move_aside(self) -> Path:
         """Rename the folder to the next free `NAME.1`, `NAME.2` ...; nothing is deleted."""
         number = 1
         while (aside := self.path.with_name(f"{self.path.name}.{number}")).exists():
             number += 1
-        self.path.rename(aside)
+        with self.lock.moving(aside):
+            self.path.rename(aside)
         return aside
 
     def append_metrics(self, records: list[dict[str, Any]]) -> None:
@@ -79,6 +89,58 @@ class RunFolder:
                 if record["update"] <= (evaluated if "evaluation" in record else update):
                     kept.append(line + "\n")
             write_text(path, "".join(kept))
+
+
+# What a disk says when it takes no more, and what the user can do about it.
+_REFUSALS = {
+    errno.ENOSPC: "make room there",
+    errno.EDQUOT: "make room there, or ask for a larger quota",
+    errno.EFBIG: "allow larger files there",
+    errno.EROFS: "make the disk writable",
+    errno.EACCES: "give yourself the right to write there",
+    errno.EPERM: "give yourself the right to write there",
+    errno.EIO: "see what ails the disk",
+    errno.ESTALE: "see whether the disk is still connected",
+}
+
+
+@contextmanager
+def explained(folder: RunFolder) -> Iterator[None]:
+    """Make a refusal of the run folder's disk a message to the user.
+
+    Raises:
+        UserError: in place of the error by which Python, safetensors or torch tell of it.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        advice = _advice(folder, error)
+        if advice is None:
+            raise
+        raise UserError(
+            f"output: {folder.path} can't be written: {error}\nWhat was saved before is whole. Do something about it "
+            f"({advice}) and give the same command again, which goes on from there; or name another folder with "
+            "output=…"
+        ) from error
+
+
+def _advice(folder: RunFolder, error: Exception) -> str | None:
+    """What to do about a disk that refuses; None for any other error."""
+    if isinstance(error, OSError):
+        if error.filename:
+            there, ours = Path(error.filename).absolute(), folder.path.absolute()
+            if not there.is_relative_to(ours) and not ours.is_relative_to(there):  # where the run folder is made
+                return None
+        return _REFUSALS.get(error.errno or 0)
+    # safetensors' and torch's writers have errors of their own, with the system's words at best.
+    found = re.search(r"os error (\d+)", str(error))
+    if found:
+        return _REFUSALS.get(int(found[1]))
+    if "PytorchStreamWriter" in str(error) and shutil.disk_usage(folder.path).free < _LITTLE:
+        return _REFUSALS[errno.ENOSPC]
+    return None
 
 
 def write_text(path: Path, text: str, encoding: str = "utf-8") -> None:
@@ -114,16 +176,13 @@ def whole_folder(path: Path) -> Iterator[Path]:
     beside.mkdir(parents=True)
     yield beside
     flush_folder(beside)
+    old = path.with_name(f".{path.name}.old")
     if path.exists():
-        old = path.with_name(f".{path.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         path.rename(old)
-        beside.rename(path)
-        flush_entry(path)
-        shutil.rmtree(old)
-    else:
-        beside.rename(path)
-        flush_entry(path)
+    beside.rename(path)
+    flush_entry(path)
+    shutil.rmtree(old, ignore_errors=True)  # also that of a run which was ended between the two renames
 
 
 def flush_entry(path: Path) -> None:

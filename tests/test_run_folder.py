@@ -93,6 +93,14 @@ def test_whole_folder_that_fails_leaves_the_old(tmp_path):
     assert files_of(tmp_path / "model") == {"a.txt": b"old"}
 
 
+def test_whole_folder_sweeps_what_an_end_between_its_renames_left(tmp_path):
+    (tmp_path / ".model.old").mkdir()
+    (tmp_path / ".model.old/a.txt").write_text("old")
+    with whole_folder(tmp_path / "model") as beside:
+        (beside / "a.txt").write_text("new")
+    assert files_of(tmp_path) == {"model/a.txt": b"new"}
+
+
 def test_whole_folder_that_fails_leaves_nothing_where_nothing_was(tmp_path):
     with pytest.raises(StoppedError):
         stop_while_writing(tmp_path / "model")
@@ -511,6 +519,18 @@ def test_unfinished_run_of_other_data_is_refused(tmp_path):
     make_checkpoint(tmp_path / "food/checkpoints", 10)
     with pytest.raises(UserError, match="the data files' content"):
         opened(tmp_path, digest="other")
+
+
+def test_data_file_that_has_changed_is_named(tmp_path):
+    files = [tmp_path / name for name in ("a.csv", "b.csv")]
+    for file in files:
+        file.write_text("text,label\n")
+    recipe = recipe_of(tmp_path, data={"train": str(files[0]), "validation": str(files[1])})
+    opened(tmp_path, recipe)
+    make_checkpoint(tmp_path / "food/checkpoints", 10)
+    files[1].write_text("text,label\nnew,1\n")
+    with pytest.raises(UserError, match=rf"  the data files' content: {files[1]}\n"):
+        opened(tmp_path, recipe, digest="other")
 
 
 @pytest.mark.parametrize("fresh", [False, True])

@@ -10,33 +10,101 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
-_server: subprocess.Popen[str] | None = None
+# By OMP_NUM_THREADS, which torch reads when it is imported.
+_servers: dict[str | None, subprocess.Popen[str]] = {}
 
 
 def run(module: str, arguments: list[str], cwd: Path, stdin: str | None) -> subprocess.CompletedProcess:
     """Run `python -m module arguments` in a folder; the result is as `subprocess.run` gives it."""
-    global _server
-    if _server is None or _server.poll() is not None:
-        command = [sys.executable, __file__]
-        _server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert _server.stdin is not None
-    assert _server.stdout is not None
-    with tempfile.TemporaryDirectory() as place:
-        files = {name: str(Path(place) / name) for name in ("stdin", "stdout", "stderr")}
-        Path(files["stdin"]).write_text(stdin or "", encoding="utf-8")
-        environment = dict(os.environ)  # a test may have changed it since the server began
-        request = {"module": module, "arguments": arguments, "cwd": str(cwd), "files": files, "env": environment}
-        _server.stdin.write(json.dumps(request) + "\n")
-        _server.stdin.flush()
-        status = int(_server.stdout.readline())
-        out, err = (Path(files[name]).read_text(encoding="utf-8") for name in ("stdout", "stderr"))
-    return subprocess.CompletedProcess(["python", "-m", module, *arguments], status, out, err)
+    with Warm(module, arguments, cwd, stdin) as process:
+        status = process.wait()
+        return subprocess.CompletedProcess(["python", "-m", module, *arguments], status, process.out, process.err)
+
+
+class Warm:
+    """A `python -m module arguments` that goes on by itself; at the end of the block it is killed."""
+
+    def __init__(
+        self, module: str, arguments: list[str], cwd: Path, stdin: str | None = None, env: dict[str, str] | None = None
+    ):
+        self._place = tempfile.TemporaryDirectory()
+        self._files = {name: Path(self._place.name) / name for name in ("stdin", "stdout", "stderr")}
+        self._files["stdin"].write_text(stdin or "", encoding="utf-8")
+        request = {
+            "module": module,
+            "arguments": arguments,
+            "cwd": str(cwd),
+            "files": {name: str(path) for name, path in self._files.items()},
+            "env": dict(os.environ) | (env or {}),  # a test may have changed it since the server began
+        }
+        self._status: int | None = None
+        self._threads = request["env"].get("OMP_NUM_THREADS")
+        self.pid = self._ask({"start": request})
+
+    def __enter__(self) -> Warm:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            self.wait()
+        self._place.cleanup()
+
+    @property
+    def out(self) -> str:
+        """What it has printed so far."""
+        return self._read("stdout")
+
+    @property
+    def err(self) -> str:
+        return self._read("stderr")
+
+    def poll(self) -> int | None:
+        """Its exit status, negative after a signal; None while it runs."""
+        if self._status is None:
+            self._status = self._ask({"poll": self.pid})
+        return self._status
+
+    def wait(self, seconds: float | None = None) -> int:
+        """Its exit status, when it has ended. Raises TimeoutError after so many seconds."""
+        if seconds is None:
+            self._status = self._ask({"wait": self.pid}) if self._status is None else self._status
+            return self._status
+        deadline = time.monotonic() + seconds
+        while (status := self.poll()) is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"process {self.pid} still runs after {seconds} s")
+            time.sleep(0.02)
+        return status
+
+    def _ask(self, request: dict) -> int | None:
+        server = _servers.get(self._threads)
+        if server is None or server.poll() is not None:
+            environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+            if self._threads is not None:
+                environment["OMP_NUM_THREADS"] = self._threads
+            server = _servers[self._threads] = subprocess.Popen(
+                [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            )
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        return json.loads(server.stdout.readline())
+
+    def _read(self, name: str) -> str:
+        path = self._files[name]
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
 def _serve() -> None:
@@ -45,12 +113,15 @@ def _serve() -> None:
     import accel_cls.run  # noqa: F401
 
     for line in sys.stdin:
-        request = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            os._exit(_become(**request))
-        _, ended = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(ended), flush=True)
+        ((what, about),) = json.loads(line).items()
+        if what == "start":
+            answer = os.fork()
+            if answer == 0:
+                os._exit(_become(**about))
+        else:
+            pid, ended = os.waitpid(about, 0 if what == "wait" else os.WNOHANG)
+            answer = os.waitstatus_to_exitcode(ended) if pid else None
+        print(json.dumps(answer), flush=True)
 
 
 def _become(module: str, arguments: list[str], cwd: str, files: dict[str, str], env: dict[str, str]) -> int:
