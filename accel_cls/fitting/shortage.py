@@ -69,8 +69,8 @@ def explain_end(
     if not is_out_of_memory(error):
         if any(words in str(error) for words in _ENDED):
             return UserError(
-                "another process of this run has ended; its own message, or the launcher's, says why. The same command "
-                "goes on from the newest checkpoint"
+                "another process of this run has ended; its own message, or the launcher's, says why. The same "
+                "command goes on from the newest checkpoint"
             )
         return None
     tokens, processes = t.plan.layout.tokens, t.accelerator.num_processes

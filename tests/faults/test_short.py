@@ -13,8 +13,6 @@ from .processes import Start
 from .work import LAST, Case, Work, damaged, newest, outcome
 
 ONE, TWO = Start("warm"), Start("warm", 2)
-# Signals, and the word on a process that is gone, belong to what ends a run with notice.
-ends_with_notice = pytest.mark.xfail(reason="a run can't be stopped with notice yet", strict=False)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +35,6 @@ def test_killed_run_of_two_processes_ends_in_the_same_result(faulty: Work, aims:
     survived(kinds.kill(faulty, TWO, aims, again=0))
 
 
-@ends_with_notice
 def test_process_that_is_killed_takes_the_others_along(faulty: Work) -> None:
     survived(kinds.rank(faulty, TWO, update=20))
 
@@ -58,7 +55,6 @@ def test_disk_that_refuses_loses_nothing(faulty: Work, fault: Callable[[Work, St
         pytest.skip(str(error))
 
 
-@ends_with_notice
 @pytest.mark.parametrize("how", kinds.STOPS)
 def test_stopped_run_ends_in_the_same_result(faulty: Work, how: str) -> None:
     survived(kinds.stop(faulty, TWO if how == "SIGTERM" else ONE, how, "one", update=22))
