@@ -144,7 +144,6 @@ def _train(
     )
     if accelerator.is_main_process:
         folder.rewind(progress.update, progress.evaluated)
-        (folder.path / SAVE_FILE).unlink(missing_ok=True)
     fixed = plan.layout.tokens if is_xla(accelerator) else None
     training = Training(
         recipe,
@@ -189,6 +188,8 @@ def _run_loop(
     """Train; an error that can be explained becomes a message to the user."""
     saver, folder = training.saver, training.results.folder
     training.console.start(progress.update, training.plan.updates)
+    if training.accelerator.is_main_process:
+        (folder.path / SAVE_FILE).unlink(missing_ok=True)  # a stop that was asked for before is over
     try:
         training.stopping.begin_training()
         loop(training, progress)
@@ -205,6 +206,8 @@ def _run_loop(
         raise explained from error
     finally:
         training.console.stop()
+        if training.accelerator.is_main_process:
+            (folder.path / SAVE_FILE).unlink(missing_ok=True)
         saver.wait()  # what is being written is a whole checkpoint in a moment
 
 
