@@ -16,6 +16,7 @@ from typing import Any
 
 from accel_cls.errors import UserError
 from accel_cls.run_lock import LOCK_NAME, RunLock
+from accel_cls.stopping import SAVE_FILE
 
 _LITTLE = 1 << 20  # bytes that are left on a full disk, at most
 
@@ -45,9 +46,9 @@ class RunFolder:
     @property
     def is_empty(self) -> bool:
         """Whether no run has begun here."""
-        # What a run left that was ended in its very first write does not count, nor does the lock that it took before.
+        # What a run left that was ended in its first write does not count, nor do its lock and a SAVE that came early.
         return not self.path.exists() or all(
-            path.name.endswith(".partial") or path.name == LOCK_NAME for path in self.path.iterdir()
+            path.name.endswith(".partial") or path.name in (LOCK_NAME, SAVE_FILE) for path in self.path.iterdir()
         )
 
     def move_aside(self) -> Path:
