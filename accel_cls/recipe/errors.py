@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from accel_cls.errors import UserError
+from accel_cls.errors import UserError, printable
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,9 @@ class Problem:
             return said
         # Tabs count as one column in YAML's marks; keep them in the pad so that the caret stands right. A Chinese
         # character takes two cells of a terminal.
-        pad = "".join("\t" if c == "\t" else " " * cell_len(c) for c in self.origin.text[: self.origin.column - 1])
-        return f"{said}\n    {self.origin.text.rstrip()}\n    {pad}^"
+        before = printable(self.origin.text[: self.origin.column - 1])
+        pad = "".join("\t" if c == "\t" else " " * cell_len(c) for c in before)
+        return f"{said}\n    {printable(self.origin.text.rstrip())}\n    {pad}^"
 
 
 class RecipeError(UserError):
