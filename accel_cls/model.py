@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -144,8 +145,9 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
         ids = tokenizer(_ANY_TEXT)["input_ids"]
     except Exception as error:  # what is unknown has no token of its own
         raise unusable(name, "tokenizer", error) from error
-    if not ids:
-        raise UserError(f"model.name: the tokenizer of {name} makes no token of {_ANY_TEXT!r}; choose another")
+    if not ids or set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+        # What transformers makes of a folder without a tokenizer's files.
+        raise UserError(f"model.name: the tokenizer of {name} knows no words; are its files, tokenizer.json, missing?")
 
 
 def _check_weights(model: PreTrainedModel, loading: dict[str, Any], name: str) -> None:
@@ -203,6 +205,8 @@ def unusable(name: str, what: str, error: Exception) -> UserError:
         error = ValueError("its weights are a pickle with code in it, which is never run; convert them to safetensors")
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     reason = " ".join(lines if lines[0].endswith(":") else lines[:1])  # a list of reasons is told whole
-    missing = "folder, which does not exist," if Path(name).is_absolute() else "hub id (no such folder exists)"
-    kind = "folder" if Path(name).is_dir() else missing
-    return UserError(f"model.name: the {what} of the {kind} {name!r} can't be loaded: {shown(reason, 300)}")
+    missing = "folder, which does not exist," if os.path.isabs(name) else "hub id (no such folder exists)"
+    kind = "folder" if os.path.isdir(name) else missing
+    return UserError(
+        f"model.name: the {what} of the {kind} {shown(name, 200)!r} can't be loaded: {shown(reason, 300)}"
+    )

@@ -277,7 +277,7 @@ def _check_tabs(out: Path, shown: dict[str, Sequence[str]], names: Sequence[str]
         for row, text in enumerate(texts, start=1):
             if any(c in text for c in "\t\n\r"):
                 raise UserError(
-                    f"--out {out}: {name} {row} holds a tab or a line end, which a tsv file can't; choose .csv or .jsonl"
+                    f"--out {out}: {name} {row} holds a tab or a line end, as no tsv file can; choose .csv or .jsonl"
                 )
 
 

@@ -157,7 +157,7 @@ def read_file(path: Path, problems: list[Problem]) -> Node | None:
     folder = path.absolute().parent
     whole = Origin(shown, folder=folder)
     try:
-        if path.exists() and not path.is_file():  # a device or a pipe may have no end
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a device or a pipe may have no end
             problems.append(Problem(whole, "", "can't be read: it is no file; name the recipe's file"))
             return None
         if path.stat().st_size > _MOST_BYTES:
