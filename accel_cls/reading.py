@@ -11,7 +11,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
@@ -291,13 +290,20 @@ def separated_records(path: Path, file: TextIO, separator: str) -> Iterator[list
     csv.field_size_limit(1 << 30)
     # Tab-separated files have no quoting by their definition (IANA text/tab-separated-values).
     quoting: Any = csv.QUOTE_MINIMAL if path.suffix.lower() == ".csv" else csv.QUOTE_NONE
-    # A quote that is never closed swallows all lines to the end of the file, and the one put behind it.
-    lines = csv.reader(chain(file, [_END]), delimiter=separator, quoting=quoting)
+    is_over = False
+
+    def with_end() -> Iterator[str]:
+        nonlocal is_over
+        yield from file
+        is_over = True
+        yield _END  # a quote that is never closed swallows all lines to the end of the file, and this one
+
+    lines = csv.reader(with_end(), delimiter=separator, quoting=quoting)
     line = 1
     for number, record in enumerate(lines):
-        if separator.join(record) == _END:
-            return
-        if record and record[-1].endswith(_END):
+        if is_over:
+            if separator.join(record) == _END:
+                return
             if number:  # else the header
                 yield [*record[:-1], record[-1].removesuffix(_END)]  # a wrong number of cells says more
             raise UserError(f"{path}: a quote that opens in the row of line {line} is never closed; close it")
@@ -462,7 +468,7 @@ def _is_mixed(path: Path) -> bool:
         for line in file:
             if not line.isascii():
                 others += 1
-                utf_8 += max(line.decode("utf-8", "ignore")) >= "\u0800" and _is_utf_8(line)
+                utf_8 += _is_utf_8(line) and max(line.decode()) >= "\u0800"
     return utf_8 * 20 > others
 
 

@@ -258,6 +258,8 @@ ENCODINGS: list[tuple[str, bytes, Any]] = [
     ("only a UTF-8 mark", codecs.BOM_UTF8, "a.csv: there is no column 'text'"),
     ("only a UTF-16 mark", codecs.BOM_UTF16_BE, "a.csv: there is no column 'text'"),
     ("one byte", b"\xff", "a.csv: line 1 is neither"),
+    ("one character of GBK", b"\x81\x80", "a.csv: there is no column 'text'"),
+    ("end that looks like ours", b'label,text\nx,"a\0end"\ny,\0end', Rows(["a\0end", "\0end"], ["x", "y"])),
     ("CR only", b"text,label\ra,x\rb,y\r", Rows(["a", "b"], ["x", "y"])),
     ("line ends mixed", b"text,label\ra,x\r\nb,y\n\n\rc,x", Rows(["a", "b", "c"], ["x", "y", "x"])),
 ]
