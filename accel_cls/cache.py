@@ -62,7 +62,13 @@ def cache_limit() -> int:
     return int(size * 1e9)
 
 
-def find_or_make(kind: str, key: str, make: Callable[[Path], None], notes: list[str]) -> Entry | None:
+def find_or_make(
+    kind: str,
+    key: str,
+    make: Callable[[Path], None],
+    notes: list[str],
+    is_sound: Callable[[Path], bool] = lambda entry: True,
+) -> Entry | None:
     """An entry, found or made now; None where none is to be kept, or none can be, with a note of why.
 
     Args:
@@ -70,6 +76,8 @@ def find_or_make(kind: str, key: str, make: Callable[[Path], None], notes: list[
         key: a digest of all that the entry follows from, 32 hexadecimal digits.
         make: writes the entry's files into the folder that it is given.
         notes: takes a line where the disk refuses.
+        is_sound: whether an entry that is there holds what `make` could have written; else it is made anew. Checksums
+            tell of a faulty disk only: whoever can write here can write those, too.
 
     Raises:
         UserError: where the limit is no number.
@@ -84,7 +92,7 @@ def find_or_make(kind: str, key: str, make: Callable[[Path], None], notes: list[
         path = folder / key
         with _alone(folder / f".{key}.lock"):
             found = _checked(path)
-            if found:
+            if found and _is_sound(path, is_sound):
                 os.utime(path)  # when it was last used
                 return Entry(path, found, is_old=True)
             made = _write(path, make)
@@ -102,8 +110,15 @@ def _checked(entry: Path) -> dict[str, str]:
     try:
         written = json.loads((entry / _MANIFEST).read_text(encoding="utf-8"))
         return written if written == _digests(entry) else {}
-    except (OSError, ValueError):  # no entry, or none that can be read: it is made anew
+    except (OSError, ValueError, RecursionError):  # no entry, or none that can be read: it is made anew
         return {}
+
+
+def _is_sound(entry: Path, is_sound: Callable[[Path], bool]) -> bool:
+    try:
+        return is_sound(entry)
+    except (OSError, ValueError, RecursionError):  # files are missing, or no numbers
+        return False
 
 
 def _write(entry: Path, make: Callable[[Path], None]) -> dict[str, str]:
@@ -129,6 +144,8 @@ def _digests(entry: Path) -> dict[str, str]:
     found = {}
     for path in sorted(entry.iterdir()):
         if path.name != _MANIFEST:
+            if path.is_symlink() or not path.is_file():  # a device or a pipe may have no end
+                raise OSError(f"{path} is no file")
             with open(path, "rb") as file:
                 found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
     return found

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import rich.console
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from accel_cls.errors import printable
+
 _LINES = 20  # progress lines over a run where there is no terminal
+
+
+def escape(text: str) -> str:
+    """A text that is shown as it is: neither rich nor the terminal obeys it."""
+    return escape_markup(printable(text))
 
 
 class Console:

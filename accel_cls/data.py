@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from accel_cls.errors import UserError
+from accel_cls.errors import UserError, listed, printable, shown
 from accel_cls.reading import expand, read_table
 from accel_cls.recipe import Hub, Recipe
 from accel_cls.recipe.rules import canonical_label
@@ -86,15 +86,15 @@ class Corpus:
         """Name and text of each line of the banner that is about examples and classes."""
         split = f"{data.validation} of data.train, by class" if isinstance(data.validation, float) else "its own"
         counts = np.bincount(self.train.labels, minlength=len(self.labels.names))
-        shown = [f"{name} {count:,}" for name, count in zip(self.labels.names, counts, strict=True)]
-        if len(shown) > 12:
-            shown = [*shown[:12], f"and {len(shown) - 12} more"]
+        classes = [f"{shown(name)} {count:,}" for name, count in zip(self.labels.names, counts, strict=True)]
+        if len(classes) > 12:
+            classes = [*classes[:12], f"and {len(classes) - 12} more"]
         return [
             (
                 "examples",
                 f"{len(self.train):,} to learn from, {len(self.validation):,} to judge by ({split})",
             ),
-            ("classes", ", ".join(shown)),
+            ("classes", ", ".join(classes)),
         ]
 
 
@@ -116,8 +116,8 @@ def load_corpus(recipe: Recipe) -> Corpus:
     data = recipe.data
     notes: list[str] = []
     faults: list[Fault] = []
-    shown = _shown_names([data.train, data.validation])
-    read, declared = _read(data.train, data, shown, notes)
+    names = _shown_names([data.train, data.validation])
+    read, declared = _read(data.train, data, names, notes)
     labels = _labels(data, read, declared)
     train = _examples(read, labels, data, "data.train", faults)
     if len(np.unique(train.labels)) < 2:
@@ -125,7 +125,7 @@ def load_corpus(recipe: Recipe) -> Corpus:
     if isinstance(data.validation, float):
         train, validation = _split(train, labels, data.validation, recipe.seed, notes)
     else:
-        read, _ = _read(data.validation, data, shown, notes)
+        read, _ = _read(data.validation, data, names, notes)
         validation = _examples(read, labels, data, "data.validation", faults)
     notes.extend(f"{fault.key}: dropped, {fault}" for fault in faults)
     counts = np.bincount(train.labels, minlength=len(labels.names))
@@ -133,7 +133,7 @@ def load_corpus(recipe: Recipe) -> Corpus:
         raise UserError(f"data.train: all {len(train)} examples are of one class; a classifier needs two or more")
     for name, count in zip(labels.names, counts, strict=True):
         if count == 0:
-            notes.append(f"the class {name!r} has no training example: it can't be learned")
+            notes.append(f"the class {shown(name)!r} has no training example: it can't be learned")
     return Corpus(train, validation, labels, tuple(faults), tuple(notes), _digest(train, validation))
 
 
@@ -141,24 +141,29 @@ def _shown_names(sources: Sequence[float | str | list[str] | Hub]) -> dict[str, 
     """What files are called in messages: their names, with as many folders as it takes to tell them apart."""
     paths = {path for source in sources if isinstance(source, str | list) for path in expand(source)}
     for depth in range(1, max((len(path.parts) for path in paths), default=0) + 1):
-        shown = {str(path): str(Path(*path.parts[-depth:])) for path in paths}
-        if len(set(shown.values())) == len(paths):
-            return shown
+        names = {str(path): printable(str(Path(*path.parts[-depth:]))).replace("\n", "\\n") for path in paths}
+        if len(set(names.values())) == len(paths):
+            return names
     return {}
 
 
 def _read(
-    source: str | list[str] | Hub, data: Data, shown: dict[str, str], notes: list[str]
+    source: str | list[str] | Hub, data: Data, names: dict[str, str], notes: list[str]
 ) -> tuple[_Rows, list[str] | None]:
     """All rows of a source, the texts under "text" and "pair"; and the class names it declares."""
     columns = [data.text] if isinstance(data.text, str) else list(data.text)
     tables, declared = read_table(source, [*columns, data.label], data.columns, data.separator, notes)
-    rows = tuple(f"{shown.get(name, name)}:{row + 1}" for name, table in tables for row in range(len(table)))
+    rows = tuple(f"{names.get(name, name)}:{row + 1}" for name, table in tables for row in range(len(table)))
     if not rows:
         named = ", ".join(source) if isinstance(source, list) else source
         raise UserError(f"{named}: there are no rows in it")
     raw = [value for _, table in tables for value in table[data.label][:]]
     if declared is not None:
+        for value, row in zip(raw, rows, strict=True):
+            if isinstance(value, int) and not -1 <= value < len(declared):
+                raise UserError(
+                    f"{row}: found the class id {value}; the data set declares {len(declared)} classes, from 0 on"
+                )
         # An id becomes its name, and -1, by the hub's convention, a missing label; other files may hold names.
         raw = [(declared[v] if v >= 0 else None) if isinstance(v, int) else v for v in raw]
     labels = [None if value is None or value != value else canonical_label(value) or None for value in raw]
@@ -184,7 +189,7 @@ def _text(cell: Any) -> str:
         return cell.decode("utf-8", "replace")
     if isinstance(cell, list | dict):
         return json.dumps(cell, ensure_ascii=False, default=str)
-    return "" if cell is None else str(cell)
+    return "" if cell is None or cell != cell else str(cell)
 
 
 def _natural(value: str) -> tuple[Any, ...]:
@@ -208,7 +213,7 @@ def _labels(data: Data, read: _Rows, declared: list[str] | None) -> Labels:
     if len(found) > 1000:
         raise UserError(
             f"data.label: the column {data.label!r} has {len(found)} different values, the first is "
-            f"{next(iter(found))!r}; is it the label's column? If so, list the classes in data.labels"
+            f"{shown(next(iter(found)))!r}; is it the label's column? If so, list the classes in data.labels"
         )
     values = tuple(sorted(found, key=_natural))
     return Labels(values, values)
@@ -226,7 +231,7 @@ def _examples(read: _Rows, labels: Labels, data: Data, key: str, dropped: list[F
         elif label is None:
             faults.setdefault("the label is missing", []).append(i)
         elif label not in ids:
-            faults.setdefault(f"the label {label!r} is not among {', '.join(labels.values)}", []).append(i)
+            faults.setdefault(f"the label {shown(label)!r} is not among {listed(labels.values)}", []).append(i)
     found = [Fault(key, what, tuple(read.rows[i] for i in at)) for what, at in faults.items()]
     bad = {i for at in faults.values() for i in at}
     if bad and data.invalid == "error":
@@ -273,7 +278,7 @@ def _split(
     text_of, pool = distinct_texts(examples, len(labels.names))
     counts = np.bincount(examples.labels[np.unique(text_of)], minlength=len(labels.names))
     for name in (labels.names[i] for i in np.flatnonzero(counts == 1)):
-        notes.append(f"the class {name!r} has one text only: it is trained on and not validated")
+        notes.append(f"the class {shown(name)!r} has one text only: it is trained on and not validated")
     if not can_split(examples, pool, fraction):
         size, classes = round(fraction * len(pool)), len(np.unique(examples.labels[pool]))
         why = (

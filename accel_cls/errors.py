@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
+
+# What a terminal obeys instead of showing it: controls but for tabs and line ends, what turns the direction of
+# writing; and halves of characters, which no file takes.
+_UNPRINTABLE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """The same text as a terminal may show it: what it would obey is written as Python writes it, such as \\x1b."""
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def shown(text: str, most: int = 60) -> str:
+    """The beginning of a text that may be of any length."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def listed(texts: Sequence[str], most: int = 20) -> str:
+    """The first of some texts that may be many."""
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(map(shown, texts[:most])) + more
 
 
 class UserError(ValueError):
     """A mistake in a recipe, a data file, a model folder or a command; its message says what to do."""
+
+    def __init__(self, message: str):
+        super().__init__(printable(message))
 
     def as_json(self) -> list[dict[str, Any]]:
         """The mistakes for programs, each with a `message`."""

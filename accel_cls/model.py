@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,15 @@ from transformers import (
 )
 
 from accel_cls.data import Examples, Labels
-from accel_cls.errors import UserError
+from accel_cls.errors import UserError, listed, shown
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.schema import Scratch
 from accel_cls.vocabulary import learn_tokenizer
 
 transformers.logging.set_verbosity_error()  # what matters of its warnings is said in our own notes
 transformers.utils.logging.disable_progress_bar()
+
+_ANY_TEXT = "a \u4e2d \U0001f600 \U0010fffd"  # known characters, and one that no tokenizer has seen
 
 
 def load_tokenizer(recipe: Recipe, train: Examples, notes: list[str] | None = None) -> PreTrainedTokenizerBase:
@@ -36,7 +40,8 @@ def load_tokenizer(recipe: Recipe, train: Examples, notes: list[str] | None = No
         try:
             tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, trust_remote_code=False)
         except Exception as error:  # OSError, ValueError, ImportError ...: whatever the folder lacks
-            raise _unusable(name, "tokenizer", error) from error
+            raise unusable(name, "tokenizer", error) from error
+        check_tokenizer(tokenizer, name)
         if tokenizer.pad_token is None:
             raise UserError(f"model.name: the tokenizer of {name} has no padding token; choose an encoder")
         if longest > tokenizer.model_max_length:
@@ -69,15 +74,17 @@ def load_model(
             config=config,
             dtype=torch.float32,
             trust_remote_code=False,
+            weights_only=True,  # a pickle's tensors without its code
             ignore_mismatched_sizes=True,  # a head for other classes is replaced; the note below says so
             output_loading_info=True,
         )
     except Exception as error:
-        raise _unusable(name, "model", error) from error
+        raise unusable(name, "model", error) from error
+    _check_weights(model, loading, name)
     fresh = sorted(set(loading["missing_keys"]) | {entry[0] for entry in loading["mismatched_keys"]})
     if fresh:
-        notes.append(f"weights that {Path(name).name} does not have start fresh: {', '.join(fresh)}")
-    _check_embeddings(model, tokenizer, name)
+        notes.append(f"weights that {Path(name).name} does not have start fresh: {listed(fresh)}")
+    check_embeddings(model, tokenizer, name)
     return model
 
 
@@ -87,9 +94,9 @@ def outline_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, labels: La
     try:
         with torch.device("meta"):
             model = AutoModelForSequenceClassification.from_config(config).float()
-    except ValueError as error:
-        raise _unusable(str(recipe.model.name), "model", error) from error
-    _check_embeddings(model, tokenizer, str(recipe.model.name))
+    except Exception as error:  # whatever numbers of its configuration make no model
+        raise unusable(str(recipe.model.name), "model", error) from error
+    check_embeddings(model, tokenizer, str(recipe.model.name))
     return model
 
 
@@ -119,19 +126,51 @@ def _configuration(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, labels: L
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False, **label_ids)
     except Exception as error:
-        raise _unusable(name, "model", error) from error
+        raise unusable(name, "model", error) from error
     _set_dropout(config, recipe.model.dropout)
     positions = getattr(config, "max_position_embeddings", None) or longest
+    if not isinstance(positions, int):
+        raise UserError(f"model.name: {name} has a max_position_embeddings of {positions!r}; expected a whole number")
     if longest > positions:
         raise UserError(f"data.max_length: found {longest}; {name} takes at most {positions} tokens")
     return config
 
 
-def _check_embeddings(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+def check_tokenizer(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """Raise UserError for a tokenizer that loads and yet can't take every text."""
+    if not isinstance(tokenizer.model_max_length, int | float):
+        found = f"a model_max_length of {tokenizer.model_max_length!r}; expected a number"
+        raise UserError(f"model.name: the tokenizer of {name} has {found}")
+    try:
+        ids = tokenizer(_ANY_TEXT)["input_ids"]
+    except Exception as error:  # what is unknown has no token of its own
+        raise unusable(name, "tokenizer", error) from error
+    if not ids or set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+        # What transformers makes of a folder without a tokenizer's files.
+        raise UserError(f"model.name: the tokenizer of {name} knows no words; are its files, tokenizer.json, missing?")
+
+
+def _check_weights(model: PreTrainedModel, loading: dict[str, Any], name: str) -> None:
+    """Only what decides between the classes may start fresh, and what a file of weights may do without."""
+    inner = f"{model.base_model_prefix}."
+    for key, found, expected in sorted(loading["mismatched_keys"]):
+        if key.startswith(inner):
+            raise UserError(
+                f"model.name: the weights {key} of {name} have the shape {tuple(found)}, its config.json says "
+                f"{tuple(expected)}: they do not belong together"
+            )
+    encoder = {key for key, _ in model.named_parameters() if key.startswith(inner)}
+    if encoder and encoder <= set(loading["missing_keys"]):
+        raise UserError(f"model.name: the weights of {name} are those of another model: none has a name that fits")
+
+
+def check_embeddings(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """Raise UserError where a tokenizer has ids that a model has no embeddings for."""
     embeddings = model.get_input_embeddings().num_embeddings
-    if len(tokenizer) > embeddings:
+    tokens = max(len(tokenizer), 1 + max(tokenizer.get_vocab().values(), default=0))  # ids may have gaps
+    if tokens > embeddings:
         raise UserError(
-            f"model.name: {name} has {embeddings} embeddings, but its tokenizer {len(tokenizer)} tokens: "
+            f"model.name: {name} has {embeddings} embeddings, but its tokenizer {tokens} tokens: "
             "they do not belong together"
         )
 
@@ -156,9 +195,18 @@ def _set_dropout(config: Any, rate: float | None) -> None:
             setattr(config, key, rate)
 
 
-def _unusable(name: str, what: str, error: Exception) -> UserError:
+def unusable(name: str, what: str, error: Exception) -> UserError:
+    """Why a folder's or hub id's tokenizer or model can't be used, in the library's words."""
+    if "trust_remote_code" in str(error):
+        error = ValueError(
+            "it needs code of its own, which is never run; choose a model that transformers itself knows"
+        )
+    if isinstance(error, pickle.UnpicklingError) or "weights_only" in str(error):
+        error = ValueError("its weights are a pickle with code in it, which is never run; convert them to safetensors")
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     reason = " ".join(lines if lines[0].endswith(":") else lines[:1])  # a list of reasons is told whole
-    missing = "folder, which does not exist," if Path(name).is_absolute() else "hub id (no such folder exists)"
-    kind = "folder" if Path(name).is_dir() else missing
-    return UserError(f"model.name: the {what} of the {kind} {name!r} can't be loaded: {reason}")
+    missing = "folder, which does not exist," if os.path.isabs(name) else "hub id (no such folder exists)"
+    kind = "folder" if os.path.isdir(name) else missing
+    return UserError(
+        f"model.name: the {what} of the {kind} {shown(name, 200)!r} can't be loaded: {shown(reason, 300)}"
+    )

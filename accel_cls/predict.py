@@ -13,11 +13,12 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accel_cls.cpu.allocator import keep_memory
-from accel_cls.errors import UserError
+from accel_cls.errors import UserError, listed, printable
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +57,8 @@ class Classifier:
         """Classify texts (or text pairs), truncated as in training; the order is kept."""
         from accel_cls.texts import Texts
 
-        columns = {"text": list(texts)} | ({} if pairs is None else {"pair": list(pairs)})
+        # What no file and no argument of a terminal holds as text, half a character, becomes U+FFFD.
+        columns = {"text": [*map(_whole, texts)]} | ({} if pairs is None else {"pair": [*map(_whole, pairs)]})
         return list(self.predict_table(Texts.of(columns)))
 
     def predict_table(self, texts: Texts) -> Iterator[Prediction]:
@@ -86,10 +88,16 @@ class Classifier:
             for part in layout.cut(np.arange(len(texts)), encoded.lengths):
                 output = self.model(**batches.make(part).inputs).logits
                 logits[list(part.examples)] = output.float().cpu().numpy()
+        if not np.isfinite(logits).all():
+            raise UserError("the model answers with what is no number: its weights are damaged")
         names = self.names
         for row in Predictions(logits, unknown).probabilities:
             best = int(row.argmax())
             yield Prediction(names[best], float(row[best]), dict(zip(names, map(float, row), strict=True)))
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def load_classifier(folder: str | Path) -> Classifier:
@@ -107,11 +115,30 @@ def load_classifier(folder: str | Path) -> Classifier:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     import accel_cls.model  # noqa: F401 - quiets the libraries, as in training
+    from accel_cls.model import check_embeddings, check_tokenizer, unusable
     from accel_cls.packing import can_pack, make_packable
 
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-    model = AutoModelForSequenceClassification.from_pretrained(path, trust_remote_code=False)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    except Exception as error:  # OSError, ValueError, ImportError ...: whatever the folder lacks
+        raise unusable(str(path), "tokenizer", error) from error
+    check_tokenizer(tokenizer, str(path))
+    try:
+        model, loading = AutoModelForSequenceClassification.from_pretrained(
+            path, trust_remote_code=False, weights_only=True, output_loading_info=True
+        )
+    except Exception as error:
+        raise unusable(str(path), "model", error) from error
+    if loading["missing_keys"]:
+        missing = listed(sorted(loading["missing_keys"]), 5)
+        raise UserError(f"{folder}: no trained classifier, its weights lack {missing}; train it first")
+    ids = sorted(model.config.id2label)
+    if ids != list(range(model.config.num_labels)):
+        raise UserError(f"{folder}: its config.json names the classes {listed([*map(str, ids)])}; expected 0, 1, 2 …")
+    if tokenizer.pad_token is None:
+        raise UserError(f"{folder}: its tokenizer has no padding token")
+    check_embeddings(model, tokenizer, str(path))
     # A model of another origin may have a tokenizer that knows no limit; its positions are one.
     limit = getattr(model.config, "max_position_embeddings", tokenizer.model_max_length)
     tokenizer.model_max_length = min(tokenizer.model_max_length, limit)
@@ -187,14 +214,14 @@ def _predict(options: argparse.Namespace) -> None:
         if more:
             raise UserError(f"--file {options.file}: found several files; give one")
         for note in notes:
-            print(note, file=sys.stderr)
+            print(printable(note), file=sys.stderr)
         asked = text_table(table, columns)
         predictions = classifier.predict_table(asked)
         shown = dict(zip(columns, (asked[name] for name in asked.column_names), strict=True))
     else:
-        texts = options.text or [line.rstrip("\r\n") for line in _stdin_lines()]
+        texts = list(map(_whole, options.text or ())) or [line.rstrip("\r\n") for line in _stdin_lines()]
         predictions = iter(classifier.predict(texts, options.pair))
-        shown = {"text": texts} | ({"pair": options.pair} if options.pair else {})
+        shown = {"text": texts} | ({"pair": [*map(_whole, options.pair)]} if options.pair else {})
 
     if options.out:
         count = _write(Path(options.out), shown, predictions, classifier.names)
@@ -223,6 +250,8 @@ def _write(out: Path, shown: dict[str, Sequence[str]], predictions: Iterator[Pre
     """Write texts and predictions to a file by its ending; returns how many."""
     from accel_cls.run_folder import write_csv, write_text
 
+    if out.suffix.lower() == ".tsv":
+        _check_tabs(out, shown, names)
     rows = list(zip(zip(*shown.values(), strict=True), predictions, strict=True))
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix.lower() == ".jsonl":
@@ -230,27 +259,38 @@ def _write(out: Path, shown: dict[str, Sequence[str]], predictions: Iterator[Pre
         write_text(out, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
     else:
         header = [*shown, "predicted", "probability", *(f"p({name})" for name in names)]
-        write_csv(
-            out,
-            header,
-            (
-                [*cells, p.label, f"{p.probability:.6f}", *(f"{p.probabilities[name]:.6f}" for name in names)]
-                for cells, p in rows
-            ),
-            delimiter="," if out.suffix.lower() == ".csv" else "\t",
+        lines = (
+            [*cells, p.label, f"{p.probability:.6f}", *(f"{p.probabilities[name]:.6f}" for name in names)]
+            for cells, p in rows
         )
+        if out.suffix.lower() == ".csv":
+            write_csv(out, header, lines)
+        else:  # without quotes, as such files are read
+            text = "".join("\t".join(line) + "\n" for line in chain([header], lines))
+            write_text(out, text, encoding="utf-8-sig")
     return len(rows)
+
+
+def _check_tabs(out: Path, shown: dict[str, Sequence[str]], names: Sequence[str]) -> None:
+    """Refuse texts that a tab-separated file can't hold."""
+    for name, texts in {"class": names, **shown}.items():
+        for row, text in enumerate(texts, start=1):
+            if any(c in text for c in "\t\n\r"):
+                raise UserError(
+                    f"--out {out}: {name} {row} holds a tab or a line end, as no tsv file can; choose .csv or .jsonl"
+                )
 
 
 def _show(texts: Sequence[str], predictions: Sequence[Prediction]) -> None:
     """A line for each text: label, probability, all probabilities, text; aligned on a terminal."""
     from rich.cells import cell_len  # a Chinese character takes two cells
 
-    wide = max(cell_len(prediction.label) for prediction in predictions)
+    wide = max(cell_len(printable(prediction.label)) for prediction in predictions)
     for text, prediction in zip(texts, predictions, strict=True):
-        label = prediction.label + " " * (wide - cell_len(prediction.label))
+        label = printable(prediction.label)
+        label += " " * (wide - cell_len(label))
         every = "  ".join(f"{name} {p:.4f}" for name, p in prediction.probabilities.items())
-        print(f"{label}  {prediction.probability:.4f}   ({every})   {text}")
+        print(f"{label}  {prediction.probability:.4f}   {printable(f'({every})   {text}')}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ import csv
 import difflib
 import glob
 import json
+import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pyarrow as pa
 
-from accel_cls.errors import UserError
+from accel_cls.errors import UserError, listed, shown
 from accel_cls.recipe import Hub
 from accel_cls.texts import Texts
 
@@ -26,12 +28,37 @@ SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FORMATS = (*SEPARATORS, ".json", ".jsonl", ".parquet")
 _CHUNK = 10_000  # rows that are Python's before they become Arrow's
-# UTF-8 first: GB18030 decodes nearly any bytes. It is a superset of GBK and GB2312.
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is the beginning of this one
+    (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# What files of other kinds begin with; none of it can begin a text.
+_UNPACK = "unpack it"
+_EXPORT = "export its table as UTF-8 csv"
+_OTHER_KINDS = (
+    (b"\x1f\x8b", "a gzip archive", _UNPACK),
+    (b"BZh91AY&SY", "a bzip2 archive", _UNPACK),
+    (b"\xfd7zXZ\0", "an xz archive", _UNPACK),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard archive", _UNPACK),
+    (b"PK\x03\x04", "a zip archive or an Excel workbook", f"{_UNPACK}, or {_EXPORT}"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office file", _EXPORT),
+    (b"SQLite format 3\0", "a SQLite database", _EXPORT),
+    (b"%PDF-", "a PDF", "give the texts themselves"),
+    (b"PAR1\x15", "Parquet", "name it so"),
+    (b"version https://git-lfs.github.com/", "a Git LFS pointer", "fetch the file with git lfs pull"),
+)
+_CLASSES = "ClassLabel"  # what a data set's metadata calls declared classes
+# Which of the first four bytes are not 0 in a text of UTF-16 or UTF-32 that begins with ASCII.
+_WIDE = (
+    [True, False, True, False],
+    [False, True, False, True],
+    [True, False, False, False],
+    [False, False, False, True],
+)
+_END = "\0end"  # a line that is put behind a file's last
 
 
 def read_table(
@@ -72,20 +99,53 @@ def read_table(
 
 
 def expand(source: str | list[str]) -> list[Path]:
-    """The files that a path, a glob or a list of them names, each once, in a stable order."""
-    found: dict[Path, None] = {}
+    """The files that a path, a glob or a list of them names, each once under its first name, in a stable order."""
+    found: dict[str, Path] = {}
     for pattern in [source] if isinstance(source, str) else source:
-        if Path(pattern).is_file():
-            found[Path(pattern)] = None
-            continue
-        matches = sorted(Path(match) for match in glob.glob(pattern, recursive=True) if Path(match).is_file())
+        try:
+            matches = _matches(pattern)
+        except (OSError, ValueError, re.error) as error:  # too long, a NUL
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(f"{shown(pattern)}: there is no such data file: {reason}") from error
         if not matches:
-            folder = Path(pattern).parent
-            near = difflib.get_close_matches(Path(pattern).name, [p.name for p in folder.glob("*")], n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise UserError(f"{pattern}: there is no such data file{hint}")
-        found.update(dict.fromkeys(matches))
-    return list(found)
+            raise UserError(f"{pattern}: there is no such data file{_hint(Path(pattern))}")
+        for match in matches:
+            found.setdefault(os.path.realpath(match), match)
+    return list(found.values())
+
+
+def _matches(pattern: str) -> list[Path]:
+    """The files that a path or a glob names. Devices and pipes are none: they may have no end."""
+    if Path(pattern).is_file():
+        return [Path(pattern)]
+    before, deep, after = pattern.partition("**/")
+    if not deep:
+        return sorted(Path(match) for match in glob.glob(pattern) if Path(match).is_file())
+    # Not by glob itself, which follows links that lead in a circle.
+    folders = dict.fromkeys(f for top in glob.glob(before or ".") for f in _folders(Path(top), set()))
+    return sorted({match for folder in folders for match in _matches(os.path.join(glob.escape(str(folder)), after))})
+
+
+def _folders(top: Path, seen: set[str]) -> Iterator[Path]:
+    """A folder and all within it that are not hidden, each once, however many links lead there."""
+    real = os.path.realpath(top)
+    if real in seen or not top.is_dir():
+        return
+    seen.add(real)
+    yield top
+    for inner in sorted(top.iterdir()):
+        if not inner.name.startswith("."):
+            yield from _folders(inner, seen)
+
+
+def _hint(path: Path) -> str:
+    """What stands there instead of a data file, or what is called nearly so."""
+    if path.is_dir():
+        return f", only a folder; name the files in it, such as {path / '*.csv'}"
+    if path.exists():
+        return ", only a pipe or a device; write its content to a file"
+    near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*")], n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _datasets() -> ModuleType:
@@ -108,8 +168,8 @@ def _read_hub(source: Hub) -> Dataset:
     try:
         return datasets.load_dataset(source.hub, source.config, split=source.split)
     except Exception as error:  # the hub's client raises a dozen kinds, all for the user to read
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"hub data set {source.hub!r}, split {source.split!r}: {reason}") from error
+        reason = shown(str(error).splitlines()[0], 300) if str(error) else type(error).__name__
+        raise UserError(f"hub data set {shown(source.hub, 200)!r}, split {source.split!r}: {reason}") from error
 
 
 def read_file(
@@ -122,6 +182,7 @@ def read_file(
     """
     ending = check_format(path)
     try:
+        _check_kind(path, ending)
         if ending == ".parquet":
             return _read_parquet(path, columns)
         with open(path, encoding=detect_encoding(path, notes), newline="") as file:
@@ -140,15 +201,54 @@ def check_format(path: Path) -> str:
     return ending
 
 
+def _check_kind(path: Path, ending: str) -> None:
+    """Refuse a file that its first bytes show to be of another kind."""
+    with open(path, "rb") as file:
+        start = file.read(40)
+    for mark, kind, advice in _OTHER_KINDS:
+        if start.startswith(mark) and (ending, kind) != (".parquet", "Parquet"):
+            raise UserError(f"{path}: is {kind}, not {ending[1:]}; {advice}")
+
+
 def _read_parquet(path: Path, columns: Sequence[str] | None) -> Dataset:
     import pyarrow.parquet
 
-    # Its metadata may declare class names.
-    table = _datasets().Dataset(pyarrow.parquet.read_table(path, memory_map=True))
+    table = pyarrow.parquet.ParquetFile(path, memory_map=True).read()
+    names = table.column_names
     if columns is None:
-        return table
-    _check_columns(str(path), table.column_names, columns)
-    return table.select_columns(list(columns))
+        columns = [name for name, count in Counter(names).items() if count == 1]
+    _check_columns(str(path), names, columns)
+    _check_twice(path, names, columns)
+    table = table.select(list(dict.fromkeys(columns)))
+    for name in table.column_names:
+        kind = table.schema.field(name).type
+        try:
+            if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+                table[name].validate(full=True)
+            elif not pa.types.is_primitive(kind) or pa.types.is_temporal(kind):
+                table[name].to_pylist()
+        except (pa.ArrowInvalid, ValueError, OverflowError) as error:
+            what = "bytes that are not UTF-8" if "UTF" in str(error) or "utf" in str(error) else f"a value: {error}"
+            raise UserError(f"{path}: the column {name!r} holds {what}; write it again as texts") from error
+    return _with_classes(table)
+
+
+def _with_classes(table: pa.Table) -> Dataset:
+    """A table with the class names that its metadata declares. All else there is left alone: it may name files."""
+    datasets = _datasets()
+    metadata = (table.schema.metadata or {}).get(b"huggingface", b"{}")
+    table = table.replace_schema_metadata(None)
+    try:
+        declared = json.loads(metadata)["info"]["features"]
+        names = {name: declared[name]["names"] for name in table.column_names if declared[name]["_type"] == _CLASSES}
+    except (ValueError, KeyError, TypeError, RecursionError):  # of another origin, or none
+        names = {}
+    features = datasets.Features.from_arrow_schema(table.schema)
+    for name, classes in names.items():
+        is_ids = pa.types.is_integer(table.schema.field(name).type)
+        if is_ids and isinstance(classes, list) and all(isinstance(one, str) for one in classes):
+            features[name] = datasets.ClassLabel(names=classes)
+    return datasets.Dataset(table.cast(features.arrow_schema), datasets.DatasetInfo(features=features))
 
 
 def _read_separated(
@@ -158,10 +258,8 @@ def _read_separated(
     records = separated_records(path, file, separator)
     names = list(header) if header is not None else next(records, [])
     if columns is None:  # those that can be named: spreadsheets leave columns without a name, or name two alike
-        columns = [name for name in names if name.strip() and names.count(name) == 1]
-    twice = [name for name in names if names.count(name) > 1 and name in columns]
-    if twice:
-        raise UserError(f"{path}: the column {twice[0]!r} stands twice in its header")
+        columns = [name for name, count in Counter(names).items() if name.strip() and count == 1]
+    _check_twice(path, names, columns)
     columns = list(dict.fromkeys(columns))
     _check_columns(str(path), names, columns)
     _check_names(path, columns)
@@ -177,7 +275,7 @@ def _read_separated(
                 advice = "Give it the cells that it lacks, empty ones included"
             raise UserError(
                 f"{path}: row {row} has {len(record)} cell{'s' if len(record) > 1 else ''}, expected {len(names)} "
-                f"({', '.join(names)}): {separator.join(record)[:60]!r}. {advice}"
+                f"({listed(names)}): {separator.join(record[:60])[:60]!r}. {advice}"
             )
         for column, at in zip(cells.values(), wanted, strict=True):
             column.append(record[at])
@@ -192,8 +290,24 @@ def separated_records(path: Path, file: TextIO, separator: str) -> Iterator[list
     csv.field_size_limit(1 << 30)
     # Tab-separated files have no quoting by their definition (IANA text/tab-separated-values).
     quoting: Any = csv.QUOTE_MINIMAL if path.suffix.lower() == ".csv" else csv.QUOTE_NONE
-    lines = csv.reader(file, delimiter=separator, quoting=quoting)
+    is_over = False
+
+    def with_end() -> Iterator[str]:
+        nonlocal is_over
+        yield from file
+        is_over = True
+        yield _END  # a quote that is never closed swallows all lines to the end of the file, and this one
+
+    lines = csv.reader(with_end(), delimiter=separator, quoting=quoting)
+    line = 1
     for number, record in enumerate(lines):
+        if is_over:
+            if separator.join(record) == _END:
+                return
+            if number:  # else the header
+                yield [*record[:-1], record[-1].removesuffix(_END)]  # a wrong number of cells says more
+            raise UserError(f"{path}: a quote that opens in the row of line {line} is never closed; close it")
+        line = lines.line_num + 1
         # Excel's hint to itself, "sep=;", may stand in the first line.
         if record and not (number == 0 and len(record) < 3 and record[0].casefold().startswith("sep=")):
             yield record
@@ -204,33 +318,73 @@ def _read_json(path: Path, file: TextIO, columns: Sequence[str] | None) -> Texts
     text = file.read()
     try:
         # Many a .json file holds an object a line.
-        records = json.loads(text) if path.suffix.lower() == ".json" and not _is_lines(text) else _json_lines(text)
-    except (ValueError, RecursionError) as error:
+        records = _json_list(text) if path.suffix.lower() == ".json" and not _is_lines(text) else _json_lines(text)
+    except ValueError as error:
         raise UserError(f"{path}: not readable as JSON: {error}") from error
-    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise UserError(
-            f"{path}: expected a list of JSON objects" + (", one a line" if path.suffix == ".jsonl" else "")
-        )
     names = list(dict.fromkeys(name for record in records for name in record))
     columns = names if columns is None else columns
     if records:
         _check_columns(str(path), names, columns)
     _check_names(path, columns)
-    return Texts.of({column: [_scalar(record.get(column)) for record in records] for column in columns})
+    try:
+        return Texts.of({column: [_scalar(record.get(column)) for record in records] for column in columns})
+    except RecursionError as error:
+        raise UserError(f"{path}: not readable as JSON: {_DEEP}") from error
+
+
+def _whole(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError as error:  # more digits than Python takes
+        raise ValueError(f"a number of {len(digits)} digits; write it as a text, in quotes") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key {shown(twice)!r} stands twice in an object; keep one")
+    return record
+
+
+# NaN, which is no JSON but is often written, is a missing value.
+_JSON = json.JSONDecoder(
+    parse_int=_whole, parse_constant=lambda word: None if word == "NaN" else word, object_pairs_hook=_object
+)
+_DEEP = "nested too deeply for a text or a label"
 
 
 def _is_lines(text: str) -> bool:
     return text.lstrip().startswith("{")
 
 
-def _json_lines(text: str) -> list[Any]:
+def _json_list(text: str) -> list[dict[str, Any]]:
+    try:
+        records = _JSON.decode(text)
+        if not isinstance(records, list):
+            raise ValueError(f"found {shown(json.dumps(records))}; expected a list of objects")
+        for number, record in enumerate(records, start=1):
+            if not isinstance(record, dict):
+                raise ValueError(f"item {number} is {shown(json.dumps(record))}; expected an object")
+    except RecursionError as error:
+        raise ValueError(_DEEP) from error
+    return records
+
+
+def _json_lines(text: str) -> list[dict[str, Any]]:
     records = []
     for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                records.append(json.loads(line))
-            except ValueError as error:
-                raise ValueError(f"line {number}: {error}") from error
+        if not line.strip():
+            continue
+        try:
+            record = _JSON.decode(line)
+            if not isinstance(record, dict):
+                raise ValueError(f"found {shown(json.dumps(record))}; expected an object")
+        except RecursionError as error:
+            raise ValueError(f"line {number}: {_DEEP}") from error
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from error
+        records.append(record)
     return records
 
 
@@ -249,10 +403,16 @@ def _check_columns(where: str, found: Sequence[str], wanted: Sequence[str]) -> N
             near = difflib.get_close_matches(column, found, n=1)
             hint = f"; did you mean {near[0]}?" if near else "."
             raise UserError(
-                f"{where}: there is no column {column!r}{hint} It has {', '.join(map(repr, found)) or 'none'}; "
+                f"{where}: there is no column {shown(column)!r}{hint} It has {listed([*map(repr, found)]) or 'none'}; "
                 "set data.text and data.label (and data.columns where the file has no header line, data.separator "
                 "where its cells are separated by something else)"
             )
+
+
+def _check_twice(path: Path, found: Sequence[str], wanted: Sequence[str]) -> None:
+    twice = [name for name in found if name in wanted and found.count(name) > 1]
+    if twice:
+        raise UserError(f"{path}: the column {twice[0]!r} stands twice in its header")
 
 
 def _check_names(path: Path, columns: Sequence[str]) -> None:
@@ -262,18 +422,37 @@ def _check_names(path: Path, columns: Sequence[str]) -> None:
 
 
 def detect_encoding(path: Path, notes: list[str]) -> str:
-    """The encoding of a text file: by its byte-order mark, else UTF-8, else GB18030 with a note."""
+    """The encoding of a text file: by its byte-order mark, else UTF-8, else GB18030 with a note.
+
+    UTF-8 before GB18030, which decodes nearly any bytes. It is a superset of GBK and GB2312.
+    """
     with open(path, "rb") as file:
         start = file.read(4)
     for mark, encoding in _BYTE_ORDER_MARKS:
         if start.startswith(mark):
+            name = encoding.removesuffix("-sig").upper()
+            failure = _undecodable(path, name)
+            if failure is not None:
+                raise UserError(
+                    f"{path}: line {failure} is not {name}, as its byte-order mark says; convert the file to UTF-8"
+                )
             if encoding != "utf-8-sig":
-                notes.append(f"{path.name}: read as UTF-16, by its byte-order mark")
+                notes.append(f"{path.name}: read as {name}, by its byte-order mark")
             return encoding
+    if [bool(byte) for byte in start] in _WIDE:
+        raise UserError(
+            f"{path}: looks like UTF-16 or UTF-32 without a byte-order mark; convert the file to UTF-8, for example "
+            "with iconv -f UTF-16LE -t UTF-8"
+        )
     failure = _undecodable(path, "utf-8")
     if failure is None:
         return "utf-8"
-    if _undecodable(path, "gb18030") is None:
+    if _undecodable(path, "gb18030") is None and not _holds_nul(path):
+        if _is_mixed(path):
+            raise UserError(
+                f"{path}: line {failure} is not UTF-8, but others are: two encodings are mixed in it; convert its "
+                "parts to UTF-8 one by one"
+            )
         notes.append(f"{path.name}: not UTF-8 (line {failure}), read as GB18030")
         return "gb18030"
     raise UserError(
@@ -282,16 +461,42 @@ def detect_encoding(path: Path, notes: list[str]) -> str:
     )
 
 
+def _is_mixed(path: Path) -> bool:
+    """Whether one in twenty of the lines that are not ASCII is UTF-8 from U+0800 on, as few of GB18030 are."""
+    others = utf_8 = 0
+    with open(path, "rb") as file:
+        for line in file:
+            if not line.isascii():
+                others += 1
+                utf_8 += _is_utf_8(line) and max(line.decode()) >= "\u0800"
+    return utf_8 * 20 > others
+
+
+def _is_utf_8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _holds_nul(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return any(b"\0" in chunk for chunk in iter(lambda: file.read(1 << 20), b""))
+
+
 def _undecodable(path: Path, encoding: str) -> int | None:
     """The line, from 1, of the first bytes that are not in this encoding; None where all are."""
     decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
     with open(path, "rb") as file:
         while chunk := file.read(1 << 20):
+            before = decoder.getstate()
             try:
                 line += decoder.decode(chunk).count("\n")
             except UnicodeDecodeError as error:
-                return line + error.object[: error.start].count(b"\n")
+                decoder.setstate(before)  # the object of the error begins with what the state holds
+                return line + decoder.decode(chunk[: max(0, error.start - len(before[0]))]).count("\n")
     try:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:

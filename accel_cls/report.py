@@ -97,6 +97,7 @@ def _confusion(folder: RunFolder, names: Sequence[str]) -> np.ndarray:
     """Confusion counts of the validation predictions, int64 [classes, classes]."""
     ids = {name: i for i, name in enumerate(names)}
     counts = np.zeros((len(names), len(names)), np.int64)
+    csv.field_size_limit(1 << 30)
     with open(folder.predictions, encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file):
             counts[ids[row["label"]], ids[row["predicted"]]] += 1
@@ -104,8 +105,10 @@ def _confusion(folder: RunFolder, names: Sequence[str]) -> np.ndarray:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
-    lines += ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
+    def line(cells: Sequence[Any]) -> str:
+        return "| " + " | ".join(" ".join(str(cell).replace("|", "\\|").split("\n")) for cell in cells) + " |"
+
+    lines = [line(header), "|" + " --- |" * len(header), *map(line, rows)]
     return "\n".join(lines) + "\n"
 
 

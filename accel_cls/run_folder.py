@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -163,9 +164,11 @@ def write_json(path: Path, content: Any) -> None:
 def write_csv(path: Path, header: list[str], rows: Iterator[list[Any]], delimiter: str = ",") -> None:
     """Put a separated file in place, whole. UTF-8 with a byte-order mark: without it Excel garbles Chinese."""
     text = io.StringIO()
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    usual = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    quoted = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in chain([header], rows):
+        # Before Python 3.13 a carriage return alone is not quoted, and ends the row where it is read.
+        (quoted if any("\r" in cell for cell in row if isinstance(cell, str)) else usual).writerow(row)
     write_text(path, text.getvalue(), encoding="utf-8-sig")
 
 

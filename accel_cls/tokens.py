@@ -86,7 +86,19 @@ def encode_once(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: in
             truncated = _write(tokenizer, texts, max_length, files)
         (folder / "truncated").write_text(str(truncated), encoding="ascii")
 
-    entry = find_or_make("tokens", _key(tokenizer, texts, max_length), make, notes)
+    def is_sound(folder: Path) -> bool:
+        ids, types, offsets = (_mapped(folder / name, kind) for name, kind in _FILES.items())
+        return (
+            len(offsets) == len(texts) + 1
+            and offsets[0] == 0
+            and offsets[-1] == len(ids)
+            and bool((np.diff(offsets) >= 0).all())
+            and len(types) == (len(ids) if _takes_types(tokenizer) else 0)
+            and (not len(ids) or (ids.min() >= 0 and ids.max() <= max(tokenizer.get_vocab().values())))
+            and (folder / "truncated").read_text(encoding="ascii").isdecimal()
+        )
+
+    entry = find_or_make("tokens", _key(tokenizer, texts, max_length), make, notes, is_sound)
     if entry is None:
         return encode(tokenizer, texts, max_length)
     ids, types, offsets = (_mapped(entry.folder / name, kind) for name, kind in _FILES.items())

@@ -51,9 +51,14 @@ def _learn_once(texts: Texts, vocabulary: int, notes: list[str]) -> list[str]:
     def make(folder: Path) -> None:
         (folder / "entries.json").write_text(json.dumps(_learn(texts, vocabulary)), encoding="utf-8")
 
+    def is_sound(folder: Path) -> bool:
+        entries = json.loads((folder / "entries.json").read_text(encoding="utf-8"))
+        is_list = isinstance(entries, list) and all(isinstance(entry, str) for entry in entries)
+        return is_list and entries[: len(_SPECIAL)] == _SPECIAL and len(set(entries)) == len(entries) <= vocabulary
+
     facts = [_FORMAT, tokenizers.__version__, vocabulary, texts.digest()]
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
-    entry = find_or_make("vocabularies", key, make, notes)
+    entry = find_or_make("vocabularies", key, make, notes, is_sound)
     if entry is None:
         return _learn(texts, vocabulary)
     return json.loads((entry.folder / "entries.json").read_text(encoding="utf-8"))

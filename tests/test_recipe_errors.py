@@ -113,7 +113,7 @@ UNPRINTABLE = [  # what a table in YAML can't hold
     (b"name: \xc4", "r.yaml  not UTF-8 (byte 7); save the recipe as UTF-8"),
     (
         b"a: 1\nb: \x01\n",
-        "r.yaml:2:4  found a control character that YAML does not allow; delete it\n    b: \x01\n       ^",
+        "r.yaml:2:4  found a control character that YAML does not allow; delete it\n    b: \\x01\n       ^",
     ),
 ]
 

@@ -20,6 +20,17 @@ import yaml
 from accel_cls.errors import UserError
 from accel_cls.shipped import shipped_folder
 
+_VALUES = (
+    "distributed_type",
+    "num_processes",
+    "num_machines",
+    "machine_rank",
+    "main_process_ip",
+    "main_process_port",
+    "mixed_precision",
+    "use_cpu",
+)
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -115,10 +126,15 @@ def read_profile(path: Path) -> Profile:
     """Read a profile file. Raises UserError where it is not one."""
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except RecursionError as error:
+        raise UserError(f"{path}: not readable as a profile: nested too deeply") from error
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:  # no UTF-8, a number or date that is none
         raise UserError(f"{path}: not readable as a profile: {error}") from error
     if not isinstance(content, dict) or "distributed_type" not in content:
         raise UserError(f"{path}: found no distributed_type; expected a file such as `accelerate config` writes")
+    for key in _VALUES:
+        if isinstance(content.get(key), list | dict):
+            raise UserError(f"{path}: {key} holds a list or a mapping; expected a single value")
     deepspeed = content.get("deepspeed_config") or {}
     accumulation = deepspeed.get("gradient_accumulation_steps", 1) if isinstance(deepspeed, dict) else deepspeed
     if accumulation not in (1, "auto"):

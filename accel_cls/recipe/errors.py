@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from accel_cls.errors import UserError
+from accel_cls.errors import UserError, printable, shown
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Origin:
 
     def __str__(self) -> str:
         if self.line is None:
-            return f"{self.source} {self.text!r}" if self.text else self.source
+            return f"{self.source} {shown(self.text, 200)!r}" if self.text else self.source
         return f"{self.source}:{self.line}:{self.column}"
 
 
@@ -47,8 +47,10 @@ class Problem:
             return said
         # Tabs count as one column in YAML's marks; keep them in the pad so that the caret stands right. A Chinese
         # character takes two cells of a terminal.
-        pad = "".join("\t" if c == "\t" else " " * cell_len(c) for c in self.origin.text[: self.origin.column - 1])
-        return f"{said}\n    {self.origin.text.rstrip()}\n    {pad}^"
+        start = max(0, self.origin.column - 100) if len(self.origin.text) > 300 else 0  # of a line that is no line
+        before = printable(self.origin.text[start : self.origin.column - 1])
+        pad = "".join("\t" if c == "\t" else " " * cell_len(c) for c in before)
+        return f"{said}\n    {printable(self.origin.text[start:][:300].rstrip())}\n    {pad}^"
 
 
 class RecipeError(UserError):

@@ -28,6 +28,13 @@ def broken_rules(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
                 f"found {scratch.heads}; expected a divisor of model.scratch.hidden, which is {scratch.hidden}",
             )
         )
+    if recipe.data.separator in ('"', "\n", "\r"):
+        broken.append(
+            (
+                ("data", "separator"),
+                f"found {recipe.data.separator!r}; expected a character that neither quotes a cell nor ends a line",
+            )
+        )
     tokens = recipe.train.micro_batch_tokens
     if tokens != "auto" and tokens < recipe.data.max_length:
         broken.append(

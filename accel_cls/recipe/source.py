@@ -13,6 +13,12 @@ import yaml
 
 from accel_cls.recipe.errors import Origin, Problem
 
+_HALF = re.compile("[\ud800-\udfff]")
+_MOST_BYTES = 1_000_000
+_DEEPEST = 64  # lists and mappings within one another; a recipe has 4
+_LONGEST_CHAIN = 50  # recipes that extend one another
+_DEEP = "not readable as YAML: nested too deeply to be a recipe"
+
 
 class _Loader(yaml.SafeLoader):
     """Safe YAML whose numbers are those of YAML 1.2: `2e-5` is a float, `017` is no octal, `1:30` no clock."""
@@ -34,7 +40,8 @@ for _tag, _pattern, _first in (
 def _number(text: str) -> int | float:
     sign, digits = (-1 if text.startswith("-") else 1), text.lstrip("+-")
     if digits.startswith(("0x", "0o")):
-        return sign * int(digits, 0)
+        value = int(digits, 0)
+        return sign * (value if value.bit_length() < 1024 else float("inf"))  # as more digits than Python takes
     try:
         return sign * int(digits)
     except ValueError:
@@ -69,7 +76,9 @@ def _convert(node: yaml.Node, at: Any, problems: list[Problem], path: str = "") 
             return Node(_number(node.value), here)
         if tag == "bool":
             return Node(node.value.lower() == "true", here)
-        return Node(None if tag == "null" else node.value, here)
+        if _HALF.search(node.value):
+            problems.append(Problem(here, path, "found half a character, an escape such as \\ud83d; write it whole"))
+        return Node(None if tag == "null" else _HALF.sub("\ufffd", node.value), here)
     if isinstance(node, yaml.SequenceNode):
         items = [_convert(item, at, problems, f"{path}[{i}]") for i, item in enumerate(node.value)]
         return Node(items, here)
@@ -84,7 +93,7 @@ def _convert(node: yaml.Node, at: Any, problems: list[Problem], path: str = "") 
         if not isinstance(key_node, yaml.ScalarNode):
             problems.append(Problem(key_at, path, "found a list or mapping as a key; expected a plain key"))
             continue
-        key = _convert(key_node, at, problems).value
+        key = _convert(key_node, at, problems, path).value
         inner = f"{path}.{key}" if path else str(key)
         if key in result.value:
             first = result.key_origins[key].line
@@ -98,8 +107,13 @@ def _convert(node: yaml.Node, at: Any, problems: list[Problem], path: str = "") 
 
 def _parse(text: str, at: Any, problems: list[Problem], path: str = "") -> Node | None:
     """YAML text as a tree; None, with the reason in `problems`, where it is no plain YAML."""
+    depth = 0
     try:
         for event in yaml.parse(text, Loader=_Loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:  # at once: PyYAML's time grows with the square of it
+                problems.append(Problem(at(event.start_mark), path, _DEEP))
+                return None
             # An alias is a copy of its anchor; refusing them also refuses "a billion laughs".
             if isinstance(event, yaml.AliasEvent):
                 message = f"found the alias *{event.anchor}; write the value out instead"
@@ -127,8 +141,6 @@ def _parse(text: str, at: Any, problems: list[Problem], path: str = "") -> Node 
         return None
     except (ValueError, OverflowError):  # an escape beyond Unicode, or thousands of digits
         mark, message = None, "found an escape or a number that is too large"
-    except RecursionError:
-        mark, message = None, "nested too deeply to be a recipe"
     problems.append(Problem(at(mark), path, f"not readable as YAML: {message}"))
     return None
 
@@ -145,6 +157,13 @@ def read_file(path: Path, problems: list[Problem]) -> Node | None:
     folder = path.absolute().parent
     whole = Origin(shown, folder=folder)
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a device or a pipe may have no end
+            problems.append(Problem(whole, "", "can't be read: it is no file; name the recipe's file"))
+            return None
+        if path.stat().st_size > _MOST_BYTES:
+            message = "has more than 1 MB; a recipe has a thousandth of it. Is it a data file?"
+            problems.append(Problem(whole, "", message))
+            return None
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         problems.append(Problem(whole, "", f"not UTF-8 (byte {error.start + 1}); save the recipe as UTF-8"))
@@ -218,6 +237,10 @@ def read_chain(path: Path, problems: list[Problem], above: tuple[Path, ...] = ()
         is_circle, is_file = parent.resolve() in chain, parent.is_file()
     except (OSError, ValueError, RuntimeError):  # no such user, a NUL, a name of thousands of characters
         problems.append(Problem(named.origin, "extends", f"found {named.value[:60]!r}; expected a recipe's path"))
+        return tree
+    if len(chain) >= _LONGEST_CHAIN:
+        message = f"more than {_LONGEST_CHAIN} recipes extend one another; write some of them out"
+        problems.append(Problem(named.origin, "extends", message))
         return tree
     if is_circle:
         circle = " → ".join(step.name for step in (*chain[chain.index(parent.resolve()) :], parent))
