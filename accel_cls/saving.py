@@ -13,10 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from accel_cls.checkpoint import (
@@ -199,14 +200,26 @@ def _write_tensors(beside: Path, files: dict[str, Tensors], scale: dict[str, Any
     """
     for file, tensors in files.items():
         save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, beside / file)
-        with safe_open(beside / file, "pt") as found:
-            for name, tensor in tensors.items():
-                if not torch.equal(_bits(found.get_tensor(name)), _bits(tensor)):
-                    raise OSError(f"{beside / file}: {name} is not what was written; this disk can't be trusted")
+        different = _first_difference(beside / file, tensors)
+        if different is not None:
+            raise OSError(f"{beside / file}: {different} is not what was written; this disk can't be trusted")
     if scale is not None:
         (beside / SCALER).write_text(json.dumps(scale), encoding="utf-8")
 
 
-def _bits(tensor: torch.Tensor) -> torch.Tensor:
-    """A tensor's bytes, since a NaN equals nothing."""
-    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+def _first_difference(path: Path, tensors: Tensors) -> str | None:
+    """The first tensor that a file does not hold bit for bit.
+
+    The file is read by its format (eight bytes of length, a JSON header with places, the bytes): reading a tensor by
+    safetensors 0.8.0 leaks its shape, some 8 KB with each checkpoint of a model of one layer.
+    """
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    content = np.memmap(path, np.uint8, mode="r", offset=8 + length)
+    for name, tensor in tensors.items():
+        start, end = header[name]["data_offsets"]
+        # As bytes, since a NaN equals nothing.
+        if not np.array_equal(content[start:end], tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)):
+            return name
+    return None
