@@ -73,7 +73,7 @@ def open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, n
     refuse_what_is_no_run(folder)
     start = Start()
     if not folder.is_empty:
-        changes, end = _changes(folder, recipe, data_digest)
+        changes, end = changes_of(folder, recipe, data_digest)
         if fresh:
             notes.append(f"--fresh: what was here is kept as {folder.move_aside().name}")
         elif folder.is_finished and not changes and not end:
@@ -105,7 +105,7 @@ def open_run(folder: RunFolder, recipe: Recipe, data_digest: str, fresh: bool, n
     return start
 
 
-def _changes(folder: RunFolder, recipe: Recipe, data_digest: str) -> tuple[list[str], list[str]]:
+def changes_of(folder: RunFolder, recipe: Recipe, data_digest: str) -> tuple[list[str], list[str]]:
     """What differs between the run in the folder and this one, a line each: in its updates, and in its end."""
     old = dict(leaves(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))))
     new = dict(leaves(yaml.safe_load(recipe_to_yaml(recipe))))

@@ -16,7 +16,7 @@ from accel_cls.recipe import Recipe
 from accel_cls.report import read_results
 
 # The rule by which a run is continued or refused; there is to be one of it, and it is only looked at here.
-from accel_cls.resume import _changes as changes_of
+from accel_cls.resume import changes_of as changes_of
 from accel_cls.run_folder import RunFolder
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -384,11 +384,10 @@ def _sample(running: Running, output: Path, seconds: float) -> dict[str, float]:
         found["open files"] += process.num_fds()
         found["threads"] += process.num_threads()
     sizes = []
-    for path in output.rglob("*"):
-        try:
-            sizes += [path.stat().st_size] if path.is_file() else []
-        except OSError:  # it has just been renamed or deleted
-            continue
+    for place, _, names in os.walk(output):  # which passes over folders that have just been deleted
+        for name in names:
+            with suppress(FileNotFoundError):  # likewise
+                sizes.append(os.stat(os.path.join(place, name)).st_size)
     return {**found, "files": float(len(sizes)), "folder MB": round(sum(sizes) / 1e6, 3)}
 
 
