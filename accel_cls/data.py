@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from accel_cls.errors import UserError, listed, printable, shown
-from accel_cls.reading import expand, read_table
+from accel_cls.globs import expand
+from accel_cls.reading import read_table
 from accel_cls.recipe import Hub, Recipe
 from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.schema import Data

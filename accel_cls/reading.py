@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import difflib
-import glob
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,7 +14,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pyarrow as pa
 
+from accel_cls.encoding import detect_encoding
 from accel_cls.errors import UserError, listed, shown
+from accel_cls.globs import expand
 from accel_cls.recipe import Hub
 from accel_cls.texts import Texts
 
@@ -28,13 +27,6 @@ SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FORMATS = (*SEPARATORS, ".json", ".jsonl", ".parquet")
 _CHUNK = 10_000  # rows that are Python's before they become Arrow's
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is the beginning of this one
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 # What files of other kinds begin with; none of it can begin a text.
 _UNPACK = "unpack it"
 _EXPORT = "export its table as UTF-8 csv"
@@ -51,13 +43,6 @@ _OTHER_KINDS = (
     (b"version https://git-lfs.github.com/", "a Git LFS pointer", "fetch the file with git lfs pull"),
 )
 _CLASSES = "ClassLabel"  # what a data set's metadata calls declared classes
-# Which of the first four bytes are not 0 in a text of UTF-16 or UTF-32 that begins with ASCII.
-_WIDE = (
-    [True, False, True, False],
-    [False, True, False, True],
-    [True, False, False, False],
-    [False, False, False, True],
-)
 _END = "\0end"  # a line that is put behind a file's last
 
 
@@ -96,56 +81,6 @@ def read_table(
         declared = (None if isinstance(table, Texts) else _declared(table, columns[-1])) or declared
         tables.append((str(path), table))
     return tables, declared
-
-
-def expand(source: str | list[str]) -> list[Path]:
-    """The files that a path, a glob or a list of them names, each once under its first name, in a stable order."""
-    found: dict[str, Path] = {}
-    for pattern in [source] if isinstance(source, str) else source:
-        try:
-            matches = _matches(pattern)
-        except (OSError, ValueError, re.error) as error:  # too long, a NUL
-            reason = getattr(error, "strerror", None) or error
-            raise UserError(f"{shown(pattern)}: there is no such data file: {reason}") from error
-        if not matches:
-            raise UserError(f"{pattern}: there is no such data file{_hint(Path(pattern))}")
-        for match in matches:
-            found.setdefault(os.path.realpath(match), match)
-    return list(found.values())
-
-
-def _matches(pattern: str) -> list[Path]:
-    """The files that a path or a glob names. Devices and pipes are none: they may have no end."""
-    if Path(pattern).is_file():
-        return [Path(pattern)]
-    before, deep, after = pattern.partition("**/")
-    if not deep:
-        return sorted(Path(match) for match in glob.glob(pattern) if Path(match).is_file())
-    # Not by glob itself, which follows links that lead in a circle.
-    folders = dict.fromkeys(f for top in glob.glob(before or ".") for f in _folders(Path(top), set()))
-    return sorted({match for folder in folders for match in _matches(os.path.join(glob.escape(str(folder)), after))})
-
-
-def _folders(top: Path, seen: set[str]) -> Iterator[Path]:
-    """A folder and all within it that are not hidden, each once, however many links lead there."""
-    real = os.path.realpath(top)
-    if real in seen or not top.is_dir():
-        return
-    seen.add(real)
-    yield top
-    for inner in sorted(top.iterdir()):
-        if not inner.name.startswith("."):
-            yield from _folders(inner, seen)
-
-
-def _hint(path: Path) -> str:
-    """What stands there instead of a data file, or what is called nearly so."""
-    if path.is_dir():
-        return f", only a folder; name the files in it, such as {path / '*.csv'}"
-    if path.exists():
-        return ", only a pipe or a device; write its content to a file"
-    near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*")], n=1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _datasets() -> ModuleType:
@@ -419,86 +354,3 @@ def _check_names(path: Path, columns: Sequence[str]) -> None:
     odd = [column for column in columns if "\0" in column or _SURROGATE.search(column)]
     if odd:
         raise UserError(f"{path}: the column name {odd[0]!r} is no text; is this a text file?")
-
-
-def detect_encoding(path: Path, notes: list[str]) -> str:
-    """The encoding of a text file: by its byte-order mark, else UTF-8, else GB18030 with a note.
-
-    UTF-8 before GB18030, which decodes nearly any bytes. It is a superset of GBK and GB2312.
-    """
-    with open(path, "rb") as file:
-        start = file.read(4)
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if start.startswith(mark):
-            name = encoding.removesuffix("-sig").upper()
-            failure = _undecodable(path, name)
-            if failure is not None:
-                raise UserError(
-                    f"{path}: line {failure} is not {name}, as its byte-order mark says; convert the file to UTF-8"
-                )
-            if encoding != "utf-8-sig":
-                notes.append(f"{path.name}: read as {name}, by its byte-order mark")
-            return encoding
-    if [bool(byte) for byte in start] in _WIDE:
-        raise UserError(
-            f"{path}: looks like UTF-16 or UTF-32 without a byte-order mark; convert the file to UTF-8, for example "
-            "with iconv -f UTF-16LE -t UTF-8"
-        )
-    failure = _undecodable(path, "utf-8")
-    if failure is None:
-        return "utf-8"
-    if _undecodable(path, "gb18030") is None and not _holds_nul(path):
-        if _is_mixed(path):
-            raise UserError(
-                f"{path}: line {failure} is not UTF-8, but others are: two encodings are mixed in it; convert its "
-                "parts to UTF-8 one by one"
-            )
-        notes.append(f"{path.name}: not UTF-8 (line {failure}), read as GB18030")
-        return "gb18030"
-    raise UserError(
-        f"{path}: line {failure} is neither UTF-8 nor GB18030; convert the file to UTF-8, for example with "
-        f"iconv -f ENCODING -t UTF-8"
-    )
-
-
-def _is_mixed(path: Path) -> bool:
-    """Whether one in twenty of the lines that are not ASCII is UTF-8 from U+0800 on, as few of GB18030 are."""
-    others = utf_8 = 0
-    with open(path, "rb") as file:
-        for line in file:
-            if not line.isascii():
-                others += 1
-                utf_8 += _is_utf_8(line) and max(line.decode()) >= "\u0800"
-    return utf_8 * 20 > others
-
-
-def _is_utf_8(line: bytes) -> bool:
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _holds_nul(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return any(b"\0" in chunk for chunk in iter(lambda: file.read(1 << 20), b""))
-
-
-def _undecodable(path: Path, encoding: str) -> int | None:
-    """The line, from 1, of the first bytes that are not in this encoding; None where all are."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    line = 1
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            before = decoder.getstate()
-            try:
-                line += decoder.decode(chunk).count("\n")
-            except UnicodeDecodeError as error:
-                decoder.setstate(before)  # the object of the error begins with what the state holds
-                return line + decoder.decode(chunk[: max(0, error.start - len(before[0]))]).count("\n")
-    try:
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return line
-    return None
