@@ -76,6 +76,12 @@ class Stopping:
             for number in heard_signals():
                 signal.signal(number, signal.SIG_IGN)
 
+    def let_go(self) -> None:
+        """The run has failed: what tells this process to stop ends it, as if it had never listened."""
+        if threading.current_thread() is threading.main_thread():
+            for number in heard_signals():
+                signal.signal(number, signal.SIG_DFL)
+
     def agree(self, accelerator: Accelerator, folder: Path, save: bool = False) -> tuple[str | None, bool]:
         """What any process was told, and whether the main process wants to `save`. Called by all processes.
 

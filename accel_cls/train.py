@@ -103,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             profiling,
         )
     except UserError as error:
+        stopping.let_go()
         _explain(error)
         if recipe is None and os.environ.get("RANK", "0") != "0":
             _tell_others(error)

@@ -336,7 +336,7 @@ def test_two_machines_give_the_curve_of_one_and_share_a_disk_to_continue(tmp_pat
         (run / "results.json").unlink()
         shutil.rmtree(run / "checkpoints" / "update-000012")
         (status, out, err), (status1, _, err1) = run_on_both()
-        assert status == status1 == 1
+        assert status == status1 == 2, err + err1
         missing = f"there is no checkpoint {tmp_path}/disk1/run/checkpoints/update-000006"
         assert f"\nprocess 1 on node1 stopped: {missing} (No such file or directory)" in err
         assert "`output` has to be on a disk that all of them share" in err
