@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from accel_cls.errors import UserError
 from accel_cls.hardware.prepare import has_whole_weights
-from accel_cls.run_folder import flush_entry, flush_folder, write_json
+from accel_cls.run_folder import flush_folder, replace_folder, write_json
 from accel_cls.state import load_model_tensors, load_optimizer_tensors
 
 SCALER = "scaler.json"  # what fp16's gradient scaler has found
@@ -63,13 +63,7 @@ def put_in_place(beside: Path) -> Path:
     if fault is not None:
         raise OSError(f"{beside}: {fault}; this disk can't be trusted")
     final = beside.with_name(beside.name.removeprefix(".").removesuffix(".partial"))
-    old = final.with_name(f"{final.name}{_OLD}")
-    if final.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        final.rename(old)
-    beside.rename(final)
-    flush_entry(final)
-    shutil.rmtree(old, ignore_errors=True)
+    replace_folder(beside, final, final.with_name(f"{final.name}{_OLD}"))
     return final
 
 

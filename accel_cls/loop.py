@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +26,7 @@ from accel_cls.soundness import Part, Watch
 from accel_cls.spans import span, update_done
 from accel_cls.stopping import Stopped, Stopping
 from accel_cls.trace import Trace
+from accel_cls.window import Window
 
 
 @dataclass(frozen=True)
@@ -55,13 +54,12 @@ def train(t: Training, progress: Progress) -> None:
         Stopped: where the run was told to stop, and has saved what it has.
     """
     recipe, plan, accelerator = t.recipe, t.plan, t.accelerator
-    window = _Window(accelerator, progress)
+    window = Window(accelerator, progress)
     watch = Watch(t, progress)
-    patience = recipe.evaluate.patience or math.inf
     t.model.train()
     if _is_unjudged(t, progress):  # the run was stopped before its evaluation, or in it
         settle(t, progress, window, watch)
-    while progress.update < plan.updates and progress.evaluations_since_best < patience:
+    while progress.update < plan.updates and not _is_over(t, progress):
         update = progress.update
         rate = plan.rate(progress.steps)
         set_rate(t.optimizer, rate)
@@ -90,19 +88,19 @@ def train(t: Training, progress: Progress) -> None:
     t.trace.weights(accelerator, t.model)
 
 
-def settle(t: Training, progress: Progress, window: _Window, watch: Watch) -> None:
+def settle(t: Training, progress: Progress, window: Window, watch: Watch) -> None:
     """What follows on an update: evaluate, save, stop, each where it is due."""
     every, minutes = t.recipe.checkpoint.every, t.recipe.checkpoint.minutes or math.inf
     is_long_ago = t.saver.minutes_since_last() >= minutes
     told, is_long_ago = t.stopping.agree(t.accelerator, t.results.folder.path, is_long_ago)
-    is_best = is_over = False
+    is_best = False
     if told is None and _is_unjudged(t, progress):
         watch.look()
         with window.paused():
             is_best, told = evaluate(t, progress)
-        is_over = progress.evaluations_since_best >= (t.recipe.evaluate.patience or math.inf)
     is_new = progress.update > t.saver.update  # else a checkpoint has it already
-    if is_best or is_over or is_long_ago or is_due(every, progress.update, t.plan) or (told is not None and is_new):
+    is_wanted = is_best or is_long_ago or _is_over(t, progress) or is_due(every, progress.update, t.plan)
+    if is_wanted or (told is not None and is_new):
         watch.look()
         with window.paused():
             window.settle()
@@ -110,6 +108,11 @@ def settle(t: Training, progress: Progress, window: _Window, watch: Watch) -> No
     if told is not None:
         t.saver.finish()
         raise Stopped(told)
+
+
+def _is_over(t: Training, progress: Progress) -> bool:
+    """Whether patience has run out."""
+    return progress.evaluations_since_best >= (t.recipe.evaluate.patience or math.inf)
 
 
 def _is_unjudged(t: Training, progress: Progress) -> bool:
@@ -197,67 +200,3 @@ def _judge(t: Training, predictions: Predictions, progress: Progress) -> bool:
     progress.best_update = progress.update if is_best else progress.best_update
     progress.evaluations_since_best = 0 if is_best else progress.evaluations_since_best + 1
     return is_best
-
-
-class _Window:
-    """Mean loss and speed since the last line of the log; reads the device only when it has to.
-
-    What no line has yet is part of a checkpoint: a run that goes on logs what an uninterrupted one would.
-    """
-
-    def __init__(self, accelerator: Accelerator, progress: Progress):
-        self._accelerator = accelerator
-        self._progress = progress
-        self._losses: list[list[torch.Tensor]] = []
-        self._last: tuple[float, torch.Tensor | float | None] | None = None
-        self._began = time.monotonic() - progress.seconds
-        self._restart()
-
-    def _restart(self) -> None:
-        self._examples = 0
-        self._paused = 0.0
-        self._opened = time.monotonic()
-
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """The block is no training, and does not count in the speed."""
-        began = time.monotonic()
-        yield
-        self._paused += time.monotonic() - began
-
-    def add(self, parts: list[Part], examples: int, rate: float, norm: torch.Tensor | float | None) -> None:
-        """Count an update: this process's micro-batches; the examples of all processes; rate and gradient's norm."""
-        self._losses.append([part.loss for part in parts])
-        self._examples += examples
-        self._last = rate, norm
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether no update has been counted."""
-        return not self._losses and not self._progress.window
-
-    def settle(self) -> None:
-        """Bring the counters up to date: the losses of all processes, the time. Called by all processes."""
-        self._progress.seconds = time.monotonic() - self._began
-        if self._last is not None:
-            mine = [sum(loss.item() for loss in losses) for losses in self._losses]
-            told = self._accelerator.reduce(torch.tensor(mine, device=self._accelerator.device), "sum")
-            self._progress.window += told.tolist()
-            rate, norm = self._last
-            self._progress.window_end = [rate, float("nan") if norm is None else float(norm)]
-            self._losses.clear()
-            self._last = None
-
-    def close(self) -> dict[str, float]:
-        """The window's line of the log, with rate and norm of its last update."""
-        self.settle()
-        losses, (rate, norm) = self._progress.window, self._progress.window_end
-        record = {
-            "loss": sum(losses) / len(losses),
-            "learning_rate": rate,
-            "grad_norm": norm,
-            "examples_per_second": self._examples / (time.monotonic() - self._opened - self._paused),
-        }
-        losses.clear()
-        self._restart()
-        return record

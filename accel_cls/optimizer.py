@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.utils import DistributedType
 
-from accel_cls.hardware.prepare import has_whole_weights
+from accel_cls.hardware.prepare import has_whole_weights, inner_optimizer
 from accel_cls.recipe.schema import Train
 
 # Devices for which torch has the fused AdamW; on a CPU it is 5 to 6 times as fast as the default.
@@ -51,7 +49,7 @@ def clip_gradient(
     if not is_skipped_on_device(accelerator, optimizer):
         norm = accelerator.clip_grad_norm_(model.parameters(), max_norm)
         return norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of FSDP's, each has a part
-    inner = _inner(optimizer)
+    inner = inner_optimizer(optimizer)
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     norm = _norm(gradients)
     inner.grad_scale = torch.clamp((norm + 1e-6) / max_norm, min=1.0)  # 1e-6 as in clip_grad_norm_
@@ -73,12 +71,10 @@ def take_step(accelerator: Accelerator, optimizer: torch.optim.Optimizer, norm: 
 def is_skipped_on_device(accelerator: Accelerator, optimizer: torch.optim.Optimizer) -> bool:
     """Whether a step by a gradient that is no finite number is left out on the device, without a look by the host."""
     return (
-        has_whole_weights(accelerator) and accelerator.scaler is None and bool(_inner(optimizer).defaults.get("fused"))
+        has_whole_weights(accelerator)
+        and accelerator.scaler is None
+        and bool(inner_optimizer(optimizer).defaults.get("fused"))
     )
-
-
-def _inner(optimizer: torch.optim.Optimizer) -> Any:
-    return optimizer.optimizer if isinstance(optimizer, AcceleratedOptimizer) else optimizer
 
 
 def _norm(gradients: list[torch.Tensor]) -> torch.Tensor:

@@ -17,7 +17,7 @@ from accel_cls.fitting.arithmetic import with_tokens
 from accel_cls.fitting.shortage import read_shortage
 from accel_cls.globs import expand
 from accel_cls.recipe import Recipe, leaves, recipe_to_yaml
-from accel_cls.recipe.schema import field_of
+from accel_cls.recipe.keys import field_of
 from accel_cls.run_folder import RunFolder, explained, write_json, write_text
 from accel_cls.versions import versions
 

@@ -19,7 +19,6 @@ from accel_cls.fitting.arithmetic import Sizes, with_tokens
 from accel_cls.fitting.search import Search, find_fitting
 from accel_cls.fitting.shortage import explain_end
 from accel_cls.hardware.accelerator import Hardware, start_hardware
-from accel_cls.hardware.launcher import how_started
 from accel_cls.hardware.meeting import Meeting, open_meeting
 from accel_cls.hardware.prepare import is_xla, prepare
 from accel_cls.hardware.profiles import shell
@@ -36,7 +35,7 @@ from accel_cls.results import Results
 from accel_cls.resume import Start, own_and_open_run
 from accel_cls.run_folder import RunFolder, explained, write_text
 from accel_cls.saving import Saver
-from accel_cls.stopping import SAVE_FILE, Stopped, Stopping, stop_with_parent
+from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
 from accel_cls.tokens import Encoded, encode_once
 from accel_cls.trace import Trace
 
@@ -73,8 +72,6 @@ def _run(
     profiling: Request | None,
     folder: RunFolder,
 ) -> None:
-    if how_started().by == "accelerate launch":
-        stop_with_parent()
     hardware = start_hardware(recipe, recipe_path, overrides, meeting)
     console = Console(speaks=hardware.accelerator.is_main_process)
     console.section(f"accel_cls · {recipe.name} · {recipe_path}", hardware.describe())

@@ -180,7 +180,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
     beside.mkdir(parents=True)
     yield beside
     flush_folder(beside)
-    old = path.with_name(f".{path.name}.old")
+    replace_folder(beside, path, path.with_name(f".{path.name}.old"))
+
+
+def replace_folder(beside: Path, path: Path, old: Path) -> None:
+    """Give a folder its name; one that bears it is called `old` until that is on the disk."""
     if path.exists():
         shutil.rmtree(old, ignore_errors=True)
         path.rename(old)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -34,7 +34,7 @@ from accel_cls.errors import UserError
 from accel_cls.fitting.room import room_of
 from accel_cls.hardware.prepare import has_whole_weights
 from accel_cls.run_folder import write_json
-from accel_cls.state import Tensors, model_tensors, optimizer_tensors
+from accel_cls.state import Tensors, model_tensors, optimizer_tensors, tensor_places
 
 
 class Saver:
@@ -46,8 +46,8 @@ class Saver:
         self._keep = keep
         self._console = console
         self._copies: dict[str, Tensors] = {}  # their memory serves one save after the other
-        self._thread: threading.Thread | None = None
-        self._bug: BaseException | None = None
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._pending: Future[None] | None = None
         self.update = update  # of the newest checkpoint, those included that are being saved
         self.fault: str | None = None  # why the last save failed
         self.saved = 0  # checkpoints written
@@ -92,9 +92,10 @@ class Saver:
             scaler = self._accelerator.scaler
             scale = None if scaler is None else scaler.state_dict()
             if self._copy(tensors):
-                write = threading.Thread(target=self._in_thread, args=(progress, scale), name="checkpoint")
-                write.start()
-                self._thread = write
+                copies = self._copies
+                self._pending = self._thread.submit(
+                    self._write, progress, lambda beside: _write_tensors(beside, copies, scale)
+                )
             else:
                 self._write(progress, lambda beside: _write_tensors(beside, tensors, scale))
         self.waited += time.monotonic() - began
@@ -102,12 +103,11 @@ class Saver:
     def wait(self) -> None:
         """Until what is being saved is saved. Raises what is no matter of disks in the thread."""
         began = time.monotonic()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            wait([pending])
             self.waited += time.monotonic() - began
-        if self._bug is not None:
-            raise self._bug
+            pending.result()
 
     def finish(self) -> None:
         """Wait for the last checkpoint, before the run ends.
@@ -120,12 +120,6 @@ class Saver:
             raise UserError(
                 f"{self.fault}. Those before it are whole: make room, and the same command goes on from there"
             )
-
-    def _in_thread(self, progress: Progress, scale: dict[str, Any] | None) -> None:
-        try:
-            self._write(progress, lambda beside: _write_tensors(beside, self._copies, scale))
-        except BaseException as error:  # raised again in the main thread
-            self._bug = error
 
     def _write(self, progress: Progress, fill: Callable[[Path], None]) -> None:
         """Write a checkpoint beside, verify it, put it in place, and only then delete older ones."""
@@ -208,17 +202,11 @@ def _write_tensors(beside: Path, files: dict[str, Tensors], scale: dict[str, Any
 
 
 def _first_difference(path: Path, tensors: Tensors) -> str | None:
-    """The first tensor that a file does not hold bit for bit.
-
-    The file is read by its format (eight bytes of length, a JSON header with places, the bytes): reading a tensor by
-    safetensors 0.8.0 leaks its shape, some 8 KB with each checkpoint of a model of one layer.
-    """
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-    content = np.memmap(path, np.uint8, mode="r", offset=8 + length)
+    """The first tensor that a file does not hold bit for bit."""
+    places, begin = tensor_places(path)
+    content = np.memmap(path, np.uint8, mode="r", offset=begin)
     for name, tensor in tensors.items():
-        start, end = header[name]["data_offsets"]
+        start, end = places[name]["data_offsets"]
         # As bytes, since a NaN equals nothing.
         if not np.array_equal(content[start:end], tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)):
             return name

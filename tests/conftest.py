@@ -129,3 +129,17 @@ def cli(capsys: pytest.CaptureFixture, *arguments: str) -> tuple[int, str, str]:
         sys.argv = old
     said = capsys.readouterr()
     return status, said.out, said.err
+
+
+def stay_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder, keep the datasets library's cache there, and let no connection be made."""
+    import datasets
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a connection was tried")
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(folder / "cache"))
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)

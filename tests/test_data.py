@@ -3,12 +3,11 @@
 import codecs
 import json
 import os
-import socket
 from pathlib import Path
 
-import datasets
 import numpy as np
 import pytest
+from conftest import stay_alone
 from datasets import ClassLabel, Dataset, Features, Value
 from sklearn.model_selection import train_test_split
 
@@ -26,15 +25,7 @@ LINES = [
 @pytest.fixture(autouse=True)
 def _alone(tmp_path, monkeypatch):
     """Own folders, and no network."""
-
-    def refuse(*_):
-        raise AssertionError("a connection was tried")
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    stay_alone(tmp_path, monkeypatch)
 
 
 def write(name, content, encoding="utf-8"):

@@ -13,7 +13,7 @@ from conftest import ROOT, cli
 from accel_cls.recipe import RecipeError, load_recipe
 from accel_cls.recipe.explain import explain
 from accel_cls.recipe.json_schema import json_schema, schema_text
-from accel_cls.recipe.schema import all_keys
+from accel_cls.recipe.keys import all_keys
 
 
 @pytest.fixture(autouse=True)

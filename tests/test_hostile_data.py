@@ -17,11 +17,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from conftest import stay_alone
 from datasets import ClassLabel, Dataset, Features, Value
 
 from accel_cls.data import load_corpus
@@ -41,15 +41,7 @@ class Payload:
 @pytest.fixture(autouse=True)
 def _alone(tmp_path, monkeypatch):
     """Own folders, no network, and nothing that has run code."""
-
-    def refuse(*_):
-        raise AssertionError("a connection was tried")
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    stay_alone(tmp_path, monkeypatch)
     yield
     assert not list(Path().rglob("HARMED"))
 

@@ -26,7 +26,7 @@ app = typer.Typer(
 
 def complete_key(incomplete: str) -> list[str]:
     """For the shell: the recipe keys that begin with what has been typed."""
-    from accel_cls.recipe.schema import all_keys
+    from accel_cls.recipe.keys import all_keys
 
     start = "~" if incomplete.startswith("~") else ""
     end = "" if start else "="

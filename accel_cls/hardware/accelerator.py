@@ -22,6 +22,7 @@ from accel_cls.hardware.meeting import Meeting, agree_by_gathering, facts_of
 from accel_cls.hardware.nodes import interface_towards
 from accel_cls.hardware.profiles import Profile, find_profile, launch_command, precision_name, read_profile, shell
 from accel_cls.recipe import Recipe
+from accel_cls.stopping import stop_with_parent
 
 # Ways to divide weights or optimizer among processes, and what accelerate launch sets for them.
 _SHARDED = {"FSDP": "ACCELERATE_USE_FSDP", "DEEPSPEED": "ACCELERATE_USE_DEEPSPEED"}
@@ -84,6 +85,8 @@ def start_hardware(checked: Recipe, recipe: str, overrides: Sequence[str], meeti
     """
     hardware = checked.hardware
     launch = how_started()
+    if launch.by == "accelerate launch":
+        stop_with_parent()
     in_force = read_profile(launch.config_file) if launch.config_file else None
     profile = find_profile(hardware) or in_force
     world = int(os.environ.get("WORLD_SIZE", "1"))

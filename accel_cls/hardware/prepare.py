@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -43,6 +44,11 @@ def is_xla(accelerator: Accelerator) -> bool:
 def has_whole_weights(accelerator: Accelerator) -> bool:
     """Whether each process has all weights and gradients, as tensors of its own: no FSDP, no DeepSpeed, no XLA."""
     return accelerator.distributed_type.value in ("NO", "MULTI_CPU", "MULTI_GPU")
+
+
+def inner_optimizer(optimizer: torch.optim.Optimizer) -> Any:
+    """The optimizer itself, inside what accelerate has made of it."""
+    return optimizer.optimizer if isinstance(optimizer, AcceleratedOptimizer) else optimizer
 
 
 def mark_step(accelerator: Accelerator) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from accel_cls.checkpoint import list_checkpoints
 from accel_cls.errors import UserError
 from accel_cls.run_folder import RunFolder
+from accel_cls.state import tensor_places
 from accel_cls.trace import read_trace
 
 # In the order in which a training makes them: the first that differs says most about why.
@@ -89,13 +89,11 @@ def differences(a: Evidence, b: Evidence) -> list[str]:
 def _tensors(path: Path, folder: Path) -> dict[str, str]:
     """The hash of each tensor of a safetensors file, with type and shape; whatever torch has, numpy may lack."""
     found = {}
+    places, start = tensor_places(path)
     with open(path, "rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
-        header.pop("__metadata__", None)
-        for name, facts in sorted(header.items()):
+        for name, facts in sorted(places.items()):
             begin, end = facts["data_offsets"]
-            file.seek(8 + length + begin)
+            file.seek(start + begin)
             digest = hashlib.sha256(json.dumps([facts["dtype"], facts["shape"]]).encode())
             digest.update(file.read(end - begin))
             found[f"{path.relative_to(folder)}, {name}"] = digest.hexdigest()

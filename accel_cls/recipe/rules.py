@@ -61,27 +61,7 @@ def broken_rules(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
                 "epoch, and the first always the best so far, the run would end before it could stop early",
             )
         )
-    labels = recipe.data.labels
-    if labels is not None:
-        values = [canonical_label(value) for value in labels]
-        same = sorted({value for value in values if values.count(value) > 1})
-        if same and isinstance(labels, dict):
-            broken.append((("data", "labels"), f"the label {same[0]!r} stands twice; expected each value once"))
-        names = [str(name) for name in (labels.values() if isinstance(labels, dict) else labels)]
-        if any(not name.strip() for name in names):
-            broken.append((("data", "labels"), "found an empty class name; expected a name for each class"))
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            broken.append((("data", "labels"), f"class name {twice[0]!r} stands twice; expected distinct names"))
-        weights = recipe.train.class_weights
-        if isinstance(weights, dict) and set(map(str, weights)) != set(names):
-            broken.append(
-                (
-                    ("train", "class_weights"),
-                    f"found weights for {', '.join(sorted(map(str, weights)))}; expected one for each class: "
-                    + ", ".join(names),
-                )
-            )
+    broken += _broken_labels(recipe)
     metrics = recipe.evaluate.metrics
     if len(set(metrics)) < len(metrics):
         twice_named = next(name for name in metrics if metrics.count(name) > 1)
@@ -92,6 +72,33 @@ def broken_rules(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
         broken.append((("data", "label"), "found a column that data.text names too; expected another one"))
     elif recipe.data.text == recipe.data.label:
         broken.append((("data", "label"), "found the column of data.text; expected another one"))
+    return broken
+
+
+def _broken_labels(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
+    labels = recipe.data.labels
+    if labels is None:
+        return []
+    broken: list[tuple[tuple[str, ...], str]] = []
+    values = [canonical_label(value) for value in labels]
+    same = sorted({value for value in values if values.count(value) > 1})
+    if same and isinstance(labels, dict):
+        broken.append((("data", "labels"), f"the label {same[0]!r} stands twice; expected each value once"))
+    names = [str(name) for name in (labels.values() if isinstance(labels, dict) else labels)]
+    if any(not name.strip() for name in names):
+        broken.append((("data", "labels"), "found an empty class name; expected a name for each class"))
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        broken.append((("data", "labels"), f"class name {twice[0]!r} stands twice; expected distinct names"))
+    weights = recipe.train.class_weights
+    if isinstance(weights, dict) and set(map(str, weights)) != set(names):
+        broken.append(
+            (
+                ("train", "class_weights"),
+                f"found weights for {', '.join(sorted(map(str, weights)))}; expected one for each class: "
+                + ", ".join(names),
+            )
+        )
     return broken
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import types
-import typing
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -367,39 +364,3 @@ class Recipe(Section):
     train: Train = setting(Train(), "a mapping", "how it learns")
     evaluate: Evaluate = setting(Evaluate(), "a mapping", "how it is judged")
     checkpoint: Checkpoint = setting(Checkpoint(), "a mapping", "how a run can be continued")
-
-
-def all_keys(section: type[Section] = Recipe, above: str = "") -> list[str]:
-    """Every key of a recipe that holds a value, in the order of the schema: "name", "train.epochs" …"""
-    keys: list[str] = []
-    for name, info in section.model_fields.items():
-        inner = [found for found in sections_of(info.annotation) if found is not Hub]
-        keys += all_keys(inner[0], f"{above}{name}.") if inner else [f"{above}{name}"]
-    return keys
-
-
-def sections_of(annotation: Any) -> list[type[Section]]:
-    """The recipe sections that a field may hold."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation] if issubclass(annotation, Section) else []
-    if is_union(annotation) or typing.get_origin(annotation) is typing.Annotated:
-        return [section for arm in typing.get_args(annotation) for section in sections_of(arm)]
-    return []
-
-
-def field_of(key: Sequence[Any]) -> tuple[type[Section], Any]:
-    """The innermost section that `key` leads into, and the field of it that `key` names (None for none)."""
-    section: type[Section] = Recipe
-    info = None
-    for part in key:
-        info = section.model_fields.get(part) if isinstance(part, str) else info
-        inner = sections_of(info.annotation) if info is not None else []
-        if not inner:
-            break
-        section = inner[0]
-    return section, info
-
-
-def is_union(annotation: Any) -> bool:
-    """Whether a field takes values of several shapes."""
-    return typing.get_origin(annotation) in (typing.Union, types.UnionType)

@@ -54,22 +54,30 @@ def kill(work: Work, start: Start, aims: bool = False, again: float = 0.3) -> Ca
     return work.record(case, began)
 
 
+def _draw_instant(work: Work, whole: float, update: int | None) -> tuple[float, int]:
+    """When to strike: at a second, or, where the other number is not 0, after that update."""
+    instant = work.draw.uniform(0, whole)
+    return instant, work.draw.choice([0, work.draw.randrange(1, LAST)]) if update is None else update
+
+
+def _until_then(work: Work, running: Running, output: Path, instant: float, at: int) -> None:
+    if at:
+        running.wait_for(lambda: reached(output) >= at)
+        time.sleep(work.draw.uniform(0, 0.2))
+    else:
+        _until(running, instant)
+
+
 def rank(work: Work, start: Start, update: int | None = None) -> Case:
     """Kill -9 of one process of several: the others must not wait for it, and must say what has happened."""
     began, output = time.monotonic(), work.new_output()
     _, whole = work.reference(start)
     one = work.draw.randrange(start.processes)
-    # By time, or, as a busy machine makes times tell little, by updates.
-    instant = work.draw.uniform(0, whole)
-    at = work.draw.choice([0, work.draw.randrange(1, LAST)]) if update is None else update
+    instant, at = _draw_instant(work, whole, update)
     case = Case("rank", start.name, f"kill -9 of process {one}" + (f" after update {at}" if at else ""))
     with work.begin(start, output) as running:
         running.wait_for(lambda: len(running.ranks()) == start.processes)
-        if at:
-            running.wait_for(lambda: reached(output) >= at)
-            time.sleep(work.draw.uniform(0, 0.2))
-        else:
-            _until(running, instant)
+        _until_then(work, running, output, instant, at)
         state, others = state_of(output), running.ranks()
         running.send(signal.SIGKILL, [others.pop(one)] if one in others else [])
         killed = time.monotonic()
@@ -105,16 +113,11 @@ def stop(work: Work, start: Start, how: str, whom: str, update: int | None = Non
     """
     began, output = time.monotonic(), work.new_output()
     _, whole = work.reference(start)
-    instant = work.draw.uniform(0, whole)
-    at = work.draw.choice([0, work.draw.randrange(1, LAST)]) if update is None else update
+    instant, at = _draw_instant(work, whole, update)
     case = Case("signals", start.name, how if how == "SAVE" else f"{how} to {whom}")
     with work.begin(start, output) as running:
         running.wait_for(lambda: len(running.ranks()) == start.processes)
-        if at:
-            running.wait_for(lambda: reached(output) >= at)
-            time.sleep(work.draw.uniform(0, 0.2))
-        else:
-            _until(running, instant)
+        _until_then(work, running, output, instant, at)
         state = state_of(output)
         if how == "SAVE":
             if running.wait_for((output / "recipe.yaml").is_file):
