@@ -39,6 +39,9 @@ class Progress:
     skipped: int = 0  # updates left out, since their loss or gradient was no finite number
     scaler_skips: int = 0  # updates that the fp16 scaler left out, to try again with a smaller scale
     skips_in_a_row: int = 0  # of both kinds, up to now
+    saves: int = 0  # checkpoints written, those deleted since included
+    save_seconds: float = 0.0  # from beginning each to its place on the disk; in a checkpoint, up to the one before
+    stall_seconds: float = 0.0  # of these, in which training stood still
 
     @property
     def steps(self) -> int:
@@ -47,21 +50,14 @@ class Progress:
 
 
 def seal(folder: Path, update: int, layout: str) -> None:
-    """Write the manifest of a checkpoint's files, and have all of it on the disk."""
+    """Have a checkpoint's files on the disk, and write their manifest from what is read there."""
+    flush_folder(folder)
     files = {str(path.relative_to(folder)): _facts(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     write_json(folder / _MANIFEST, {"update": update, "layout": layout, "files": files})
-    flush_folder(folder)
 
 
 def put_in_place(beside: Path) -> Path:
-    """Give a whole checkpoint its name. One of the same update stays, under another name, until that is done.
-
-    Raises:
-        OSError: where it does not verify.
-    """
-    fault = find_fault(beside)
-    if fault is not None:
-        raise OSError(f"{beside}: {fault}; this disk can't be trusted")
+    """Give a sealed checkpoint its name. One of the same update stays, under another name, until that is done."""
     final = beside.with_name(beside.name.removeprefix(".").removesuffix(".partial"))
     replace_folder(beside, final, final.with_name(f"{final.name}{_OLD}"))
     return final

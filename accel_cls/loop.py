@@ -90,6 +90,7 @@ def train(t: Training, progress: Progress) -> None:
 
 def settle(t: Training, progress: Progress, window: Window, watch: Watch) -> None:
     """What follows on an update: evaluate, save, stop, each where it is due."""
+    t.saver.prepare(t.model, t.optimizer)
     every, minutes = t.recipe.checkpoint.every, t.recipe.checkpoint.minutes or math.inf
     is_long_ago = t.saver.minutes_since_last() >= minutes
     told, is_long_ago = t.stopping.agree(t.accelerator, t.results.folder.path, is_long_ago)
@@ -104,7 +105,7 @@ def settle(t: Training, progress: Progress, window: Window, watch: Watch) -> Non
         watch.look()
         with window.paused():
             window.settle()
-            t.saver.save(t.model, t.optimizer, progress, t.results.flush)
+            t.saver.save(t.model, t.optimizer, t.results.flush)
     if told is not None:
         t.saver.finish()
         raise Stopped(told)

@@ -46,6 +46,9 @@ def finish_run(
         "stopped_early": progress.update < plan.updates,
         "skipped": progress.skipped,
         "scaler_skips": progress.scaler_skips,
+        "checkpoints": progress.saves,
+        "save_seconds": round(progress.save_seconds, 2),
+        "stall_seconds": round(progress.stall_seconds, 2),
         "seconds": round(progress.seconds, 1),
         "hardware": hardware,
     }
@@ -61,6 +64,12 @@ def describe_stop(folder: RunFolder, plan: Plan, progress: Progress, saver: Save
         where = checkpoint_path(Path(os.path.relpath(folder.checkpoints)), saver.update)
         lines.append(("saved", f"{where}, in {saver.seconds_of_last:.1f} s"))
     return [*lines, ("to go on", "run the same command again")]
+
+
+def describe_saves(results: dict[str, Any]) -> str:
+    """How many checkpoints a finished run saved, and what that cost, from its results.json."""
+    saves, seconds, stall = results["checkpoints"], results["save_seconds"], results["stall_seconds"]
+    return f"{saves:,} saved in {seconds:,.1f} s, for {stall:,.1f} s of which training stood still"
 
 
 def read_results(folder: RunFolder) -> dict[str, Any]:
@@ -130,6 +139,7 @@ def _report(
         text += "`metrics.jsonl` names their rows.\n\n"
     if results["scaler_skips"]:
         text += f"Updates that fp16's scaler skipped, to find its scale: {results['scaler_skips']}.\n\n"
+    text += f"Checkpoints: {describe_saves(results)}.\n\n"
     text += _table(metrics, [[f"{results['scores'][name]:.4f}" for name in metrics]])
     text += "\n## Classes\n\n"
     text += _table(

@@ -30,7 +30,7 @@ from accel_cls.plan import Plan
 from accel_cls.profiling.figures import Request
 from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.recipe.rules import idle_settings
-from accel_cls.report import describe_stop, duration, finish_run, read_results
+from accel_cls.report import describe_saves, describe_stop, duration, finish_run, read_results
 from accel_cls.results import Results
 from accel_cls.resume import Start, own_and_open_run
 from accel_cls.run_folder import RunFolder, explained, write_text
@@ -152,7 +152,7 @@ def _train(
         batches(judged, corpus.validation, fixed, None),
         Results(folder, corpus.validation, corpus.labels, tokenizer, accelerator.is_main_process),
         Trace(folder.trace if recipe.train.trace else None, accelerator.process_index),
-        Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress.update),
+        Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress),
         stopping,
         console,
     )
@@ -258,5 +258,5 @@ def _say_goodbye(folder: RunFolder, corpus: Corpus, console: Console, seconds: f
         ("try it", shell(command)),
     ]
     if seconds is not None:
-        lines.insert(4, ("in all", duration(seconds)))
+        lines[4:4] = [("checkpoints", describe_saves(results)), ("in all", duration(seconds))]
     console.section(state, lines)

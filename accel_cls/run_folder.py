@@ -195,22 +195,23 @@ def replace_folder(beside: Path, path: Path, old: Path) -> None:
 
 def flush_entry(path: Path) -> None:
     """Make sure that a new name is on the disk: a rename by itself may be lost with the power."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(path.parent)
 
 
 def flush_folder(folder: Path) -> None:
     """Make sure that every file of a folder is on the disk before something relies on it."""
+    for path in [*folder.rglob("*"), folder]:
+        flush(path)
+
+
+def flush(path: Path) -> None:
+    """Make sure that a file, or a folder's list of names, is on the disk, from which it is read next."""
     if os.name == "nt":  # Windows opens no folders, and flushes files only through a handle that may write
         return
-    for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+        if hasattr(os, "posix_fadvise"):  # else reading would show what memory still has of it
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,80 +34,66 @@ from accel_cls.console import Console
 from accel_cls.errors import UserError
 from accel_cls.fitting.room import room_of
 from accel_cls.hardware.prepare import has_whole_weights
-from accel_cls.run_folder import write_json
+from accel_cls.run_folder import flush, write_json
 from accel_cls.state import Tensors, model_tensors, optimizer_tensors, tensor_places
 
 
 class Saver:
     """Saves the checkpoints of a run. What it does is done by all processes: sharded weights need all."""
 
-    def __init__(self, accelerator: Accelerator, folder: Path, keep: int, console: Console, update: int):
+    def __init__(self, accelerator: Accelerator, folder: Path, keep: int, console: Console, progress: Progress):
         self._accelerator = accelerator
         self._folder = folder
         self._keep = keep
         self._console = console
+        self.progress = progress  # of the training: what is saved, and what counts the saves
         self._copies: dict[str, Tensors] = {}  # their memory serves one save after the other
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._pending: Future[None] | None = None
-        self.update = update  # of the newest checkpoint, those included that are being saved
+        self._is_prepared = False
+        self.update = progress.update  # of the newest checkpoint, those included that are being saved
         self.fault: str | None = None  # why the last save failed
-        self.saved = 0  # checkpoints written
-        self.seconds = 0.0  # spent in saving them
         self.seconds_of_last = 0.0
-        self.waited = 0.0  # of these, the seconds in which training stood still
         self._last = time.monotonic()
 
     def minutes_since_last(self) -> float:
         """Minutes since a checkpoint was last begun, or since the run began."""
         return (time.monotonic() - self._last) / 60
 
+    def prepare(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """After a first update, let the thread find memory for copies before the first save has to wait for it.
+
+        In a virtual machine new memory took 1.5 s a GB, a copy into memory that was there 0.06.
+        """
+        if not self._is_prepared and has_whole_weights(self._accelerator) and self._accelerator.is_main_process:
+            self._pending = self._thread.submit(self._make_room, self._tensors(model, optimizer))
+        self._is_prepared = True
+
     def save(
-        self,
-        model: torch.nn.Module,
-        optimizer: torch.optim.Optimizer,
-        progress: Progress,
-        flush: Callable[[], None] = lambda: None,
+        self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, flush: Callable[[], None] = lambda: None
     ) -> None:
         """Save a checkpoint; where weights are whole, it is on the disk some time after this returns.
 
         Args:
             flush: writes what has to be on the disk before the checkpoint is.
         """
-        began = self._last = time.monotonic()
+        stalls = time.monotonic()
         self.wait()
-        self.update = progress.update
-        progress = copy.deepcopy(progress)
+        began = self._last = time.monotonic()
+        self.update = self.progress.update
         try:
             flush()
         except OSError as error:
-            self._fail(progress, error)
-            return
-        if not has_whole_weights(self._accelerator):
-            self._write(progress, lambda beside: self._save_state(beside))
-        elif self._accelerator.is_main_process:
-            inner = self._accelerator.unwrap_model(model)
-            tensors = {
-                "model.safetensors": model_tensors(inner),
-                "optimizer.safetensors": optimizer_tensors(inner, optimizer),
-            }
-            scaler = self._accelerator.scaler
-            scale = None if scaler is None else scaler.state_dict()
-            if self._copy(tensors):
-                copies = self._copies
-                self._pending = self._thread.submit(
-                    self._write, progress, lambda beside: _write_tensors(beside, copies, scale)
-                )
-            else:
-                self._write(progress, lambda beside: _write_tensors(beside, tensors, scale))
-        self.waited += time.monotonic() - began
+            self._fail(self.update, error)
+        else:
+            self._begin(model, optimizer, began)
+        self.progress.stall_seconds += time.monotonic() - stalls
 
     def wait(self) -> None:
         """Until what is being saved is saved. Raises what is no matter of disks in the thread."""
-        began = time.monotonic()
         pending, self._pending = self._pending, None
         if pending is not None:
             wait([pending])
-            self.waited += time.monotonic() - began
             pending.result()
 
     def finish(self) -> None:
@@ -121,9 +108,31 @@ class Saver:
                 f"{self.fault}. Those before it are whole: make room, and the same command goes on from there"
             )
 
-    def _write(self, progress: Progress, fill: Callable[[Path], None]) -> None:
+    def _begin(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, began: float) -> None:
+        """Copy what is to be saved and let the thread write it; where that can't be, write it here."""
+        progress = replace(copy.deepcopy(self.progress), saves=self.progress.saves + 1)
+        if not has_whole_weights(self._accelerator):
+            self._write(progress, self._save_state, began)
+        elif self._accelerator.is_main_process:
+            tensors = self._tensors(model, optimizer)
+            scaler = self._accelerator.scaler
+            scale = None if scaler is None else scaler.state_dict()
+            if self._copy(tensors):
+                fill = functools.partial(_write_tensors, self._copies, scale)
+                self._pending = self._thread.submit(self._write, progress, fill, began)
+            else:
+                self._write(progress, functools.partial(_write_tensors, tensors, scale), began)
+
+    def _tensors(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensors]:
+        """What is to be saved, by file."""
+        inner = self._accelerator.unwrap_model(model)
+        return {
+            "model.safetensors": model_tensors(inner),
+            "optimizer.safetensors": optimizer_tensors(inner, optimizer),
+        }
+
+    def _write(self, progress: Progress, fill: Callable[[Path], None], began: float) -> None:
         """Write a checkpoint beside, verify it, put it in place, and only then delete older ones."""
-        began = time.monotonic()
         beside = self._folder / f".{checkpoint_path(self._folder, progress.update).name}.partial"
         is_main = self._accelerator.is_main_process
         try:
@@ -138,36 +147,45 @@ class Saver:
                 prune_checkpoints(self._folder, self._keep, progress.best_update)
         except (OSError, SafetensorError) as error:  # safetensors has its own error for a full disk
             shutil.rmtree(beside, ignore_errors=True)
-            self._fail(progress, error)
+            self._fail(progress.update, error)
         else:
             self.fault = None
-            self.saved += 1
+            self.progress.saves += 1
         self.seconds_of_last = time.monotonic() - began
-        self.seconds += self.seconds_of_last
+        self.progress.save_seconds += self.seconds_of_last
 
-    def _fail(self, progress: Progress, error: Exception) -> None:
-        self.fault = f"the checkpoint of update {progress.update:,} could not be saved ({error})"
+    def _fail(self, update: int, error: Exception) -> None:
+        self.fault = f"the checkpoint of update {update:,} could not be saved ({error})"
         if not has_whole_weights(self._accelerator):  # the others are in a collective operation by now
             raise UserError(f"{self.fault}. Those before it are whole") from error
         self._console.note(f"{self.fault}; training goes on, and the checkpoints before it are whole")
 
     def _copy(self, tensors: dict[str, Tensors]) -> bool:
         """Copy what is to be saved into memory of its own; False where there is too little of it."""
-        if self._copies.keys() != tensors.keys() or any(
-            self._copies[file].keys() != named.keys() for file, named in tensors.items()
-        ):
-            size = sum(t.numel() * t.element_size() for named in tensors.values() for t in named.values())
-            room = room_of(torch.device("cpu"), self._accelerator.num_processes).free
-            if room is not None and room < 2 * size:  # as much again stays for training
-                return False
-            self._copies = {
-                file: {name: torch.empty(tensor.shape, dtype=tensor.dtype) for name, tensor in named.items()}
-                for file, named in tensors.items()
-            }
+        if _names(self._copies) != _names(tensors):
+            self._make_room(tensors)
+        if not self._copies:
+            return False
         for file, named in tensors.items():
             for name, tensor in named.items():
                 self._copies[file][name].copy_(tensor)
         return True
+
+    def _make_room(self, tensors: dict[str, Tensors]) -> None:
+        """Take memory for copies, and touch it, so that the system has to find it now."""
+        self._copies = {}
+        size = sum(t.numel() * t.element_size() for named in tensors.values() for t in named.values())
+        room = room_of(torch.device("cpu"), self._accelerator.num_processes).free
+        if room is not None and room < 2 * size:  # as much again stays for training
+            return
+        copies = {
+            file: {name: torch.empty(tensor.shape, dtype=tensor.dtype) for name, tensor in named.items()}
+            for file, named in tensors.items()
+        }
+        for named in copies.values():
+            for copied in named.values():  # by numpy, which is content with this thread
+                copied.reshape(-1).view(torch.uint8).numpy().fill(0)
+        self._copies = copies
 
     def _save_state(self, beside: Path) -> None:
         """What accelerate writes of sharded weights, or on XLA: by all processes together."""
@@ -186,14 +204,19 @@ class Saver:
                     folder.rmdir()
 
 
-def _write_tensors(beside: Path, files: dict[str, Tensors], scale: dict[str, Any] | None) -> None:
-    """Write tensors and the scaler's state, and compare what the files hold with them, bit for bit.
+def _names(files: dict[str, Tensors]) -> list[tuple[str, str]]:
+    return [(file, name) for file, named in files.items() for name in named]
+
+
+def _write_tensors(files: dict[str, Tensors], scale: dict[str, Any] | None, beside: Path) -> None:
+    """Write tensors and the scaler's state, and compare what the disk then holds with them, bit for bit.
 
     Raises:
         OSError, SafetensorError: where they can't be written, or are not what was written.
     """
     for file, tensors in files.items():
         save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, beside / file)
+        flush(beside / file)
         different = _first_difference(beside / file, tensors)
         if different is not None:
             raise OSError(f"{beside / file}: {different} is not what was written; this disk can't be trusted")

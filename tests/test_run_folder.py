@@ -15,7 +15,6 @@ from accel_cls.checkpoint import (
     list_checkpoints,
     newest_checkpoint,
     prune_checkpoints,
-    put_in_place,
     update_of,
     with_own_name,
 )
@@ -234,15 +233,6 @@ def test_the_new_of_two_checkpoints_of_an_update_counts(tmp_path):
     assert found == tmp_path / "update-000003.old"
     assert with_own_name(found) == new
     assert find_fault(new) is None
-
-
-def test_checkpoint_that_does_not_verify_gets_no_place(tmp_path):
-    old = make_checkpoint(tmp_path, 3)
-    beside = make_checkpoint(tmp_path / "other", 3).rename(tmp_path / ".update-000003.partial")
-    (beside / "model.safetensors").write_bytes(b"x")
-    with pytest.raises(OSError, match="bytes instead of"):
-        put_in_place(beside)
-    assert find_fault(old) is None
 
 
 def truncate(checkpoint):

@@ -1,8 +1,10 @@
 """Checkpoints written while training goes on: what they hold, and what happens when they can't be written."""
 
+import dataclasses
 import errno
 import json
 import threading
+import time
 
 import pytest
 import torch
@@ -57,8 +59,14 @@ def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def saver_of(accelerator, folder, keep=9):
-    return Saver(accelerator, folder, keep, Console(speaks=True), 0)
+def saver_of(accelerator, folder, keep=9, progress=None):
+    return Saver(accelerator, folder, keep, Console(speaks=True), progress or Progress())
+
+
+def save(saver, model, optimizer, **counters):
+    for name, value in counters.items():
+        setattr(saver.progress, name, value)
+    saver.save(model, optimizer)
 
 
 @pytest.mark.parametrize("fused", [True, False])
@@ -66,8 +74,9 @@ def test_what_is_saved_goes_on_as_if_nothing_had_been(tmp_path, accelerator, fus
     model, optimizer = tiny(accelerator, fused=fused)
     one_step(model, optimizer)
     progress = Progress(7, 5, 1.5, 0.25, 5, 2, [0.5, 0.1])
-    saver = saver_of(accelerator, tmp_path)
-    saver.save(model, optimizer, progress)
+    saved_progress = dataclasses.replace(progress, saves=1)
+    saver = saver_of(accelerator, tmp_path, progress=progress)
+    saver.save(model, optimizer)
     saver.finish()
     saved = tmp_path / "update-000007"
     assert list(tmp_path.iterdir()) == [saved]
@@ -82,7 +91,7 @@ def test_what_is_saved_goes_on_as_if_nothing_had_been(tmp_path, accelerator, fus
     after = weights(model)
 
     model, optimizer = tiny(accelerator, seed=1, fused=fused)
-    assert load_checkpoint(accelerator, model, optimizer, saved) == progress
+    assert load_checkpoint(accelerator, model, optimizer, saved) == saved_progress
     one_step(model, optimizer)
     assert same(weights(model), after)
 
@@ -96,8 +105,8 @@ def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, accelerator, m
     one_step(model, optimizer)
     then = weights(model)
     progress = Progress(update=1)
-    saver = saver_of(accelerator, tmp_path)
-    saver.save(model, optimizer, progress)
+    saver = saver_of(accelerator, tmp_path, progress=progress)
+    saver.save(model, optimizer)
     one_step(model, optimizer)
     progress.update = 2
     assert not (tmp_path / "update-000001").exists()
@@ -113,15 +122,33 @@ def test_second_checkpoint_has_its_own_weights(tmp_path, accelerator):
     saver = saver_of(accelerator, tmp_path, keep=1)
     for update in (1, 2):
         one_step(model, optimizer)
-        saver.save(model, optimizer, Progress(update=update))
+        save(saver, model, optimizer, update=update)
     saver.finish()
     assert [path.name for path in tmp_path.iterdir()] == ["update-000002"]
     then = weights(model)
     one_step(model, optimizer)
     load_checkpoint(accelerator, model, optimizer, tmp_path / "update-000002")
     assert same(weights(model), then)
-    assert saver.saved == 2
-    assert saver.seconds > 0
+
+
+def test_saves_are_counted_and_timed_over_all_resumptions(tmp_path, accelerator, monkeypatch):
+    """While training stands still, in copying and in waiting for the save before, is a part of what a save takes."""
+    write = saving._write_tensors
+    monkeypatch.setattr(saving, "_write_tensors", lambda *a: (time.sleep(0.2), write(*a)))
+    model, optimizer = tiny(accelerator)
+    one_step(model, optimizer)
+    saver = saver_of(accelerator, tmp_path, progress=Progress(saves=3, save_seconds=1.0, stall_seconds=0.5))
+    save(saver, model, optimizer, update=1)
+    save(saver, model, optimizer, update=2)
+    saver.finish()
+    assert saver.progress.saves == 5
+    assert saver.progress.save_seconds > 1.4
+    assert 0.5 < saver.progress.stall_seconds < saver.progress.save_seconds
+    assert load_checkpoint(accelerator, model, optimizer, tmp_path / "update-000002").saves == 5
+    monkeypatch.setattr(saving, "_write_tensors", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    save(saver, model, optimizer, update=3)
+    saver.wait()
+    assert saver.progress.saves == 5
 
 
 def test_where_memory_is_short_training_waits(tmp_path, accelerator, monkeypatch):
@@ -129,7 +156,7 @@ def test_where_memory_is_short_training_waits(tmp_path, accelerator, monkeypatch
     model, optimizer = tiny(accelerator)
     one_step(model, optimizer)
     saver = saver_of(accelerator, tmp_path)
-    saver.save(model, optimizer, Progress(update=1))
+    save(saver, model, optimizer, update=1)
     assert find_fault(tmp_path / "update-000001") is None
 
 
@@ -137,7 +164,7 @@ def test_full_disk_leaves_the_checkpoint_before_and_training_goes_on(tmp_path, a
     model, optimizer = tiny(accelerator)
     one_step(model, optimizer)
     saver = saver_of(accelerator, tmp_path, keep=1)
-    saver.save(model, optimizer, Progress(update=1))
+    save(saver, model, optimizer, update=1)
     saver.finish()
 
     def full(tensors, path):
@@ -146,7 +173,7 @@ def test_full_disk_leaves_the_checkpoint_before_and_training_goes_on(tmp_path, a
 
     with monkeypatch.context() as patched:
         patched.setattr(saving, "save_file", full)
-        saver.save(model, optimizer, Progress(update=2))
+        save(saver, model, optimizer, update=2)
         saver.wait()
         assert [path.name for path in tmp_path.iterdir()] == ["update-000001"]
         assert find_fault(tmp_path / "update-000001") is None
@@ -155,7 +182,7 @@ def test_full_disk_leaves_the_checkpoint_before_and_training_goes_on(tmp_path, a
         assert "No space left on device" in said
         with pytest.raises(UserError, match="make room, and the same command goes on"):
             saver.finish()
-    saver.save(model, optimizer, Progress(update=3))
+    save(saver, model, optimizer, update=3)
     saver.finish()
     assert [path.name for path in tmp_path.iterdir()] == ["update-000003"]
 
@@ -165,7 +192,7 @@ def test_disk_that_does_not_keep_what_it_is_given_is_found_out(tmp_path, acceler
     monkeypatch.setattr(saving, "save_file", lambda tensors, path: write({k: v + 1 for k, v in tensors.items()}, path))
     model, optimizer = tiny(accelerator)
     saver = saver_of(accelerator, tmp_path)
-    saver.save(model, optimizer, Progress(update=1))
+    save(saver, model, optimizer, update=1)
     with pytest.raises(UserError, match="is not what was written"):
         saver.finish()
     assert not list(tmp_path.iterdir())
@@ -177,7 +204,7 @@ def test_log_that_can_not_be_written_comes_before_a_checkpoint(tmp_path, acceler
 
     model, optimizer = tiny(accelerator)
     saver = saver_of(accelerator, tmp_path)
-    saver.save(model, optimizer, Progress(update=1), full)
+    saver.save(model, optimizer, full)
     with pytest.raises(UserError, match="No space left"):
         saver.finish()
     assert not list(tmp_path.iterdir())
@@ -189,8 +216,8 @@ def test_saving_an_update_again_replaces_it_and_sweeps_what_was_left(tmp_path, a
     left.mkdir()
     (left / "left.txt").write_text("x")
     saver = saver_of(accelerator, tmp_path)
-    saver.save(model, optimizer, Progress(update=3, best_update=1))
-    saver.save(model, optimizer, Progress(update=3, best_update=2))
+    save(saver, model, optimizer, update=3, best_update=1)
+    save(saver, model, optimizer, update=3, best_update=2)
     saver.finish()
     saved = tmp_path / "update-000003"
     assert list(tmp_path.iterdir()) == [saved]
@@ -206,6 +233,6 @@ def test_error_that_is_no_disk_s_is_not_swallowed(tmp_path, accelerator, monkeyp
     monkeypatch.setattr(saving, "_write_tensors", broken)
     model, optimizer = tiny(accelerator)
     saver = saver_of(accelerator, tmp_path)
-    saver.save(model, optimizer, Progress(update=1))
+    save(saver, model, optimizer, update=1)
     with pytest.raises(KeyError, match="a defect"):
         saver.wait()

@@ -18,8 +18,8 @@ from accel_cls.checkpoint import find_fault, list_checkpoints, update_of
 
 from .processes import Ended, Start
 
-# Times are no result.
-_TIMES = ("seconds", "examples_per_second", "save_seconds", "stall_seconds", "hardware")
+# What a training took is no result.
+_TIMES = ("seconds", "examples_per_second", "save_seconds", "stall_seconds", "checkpoints", "hardware")
 LAST = 48  # updates
 
 
