@@ -356,7 +356,7 @@ def soak(work: Work, start: Start, minutes: float, say: Callable[[str], None] = 
     case = Case("soak", start.name, f"{minutes:g} minutes of evaluations and checkpoints")
     samples: list[dict[str, float]] = []
     every = min(10.0, minutes * 60 / 20)
-    with work.begin(start, output, "train.epochs=20000", "evaluate.every=3", "checkpoint.every=2") as running:
+    with work.begin(start, output, "train.epochs=100000", "evaluate.every=3", "checkpoint.every=2") as running:
         running.wait_for(lambda: reached(output) >= 20)
         while time.monotonic() - began < minutes * 60 and running.poll() is None:
             samples += [_sample(running, output, time.monotonic() - began)]
