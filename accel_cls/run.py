@@ -17,9 +17,9 @@ from accel_cls.data import Corpus, Examples, load_corpus
 from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.fitting.arithmetic import Sizes, with_tokens
 from accel_cls.fitting.search import Search, find_fitting
-from accel_cls.fitting.shortage import explain_end
+from accel_cls.fitting.shortage import explain_shortage
 from accel_cls.hardware.accelerator import Hardware, start_hardware
-from accel_cls.hardware.meeting import Meeting, open_meeting
+from accel_cls.hardware.meeting import Meeting, lost_process_explained, open_meeting
 from accel_cls.hardware.prepare import is_xla, prepare
 from accel_cls.hardware.profiles import shell
 from accel_cls.loop import Training, train
@@ -57,7 +57,7 @@ def run_recipe(
     meeting = open_meeting(join_timeout)
     # What is measured is no run, and leaves the recipe's own alone.
     folder = RunFolder(recipe.output if profiling is None else profiling.folder / "run")
-    with meeting.telling(), closing(folder.lock), explained(folder):
+    with meeting.telling(), lost_process_explained(), closing(folder.lock), explained(folder):
         _run(recipe, recipe_path, overrides, fresh, meeting, started, stopping, profiling, folder)
 
 
@@ -160,7 +160,7 @@ def _train(
         _loop(profiling, hardware),
         training,
         progress,
-        lambda error: explain_end(error, training, progress, sizes, key),
+        lambda error: explain_shortage(error, training, progress, sizes, key),
     )
     if accelerator.is_main_process and profiling is None:
         finish_run(folder, recipe, plan, progress, corpus.labels.names, hardware.describe()[0][1])

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -129,6 +130,15 @@ def cli(capsys: pytest.CaptureFixture, *arguments: str) -> tuple[int, str, str]:
         sys.argv = old
     said = capsys.readouterr()
     return status, said.out, said.err
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen, seconds: float = 90) -> None:
+    """Wait until a condition holds, while a process lives."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def stay_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

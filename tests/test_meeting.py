@@ -17,7 +17,7 @@ from conftest import command, free_port, train, write_reviews
 
 from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.hardware.launcher import Place
-from accel_cls.hardware.meeting import Meeting, agree_by_gathering, differences
+from accel_cls.hardware.meeting import Meeting, agree_by_gathering, differences, lost_process_explained
 from accel_cls.train import main
 
 HOST = socket.gethostname()
@@ -95,6 +95,13 @@ def test_only_process_0_and_the_odd_one_speak(monkeypatch: pytest.MonkeyPatch) -
     text = "the processes of this run are not alike:\n  process 2 on node1 has a True, all others False\nDo it."
     assert [str(raised[process]) for process in range(4)] == [text] * 4
     assert [type(raised[process]) for process in range(4)] == [UserError, ToldElsewhere, UserError, ToldElsewhere]
+
+
+def test_collective_operation_that_finds_a_process_gone_says_so() -> None:
+    with pytest.raises(UserError, match="another process of this run has ended"), lost_process_explained():
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:31205")
+    with pytest.raises(RuntimeError, match="shapes"), lost_process_explained():
+        raise RuntimeError("the shapes do not match")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from conftest import cli, command, free_port, train, write_recipe, write_reviews
+from conftest import cli, command, free_port, train, wait_for, write_recipe, write_reviews
 
 from accel_cls.errors import UserError
 from accel_cls.hardware.nodes import wait_for_answer
@@ -132,7 +132,14 @@ def test_slurm_script_starts_one_command_on_each_machine(capsys: pytest.CaptureF
     overrides = ["hardware=multi_node", "name=it's a test", "data.labels={0: BAD, 1: $GOOD}"]
     status, out, err = cli(capsys, "launch", "recipe.yaml", *overrides, "--slurm", "--join-timeout", "60")
     assert status == 0, err
-    for line in ("nodes=2", "ntasks-per-node=1", "gpus-per-node=8", "job-name=it-s-a-test", "requeue"):
+    for line in (
+        "nodes=2",
+        "ntasks-per-node=1",
+        "gpus-per-node=8",
+        "job-name=it-s-a-test",
+        "requeue",
+        "signal=B:USR1@300",
+    ):
         assert f"#SBATCH --{line}\n" in out
     Path("job.sh").write_text(out)
     assert subprocess.run(["bash", "-n", "job.sh"], check=False).returncode == 0
@@ -162,6 +169,37 @@ def test_slurm_script_starts_one_command_on_each_machine(capsys: pytest.CaptureF
             "--join-timeout",
             "60",
         ]
+
+
+@pytest.mark.parametrize(("finishes", "ends"), [(False, 75), (False, -9), (True, 0)])
+@pytest.mark.usefixtures("here")
+def test_slurm_job_saves_and_queues_again_when_its_time_is_nearly_up(
+    capsys: pytest.CaptureFixture, finishes: bool, ends: int
+) -> None:
+    status, out, err = cli(capsys, "launch", "recipe.yaml", "hardware=multi_node", "output=it's a run", "--slurm")
+    assert status == 0, err
+    Path("job.sh").write_text(out)
+    Path("it's a run").mkdir()
+    results = 'touch "it\'s a run/results.json"; ' if finishes else ""
+    leave = "kill -9 $$" if ends < 0 else f"exit {ends}"
+    fakes = {
+        "scontrol": 'if [ "$1" = show ]; then echo n7; else echo "$*" > requeued; fi',
+        # The step ends when the run finds the file, as a run does.
+        "srun": f'touch started; until [ -e "it\'s a run/SAVE" ]; do sleep 0.05; done; {results}{leave}',
+    }
+    Path("bin").mkdir()
+    for name, body in fakes.items():
+        Path("bin", name).write_text(f"#!/bin/bash\n{body}\n")
+        Path("bin", name).chmod(0o755)
+    path = f"{Path('bin').resolve()}:{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "SLURM_JOB_NODELIST": "n7", "SLURM_JOB_ID": "42"}
+    with subprocess.Popen(["bash", "job.sh"], env=env) as job:
+        wait_for(Path("started").exists, job)
+        job.send_signal(signal.SIGUSR1)
+        assert job.wait(30) == (137 if ends < 0 else ends)
+    assert Path("requeued").exists() != finishes
+    if not finishes:
+        assert Path("requeued").read_text() == "requeue 42\n"
 
 
 @pytest.mark.usefixtures("here")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import train, write_recipe, write_reviews
+from conftest import train, wait_for, write_recipe, write_reviews
 
 from accel_cls.checkpoint import list_checkpoints, newest_checkpoint, update_of
 
@@ -29,14 +29,6 @@ def start(folder: Path, *overrides: str, launcher: tuple[str, ...] = ("python", 
         text=True,
         start_new_session=True,
     )
-
-
-def wait_for(condition, process, seconds=90):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def updates(folder: Path) -> int:

@@ -28,8 +28,6 @@ _ALSO = (
     "bad_alloc",
     "RESOURCE_EXHAUSTED",
 )
-# How gloo and NCCL say that another process is gone.
-_ENDED = ("Connection closed by peer", "Connection reset by peer", "remote process exited")
 
 
 @dataclass(frozen=True)
@@ -58,20 +56,15 @@ def read_shortage(folder: RunFolder) -> Shortage | None:
         return None
 
 
-def explain_end(
+def explain_shortage(
     error: RuntimeError | MemoryError, t: Training, progress: Progress, sizes: Sizes, key: str | None
 ) -> UserError | None:
-    """What to tell the user of an error in training; None where it is neither memory nor another process's end.
+    """What to tell the user of an error in training; None where it is not that memory has run out.
 
-    Where memory has run out, leaves a note in the run folder, and under `key` (of a recipe that says auto) in the
+    Where it has, leaves a note in the run folder, and under `key` (of a recipe that says auto) in the
     cache, so that the next start takes smaller micro-batches. Called by the process that it happened to.
     """
     if not is_out_of_memory(error):
-        if any(words in str(error) for words in _ENDED):
-            return UserError(
-                "another process of this run has ended; its own message, or the launcher's, says why. The same "
-                "command goes on from the newest checkpoint"
-            )
         return None
     tokens, processes = t.plan.layout.tokens, t.accelerator.num_processes
     in_training = t.model.training

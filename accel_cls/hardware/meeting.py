@@ -36,6 +36,8 @@ _LAST_WORD = 2.0  # seconds that process 0 stays, so that all can read why the r
 _CALL = timedelta(seconds=30)  # for one call to the store, in case its host has stopped answering
 _START = "start"  # the first topic
 _LINES = 20  # differences shown
+# How gloo and NCCL say that another process is gone.
+_ENDED = ("Connection closed by peer", "Connection reset by peer", "remote process exited")
 
 
 class Meeting:
@@ -176,6 +178,24 @@ class Meeting:
                 f"the meeting point {self._place} has closed: process 0 or its launcher has ended, and what they have "
                 "printed says why"
             ) from error
+
+
+@contextmanager
+def lost_process_explained() -> Iterator[None]:
+    """Say what it means when a collective operation finds another process gone.
+
+    Raises:
+        UserError: in place of torch's error.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(words in str(error) for words in _ENDED):
+            raise
+        raise UserError(
+            "another process of this run has ended; its own message, or the launcher's, says why. The same command "
+            "goes on from the newest checkpoint"
+        ) from error
 
 
 def agree_by_gathering(accelerator: Accelerator, topic: str, facts: Mapping[str, str], advice: str) -> None:

@@ -19,6 +19,7 @@ from accel_cls.hardware.profiles import Profile, find_profile, launch_command, r
 
 JOIN_TIMEOUT = 300  # seconds to wait for other machines or processes
 _PORT = 29500  # accelerate's, where a profile names none
+_NOTICE = 300  # seconds before the end of a job's time in which Slurm tells it to save
 _ELSEWHERE = ("192.0.2.1", 9)  # an address that is kept for documentation: not in any network
 
 
@@ -119,9 +120,15 @@ def rank_of(nodes: Nodes, rank: int | None) -> int:
     return found
 
 
-def slurm_script(name: str, nodes: Nodes, recipe: str, arguments: Sequence[str], join_timeout: int | None) -> str:
-    """A job for sbatch: one task on each machine, which starts that machine's processes."""
-    each = nodes.processes // nodes.count
+def slurm_script(
+    name: str, output: str, nodes: Nodes, recipe: str, arguments: Sequence[str], join_timeout: int | None
+) -> str:
+    """A job for sbatch: one task on each machine, which starts that machine's processes.
+
+    Before its time is up it saves, and queues again. Slurm tells the job's shell alone, which touches SAVE in the run
+    folder: a signal to a step reaches accelerate's launchers too, and ends them.
+    """
+    each, starts_over = nodes.processes // nodes.count, "--fresh" in arguments
     # The job's shell knows the first machine, each task's own shell knows which machine it is on.
     command = shell(nodes.command("$SLURM_NODEID", recipe, arguments, join_timeout, host="$MAIN_ADDRESS"))
     for variable in ("SLURM_NODEID", "MAIN_ADDRESS"):
@@ -133,14 +140,28 @@ def slurm_script(name: str, nodes: Nodes, recipe: str, arguments: Sequence[str],
         "#SBATCH --ntasks-per-node=1",
         *([] if nodes.profile.use_cpu else [f"#SBATCH --gpus-per-node={each}"]),
         "#SBATCH --output=%x-%j.out",
+        f"#SBATCH --signal=B:USR1@{_NOTICE}",
         # A job that starts again goes on from its newest checkpoint, unless it is told to start over.
-        *([] if "--fresh" in arguments else ["#SBATCH --requeue"]),
+        *([] if starts_over else ["#SBATCH --requeue"]),
         "# Submit it from this folder, with the environment active. Add what your cluster wants, such as",
         "# --partition, --account, --time and --cpus-per-task.",
         "set -euo pipefail",
         'mapfile -t hosts < <(scontrol show hostnames "$SLURM_JOB_NODELIST")',
         'export MAIN_ADDRESS="${hosts[0]}"',
-        f"srun --kill-on-bad-exit=1 bash -c {shlex.quote(command)}",
+        f"run_folder={shlex.quote(output)}",
+        "# The run saves and ends when its time is nearly up.",
+        "told=",
+        "trap 'told=1; touch \"$run_folder/SAVE\"' USR1",
+        f"srun --kill-on-bad-exit=1 bash -c {shlex.quote(command)} &",
+        "step=$!",
+        'while kill -0 "$step" 2> /dev/null; do wait "$step" || true; done',
+        'status=0; wait "$step" || status=$?',
+        *(
+            []
+            if starts_over
+            else ['if [ "$told" ] && [ ! -e "$run_folder/results.json" ]; then scontrol requeue "$SLURM_JOB_ID"; fi']
+        ),
+        'exit "$status"',
     ]
     return "\n".join(lines) + "\n"
 

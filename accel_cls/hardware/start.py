@@ -61,7 +61,7 @@ def start(
         say(f"$ {shell(command)}")
         return 0 if only_print else _run(command)
     if slurm:
-        say(slurm_script(loaded.name, machines, recipe, arguments, join_timeout).rstrip())
+        say(slurm_script(loaded.name, str(loaded.output), machines, recipe, arguments, join_timeout).rstrip())
         return 0
     rank = rank_of(machines, node_rank)
     commands = [machines.command(str(one), recipe, arguments, join_timeout) for one in range(machines.count)]
