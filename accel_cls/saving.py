@@ -32,6 +32,7 @@ from accel_cls.checkpoint import (
 )
 from accel_cls.console import Console
 from accel_cls.errors import UserError
+from accel_cls.fitting.arithmetic import USABLE
 from accel_cls.fitting.room import room_of
 from accel_cls.hardware.prepare import has_whole_weights
 from accel_cls.run_folder import flush, write_json
@@ -176,7 +177,9 @@ class Saver:
         self._copies = {}
         size = sum(t.numel() * t.element_size() for named in tensors.values() for t in named.values())
         room = room_of(torch.device("cpu"), self._accelerator.num_processes).free
-        if room is not None and room < 2 * size:  # as much again stays for training
+        # On a CPU larger micro-batches may come yet: train.micro_batch_tokens: auto counts on all but this part.
+        part = 1 - USABLE if self._accelerator.device.type == "cpu" else 0.5
+        if room is not None and size > part * room:
             return
         copies = {
             file: {name: torch.empty(tensor.shape, dtype=tensor.dtype) for name, tensor in named.items()}

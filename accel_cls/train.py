@@ -118,6 +118,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _ended(_USER_ERROR)
     except Stopped as stop:
         return _ended(_say_stopped(stop))
+    except Exception:
+        stopping.let_go()
+        raise
     return _ended(0)
 
 

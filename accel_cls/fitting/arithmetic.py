@@ -22,7 +22,7 @@ from accel_cls.recipe import Recipe
 
 # What the arithmetic may use of what is free. The rest is for what it does not know: the allocator's gaps, other
 # programs; with a divided model also what its library keeps.
-_USABLE, _USABLE_WHEN_SHARDED = 0.8, 0.7
+USABLE, _USABLE_WHEN_SHARDED = 0.8, 0.7
 # What a backward pass has of its own, as a share of the activations. Measured on a CPU with a BERT of 12 layers and
 # rows of 336 tokens: 0.22 to 0.24 in fp32, less in bf16.
 _BACKWARD = 0.25
@@ -159,7 +159,7 @@ def fits_by_arithmetic(place: Place, room: Room, need: Need, sizes: Sizes, token
     """Whether a size should fit; where the device does not tell its memory, whether it is a usual one."""
     if room.free is None or need.row is None:
         return tokens <= max(_UNKNOWN, sizes.longest)
-    usable = _USABLE_WHEN_SHARDED if place.distributed_type else _USABLE
+    usable = _USABLE_WHEN_SHARDED if place.distributed_type else USABLE
     return need.of(sizes.shape(tokens)[0]) <= usable * room.free
 
 
