@@ -16,6 +16,13 @@ import numpy as np
 from accel_cls.errors import UserError
 from accel_cls.layout import Layout, MicroBatch, padded_widths, width_step
 from accel_cls.recipe import Recipe
+from accel_cls.recipe.schema import Train
+
+
+def count_updates(train: Train, examples: int) -> int:
+    """The updates that a run makes of so many examples: all that are scheduled, or `max_updates`."""
+    scheduled = train.epochs * -(-examples // train.batch_size)  # the last one of an epoch may be smaller
+    return min(scheduled, train.max_updates or scheduled)
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ class Plan:
 
     @property
     def updates(self) -> int:
-        """Updates that the run makes: all that are scheduled, unless max_updates stops it early."""
+        """Updates that the run makes, as `count_updates` has them."""
         return min(self.scheduled_updates, self.max_updates or self.scheduled_updates)
 
     @property

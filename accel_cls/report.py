@@ -52,7 +52,8 @@ def finish_run(
         "seconds": round(progress.seconds, 1),
         "hardware": hardware,
     }
-    write_text(folder.report, _report(recipe, results, evaluations, _confusion(folder, names), names))
+    starts = json.loads(folder.origin.read_text(encoding="utf-8"))["starts"]
+    write_text(folder.report, _report(recipe, results, evaluations, _confusion(folder, names), names, starts))
     write_json(folder.results, results)
     return results
 
@@ -127,6 +128,7 @@ def _report(
     evaluations: list[dict[str, Any]],
     counts: np.ndarray,
     names: Sequence[str],
+    starts: list[dict[str, Any]],
 ) -> str:
     metrics = list(results["scores"])
     model = recipe.model.name or "a BERT built from the recipe"
@@ -164,4 +166,10 @@ def _report(
             for record in evaluations
         ],
     )
+    if len(starts) > 1:
+        text += "\n## Starts\n\nThis run was interrupted, and went on from its checkpoints.\n\n"
+        text += _table(
+            ["time", "from update", "hardware", "changed"],
+            [[one["time"], one["update"], one["hardware"], "; ".join(one["changes"]) or "–"] for one in starts],
+        )
     return text

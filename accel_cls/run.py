@@ -32,7 +32,7 @@ from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.report import describe_saves, describe_stop, duration, finish_run, read_results
 from accel_cls.results import Results
-from accel_cls.resume import Start, own_and_open_run
+from accel_cls.resume import Asked, Start, own_and_open_run
 from accel_cls.run_folder import RunFolder, explained, write_text
 from accel_cls.saving import Saver
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
@@ -77,7 +77,7 @@ def _run(
     console.section(f"accel_cls · {recipe.name} · {recipe_path}", hardware.describe())
     corpus = load_corpus(recipe)
     hardware.agree("data", corpus.facts(), "Give all machines the same data files")
-    start = _open_on_main(hardware, folder, recipe, corpus.digest, fresh, console)
+    start = _open_on_main(hardware, folder, recipe, corpus, fresh, console)
     if not start.finished:
         _train(recipe, hardware, corpus, folder, start, console, stopping, profiling)
     hardware.accelerator.end_training()
@@ -163,7 +163,7 @@ def _train(
         lambda error: explain_shortage(error, training, progress, sizes, key),
     )
     if accelerator.is_main_process and profiling is None:
-        finish_run(folder, recipe, plan, progress, corpus.labels.names, hardware.describe()[0][1])
+        finish_run(folder, recipe, plan, progress, corpus.labels.names, hardware.name)
     accelerator.wait_for_everyone()
 
 
@@ -173,7 +173,7 @@ def _loop(profiling: Request | None, hardware: Hardware) -> Callable[[Training, 
         return train
     from accel_cls.profiling.measure import measure
 
-    return functools.partial(measure, request=profiling, hardware=hardware.describe()[0][1])
+    return functools.partial(measure, request=profiling, hardware=hardware.name)
 
 
 def _run_loop(
@@ -209,7 +209,7 @@ def _run_loop(
 
 
 def _open_on_main(
-    hardware: Hardware, folder: RunFolder, recipe: Recipe, digest: str, fresh: bool, console: Console
+    hardware: Hardware, folder: RunFolder, recipe: Recipe, corpus: Corpus, fresh: bool, console: Console
 ) -> Start:
     """Let the main process open the run folder, and every process know where the run starts."""
     accelerator = hardware.accelerator
@@ -219,7 +219,8 @@ def _open_on_main(
     error: UserError | None = None
     if accelerator.is_main_process:
         try:
-            start = own_and_open_run(folder, recipe, digest, fresh, notes)
+            asked = Asked(recipe, corpus.digest, len(corpus.train.labels), hardware.name)
+            start = own_and_open_run(folder, asked, fresh, notes)
         except UserError as caught:
             error = caught
             decision[0] = failed

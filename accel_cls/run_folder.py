@@ -28,7 +28,9 @@ class RunFolder:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self.recipe = self.path / "recipe.yaml"  # every value, those that defaults decided included
-        self.origin = self.path / "origin.json"  # what the run was started from: recipe, data, versions
+        self.origin = (
+            self.path / "origin.json"
+        )  # what the run was made from: data, and of each start versions, hardware
         self.metrics = self.path / "metrics.jsonl"  # a line for each logged update and each evaluation
         self.trace = self.path / "trace"  # what each process did in each update, where the recipe asks for it
         self.checkpoints = self.path / "checkpoints"

@@ -108,7 +108,7 @@ def test_collective_operation_that_finds_a_process_gone_says_so() -> None:
     ("absent", "words"),
     [
         ((1, 3), "waited 1 s: 2 of 4 processes have not come: 1, 3; here: processes 0 on node0, 2 on node1.\nStart"),
-        ((0,), "waited 1 s: 1 of 4 process has not come: 0; here: processes 1 on node0, 2–3 on node1.\nStart"),
+        ((0,), "waited 1 s: 1 of 4 processes has not come: 0; here: processes 1 on node0, 2–3 on node1.\nStart"),
     ],
 )
 def test_those_who_wait_know_who_is_missing(

@@ -20,7 +20,7 @@ from accel_cls.checkpoint import (
 )
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, load_recipe
-from accel_cls.resume import Start, open_run
+from accel_cls.resume import Asked, Start, open_run
 from accel_cls.run_folder import RunFolder, whole_folder, write_csv, write_json, write_text
 
 
@@ -335,7 +335,8 @@ def recipe_of(tmp_path, **changes):
 def opened(tmp_path, recipe=None, digest="d", fresh=False):
     """What `open_run` decides, and its notes."""
     notes = []
-    start = open_run(RunFolder(tmp_path / "food"), recipe or recipe_of(tmp_path), digest, fresh, notes)
+    asked = Asked(recipe or recipe_of(tmp_path), digest, 320, "a machine")
+    start = open_run(RunFolder(tmp_path / "food"), asked, fresh, notes)
     return start, notes
 
 
@@ -345,7 +346,7 @@ def test_new_folder_begins(tmp_path):
     assert load_recipe(tmp_path / "food/recipe.yaml") == recipe_of(tmp_path)
     origin = json.loads((tmp_path / "food/origin.json").read_text())
     assert origin["data"] == "d"
-    assert {"accel_cls", "torch", "transformers", "accelerate"} <= set(origin["versions"])
+    assert {"accel_cls", "torch", "transformers", "accelerate"} <= set(origin["starts"][0]["versions"])
 
 
 def test_empty_folder_begins(tmp_path):
@@ -379,7 +380,7 @@ HARMLESS = [
     {"hardware": "cpu_multi"},
     {"checkpoint": {"every": 5, "keep": 1}},
     {"train": {"log_every": 1}},
-    {"train": {"max_updates": 5}},
+    {"train": {"max_updates": 25}},
     {"evaluate": {"patience": 1}},
 ]
 
@@ -389,6 +390,47 @@ def test_keys_that_change_no_update_do_not_keep_a_run_from_going_on(tmp_path, ch
     opened(tmp_path)
     newest = make_checkpoint(tmp_path / "food/checkpoints", 20)
     assert opened(tmp_path, recipe_of(tmp_path, **change))[0] == Start(checkpoint=newest)
+
+
+def test_more_epochs_are_the_same_run_where_no_rate_follows_from_them(tmp_path):
+    opened(tmp_path)
+    make_checkpoint(tmp_path / "food/checkpoints", 20)
+    with pytest.raises(
+        UserError, match=r"train\.epochs: 3 → 4 \(with train\.schedule: constant and a train\.warmup in"
+    ):
+        opened(tmp_path, recipe_of(tmp_path, train={"epochs": 4}))
+    steady = {"schedule": "constant", "warmup": 5}
+    opened(tmp_path, recipe_of(tmp_path, train=steady), fresh=True)
+    newest = make_checkpoint(tmp_path / "food/checkpoints", 20)
+    assert opened(tmp_path, recipe_of(tmp_path, train={**steady, "epochs": 4}))[0] == Start(checkpoint=newest)
+    with pytest.raises(UserError, match=r"train\.warmup: 5 → 6"):
+        opened(tmp_path, recipe_of(tmp_path, train={**steady, "epochs": 4, "warmup": 6}))
+
+
+def test_run_that_is_further_than_it_is_to_go_is_left_as_it_is(tmp_path):
+    finish(tmp_path)
+    make_checkpoint(tmp_path / "food/checkpoints", 30)
+    before = files_of(tmp_path)
+    with pytest.raises(
+        UserError, match=r"has made 30 updates already, but this one ends after 25 \(train.max_updates: "
+    ):
+        opened(tmp_path, recipe_of(tmp_path, train={"max_updates": 25}))
+    assert files_of(tmp_path) == before
+
+
+def test_each_start_is_recorded_with_what_changed(tmp_path):
+    opened(tmp_path)
+    make_checkpoint(tmp_path / "food/checkpoints", 20)
+    opened(tmp_path, recipe_of(tmp_path, train={"max_updates": 25}, checkpoint={"keep": 5}))
+    starts = json.loads((tmp_path / "food/origin.json").read_text())["starts"]
+    assert [start["update"] for start in starts] == [0, 20]
+    assert [start["changes"] for start in starts] == [
+        [],
+        ["train.max_updates: not set → 25", "checkpoint.keep: 2 → 5"],
+    ]
+    assert {start["hardware"] for start in starts} == {"a machine"}
+    opened(tmp_path, fresh=True)
+    assert len(json.loads((tmp_path / "food/origin.json").read_text())["starts"]) == 1
 
 
 def with_tokens(tmp_path, tokens):
@@ -442,7 +484,8 @@ def test_folder_that_was_moved_goes_on(tmp_path):
     (tmp_path / "food").rename(tmp_path / "moved")
     newest = make_checkpoint(tmp_path / "moved/checkpoints", 20)
     recipe = recipe_of(tmp_path, output=str(tmp_path / "moved"))
-    assert open_run(RunFolder(tmp_path / "moved"), recipe, "d", False, []) == Start(checkpoint=newest)
+    asked = Asked(recipe, "d", 320)
+    assert open_run(RunFolder(tmp_path / "moved"), asked, False, []) == Start(checkpoint=newest)
 
 
 def finish(tmp_path):
@@ -571,7 +614,7 @@ def test_another_data_file_is_named_and_a_moved_one_is_no_change(tmp_path):
     assert start.checkpoint is not None
 
 
-@pytest.mark.parametrize("change", [{"train": {"max_updates": 5}}, {"evaluate": {"patience": 1}}], ids=str)
+@pytest.mark.parametrize("change", [{"train": {"max_updates": 25}}, {"evaluate": {"patience": 1}}], ids=str)
 def test_finished_run_that_is_to_end_elsewhere_goes_on(tmp_path, change):
     finish(tmp_path)
     newest = make_checkpoint(tmp_path / "food/checkpoints", 20)

@@ -47,8 +47,9 @@ class Hardware:
         else:
             self.meeting.agree(topic, facts, advice)
 
-    def describe(self) -> list[tuple[str, str]]:
-        """Name and text of each line of the banner that is about hardware."""
+    @property
+    def name(self) -> str:
+        """What runs, as people call it: "2 processes on cpu, 1 thread each, MULTI_CPU over gloo; precision fp32"."""
         state = self.accelerator
         device = state.device.type
         if device == "cuda":
@@ -61,11 +62,12 @@ class Hardware:
         plural = "" if self.threads == 1 else "s"
         threads = f", {self.threads} thread{plural}{each}" if state.device.type == "cpu" else ""
         precision = precision_name(state.mixed_precision)
+        return f"{state.num_processes} {many} on {device}{threads}{backend}; precision {precision}"
+
+    def describe(self) -> list[tuple[str, str]]:
+        """Name and text of each line of the banner that is about hardware."""
         return [
-            (
-                "hardware",
-                f"{state.num_processes} {many} on {device}{threads}{backend}; precision {precision}",
-            ),
+            ("hardware", self.name),
             ("started by", f"{self.launch.by}; {self.launch.why}"),
             *([("machines", self.meeting.describe())] if _several_machines() else []),
         ]

@@ -139,7 +139,7 @@ class Meeting:
         assert self._store is not None
         hosts = {p: json.loads(self._store.get(f"{topic}/{p}"))["host"] for p in here}
         missing = [p for p in range(self.processes) if p not in here] or [0]  # all came, but process 0 does not answer
-        come = "process has not come" if len(missing) == 1 else "processes have not come"
+        come = "processes has not come" if len(missing) == 1 else "processes have not come"
         waited = f"waited {self._seconds} s" + ("" if topic == _START else f" for all to have the {topic}")
         text = (
             f"{waited}: {len(missing)} of {self.processes} {come}: {_ranges(missing)}; here: {_named(here, hosts)}.\n"

@@ -16,6 +16,7 @@ from accel_cls.recipe import Recipe
 from accel_cls.report import read_results
 
 # The rule by which a run is continued or refused; there is to be one of it, and it is only looked at here.
+from accel_cls.resume import Asked
 from accel_cls.resume import changes_of as changes_of
 from accel_cls.run_folder import RunFolder
 
@@ -39,6 +40,7 @@ class State:
     checkpoints: Sequence[Saved] = ()  # the newest first
     changes: Sequence[str] = ()  # in the recipe or the data, after which the run can't be continued
     end: Sequence[str] = ()  # in the recipe: only where the run ends
+    harmless: Sequence[str] = ()  # in the recipe: nothing of what it does
     scores: dict[str, float] = field(default_factory=dict)
     next: str = ""  # what the command would do
     command: str = ""
@@ -61,18 +63,22 @@ def state_of(path: str, recipe: Recipe, overrides: Sequence[str]) -> State:
     if not folder.recipe.is_file():
         refused = "is refused, since this is no run of accel_cls; name another folder with output=…"
         return State(where, "something else", next=refused, command=command)
-    changes, end = changes_of(folder, recipe, load_corpus(recipe).digest)
+    corpus = load_corpus(recipe)
+    asked = Asked(recipe, corpus.digest, len(corpus.train.labels))
+    differing = changes_of(folder, asked)
     checkpoints = [Saved(one.name, update_of(one), find_fault(one)) for one in list_checkpoints(folder.checkpoints)]
     newest = next((one for one in checkpoints if one.fault is None), None)
     scores = read_results(folder)["scores"] if folder.is_finished else {}
-    if changes and (folder.is_finished or not checkpoints):
+    if differing.training and (folder.is_finished or not checkpoints):
         what = "keeps this run under another name, and begins a new one, at update 0"
-    elif changes:
+    elif differing.training:
         what = "is refused: continue with the recipe of this run, name another folder with output=…, or add --fresh"
-    elif folder.is_finished and not end:
+    elif folder.is_finished and not differing.end:
         what = "shows the result again and trains nothing; with --fresh it trains again"
     elif newest is None:
         what = "begins again at update 0, since no checkpoint verifies"
+    elif newest.update > asked.updates:
+        what = f"is refused, since this run has made more than its {asked.updates:,} updates already; let it end later"
     else:
         what = f"goes on from update {newest.update:,}"
     return State(
@@ -80,8 +86,9 @@ def state_of(path: str, recipe: Recipe, overrides: Sequence[str]) -> State:
         state="finished" if folder.is_finished else "unfinished",
         logged=_last_logged(folder),
         checkpoints=checkpoints,
-        changes=changes,
-        end=end,
+        changes=differing.training,
+        end=differing.end,
+        harmless=differing.harmless,
         scores=scores,
         next=what,
         command=command,
@@ -101,7 +108,7 @@ def show_state(state: State, console: Console) -> None:
         lines.append(("checkpoint", f"{one.name}: {'verified' if one.fault is None else one.fault}"))
     if state.state in ("unfinished", "finished") and not state.checkpoints:
         lines.append(("checkpoint", "none yet"))
-    lines += [("differs", change) for change in (*state.changes, *state.end)]
+    lines += [("differs", change) for change in (*state.changes, *state.end, *state.harmless)]
     lines.append(("this command", state.next))
     console.section("state", lines)
     console.print(f"\n$ {state.command}")
