@@ -24,8 +24,12 @@ from pathlib import Path
 from accel_cls.run_lock import RunLock
 lock = RunLock(Path("food"))
 lock.acquire([])
-if sys.argv[1] == "fork" and os.fork() == 0:
-    time.sleep(60)
+if sys.argv[1] == "fork":
+    reader, writer = os.pipe()
+    if os.fork() == 0:  # which closes its copy of the lock before anything else
+        os.write(writer, b"!")
+        time.sleep(60)
+    os.read(reader, 1)
 if sys.argv[1] == "exec":
     subprocess.Popen(["sleep", "60"], close_fds=False, stdout=subprocess.DEVNULL)
 print("owns", flush=True)
