@@ -107,6 +107,11 @@ def train(folder: Path, *overrides: str, launcher: Sequence[str] = ("python",), 
     return command(*launcher, "-m", "accel_cls.train", "recipe.yaml", *overrides, cwd=folder, env=env)
 
 
+def train_by_two(folder: Path, *overrides: str) -> subprocess.CompletedProcess:
+    """Train it by two processes over gloo, without a launcher: quick, where the launcher is not what is tested."""
+    return warm.run_ranks("accel_cls.train", ["recipe.yaml", "hardware=cpu_multi", *overrides], folder, 2)
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     """A folder with the tiny data set and its recipe."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import command, fsdp_on_cpu, train, write_recipe, write_reviews
+from conftest import command, fsdp_on_cpu, train, train_by_two, write_recipe, write_reviews
 
 ACCELERATE = ("accelerate", "launch")
 
@@ -228,7 +228,7 @@ def test_updates_cut_finer_give_the_same_curve_without_dropout(tmp_path: Path) -
     write_reviews(tmp_path / "reviews.csv", count=101)
     write_recipe(tmp_path)
     one = train(tmp_path, *overrides, "output=one")
-    two = command("accel-cls", "launch", "recipe.yaml", *overrides, "output=two", "hardware=cpu_multi", cwd=tmp_path)
+    two = train_by_two(tmp_path, *overrides, "output=two")
     assert one.returncode == 0, one.stderr
     assert two.returncode == 0, two.stderr
     assert "2 processes on cpu" in two.stdout

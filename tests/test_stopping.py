@@ -43,7 +43,7 @@ def long(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "SIGUSR1", "SAVE"])
+@pytest.mark.parametrize("how", ["SIGUSR1", "SAVE"])  # tests/faults has the others
 def test_a_run_that_is_told_to_stop_saves_its_update(long: Path, how: str) -> None:
     process = start(long)
     wait_for(lambda: updates(long) >= 3, process)

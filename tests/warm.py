@@ -11,12 +11,13 @@ import json
 import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 # By OMP_NUM_THREADS, which torch reads when it is imported.
@@ -105,6 +106,40 @@ class Warm:
     def _read(self, name: str) -> str:
         path = self._files[name]
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def start_ranks(
+    module: str, arguments: list[str], cwd: Path, processes: int, env: dict[str, str] | None = None
+) -> list[Warm]:
+    """The processes of one training on this machine's CPU, as torchrun would start them; none watches over them."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    place = {
+        "WORLD_SIZE": str(processes),
+        "LOCAL_WORLD_SIZE": str(processes),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+        "ACCELERATE_USE_CPU": "true",
+    }
+    own = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
+    return [Warm(module, arguments, cwd, env={**place, **rank, **(env or {})}) for rank in own]
+
+
+def run_ranks(module: str, arguments: list[str], cwd: Path, processes: int) -> subprocess.CompletedProcess:
+    """Run them to their end; the result is as a launcher's would be: the first status that is not 0."""
+    with ExitStack() as stack:
+        ranks = [stack.enter_context(rank) for rank in start_ranks(module, arguments, cwd, processes)]
+        deadline = time.monotonic() + 300
+        while (statuses := [rank.poll() for rank in ranks]).count(None):
+            if any(statuses):  # a launcher ends the others
+                for rank in ranks:
+                    with suppress(ProcessLookupError):
+                        os.kill(rank.pid, signal.SIGTERM)
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        status = next((status for status in statuses if status), 0)
+        out, err = ("".join(getattr(rank, name) for rank in ranks) for name in ("out", "err"))
+        return subprocess.CompletedProcess([module, *arguments], status, out, err)
 
 
 def _serve() -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import psutil
 import warm
-from conftest import free_port
 
 LIMIT = 300  # seconds after which a run hangs
 _BIN = Path(sys.executable).parent
@@ -116,22 +115,10 @@ class _Warm(Running):
     def __init__(self, folder: Path, arguments: list[str], env: dict[str, str], processes: int):
         self.began = time.monotonic()
         self._stack = ExitStack()
-        port = str(free_port())
-        self._processes = []
-        for rank in range(processes):
-            place = {
-                "RANK": str(rank),
-                "LOCAL_RANK": str(rank),
-                "WORLD_SIZE": str(processes),
-                "LOCAL_WORLD_SIZE": str(processes),
-                "MASTER_ADDR": "127.0.0.1",
-                "MASTER_PORT": port,
-                "ACCELERATE_USE_CPU": "true",
-            }
-            own = warm.Warm(
-                "accel_cls.train", ["recipe.yaml", *arguments], folder, env=env | (place if processes > 1 else {})
-            )
-            self._processes.append(self._stack.enter_context(own))
+        command = ("accel_cls.train", ["recipe.yaml", *arguments], folder)
+        alone = processes == 1
+        ranks = [warm.Warm(*command, env=env)] if alone else warm.start_ranks(*command, processes, env)
+        self._processes = [self._stack.enter_context(rank) for rank in ranks]
         self._seconds: float | None = None
 
     def __exit__(self, *_: object) -> None:
