@@ -26,6 +26,7 @@ for _name in ("OMP_NUM_THREADS", "WORLD_SIZE", "RANK", "LOCAL_RANK"):
     os.environ.pop(_name, None)
 
 ROOT = Path(__file__).resolve().parent.parent
+_THREADS = "OMP_NUM_THREADS"  # which a warm interpreter can have had from its beginning
 _BIN = Path(sys.executable).parent
 
 GOOD = ["好吃", "很快", "味道不错", "分量足", "骑手热情", "包装好", "还会再点", "很新鲜"]
@@ -88,8 +89,8 @@ Run = Callable[..., subprocess.CompletedProcess]
 def command(*arguments: str, cwd: Path, env: dict[str, str] | None = None, stdin: str | None = None):
     """Run a command of the environment under test; its output is on the result, for the failing test to show."""
     program, *rest = arguments
-    if program == "python" and rest[0] == "-m" and rest[1].startswith("accel_cls.") and env is None:
-        return warm.run(rest[1], rest[2:], cwd, stdin)
+    if program == "python" and rest[0] == "-m" and rest[1].startswith("accel_cls.") and {*(env or ())} <= {_THREADS}:
+        return warm.run(rest[1], rest[2:], cwd, stdin, env)
     return subprocess.run(
         [str(_BIN / program), *rest],
         cwd=cwd,

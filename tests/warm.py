@@ -2,7 +2,7 @@
 
 Four of the five seconds of such a command on the tests' tiny data are imports. What runs is the module itself, as
 `__main__`, with arguments, folder and exit status of its own; only its imports are old. Commands with an environment
-of their own, and all launchers, are started in the usual way.
+of their own, but for the number of threads, and all launchers are started in the usual way.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from pathlib import Path
 _servers: dict[str | None, subprocess.Popen[str]] = {}
 
 
-def run(module: str, arguments: list[str], cwd: Path, stdin: str | None) -> subprocess.CompletedProcess:
+def run(
+    module: str, arguments: list[str], cwd: Path, stdin: str | None, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess:
     """Run `python -m module arguments` in a folder; the result is as `subprocess.run` gives it."""
-    with Warm(module, arguments, cwd, stdin) as process:
+    with Warm(module, arguments, cwd, stdin, env) as process:
         status = process.wait()
         return subprocess.CompletedProcess(["python", "-m", module, *arguments], status, process.out, process.err)
 
