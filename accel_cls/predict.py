@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accel_cls.cpu.allocator import keep_memory
+from accel_cls.cpu.waiting import give_way
 from accel_cls.errors import UserError, listed, printable
 
 if TYPE_CHECKING:
@@ -202,6 +203,7 @@ def _predict(options: argparse.Namespace) -> None:
         raise UserError("nothing to classify: give --text, --file, or texts on standard input, one a line")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     keep_memory()
+    give_way()
     classifier = load_classifier(options.run)
 
     if options.file:

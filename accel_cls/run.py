@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 
 import torch
 
@@ -40,62 +41,56 @@ from accel_cls.tokens import Encoded, encode_once
 from accel_cls.trace import Trace
 
 
-def run_recipe(
-    recipe: Recipe,
-    recipe_path: str,
-    overrides: Sequence[str],
-    fresh: bool,
-    join_timeout: int,
-    started: float,
-    stopping: Stopping,
-    profiling: Request | None = None,
-) -> None:
-    """Train a recipe on the hardware at hand, or with `profiling` only measure some updates of it.
+@dataclass(frozen=True)
+class Command:
+    """What a command line asks for."""
 
-    `started` is when the command began, in monotonic seconds.
-    """
-    meeting = open_meeting(join_timeout)
+    recipe: Recipe
+    path: str  # of the recipe, as on the command line, to print commands
+    overrides: Sequence[str]  # likewise
+    fresh: bool
+    join_timeout: int  # seconds to wait for other processes
+    profiling: Request | None  # measure some updates, instead of training
+    began: float  # in monotonic seconds
+    notes: Sequence[str] = ()  # what was decided before, and is to be told
+
+
+def run_command(command: Command, stopping: Stopping) -> None:
+    """Train a recipe on the hardware at hand, or only measure some updates of it."""
+    meeting = open_meeting(command.join_timeout)
     # What is measured is no run, and leaves the recipe's own alone.
-    folder = RunFolder(recipe.output if profiling is None else profiling.folder / "run")
+    profiling = command.profiling
+    folder = RunFolder(command.recipe.output if profiling is None else profiling.folder / "run")
     with meeting.telling(), lost_process_explained(), closing(folder.lock), explained(folder):
-        _run(recipe, recipe_path, overrides, fresh, meeting, started, stopping, profiling, folder)
+        _run(command, meeting, folder, stopping)
 
 
-def _run(
-    recipe: Recipe,
-    recipe_path: str,
-    overrides: Sequence[str],
-    fresh: bool,
-    meeting: Meeting,
-    started: float,
-    stopping: Stopping,
-    profiling: Request | None,
-    folder: RunFolder,
-) -> None:
-    hardware = start_hardware(recipe, recipe_path, overrides, meeting)
+def _run(command: Command, meeting: Meeting, folder: RunFolder, stopping: Stopping) -> None:
+    recipe = command.recipe
+    hardware = start_hardware(recipe, command.path, command.overrides, meeting)
     console = Console(speaks=hardware.accelerator.is_main_process)
-    console.section(f"accel_cls · {recipe.name} · {recipe_path}", hardware.describe())
+    console.section(f"accel_cls · {recipe.name} · {command.path}", hardware.describe())
     corpus = load_corpus(recipe)
     hardware.agree("data", corpus.facts(), "Give all machines the same data files")
-    start = _open_on_main(hardware, folder, recipe, corpus, fresh, console)
+    start = _open_on_main(hardware, folder, recipe, corpus, command.fresh, console)
     if not start.finished:
-        _train(recipe, hardware, corpus, folder, start, console, stopping, profiling)
+        _train(command, hardware, corpus, folder, start, console, stopping)
     hardware.accelerator.end_training()
-    if hardware.accelerator.is_main_process and profiling is None:
-        _say_goodbye(folder, corpus, console, None if start.finished else time.monotonic() - started)
+    if hardware.accelerator.is_main_process and command.profiling is None:
+        _say_goodbye(folder, corpus, console, None if start.finished else time.monotonic() - command.began)
 
 
 def _train(
-    recipe: Recipe,
+    command: Command,
     hardware: Hardware,
     corpus: Corpus,
     folder: RunFolder,
     start: Start,
     console: Console,
     stopping: Stopping,
-    profiling: Request | None,
 ) -> None:
-    accelerator, notes = hardware.accelerator, list(corpus.notes)
+    recipe, accelerator, notes = command.recipe, hardware.accelerator, list(corpus.notes)
+    notes += command.notes if accelerator.device.type == "cpu" else ()
     notes += [f"{'.'.join(key)} is {why}" for key, why, _ in idle_settings(recipe)]
     tokenizer = load_tokenizer(recipe, corpus.train, notes)
     learned, judged = (
@@ -157,12 +152,12 @@ def _train(
         console,
     )
     _run_loop(
-        _loop(profiling, hardware),
+        _loop(command.profiling, hardware),
         training,
         progress,
         lambda error: explain_shortage(error, training, progress, sizes, key),
     )
-    if accelerator.is_main_process and profiling is None:
+    if accelerator.is_main_process and command.profiling is None:
         finish_run(folder, recipe, plan, progress, corpus.labels.names, hardware.name)
     accelerator.wait_for_everyone()
 

@@ -13,11 +13,13 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 
 from accel_cls.cpu.allocator import keep_memory
+from accel_cls.cpu.waiting import give_way
 from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.hardware.launcher import find_place, how_started
 from accel_cls.hardware.nodes import JOIN_TIMEOUT
@@ -90,18 +92,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Else accelerate takes torch_xla where it is installed, whatever the profile says.
             os.environ.setdefault("USE_TORCH_XLA", "0")
         keep_memory()
-        run_recipe = _import_run()
+        notes = [note] if (note := give_way()) else []
+        run = _import_run()
         profiling = _request(*options.profiling) if options.profiling else None
-        run_recipe(
-            recipe,
-            options.recipe,
-            options.overrides,
-            options.fresh,
-            options.join_timeout,
-            started,
-            stopping,
-            profiling,
+        command = run.Command(
+            recipe, options.recipe, options.overrides, options.fresh, options.join_timeout, profiling, started, notes
         )
+        run.run_command(command, stopping)
     except UserError as error:
         stopping.let_go()
         _explain(error)
@@ -124,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _ended(0)
 
 
-def _import_run() -> Callable[..., None]:
+def _import_run() -> ModuleType:
     """Import all that a training needs.
 
     While torch and transformers are imported, which makes a million objects that stay, Python looks for garbage
@@ -132,11 +129,11 @@ def _import_run() -> Callable[..., None]:
     """
     gc.disable()
     try:
-        from accel_cls.run import run_recipe
+        import accel_cls.run as run
     finally:
         gc.enable()
     gc.freeze()
-    return run_recipe
+    return run
 
 
 def _say_stopped(stop: Stopped) -> int:

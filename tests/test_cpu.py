@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from accel_cls.cpu.dropout import QuickDropout, keep_mask, quick_dropout
 from accel_cls.cpu.linear import Linear16
 from accel_cls.cpu.quicken import quicken
+from accel_cls.cpu.waiting import give_way
 from accel_cls.optimizer import clip_gradient
 
 # Dropout
@@ -231,3 +234,32 @@ def test_users_own_settings_of_the_allocator_stay(monkeypatch) -> None:
 
     keep_memory()
     assert not called
+
+
+# Waiting
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who waits for a core")
+@pytest.mark.parametrize(
+    ("said", "set_before", "looks"),
+    [
+        ("some avg10=53.40 avg60=9.00 avg300=1.00 total=1\n", {}, "1000"),
+        ("some avg10=4.00 avg60=99.00 avg300=99.00 total=1\n", {}, None),
+        ("some avg10=53.40 avg60=9.00 avg300=1.00 total=1\n", {"OMP_WAIT_POLICY": "active"}, None),
+        ("some avg10=53.40 avg60=9.00 avg300=1.00 total=1\n", {"GOMP_SPINCOUNT": "7"}, "7"),
+        (None, {}, None),
+    ],
+)
+def test_threads_give_way_where_others_want_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str | None, set_before: dict[str, str], looks: str | None
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(set_before))
+    if said is not None:
+        (tmp_path / "cpu").write_text(said)
+    note = give_way(tmp_path / "cpu")
+    assert os.environ.get("GOMP_SPINCOUNT") == looks
+    if looks == "1000":
+        assert "53% of the last 10 s" in note
+        assert "GOMP_SPINCOUNT=1000" in note
+    else:
+        assert note is None
