@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from accel_cls.errors import UserError
 from accel_cls.model import load_tokenizer, outline_model
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.rules import idle_settings
-from accel_cls.tokens import encode
+from accel_cls.tokens import encode_once
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
     findings = [Finding("idle-setting", f"{'.'.join(key)}: {why}", do) for key, why, do in idle_settings(recipe)]
     findings += audit(corpus, not isinstance(recipe.data.validation, float), recipe.data.invalid == "error")
     errors: list[str] = []
+    notes: list[str] = []
     kept: list[Kept] = []
     ahead: Forecast | None = None
     try:
@@ -65,7 +66,9 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         errors.append(str(error))
     try:
         tokenizer = load_tokenizer(recipe, corpus.train)
-        train, validation = (encode(tokenizer, part.texts, WHOLE) for part in (corpus.train, corpus.validation))
+        train, validation = (
+            encode_once(tokenizer, part.texts, WHOLE, notes) for part in (corpus.train, corpus.validation)
+        )
         lengths = np.concatenate([train.lengths, validation.lengths])
         labels = np.concatenate([corpus.train.labels, corpus.validation.labels])
         kept = kept_by_length(lengths, labels, len(corpus.labels.names), recipe.data.max_length)
@@ -76,6 +79,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         ahead = forecast(recipe, lengths, outline_model(recipe, tokenizer, corpus.labels), processes)
     except UserError as error:
         errors.append(str(error))
+    corpus = replace(corpus, notes=(*corpus.notes, *notes))
     return Report(recipe, corpus, tuple(findings), tuple(errors), tuple(kept), ahead)
 
 
@@ -87,8 +91,10 @@ def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, F
     """
     corpus = load_corpus(recipe)
     tokenizer = load_tokenizer(recipe, corpus.train)
-    lengths = encode(tokenizer, corpus.train.texts, recipe.data.max_length).lengths
-    return corpus, forecast(recipe, lengths, outline_model(recipe, tokenizer, corpus.labels), processes)
+    notes: list[str] = []
+    lengths = encode_once(tokenizer, corpus.train.texts, recipe.data.max_length, notes).lengths
+    ahead = forecast(recipe, lengths, outline_model(recipe, tokenizer, corpus.labels), processes)
+    return replace(corpus, notes=(*corpus.notes, *notes)), ahead
 
 
 def show_report(report: Report, console: Console, rows: int) -> None:

@@ -100,6 +100,8 @@ def plan(recipe: RecipePath, overrides: Overrides = None, processes: Processes =
     console = Console(speaks=True)
     console.section(f"accel-cls plan · {loaded.name} · {recipe}", corpus.describe(loaded.data))
     console.section("plan", forecast.lines(loaded))
+    for note in corpus.notes:
+        console.note(note)
 
 
 @app.command()
