@@ -34,6 +34,7 @@ from accel_cls.console import Console
 from accel_cls.errors import UserError
 from accel_cls.fitting.arithmetic import USABLE
 from accel_cls.fitting.room import room_of
+from accel_cls.fitting.shortage import is_out_of_memory
 from accel_cls.hardware.prepare import has_whole_weights
 from accel_cls.run_folder import flush, write_json
 from accel_cls.state import Tensors, model_tensors, optimizer_tensors, tensor_places
@@ -181,13 +182,14 @@ class Saver:
         part = 1 - USABLE if self._accelerator.device.type == "cpu" else 0.5
         if room is not None and size > part * room:
             return
-        copies = {
-            file: {name: torch.empty(tensor.shape, dtype=tensor.dtype) for name, tensor in named.items()}
-            for file, named in tensors.items()
-        }
-        for named in copies.values():
-            for copied in named.values():  # by numpy, which is content with this thread
-                copied.reshape(-1).view(torch.uint8).numpy().fill(0)
+        try:
+            copies = {
+                file: {name: _room_for(tensor) for name, tensor in named.items()} for file, named in tensors.items()
+            }
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return
         self._copies = copies
 
     def _save_state(self, beside: Path) -> None:
@@ -209,6 +211,13 @@ class Saver:
 
 def _names(files: dict[str, Tensors]) -> list[tuple[str, str]]:
     return [(file, name) for file, named in files.items() for name in named]
+
+
+def _room_for(tensor: torch.Tensor) -> torch.Tensor:
+    """Memory on the CPU that the system has really given; a GPU copies into pinned memory at the bus's full rate."""
+    room = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.device.type == "cuda")
+    room.reshape(-1).view(torch.uint8).numpy().fill(0)  # by numpy, which is content with this thread
+    return room
 
 
 def _write_tensors(files: dict[str, Tensors], scale: dict[str, Any] | None, beside: Path) -> None:

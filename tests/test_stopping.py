@@ -94,10 +94,13 @@ def test_launcher_passes_on_what_it_is_told(long: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has ended")
 def test_training_whose_launcher_has_ended_stops(long: Path) -> None:
-    process = start(long, launcher=("accelerate", "launch", "-m", "accel_cls.train"))
+    process = start(long, launcher=("accel-cls", "launch"))
     wait_for(lambda: updates(long) >= 3, process)
-    process.kill()
-    out, _ = process.communicate(timeout=60)  # the training process holds the pipe until it ends
+    [launcher] = psutil.Process(process.pid).children()
+    assert "accelerate" in " ".join(launcher.cmdline())
+    launcher.send_signal(signal.SIGUSR1)  # of which it dies
+    assert process.wait(60) == 75, "the status of the training, which has ended by now"
+    out, _ = process.communicate(timeout=60)
     assert "stopped by SIGTERM" in out
     assert update_of(list_checkpoints(long / "run" / "checkpoints")[0]) == updates(long)
 

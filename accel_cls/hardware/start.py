@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -97,23 +97,26 @@ def _run(command: Sequence[str], watch: Callable[[subprocess.Popen], None] | Non
             except KeyboardInterrupt:
                 _end(launcher)
                 return INTERRUPTED
-        with _passing_on(launcher):
+        with _passing_on(launcher, status_file):
             status = launcher.wait()
+            if status < 0:  # ended by a signal: those whom it has started are told, and may still be saving
+                psutil.wait_procs(_orphans(status_file))
         return int(status_file.read_text()) if status and status_file.is_file() else status
 
 
 @contextmanager
-def _passing_on(launcher: subprocess.Popen) -> Iterator[None]:
+def _passing_on(launcher: subprocess.Popen, status_file: Path) -> Iterator[None]:
     """In the block, what tells this process to stop tells the training processes so."""
 
     def pass_on(number: int, _: FrameType | None) -> None:
+        is_there = launcher.poll() is None
         try:
-            training = psutil.Process(launcher.pid).children()
+            training = psutil.Process(launcher.pid).children() if is_there else _orphans(status_file)
             for process in training:
                 process.send_signal(signal.SIGTERM if number == _HANG_UP else number)
         except psutil.NoSuchProcess:  # it ends just now
             return
-        if not training:
+        if is_there and not training:
             launcher.terminate()
 
     heard = heard_signals("SIGHUP")
@@ -123,6 +126,16 @@ def _passing_on(launcher: subprocess.Popen) -> Iterator[None]:
     finally:
         for number, handler in zip(heard, before, strict=True):
             signal.signal(number, handler)
+
+
+def _orphans(status_file: Path) -> list[psutil.Process]:
+    """The processes that were started with this file for their status, and are still there."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # another user's, or gone
+            if process.environ().get(STATUS_FILE) == str(status_file):
+                found.append(process)
+    return found
 
 
 def _before_start(nodes: Nodes, rank: int, join_timeout: int, say: Callable[[str], None]) -> None:
