@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from accel_cls.batches import Batches, class_weights
+from accel_cls.changes import Asked
 from accel_cls.checkpoint import Progress, checkpoint_path, load_checkpoint, manifest_digest, update_of
 from accel_cls.console import Console
 from accel_cls.data import Corpus, Examples, load_corpus
@@ -33,7 +34,7 @@ from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.report import describe_saves, describe_stop, duration, finish_run, read_results
 from accel_cls.results import Results
-from accel_cls.resume import Asked, Start, own_and_open_run
+from accel_cls.resume import Start, own_and_open_run
 from accel_cls.run_folder import RunFolder, explained, write_text
 from accel_cls.saving import Saver
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping

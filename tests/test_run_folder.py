@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import pytest
 
+from accel_cls.changes import Asked
 from accel_cls.checkpoint import (
     Progress,
     checkpoint_path,
@@ -20,7 +21,7 @@ from accel_cls.checkpoint import (
 )
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, load_recipe
-from accel_cls.resume import Asked, Start, open_run
+from accel_cls.resume import Start, open_run
 from accel_cls.run_folder import RunFolder, whole_folder, write_csv, write_json, write_text
 
 

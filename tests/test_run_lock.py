@@ -79,8 +79,9 @@ def test_lock_ends_with_its_owner_and_not_with_its_children(owner: subprocess.Po
 
 @pytest.mark.parametrize("owner", ["alone"], indirect=True)
 def test_run_that_is_going_on_is_not_renamed(owner: subprocess.Popen, work: Path) -> None:
+    from accel_cls.changes import Asked
     from accel_cls.recipe import load_recipe
-    from accel_cls.resume import Asked, own_and_open_run
+    from accel_cls.resume import own_and_open_run
 
     with pytest.raises(UserError, match="belongs to another run"):
         own_and_open_run(RunFolder("food"), Asked(load_recipe(work / "recipe.yaml"), "d", 9), True, [])

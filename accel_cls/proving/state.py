@@ -8,16 +8,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from accel_cls.changes import Asked, changes_of
 from accel_cls.checkpoint import find_fault, list_checkpoints, update_of
 from accel_cls.console import Console
 from accel_cls.data import load_corpus
 from accel_cls.hardware.profiles import shell
 from accel_cls.recipe import Recipe
 from accel_cls.report import read_results
-
-# The rule by which a run is continued or refused; there is to be one of it, and it is only looked at here.
-from accel_cls.resume import Asked
-from accel_cls.resume import changes_of as changes_of
 from accel_cls.run_folder import RunFolder
 
 
