@@ -170,8 +170,11 @@ def stop_with_parent() -> None:
 
 
 def leave_status(status: int) -> None:
-    """Leave the exit status where `accel-cls launch` looks for it: accelerate's own is 1 for everything but 0."""
+    """Leave an exit status where `accel-cls launch` looks for it: accelerate's own is 1 for everything but 0.
+
+    The first of several processes is right: the launcher ends the others because of it.
+    """
     path = os.environ.get(STATUS_FILE)
-    if path and os.environ.get("LOCAL_RANK", "0") == "0":
-        with suppress(OSError):  # then it is 1
-            Path(path).write_text(str(status), encoding="ascii")
+    if path and status:
+        with suppress(OSError), open(path, "x", encoding="ascii") as file:  # without it, it is 1
+            file.write(str(status))

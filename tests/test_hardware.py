@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, cli, train
+from conftest import ROOT, cli, command, train
 
 from accel_cls.hardware.profiles import find_profile, profile_names
+from accel_cls.hardware.start import _relay
 
 ACCELERATE = ("accelerate", "launch")
 WITHOUT_GPU = pytest.mark.skipif(torch.accelerator.is_available(), reason="says what a machine without a GPU says")
@@ -132,3 +136,41 @@ def test_sharding_that_would_not_happen_is_refused(work: Path, kind: str, words:
     assert refused.returncode == 2
     assert words in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+# What the launcher adds --------------------------------------------------------------------------------
+
+
+def test_mistake_that_two_processes_find_is_told_once_and_without_a_traceback(work: Path) -> None:
+    refused = command(
+        *("accel-cls", "launch", "recipe.yaml", "hardware=cpu_multi", "data.train=nowhere.csv"), cwd=work
+    )
+    assert refused.returncode == 2
+    assert refused.stderr.count("nowhere.csv: there is no such data file") == 1, refused.stderr
+    assert not re.search("Traceback|elastic|That is all", refused.stderr), refused.stderr
+
+
+LAUNCHER = b"""\
+W1125 08:59:20.3 13564 torch/distributed/elastic/multiprocessing/api.py:908] Sending process 3 closing signal SIGTERM
+[process 1] a last word
+E1125 08:59:20.391000 13564 torch/distributed/elastic/multiprocessing/api.py:1002] failed (exitcode: 75) local_rank: 0
+Traceback (most recent call last):
+  File "torch/distributed/run.py", line 1019, in run
+"""
+
+
+@pytest.mark.parametrize("is_explained", [True, False])
+def test_only_a_report_of_what_is_explained_is_left_out(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture, is_explained: bool
+) -> None:
+    reader, writer = os.pipe()
+    if is_explained:
+        (tmp_path / "status").write_text("2")
+    with open(reader, "rb") as source, open(writer, "wb", buffering=0) as sink:
+        relay = threading.Thread(target=_relay, args=(source, tmp_path / "status"))
+        relay.start()
+        for start in range(0, len(LAUNCHER), 50):  # as it comes: in pieces
+            sink.write(LAUNCHER[start : start + 50])
+        sink.close()
+        relay.join(30)
+    assert capfdbinary.readouterr().err == (b"[process 1] a last word\n" if is_explained else LAUNCHER)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -80,6 +81,7 @@ def test_two_processes_stop_after_the_same_update_whichever_is_told(long: Path) 
     out, err = process.communicate(timeout=60)
     assert process.returncode == 75, err
     assert out.count("stopped by SIGUSR1") == 1
+    assert not re.search("Traceback|elastic|That is all", err), "what torch's launcher says of it is no news"
     assert update_of(list_checkpoints(long / "run" / "checkpoints")[0]) == updates(long)
 
 

@@ -11,6 +11,7 @@ import psutil
 
 from accel_cls.errors import UserError
 from accel_cls.hardware.profiles import default_config_file
+from accel_cls.stopping import STATUS_FILE
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,8 @@ def how_started() -> Launch:
             why,
             int(asked) if asked else None,
             "OMP_NUM_THREADS" in environment,
-            # For one process; torch's elastic launcher, which starts several, is never quiet.
-            adds_traceback=not quiet or "LOCAL_RANK" in os.environ,
+            # For one process; torch's elastic launcher, which starts several, is quiet under `accel-cls launch` only.
+            adds_traceback=(not quiet or "LOCAL_RANK" in os.environ) and STATUS_FILE not in os.environ,
         )
     return Launch("python", None, "no config file in force", None, "OMP_NUM_THREADS" in os.environ, False)
 

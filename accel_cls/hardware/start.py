@@ -6,16 +6,19 @@ Imports neither torch nor accelerate: what is wrong with a recipe or an option i
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import BinaryIO
 
 import psutil
 
@@ -25,6 +28,10 @@ from accel_cls.hardware.profiles import check_devices, launch_command, profile_t
 from accel_cls.recipe import load_recipe
 from accel_cls.stopping import INTERRUPTED, STATUS_FILE, heard_signals, stop_with_parent
 
+# The first line of the report of torch's launcher, and what it says while it ends the other processes.
+_REPORT = re.compile(rb"E\d{4} .*torch/distributed/elastic/.*failed \(exitcode|Traceback \(most recent call last\):")
+_ENDS_OTHERS = re.compile(rb"W\d{4} .*torch/distributed/elastic/.*Sending process \d+ closing signal")
+_LAST_WORDS = 5  # seconds
 _HANG_UP = getattr(signal, "SIGHUP", None)  # the terminal has been closed
 
 
@@ -88,9 +95,12 @@ def _run(command: Sequence[str], watch: Callable[[subprocess.Popen], None] | Non
         launcher = subprocess.Popen(
             quietly(command),
             env={**os.environ, STATUS_FILE: str(status_file)},
+            stderr=subprocess.PIPE,
             start_new_session=True,
             preexec_fn=stop_with_parent if sys.platform == "linux" else None,
         )
+        relay = threading.Thread(target=_relay, args=(launcher.stderr, status_file), daemon=True)
+        relay.start()
         if watch is not None:
             try:
                 watch(launcher)
@@ -101,7 +111,36 @@ def _run(command: Sequence[str], watch: Callable[[subprocess.Popen], None] | Non
             status = launcher.wait()
             if status < 0:  # ended by a signal: those whom it has started are told, and may still be saving
                 psutil.wait_procs(_orphans(status_file))
+        relay.join(_LAST_WORDS)
         return int(status_file.read_text()) if status and status_file.is_file() else status
+
+
+def _relay(source: BinaryIO, status_file: Path) -> None:
+    """Show what comes from the launcher and the training, but for the report that torch's launcher makes of its end.
+
+    It is a traceback of the launcher's own, below what the training has said itself. A training that ends by a defect
+    leaves no status: then all is shown.
+    """
+    rest = b""
+    while chunk := os.read(source.fileno(), 1 << 16):
+        if not status_file.is_file():
+            _show(rest + chunk)
+            rest = b""
+            continue
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if _REPORT.match(line):
+                source.read()  # to its end, or the launcher would wait for somebody to take it
+                return
+            if not _ENDS_OTHERS.match(line):
+                _show(line + b"\n")
+    _show(rest)
+
+
+def _show(text: bytes) -> None:
+    sys.stderr.flush()
+    sys.stderr.buffer.write(text)
+    sys.stderr.buffer.flush()
 
 
 @contextmanager
