@@ -142,7 +142,8 @@ def stop(work: Work, start: Start, how: str, whom: str, update: int | None = Non
             case.faults.append(f"HUNG: {error}")
         else:
             event |= {"ended after": round(time.monotonic() - told, 1), "status": ended.status}
-            case.faults += _orderly(start, how, ended, has_begun=output.is_dir())
+            to_launcher = start.maps_status and whom == "tree" and how != "SAVE"
+            case.faults += _orderly(start, how, ended, has_begun=output.is_dir(), to_launcher=to_launcher)
     case.faults += damaged(output)
     if (output / "SAVE").exists():
         case.faults += ["the file SAVE is still there"] if event.get("status") else []  # else it came too late
@@ -151,8 +152,8 @@ def stop(work: Work, start: Start, how: str, whom: str, update: int | None = Non
     return work.record(case, began)
 
 
-def _orderly(start: Start, how: str, ended: Ended, has_begun: bool) -> list[str]:
-    """What is wrong with how a run ended that was told to stop."""
+def _orderly(start: Start, how: str, ended: Ended, has_begun: bool, to_launcher: bool) -> list[str]:
+    """What is wrong with how a run ended that was told to stop; accelerate's launcher may die of what it is told."""
     if ended.status == 0:  # it came too late
         return []
     faults = []
@@ -161,7 +162,7 @@ def _orderly(start: Start, how: str, ended: Ended, has_begun: bool) -> list[str]
         # Before Python has come to our first line, nobody can take a signal; nothing is lost then.
         number = signal.Signals[how]
         return [] if ended.status in (-number, 128 + number, 1) else [f"ended with {ended.status}"]
-    if ended.status != expected:
+    if ended.status != expected and not (to_launcher and ended.status == -signal.Signals[how]):
         faults.append(f"ended with {ended.status} instead of {expected}: {ended.err.strip()[-300:]}")
     if not any(line.strip().startswith("stopped by") for line in ended.said.splitlines()):
         faults.append("no line begins with `stopped by`")
