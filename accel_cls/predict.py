@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
     from accel_cls.texts import Texts
 
-_TOKENS = 16384  # tokens that go through the model at once
+# Tokens that go through the model at once. On a CPU fewer stay in its cache: 12,000 reviews through a BERT 2×128 took
+# 2.6 s by 4,096, 2.9 by 16,384.
+_TOKENS, _TOKENS_ON_CPU = 16384, 4096
 _OUTPUTS = (".csv", ".tsv", ".jsonl")
 
 
@@ -83,7 +85,8 @@ class Classifier:
         weights = np.ones(len(self.names), np.float32)
         pad, first = self.tokenizer.pad_token_id, self.first_position or 0
         batches = Batches(encoded, unknown, weights, pad, self.device, None, None, first)
-        layout = Layout(max(_TOKENS, longest), longest, packed=self.first_position is not None)
+        tokens = _TOKENS_ON_CPU if self.device.type == "cpu" else _TOKENS
+        layout = Layout(max(tokens, longest), longest, packed=self.first_position is not None)
         logits = np.empty((len(texts), len(self.names)), np.float32)
         with torch.inference_mode():
             for part in layout.cut(np.arange(len(texts)), encoded.lengths):
