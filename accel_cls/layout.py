@@ -52,7 +52,11 @@ class Layout:
         # Equal lengths by position.
         order = examples[np.lexsort((examples, -lengths[examples]))]
         if self.packed:
-            return _cut_rows(order, lengths, self, at_least)
+            rows = -(-int(lengths[order].sum()) // self.tokens)
+            # One row more at a time: what is enough for one number of processes is the same cut for any below it.
+            while len(cut := _cut_rows(order, lengths, self, rows)) < min(at_least, len(order)):
+                rows += 1
+            return cut
         micro_batches = _cut_padded(order, lengths, self)
         while len(micro_batches) < min(at_least, len(order)):
             largest = max(range(len(micro_batches)), key=lambda i: len(micro_batches[i].examples))
@@ -91,11 +95,10 @@ def width_step(longest: int, few_shapes: bool) -> int:
     return WIDTH_STEP * max(1, -(-longest // (XLA_WIDTHS * WIDTH_STEP))) if few_shapes else WIDTH_STEP
 
 
-def _cut_rows(order: np.ndarray, lengths: np.ndarray, layout: Layout, at_least: int) -> list[MicroBatch]:
-    """Rows of about equally many tokens: as many as the texts need, or as are asked for, whichever is more."""
+def _cut_rows(order: np.ndarray, lengths: np.ndarray, layout: Layout, rows: int) -> list[MicroBatch]:
+    """So many rows of about equally many tokens, or a few more where texts do not fit otherwise."""
     ends = np.cumsum(lengths[order], dtype=np.int64)  # tokens up to and with each text
     count, total = len(order), int(ends[-1])
-    rows = min(count, max(at_least, -(-total // layout.tokens)))
     micro_batches: list[MicroBatch] = []
     start, done = 0, 0
     while start < count:

@@ -153,3 +153,13 @@ def test_widths_on_xla_are_few(longest, step):
     assert width_step(longest, few_shapes=True) == step
     assert width_step(longest, few_shapes=False) == WIDTH_STEP
     assert len({padded_width(length, longest, step) for length in range(1, longest + 1)}) <= XLA_WIDTHS
+
+
+def test_cut_that_is_fine_enough_for_some_processes_is_the_one_that_one_process_makes() -> None:
+    """Two rows would hold the tokens, but not the texts: one process makes three, and so do three."""
+    lengths = np.array([1, 1, 1, 22, *[23] * 7], np.int32)
+    layout = Layout(tokens=93, longest=23, packed=True)
+    alone = layout.cut(np.arange(11), lengths)
+    assert len(alone) == 3
+    assert layout.cut(np.arange(11), lengths, 3) == alone
+    assert len(layout.cut(np.arange(11), lengths, 4)) == 4
