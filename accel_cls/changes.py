@@ -40,7 +40,8 @@ class Asked:
     @property
     def updates(self) -> int:
         """After how many updates the run ends at the latest."""
-        return count_updates(self.recipe.train, self.examples)
+        train = self.recipe.train
+        return count_updates(self.examples, train.batch_size, train.epochs, train.max_updates)
 
 
 @dataclass(frozen=True)

@@ -56,11 +56,10 @@ def seal(folder: Path, update: int, layout: str) -> None:
     write_json(folder / _MANIFEST, {"update": update, "layout": layout, "files": files})
 
 
-def put_in_place(beside: Path) -> Path:
+def put_in_place(beside: Path) -> None:
     """Give a sealed checkpoint its name. One of the same update stays, under another name, until that is done."""
     final = beside.with_name(beside.name.removeprefix(".").removesuffix(".partial"))
     replace_folder(beside, final, final.with_name(f"{final.name}{_OLD}"))
-    return final
 
 
 def load_checkpoint(

@@ -16,13 +16,12 @@ import numpy as np
 from accel_cls.errors import UserError
 from accel_cls.layout import Layout, MicroBatch, padded_widths, width_step
 from accel_cls.recipe import Recipe
-from accel_cls.recipe.schema import Train
 
 
-def count_updates(train: Train, examples: int) -> int:
-    """The updates that a run makes of so many examples: all that are scheduled, or `max_updates`."""
-    scheduled = train.epochs * -(-examples // train.batch_size)  # the last one of an epoch may be smaller
-    return min(scheduled, train.max_updates or scheduled)
+def count_updates(examples: int, batch_size: int, epochs: int, max_updates: int | None = None) -> int:
+    """Updates in so many passes over the examples, of each of which the last may be smaller; at most `max_updates`."""
+    scheduled = epochs * -(-examples // batch_size)
+    return min(scheduled, max_updates or scheduled)
 
 
 @dataclass(frozen=True)
@@ -83,17 +82,17 @@ class Plan:
     @property
     def updates_per_epoch(self) -> int:
         """Updates in one pass over the examples; the last one may be smaller than the others."""
-        return -(-len(self.lengths) // self.batch_size)
+        return count_updates(len(self.lengths), self.batch_size, 1)
 
     @property
     def scheduled_updates(self) -> int:
         """Updates over which the learning rate is laid out."""
-        return self.epochs * self.updates_per_epoch
+        return count_updates(len(self.lengths), self.batch_size, self.epochs)
 
     @property
     def updates(self) -> int:
-        """Updates that the run makes, as `count_updates` has them."""
-        return min(self.scheduled_updates, self.max_updates or self.scheduled_updates)
+        """Updates that the run makes: all that are scheduled, unless max_updates stops it early."""
+        return count_updates(len(self.lengths), self.batch_size, self.epochs, self.max_updates)
 
     @property
     def warmup_updates(self) -> int:

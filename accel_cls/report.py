@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from accel_cls.changes import origin_of
 from accel_cls.checkpoint import Progress, checkpoint_path
 from accel_cls.plan import Plan
 from accel_cls.recipe import Recipe
@@ -52,7 +53,7 @@ def finish_run(
         "seconds": round(progress.seconds, 1),
         "hardware": hardware,
     }
-    starts = json.loads(folder.origin.read_text(encoding="utf-8"))["starts"]
+    starts = origin_of(folder)["starts"]
     write_text(folder.report, _report(recipe, results, evaluations, _confusion(folder, names), names, starts))
     write_json(folder.results, results)
     return results

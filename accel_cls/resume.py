@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -60,8 +61,9 @@ def open_run(folder: RunFolder, asked: Asked, fresh: bool, notes: list[str]) -> 
             already further than it is to go.
     """
     refuse_what_is_no_run(folder)
-    recipe, start, starts = asked.recipe, Start(), []
-    changes = Changes([], [], [])
+    recipe, start = asked.recipe, Start()
+    starts: list[dict[str, Any]] = []  # of the run that goes on, and what has changed since the last one
+    changed: list[str] = []
     if not folder.is_empty:
         changes = changes_of(folder, asked)
         if fresh:
@@ -84,14 +86,14 @@ def open_run(folder: RunFolder, asked: Asked, fresh: bool, notes: list[str]) -> 
         else:
             checkpoint = newest_checkpoint(folder.checkpoints, notes)
             if checkpoint is not None and update_of(checkpoint) > asked.updates:
-                raise UserError(_is_beyond(folder, checkpoint, asked, changes))
+                raise UserError(_beyond(folder, checkpoint, asked, changes))
             if folder.is_finished:
                 notes.append(f"the run that ended here is to end elsewhere ({'; '.join(changes.end)})")
                 folder.results.unlink()
             checkpoint = with_own_name(checkpoint)
             start = Start(checkpoint=checkpoint, tokens=_tokens(folder, recipe, checkpoint, notes))
             recipe = with_tokens(recipe, start.tokens) if start.tokens else recipe
-            starts = origin_of(folder).get("starts", [])
+            starts, changed = origin_of(folder).get("starts", []), [*changes.end, *changes.harmless]
     folder.path.mkdir(parents=True, exist_ok=True)
     write_text(folder.recipe, recipe_to_yaml(recipe))
     folder.shortage.unlink(missing_ok=True)
@@ -101,14 +103,14 @@ def open_run(folder: RunFolder, asked: Asked, fresh: bool, notes: list[str]) -> 
             "update": 0 if start.checkpoint is None else update_of(start.checkpoint),
             "hardware": asked.hardware,
             "versions": versions(),
-            "changes": [*changes.end, *changes.harmless] if starts else [],
+            "changes": changed,
         }
     )
     write_json(folder.origin, {"data": asked.data, "files": digests_of(recipe), "starts": starts})
     return start
 
 
-def _is_beyond(folder: RunFolder, checkpoint: Path, asked: Asked, changes: Changes) -> str:
+def _beyond(folder: RunFolder, checkpoint: Path, asked: Asked, changes: Changes) -> str:
     ends = f" ({'; '.join(changes.end)})" if changes.end else ""
     return (
         f"output: {folder.path} holds a run that has made {update_of(checkpoint):,} updates already, but this one "

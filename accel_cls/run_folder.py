@@ -28,9 +28,7 @@ class RunFolder:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self.recipe = self.path / "recipe.yaml"  # every value, those that defaults decided included
-        self.origin = (
-            self.path / "origin.json"
-        )  # what the run was made from: data, and of each start versions, hardware
+        self.origin = self.path / "origin.json"  # the data that the run was made from; of each start, with what
         self.metrics = self.path / "metrics.jsonl"  # a line for each logged update and each evaluation
         self.trace = self.path / "trace"  # what each process did in each update, where the recipe asks for it
         self.checkpoints = self.path / "checkpoints"
@@ -197,16 +195,16 @@ def replace_folder(beside: Path, path: Path, old: Path) -> None:
 
 def flush_entry(path: Path) -> None:
     """Make sure that a new name is on the disk: a rename by itself may be lost with the power."""
-    flush(path.parent)
+    flush_path(path.parent)
 
 
 def flush_folder(folder: Path) -> None:
     """Make sure that every file of a folder is on the disk before something relies on it."""
     for path in [*folder.rglob("*"), folder]:
-        flush(path)
+        flush_path(path)
 
 
-def flush(path: Path) -> None:
+def flush_path(path: Path) -> None:
     """Make sure that a file, or a folder's list of names, is on the disk, from which it is read next."""
     if os.name == "nt":  # Windows opens no folders, and flushes files only through a handle that may write
         return

@@ -36,7 +36,7 @@ from accel_cls.fitting.arithmetic import USABLE
 from accel_cls.fitting.room import room_of
 from accel_cls.fitting.shortage import is_out_of_memory
 from accel_cls.hardware.prepare import has_whole_weights
-from accel_cls.run_folder import flush, write_json
+from accel_cls.run_folder import flush_path, write_json
 from accel_cls.state import Tensors, model_tensors, optimizer_tensors, tensor_places
 
 
@@ -228,7 +228,7 @@ def _write_tensors(files: dict[str, Tensors], scale: dict[str, Any] | None, besi
     """
     for file, tensors in files.items():
         save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, beside / file)
-        flush(beside / file)
+        flush_path(beside / file)
         different = _first_difference(beside / file, tensors)
         if different is not None:
             raise OSError(f"{beside / file}: {different} is not what was written; this disk can't be trusted")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import warm
+from warm import free_port as free_port
 
 # Before any library reads them: no test touches the user's caches or obeys the user's accelerate config,
 # none reaches for a network, and no launcher's leftovers leak in.
@@ -75,13 +76,6 @@ def write_file(text: str | bytes, name: str = "r.yaml") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return trial.getsockname()[1]
 
 
 Run = Callable[..., subprocess.CompletedProcess]

@@ -127,6 +127,15 @@ def test_profile_that_contradicts_itself(capsys: pytest.CaptureFixture, line: st
     assert words in err
 
 
+def with_stand_ins(**scripts: str) -> str:
+    """PATH with these bash scripts in front, by the names of the commands that they stand for."""
+    Path("bin").mkdir()
+    for name, body in scripts.items():
+        Path("bin", name).write_text(f"#!/bin/bash\n{body}\n")
+        Path("bin", name).chmod(0o755)
+    return f"{Path('bin').resolve()}:{os.environ['PATH']}"
+
+
 @pytest.mark.usefixtures("here")
 def test_slurm_script_starts_one_command_on_each_machine(capsys: pytest.CaptureFixture) -> None:
     overrides = ["hardware=multi_node", "name=it's a test", "data.labels={0: BAD, 1: $GOOD}"]
@@ -144,16 +153,12 @@ def test_slurm_script_starts_one_command_on_each_machine(capsys: pytest.CaptureF
     Path("job.sh").write_text(out)
     assert subprocess.run(["bash", "-n", "job.sh"], check=False).returncode == 0
     # A cluster in small: srun runs its command once for each machine, and accelerate says how it was called.
-    fakes = {
-        "scontrol": 'test "$*" = "show hostnames n[7-8]"; printf "n7\\nn8\\n"',
-        "srun": 'shift; for id in 0 1; do SLURM_NODEID=$id "$@"; done',
-        "accelerate": f"{sys.executable} -c 'import json, sys; print(json.dumps(sys.argv[1:]))' \"$@\"",
-    }
-    Path("bin").mkdir()
-    for name, body in fakes.items():
-        Path("bin", name).write_text(f"#!/bin/bash\nset -e\n{body}\n")
-        Path("bin", name).chmod(0o755)
-    env = {**os.environ, "PATH": f"{Path('bin').resolve()}:{os.environ['PATH']}", "SLURM_JOB_NODELIST": "n[7-8]"}
+    path = with_stand_ins(
+        scontrol='set -e; test "$*" = "show hostnames n[7-8]"; printf "n7\\nn8\\n"',
+        srun='set -e; shift; for id in 0 1; do SLURM_NODEID=$id "$@"; done',
+        accelerate=f"{sys.executable} -c 'import json, sys; print(json.dumps(sys.argv[1:]))' \"$@\"",
+    )
+    env = {**os.environ, "PATH": path, "SLURM_JOB_NODELIST": "n[7-8]"}
     done = subprocess.run(["bash", "job.sh"], env=env, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
     started = [json.loads(line) for line in done.stdout.splitlines()]
@@ -182,16 +187,11 @@ def test_slurm_job_saves_and_queues_again_when_its_time_is_nearly_up(
     Path("it's a run").mkdir()
     results = 'touch "it\'s a run/results.json"; ' if finishes else ""
     leave = "kill -9 $$" if ends < 0 else f"exit {ends}"
-    fakes = {
-        "scontrol": 'if [ "$1" = show ]; then echo n7; else echo "$*" > requeued; fi',
+    path = with_stand_ins(
+        scontrol='if [ "$1" = show ]; then echo n7; else echo "$*" > requeued; fi',
         # The step ends when the run finds the file, as a run does.
-        "srun": f'touch started; until [ -e "it\'s a run/SAVE" ]; do sleep 0.05; done; {results}{leave}',
-    }
-    Path("bin").mkdir()
-    for name, body in fakes.items():
-        Path("bin", name).write_text(f"#!/bin/bash\n{body}\n")
-        Path("bin", name).chmod(0o755)
-    path = f"{Path('bin').resolve()}:{os.environ['PATH']}"
+        srun=f'touch started; until [ -e "it\'s a run/SAVE" ]; do sleep 0.05; done; {results}{leave}',
+    )
     env = {**os.environ, "PATH": path, "SLURM_JOB_NODELIST": "n7", "SLURM_JOB_ID": "42"}
     with subprocess.Popen(["bash", "job.sh"], env=env) as job:
         wait_for(Path("started").exists, job)

@@ -110,17 +110,22 @@ class Warm:
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return trial.getsockname()[1]
+
+
 def start_ranks(
     module: str, arguments: list[str], cwd: Path, processes: int, env: dict[str, str] | None = None
 ) -> list[Warm]:
     """The processes of one training on this machine's CPU, as torchrun would start them; none watches over them."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
     place = {
         "WORLD_SIZE": str(processes),
         "LOCAL_WORLD_SIZE": str(processes),
         "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": port,
+        "MASTER_PORT": str(free_port()),
         "ACCELERATE_USE_CPU": "true",
     }
     own = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
