@@ -68,7 +68,7 @@ class Layout:
     def lay_out(self, examples: Iterable[int], lengths: np.ndarray) -> MicroBatch:
         """One micro-batch of these examples, the longest of which comes first."""
         examples = tuple(examples)
-        if self.packed:  # one token more than the texts, at least: see packing.py for what this filler is good for
+        if self.packed:  # one token more than the texts, at least: see packing/ for what this filler is good for
             return MicroBatch(examples, (int(lengths[list(examples)].sum()) // ROW_STEP + 1) * ROW_STEP, packed=True)
         return MicroBatch(examples, padded_width(int(lengths[examples[0]]), self.longest, self.step))
 

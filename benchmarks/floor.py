@@ -27,10 +27,12 @@ def forward_flop(shape: Shape, work: Work, classes: int) -> int:
     """Floating-point operations of a forward pass: two for each weight and token, four h for each pair of tokens.
 
     A text of n tokens has n² scores, each a product of h numbers over all heads, and as much again for the weighted
-    values. The pooler and the classifier see one token of each text.
+    values. Of the last layer only the first token of each text is read: all others are keys and values in it, two of
+    a layer's twelve h² for each. The pooler and the classifier see the first tokens, too.
     """
-    matrices = 2 * shape.layer_weights * work.tokens
-    attention = 4 * shape.layers * shape.hidden * work.squares
+    last = shape.layer_weights // shape.layers
+    matrices = 2 * (shape.layer_weights - last + last // 6) * work.tokens + 2 * (last - last // 6) * work.examples
+    attention = 4 * shape.hidden * ((shape.layers - 1) * work.squares + work.tokens)
     head = 2 * shape.head_weights(classes) * work.examples
     return matrices + attention + head
 

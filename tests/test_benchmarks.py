@@ -70,9 +70,11 @@ def test_figures_have_a_spread_where_they_differ(values, shown) -> None:
 
 
 def test_flop_are_two_for_each_weight_and_token_and_four_for_each_pair_of_tokens() -> None:
-    shape = Shape(layers=1, hidden=2, heads=1, vocabulary=9)
+    shape = Shape(layers=3, hidden=2, heads=1, vocabulary=9)
     work = Work(examples=2, tokens=3 + 5, squares=9 + 25)
-    matrices, attention, head = 2 * 12 * 4 * 8, 4 * 2 * 34, 2 * (4 + 2 * 3) * 2
+    # In the last layer keys and values of all tokens, all else of two first tokens, which look at 8 tokens.
+    matrices = 2 * 2 * 12 * 4 * 8 + 2 * 2 * 4 * 8 + 2 * 10 * 4 * 2
+    attention, head = 2 * 4 * 2 * 34 + 4 * 2 * 8, 2 * (4 + 2 * 3) * 2
     assert forward_flop(shape, work, classes=3) == matrices + attention + head
     assert training_flop(shape, work, classes=3) == 3 * (matrices + attention + head)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -253,6 +256,11 @@ def test_flops_are_six_for_each_weight_and_token_and_attention() -> None:
     head = 32 * 32 + 32 * 4  # the pooler and the classes, for the first token only
     by_hand = sum(6 * 3 * layer * n + 12 * 3 * 32 * n * n + 6 * head for n in lengths)
     assert training_flops(config, lengths) == pytest.approx(by_hand)
+    # Packed: in the last layer keys and values are of all tokens, the rest of each text's first token only.
+    once = 2 * 32 * 32 + 2 * 32 * 64
+    last = sum(6 * 2 * 32 * 32 * n + 6 * once + 12 * 32 * n for n in lengths)
+    packed = sum(6 * 2 * layer * n + 12 * 2 * 32 * n * n + 6 * head for n in lengths) + last
+    assert training_flops(config, lengths, packed=True) == pytest.approx(packed)
 
 
 @pytest.mark.parametrize(
@@ -396,3 +404,30 @@ def test_advice_for_processes_that_wait() -> None:
     even = Cut("train.min_micro_batches", 4, 0.4, 4.0, 0.95)
     both = [replace(one, cuts=[replace(OWN, busy=0.6), even, LARGER]) for one in (slow, fast)]
     assert "train.min_micro_batches=4 would cut an update into 4.0" in advice(Profile(both))[0]
+
+
+_FAULTS = """
+import resource, sys
+from accel_cls.cpu.allocator import keep_memory
+keep_memory()
+import torch
+from accel_cls.profiling.operators import make_room
+if sys.argv[1] == "room":
+    make_room()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+kept = [torch.ones(12_000_000) for _ in range(3)]
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator is on Linux")
+def test_traced_updates_find_memory_that_need_not_be_cleared() -> None:
+    # 3 × 48 MB are 35,000 pages of 4 kB.
+    small_pages = os.environ | {"THP_MEM_ALLOC_ENABLE": "0"}
+    command = [sys.executable, "-c", _FAULTS]
+    faults = {
+        how: int(subprocess.run([*command, how], env=small_pages, capture_output=True, text=True, check=True).stdout)
+        for how in ("room", "none")
+    }
+    assert faults["none"] > 30_000
+    assert faults["room"] < 1_000

@@ -38,7 +38,7 @@ class _Linear16(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             for_weight = (flat.t() @ values.reshape(-1, values.shape[-1])).float()
         if ctx.needs_input_grad[2]:
-            for_bias = flat.sum(0, dtype=torch.float32)
+            for_bias = flat.sum(0).float()
         return for_values, for_weight, for_bias, None, None
 
 

@@ -12,21 +12,28 @@ from torch.nn.functional import linear
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForSequenceClassification
 
+from accel_cls.packing import make_packable, pack
+
 _SECONDS = 0.3  # for each precision whose speed is measured
 
 
-def training_flops(config: Any, lengths: np.ndarray) -> float | None:
+def training_flops(config: Any, lengths: np.ndarray, packed: bool = False) -> float | None:
     """FLOPs of the forward and backward passes of texts of these lengths, without padding.
 
     A backward pass takes twice a forward pass: 6 for each weight of a matrix and token, and attention. Counted on
     the meta device for one text of three widths, through which the one parabola goes that fits every length. None
     for the few families (DeBERTa) whose forward pass looks at values.
+
+    Args:
+        packed: whether the texts are packed, which leaves out what nothing reads of the last layer.
     """
     with torch.device("meta"):
         outline = AutoModelForSequenceClassification.from_config(config).eval()
-    widths = [8, 16, 24]
+    if packed:
+        make_packable(outline)
+    widths = [16, 32, 48]  # steps of attention's groups: no padding there
     try:
-        counted = [_forward_flops(outline, width) for width in widths]
+        counted = [_packed_flops(outline, width) if packed else _forward_flops(outline, 0, width) for width in widths]
     except RuntimeError as error:
         if "meta" not in str(error).lower():
             raise
@@ -35,9 +42,20 @@ def training_flops(config: Any, lengths: np.ndarray) -> float | None:
     return 3 * float(np.polyval(parabola, lengths.astype(np.float64)).sum())
 
 
-def _forward_flops(outline: torch.nn.Module, width: int) -> int:
+def _packed_flops(outline: torch.nn.Module, width: int) -> int:
+    # A row ends with at least one filler: what the second one adds, the first has added, too.
+    one, two = (_forward_flops(outline, width, width + fillers) for fillers in (1, 2))
+    return 2 * one - two
+
+
+def _forward_flops(outline: torch.nn.Module, text: int, width: int) -> int:
+    """FLOPs for a row of so many tokens; with a packed text of the first of them, if `text` is not 0."""
+    row = torch.zeros(1, width, dtype=torch.int64, device="meta")
+    inputs: dict[str, Any] = {"input_ids": row}
+    if text:
+        inputs |= {"position_ids": row, "packing": pack(np.array([text]), width, row.device)[0]}
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        outline(input_ids=torch.zeros(1, width, dtype=torch.int64, device="meta"))
+        outline(**inputs)
     return counter.get_total_flops()
 
 

@@ -65,7 +65,7 @@ def measure(t: Training, progress: Progress, request: Request, hardware: str) ->
         precision=precision_name(t.accelerator.mixed_precision),
         updates=updates if is_watched and clock.is_shared else [replace(update, ready=None) for update in updates],
         passes=passes,
-        flops=training_flops(model.config, np.array(lengths)),
+        flops=training_flops(model.config, np.array(lengths), t.plan.layout.packed),
         peaks=peaks,
         products=products,
         memory=memory,
