@@ -47,12 +47,25 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def publish(records: Sequence[dict[str, Any]]) -> None:
-    """Put tables and plot between the markers of docs/speed.md; what stands around them stays."""
+    """Put tables and plots between the markers of docs/speed.md, of each machine; what stands around them stays."""
     from benchmarks.plot import draw
 
-    drawn = draw(cases_of(records), PLOT)
-    text = tables(records) + (f"\n![How many times as fast, and of the floor's speed]({PLOT.name})\n" if drawn else "")
-    PAGE.write_text(between_markers(PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")
+    parts = []
+    for number, of_machine in enumerate(by_machine(records), start=1):
+        plot = PLOT if number == 1 else PLOT.with_stem(f"{PLOT.stem}-{number}")
+        drawn = draw(cases_of(of_machine), plot)
+        parts.append(tables(of_machine))
+        if drawn:
+            parts.append(f"![Training speed in percent of the floor's]({plot.name})\n")
+    PAGE.write_text(between_markers(PAGE.read_text(encoding="utf-8"), "\n".join(parts)), encoding="utf-8")
+
+
+def by_machine(records: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Runs of the harness, apart for each kind of machine: figures of different ones have nothing to do together."""
+    machines: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        machines.setdefault(_machine(record), []).append(record)
+    return list(machines.values())
 
 
 def between_markers(page: str, text: str) -> str:
@@ -69,18 +82,18 @@ def between_markers(page: str, text: str) -> str:
 
 
 def cases_of(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The cases of several runs of the harness, of each name the last one."""
+    """The cases of several runs on one kind of machine, of each name the last one."""
     return list({case["name"]: case for record in records for case in record["cases"]}.values())
 
 
 def tables(records: Sequence[dict[str, Any]]) -> str:
-    """All cases in Markdown, those of a kind in one table, below what they were measured on."""
-    parts = [_measured_on(record) for record in records]
+    """All cases of one kind of machine in Markdown, those of a kind in one table, below what they were measured on."""
+    parts = [f"### {_machine(records[0])}", *(_measured_on(record) for record in records)]
     cases = cases_of(records)
     for kind, (title, head, show) in _KINDS.items():
         rows = [row for case in cases if case["kind"] == kind for row in show(case)]
         if rows:
-            parts.append(f"### {title}\n\n{markdown(head, rows)}")
+            parts.append(f"#### {title}\n\n{markdown(head, rows)}")
     parts += _disturbed(cases)
     measured = {case["name"] for case in cases}
     missing = {
@@ -113,14 +126,21 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
+def _machine(record: dict[str, Any]) -> str:
+    on = record["machine"]
+    return (
+        f"{on['processor']}, {on['cores']} cores ({', '.join(on['flags']) or 'no AVX2'}), "
+        f"{on['memory_bytes'] / 2**30:.0f} GiB{', ' + on['gpu'] if on['gpu'] else ''}"
+    )
+
+
 def _measured_on(record: dict[str, Any]) -> str:
     on = record["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in on["versions"].items())
     plural = "" if record["rounds"] == 1 else "s"
     lines = [
-        f"{on['date']}: {on['processor']}, {on['cores']} cores ({', '.join(on['flags']) or 'no AVX2'}), "
-        f"{on['memory_bytes'] / 2**30:.0f} GiB{', ' + on['gpu'] if on['gpu'] else ''}; Python {on['python']}, "
-        f"{versions}; accel_cls at {on['commit']}; {record['rounds']} round{plural} of "
+        f"{on['date']}: Python {on['python']}, {versions}; accel_cls at {on['commit']}; "
+        f"{record['rounds']} round{plural} of "
         f"{', '.join(case['name'] for case in record['cases'])}."
     ]
     if record["peaks"]:

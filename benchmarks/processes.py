@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -71,9 +72,22 @@ def run(
         output.seek(0)
         text = output.read().decode(errors="replace")
     if process.returncode:
-        raise Failed(f"{' '.join(map(str, command))}\nended with {process.returncode}:\n{text[-3000:]}")
+        raise Failed(f"{_name(command)} {_end(process.returncode)}\n{text[-3000:]}")
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return Ended(began, seconds, peak, text, max(0.0, busy - usage.ru_utime - usage.ru_stime) / seconds)
+
+
+def _name(command: Sequence[str]) -> str:
+    """What ran, without the folders of this machine: a failure is told in the docs, too."""
+    words = [str(word) for word in command]
+    return words[words.index("-m") + 1] if "-m" in words else " ".join([Path(words[0]).name, *words[1:]])
+
+
+def _end(status: int) -> str:
+    if status >= 0:
+        return f"ended with {status}"
+    why = ", as the system does where memory runs out" if status == -signal.SIGKILL else ""
+    return f"was killed by signal {-status}{why}"
 
 
 def _busy_seconds() -> float:

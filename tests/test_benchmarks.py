@@ -1,5 +1,7 @@
 """The arithmetic of the benchmarks, and a contestant that really trains; no time is judged."""
 
+from pathlib import Path
+
 import pytest
 from conftest import train
 from transformers import AutoTokenizer
@@ -137,6 +139,24 @@ def test_the_page_keeps_what_stands_around_its_figures() -> None:
         page.between_markers("nothing", "text")
 
 
+def test_figures_of_different_machines_stay_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = record(), record()
+    there["machine"] = there["machine"] | {"processor": "Another", "flags": []}
+    monkeypatch.setattr(page, "PAGE", tmp_path / "speed.md")
+    monkeypatch.setattr(page, "PLOT", tmp_path / "speed.svg")
+    page.PAGE.write_text(f"{page.BEGIN}\n{page.END}\n", encoding="utf-8")
+    page.publish([here, there, record()])
+    text = page.PAGE.read_text(encoding="utf-8")
+    first, second = text.split("### Another")
+    for part in (first, second):
+        assert part.count("| A case | trainer_best bf16 | 15 (10–20) |") == 1
+    assert "(no AVX2)" in second
+    if (tmp_path / "speed.svg").exists():  # matplotlib is here
+        assert "(speed.svg)" in first
+        assert "(speed-2.svg)" in second
+        assert (tmp_path / "speed-2.svg").exists()
+
+
 def test_the_real_page_has_its_markers() -> None:
     assert page.between_markers(page.PAGE.read_text(encoding="utf-8"), "text")
 
@@ -217,5 +237,7 @@ def test_a_command_is_timed_and_its_failure_told() -> None:
     assert ended.output.strip() == "good"
     assert ended.wall_seconds > 0
     assert ended.peak_bytes > 1e6
-    with pytest.raises(Failed, match="ended with 3"):
+    with pytest.raises(Failed, match=r"^python[^/]* ended with 3"):
         run(python("-c", "raise SystemExit(3)"))
+    with pytest.raises(Failed, match=r"was killed by signal 9, as the system does where memory runs out\n"):
+        run(python("-c", "import os; os.kill(os.getpid(), 9)"))
