@@ -39,6 +39,8 @@ from accel_cls.hardware.prepare import has_whole_weights
 from accel_cls.run_folder import flush_path, write_json
 from accel_cls.state import Tensors, model_tensors, optimizer_tensors, tensor_places
 
+_PIECE = 2**24  # bytes of a file that are compared at a time
+
 
 class Saver:
     """Saves the checkpoints of a run. What it does is done by all processes: sharded weights need all."""
@@ -237,12 +239,21 @@ def _write_tensors(files: dict[str, Tensors], scale: dict[str, Any] | None, besi
 
 
 def _first_difference(path: Path, tensors: Tensors) -> str | None:
-    """The first tensor that a file does not hold bit for bit."""
+    """The first tensor that a file does not hold bit for bit.
+
+    Read piece by piece: a file that is mapped instead counts as this process's memory, 0.9 GB with a BERT-base's
+    optimizer.
+    """
     places, begin = tensor_places(path)
-    content = np.memmap(path, np.uint8, mode="r", offset=begin)
-    for name, tensor in tensors.items():
-        start, end = places[name]["data_offsets"]
-        # As bytes, since a NaN equals nothing.
-        if not np.array_equal(content[start:end], tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)):
-            return name
+    piece = np.empty(_PIECE, np.uint8)
+    with open(path, "rb") as file:
+        for name, tensor in tensors.items():
+            # As bytes, since a NaN equals nothing.
+            content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+            file.seek(begin + places[name]["data_offsets"][0])
+            for start in range(0, len(content), _PIECE):
+                expected = content[start : start + _PIECE]
+                found = piece[: len(expected)]
+                if file.readinto(found.data) != len(found) or not np.array_equal(found, expected):
+                    return name
     return None

@@ -3,6 +3,8 @@
 import dataclasses
 import errno
 import json
+import subprocess
+import sys
 import threading
 import time
 
@@ -236,3 +238,26 @@ def test_error_that_is_no_disk_s_is_not_swallowed(tmp_path, accelerator, monkeyp
     save(saver, model, optimizer, update=1)
     with pytest.raises(KeyError, match="a defect"):
         saver.wait()
+
+
+_PEAK = """
+import resource, sys
+from pathlib import Path
+import torch
+from safetensors.torch import save_file
+from accel_cls.saving import _first_difference
+path, tensors = Path(sys.argv[1]), {"a": torch.ones(3), "b": torch.rand(100_000_000)}
+save_file(tensors, path)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert _first_difference(path, tensors) is None
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+tensors["b"][-1] += 1
+assert _first_difference(path, tensors) == "b"
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss is in kB on Linux")
+def test_a_checkpoint_is_read_back_without_its_size_in_memory(tmp_path):
+    command = [sys.executable, "-c", _PEAK, str(tmp_path / "file.safetensors")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 100_000  # kB; the file has 400 MB
