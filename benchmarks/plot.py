@@ -38,7 +38,7 @@ def draw(cases: Sequence[dict[str, Any]], path: Path) -> bool:
         spread = [[share.median - share.least], [share.most - share.median]]
         axes.barh(place, share.median, xerr=spread, color=_COLORS[who.split()[0]], ecolor="#404040")
         speed = Figure.of([one["examples_per_second"] for one in rounds])
-        axes.text(share.most + 1, place, f"{speed.median:.3g} texts/s", va="center", fontsize=8)
+        axes.text(share.most + 1, place, f"{Figure.of([speed.median]).show()} texts/s", va="center", fontsize=8)
         if title:
             axes.axhline(place - 0.5, color="#d0d0d0", linewidth=0.6)
     axes.set_yticks(range(len(bars)), [f"{title}{who}" for title, who, _, _ in bars], fontsize=8)
