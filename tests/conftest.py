@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +27,10 @@ for _name in [name for name in os.environ if name.startswith(("ACCELERATE_", "FS
 os.environ["GOMP_SPINCOUNT"] = "1000"  # tests run beside one another, and beside what else a machine has to do
 for _name in ("OMP_NUM_THREADS", "WORLD_SIZE", "RANK", "LOCAL_RANK"):
     os.environ.pop(_name, None)
+
+# A shell script ignores Ctrl-C for what it starts in the background, and so would all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 _THREADS = "OMP_NUM_THREADS"  # which a warm interpreter can have had from its beginning
