@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,20 @@ class Progress:
         return self.update - self.skipped - self.scaler_skips
 
 
-def seal(folder: Path, update: int, layout: str) -> None:
-    """Have a checkpoint's files on the disk, and write their manifest from what is read there."""
+def seal(folder: Path, update: int, layout: str, digests: Mapping[str, str]) -> None:
+    """Have a checkpoint's files on the disk, and write their manifest from what is read there.
+
+    Args:
+        digests: by file, the SHA-256 that it has to have, where that is known.
+
+    Raises:
+        OSError: where a file has another.
+    """
     flush_folder(folder)
     files = {str(path.relative_to(folder)): _facts(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    for name, digest in digests.items():
+        if files[name]["sha256"] != digest:
+            raise OSError(f"{folder / name} does not hold what was written to it; this disk can't be trusted")
     write_json(folder / _MANIFEST, {"update": update, "layout": layout, "files": files})
 
 

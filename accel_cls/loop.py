@@ -90,7 +90,6 @@ def train(t: Training, progress: Progress) -> None:
 
 def settle(t: Training, progress: Progress, window: Window, watch: Watch) -> None:
     """What follows on an update: evaluate, save, stop, each where it is due."""
-    t.saver.prepare(t.model, t.optimizer)
     every, minutes = t.recipe.checkpoint.every, t.recipe.checkpoint.minutes or math.inf
     is_long_ago = t.saver.minutes_since_last() >= minutes
     told, is_long_ago = t.stopping.agree(t.accelerator, t.results.folder.path, is_long_ago)

@@ -1,4 +1,4 @@
-"""Save checkpoints while training goes on: copied in memory at once, written and verified by a thread."""
+"""Save checkpoints while training goes on: written and verified by a thread."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 
 from accel_cls.checkpoint import (
     SCALER,
@@ -34,12 +32,10 @@ from accel_cls.console import Console
 from accel_cls.errors import UserError
 from accel_cls.fitting.arithmetic import USABLE
 from accel_cls.fitting.room import room_of
-from accel_cls.fitting.shortage import is_out_of_memory
-from accel_cls.hardware.prepare import has_whole_weights
-from accel_cls.run_folder import flush_path, write_json
-from accel_cls.state import Tensors, model_tensors, optimizer_tensors, tensor_places
-
-_PIECE = 2**24  # bytes of a file that are compared at a time
+from accel_cls.hardware.prepare import has_whole_weights, inner_optimizer
+from accel_cls.run_folder import write_json
+from accel_cls.snapshot import Snapshot
+from accel_cls.state import Tensors, model_tensors, optimizer_tensors
 
 
 class Saver:
@@ -51,10 +47,10 @@ class Saver:
         self._keep = keep
         self._console = console
         self.progress = progress  # of the training: what is saved, and what counts the saves
-        self._copies: dict[str, Tensors] = {}  # their memory serves one save after the other
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._pending: Future[None] | None = None
-        self._is_prepared = False
+        self._snapshot: Snapshot | None = None  # of tensors that the optimizer's next step will change
+        self._watched: torch.optim.Optimizer | None = None  # whose steps wait for that
         self.update = progress.update  # of the newest checkpoint, those included that are being saved
         self.fault: str | None = None  # why the last save failed
         self.seconds_of_last = 0.0
@@ -63,15 +59,6 @@ class Saver:
     def minutes_since_last(self) -> float:
         """Minutes since a checkpoint was last begun, or since the run began."""
         return (time.monotonic() - self._last) / 60
-
-    def prepare(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """After a first update, let the thread find memory for copies before the first save has to wait for it.
-
-        In a virtual machine new memory took 1.5 s a GB, a copy into memory that was there 0.06.
-        """
-        if not self._is_prepared and has_whole_weights(self._accelerator) and self._accelerator.is_main_process:
-            self._pending = self._thread.submit(self._make_room, self._tensors(model, optimizer))
-        self._is_prepared = True
 
     def save(
         self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, flush: Callable[[], None] = lambda: None
@@ -113,29 +100,56 @@ class Saver:
             )
 
     def _begin(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, began: float) -> None:
-        """Copy what is to be saved and let the thread write it; where that can't be, write it here."""
+        """Let the thread write what is to be saved; where weights are not whole, write it here."""
         progress = replace(copy.deepcopy(self.progress), saves=self.progress.saves + 1)
         if not has_whole_weights(self._accelerator):
             self._write(progress, self._save_state, began)
         elif self._accelerator.is_main_process:
-            tensors = self._tensors(model, optimizer)
+            snapshot = Snapshot(self._tensors(model, optimizer))
             scaler = self._accelerator.scaler
             scale = None if scaler is None else scaler.state_dict()
-            if self._copy(tensors):
-                fill = functools.partial(_write_tensors, self._copies, scale)
-                self._pending = self._thread.submit(self._write, progress, fill, began)
-            else:
-                self._write(progress, functools.partial(_write_tensors, tensors, scale), began)
+            self._pending = self._thread.submit(self._write_snapshot, progress, snapshot, scale, began)
+            if self._accelerator.device.type == "cpu":
+                self._snapshot = snapshot
+                self._watch(inner_optimizer(optimizer))
+            else:  # the thread would wait for the device behind all that training gives it to do
+                snapshot.let_change(self._room(0.5))
+
+    def _watch(self, optimizer: torch.optim.Optimizer) -> None:
+        """Have each of the optimizer's steps wait until what it changes may change."""
+        if optimizer is not self._watched:
+            optimizer.register_step_pre_hook(lambda *_: self._before_step())
+            self._watched = optimizer
+
+    def _before_step(self) -> None:
+        snapshot, self._snapshot = self._snapshot, None
+        if snapshot is not None:
+            began = time.monotonic()
+            # Larger micro-batches may come yet: train.micro_batch_tokens: auto counts on all but this part.
+            snapshot.let_change(self._room(1 - USABLE))
+            self.progress.stall_seconds += time.monotonic() - began
+
+    def _room(self, part: float) -> int | None:
+        """Bytes that copies may take, of what is free."""
+        free = room_of(torch.device("cpu"), self._accelerator.num_processes).free
+        return None if free is None else int(part * free)
 
     def _tensors(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensors]:
-        """What is to be saved, by file."""
+        """What is to be saved, by file. All of it changes in the optimizer's step only."""
         inner = self._accelerator.unwrap_model(model)
-        return {
-            "model.safetensors": model_tensors(inner),
-            "optimizer.safetensors": optimizer_tensors(inner, optimizer),
-        }
+        weights = model_tensors(inner)
+        for name, buffer in inner.named_buffers():  # but these, which may change in a forward pass
+            if name in weights:
+                weights[name] = buffer.clone()
+        return {"model.safetensors": weights, "optimizer.safetensors": optimizer_tensors(inner, optimizer)}
 
-    def _write(self, progress: Progress, fill: Callable[[Path], None], began: float) -> None:
+    def _write_snapshot(
+        self, progress: Progress, snapshot: Snapshot, scale: dict[str, Any] | None, began: float
+    ) -> None:
+        with closing(snapshot):  # whatever happens, the optimizer's step waits no longer
+            self._write(progress, functools.partial(_write_state, snapshot, scale), began)
+
+    def _write(self, progress: Progress, fill: Callable[[Path], dict[str, str]], began: float) -> None:
         """Write a checkpoint beside, verify it, put it in place, and only then delete older ones."""
         beside = self._folder / f".{checkpoint_path(self._folder, progress.update).name}.partial"
         is_main = self._accelerator.is_main_process
@@ -143,13 +157,13 @@ class Saver:
             if is_main:
                 shutil.rmtree(beside, ignore_errors=True)
                 beside.mkdir(parents=True)
-            fill(beside)
+            digests = fill(beside)
             if is_main:
                 write_json(beside / "progress.json", asdict(progress))
-                seal(beside, progress.update, layout_of(self._accelerator))
+                seal(beside, progress.update, layout_of(self._accelerator), digests)
                 put_in_place(beside)
                 prune_checkpoints(self._folder, self._keep, progress.best_update)
-        except (OSError, SafetensorError) as error:  # safetensors has its own error for a full disk
+        except (OSError, SafetensorError) as error:  # safetensors, by accelerate, has its own error for a full disk
             shutil.rmtree(beside, ignore_errors=True)
             self._fail(progress.update, error)
         else:
@@ -164,37 +178,7 @@ class Saver:
             raise UserError(f"{self.fault}. Those before it are whole") from error
         self._console.note(f"{self.fault}; training goes on, and the checkpoints before it are whole")
 
-    def _copy(self, tensors: dict[str, Tensors]) -> bool:
-        """Copy what is to be saved into memory of its own; False where there is too little of it."""
-        if _names(self._copies) != _names(tensors):
-            self._make_room(tensors)
-        if not self._copies:
-            return False
-        for file, named in tensors.items():
-            for name, tensor in named.items():
-                self._copies[file][name].copy_(tensor)
-        return True
-
-    def _make_room(self, tensors: dict[str, Tensors]) -> None:
-        """Take memory for copies, and touch it, so that the system has to find it now."""
-        self._copies = {}
-        size = sum(t.numel() * t.element_size() for named in tensors.values() for t in named.values())
-        room = room_of(torch.device("cpu"), self._accelerator.num_processes).free
-        # On a CPU larger micro-batches may come yet: train.micro_batch_tokens: auto counts on all but this part.
-        part = 1 - USABLE if self._accelerator.device.type == "cpu" else 0.5
-        if room is not None and size > part * room:
-            return
-        try:
-            copies = {
-                file: {name: _room_for(tensor) for name, tensor in named.items()} for file, named in tensors.items()
-            }
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            return
-        self._copies = copies
-
-    def _save_state(self, beside: Path) -> None:
+    def _save_state(self, beside: Path) -> dict[str, str]:
         """What accelerate writes of sharded weights, or on XLA: by all processes together."""
         accelerator = self._accelerator
         accelerator.wait_for_everyone()
@@ -209,51 +193,12 @@ class Saver:
             for folder in (beside, beside.parent, beside.parent.parent):
                 with suppress(OSError):  # empty on a disk of this machine's own only
                     folder.rmdir()
+        return {}
 
 
-def _names(files: dict[str, Tensors]) -> list[tuple[str, str]]:
-    return [(file, name) for file, named in files.items() for name in named]
-
-
-def _room_for(tensor: torch.Tensor) -> torch.Tensor:
-    """Memory on the CPU that the system has really given; a GPU copies into pinned memory at the bus's full rate."""
-    room = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.device.type == "cuda")
-    room.reshape(-1).view(torch.uint8).numpy().fill(0)  # by numpy, which is content with this thread
-    return room
-
-
-def _write_tensors(files: dict[str, Tensors], scale: dict[str, Any] | None, beside: Path) -> None:
-    """Write tensors and the scaler's state, and compare what the disk then holds with them, bit for bit.
-
-    Raises:
-        OSError, SafetensorError: where they can't be written, or are not what was written.
-    """
-    for file, tensors in files.items():
-        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, beside / file)
-        flush_path(beside / file)
-        different = _first_difference(beside / file, tensors)
-        if different is not None:
-            raise OSError(f"{beside / file}: {different} is not what was written; this disk can't be trusted")
+def _write_state(snapshot: Snapshot, scale: dict[str, Any] | None, beside: Path) -> dict[str, str]:
+    """Write tensors and the scaler's state; returns the SHA-256 of what the disk should hold, by file."""
+    digests = snapshot.write(beside)
     if scale is not None:
         (beside / SCALER).write_text(json.dumps(scale), encoding="utf-8")
-
-
-def _first_difference(path: Path, tensors: Tensors) -> str | None:
-    """The first tensor that a file does not hold bit for bit.
-
-    Read piece by piece: a file that is mapped instead counts as this process's memory, 0.9 GB with a BERT-base's
-    optimizer.
-    """
-    places, begin = tensor_places(path)
-    piece = np.empty(_PIECE, np.uint8)
-    with open(path, "rb") as file:
-        for name, tensor in tensors.items():
-            # As bytes, since a NaN equals nothing.
-            content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-            file.seek(begin + places[name]["data_offsets"][0])
-            for start in range(0, len(content), _PIECE):
-                expected = content[start : start + _PIECE]
-                found = piece[: len(expected)]
-                if file.readinto(found.data) != len(found) or not np.array_equal(found, expected):
-                    return name
-    return None
+    return digests

@@ -2,7 +2,10 @@
 
 import dataclasses
 import errno
+import hashlib
+import itertools
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -12,13 +15,16 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from safetensors.torch import load_file, save_file
 
-from accel_cls import saving
+from accel_cls import saving, snapshot
 from accel_cls.checkpoint import Progress, find_fault, load_checkpoint
 from accel_cls.console import Console
 from accel_cls.errors import UserError
 from accel_cls.fitting.room import Room
 from accel_cls.saving import Saver
+from accel_cls.snapshot import Snapshot
+from accel_cls.state import tensor_places
 
 
 class Tied(torch.nn.Module):
@@ -55,6 +61,11 @@ def one_step(model, optimizer):
 
 def weights(model):
     return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def moments_of(optimizer):
+    state = optimizer.state_dict()["state"]
+    return {f"{at} {what}": value.clone() for at, values in state.items() for what, value in values.items()}
 
 
 def same(a, b):
@@ -98,25 +109,50 @@ def test_what_is_saved_goes_on_as_if_nothing_had_been(tmp_path, accelerator, fus
     assert same(weights(model), after)
 
 
-def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, accelerator, monkeypatch):
-    """What is written is what was there when it was asked for."""
-    may_write = threading.Event()
-    write = saving._write_tensors
-    monkeypatch.setattr(saving, "_write_tensors", lambda *a: (may_write.wait(30), write(*a)))
+def held(monkeypatch, after=0):
+    """Stops whoever writes a snapshot after so many pieces; returns what lets it go on."""
+    may_read = threading.Event()
+    read, count = Snapshot._read, itertools.count()
+    monkeypatch.setattr(Snapshot, "_read", lambda *a: (next(count) < after or may_read.wait(30), read(*a))[1])
+    return may_read
+
+
+@pytest.mark.parametrize("after", [0, 3, 9])
+def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, accelerator, monkeypatch, after):
+    """What is written is what was there when it was asked for, however much was written when that changed."""
+    may_read = held(monkeypatch, after)
     model, optimizer = tiny(accelerator)
     one_step(model, optimizer)
-    then = weights(model)
+    then, moments = weights(model), moments_of(optimizer)
     progress = Progress(update=1)
     saver = saver_of(accelerator, tmp_path, progress=progress)
     saver.save(model, optimizer)
     one_step(model, optimizer)
     progress.update = 2
+    one_step(model, optimizer)
     assert not (tmp_path / "update-000001").exists()
-    may_write.set()
+    may_read.set()
     saver.finish()
     assert not same(weights(model), then)
     assert load_checkpoint(accelerator, model, optimizer, tmp_path / "update-000001").update == 1
     assert same(weights(model), then)
+    assert same(moments_of(optimizer), moments)
+
+
+def test_what_a_forward_pass_changes_is_saved_as_it_was(tmp_path, accelerator, monkeypatch):
+    accelerator.free_memory()
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3))
+    model, optimizer = accelerator.prepare(model, torch.optim.AdamW(model.parameters(), fused=True))
+    one_step(model, optimizer)
+    then = weights(model)
+    may_read = held(monkeypatch)
+    saver = saver_of(accelerator, tmp_path)
+    save(saver, model, optimizer, update=1)
+    model(torch.ones(4, 3))
+    assert not same(weights(model), then)
+    may_read.set()
+    saver.finish()
+    assert same(load_file(tmp_path / "update-000001" / "model.safetensors"), then)
 
 
 def test_second_checkpoint_has_its_own_weights(tmp_path, accelerator):
@@ -135,8 +171,8 @@ def test_second_checkpoint_has_its_own_weights(tmp_path, accelerator):
 
 def test_saves_are_counted_and_timed_over_all_resumptions(tmp_path, accelerator, monkeypatch):
     """While training stands still, in copying and in waiting for the save before, is a part of what a save takes."""
-    write = saving._write_tensors
-    monkeypatch.setattr(saving, "_write_tensors", lambda *a: (time.sleep(0.2), write(*a)))
+    write = Snapshot.write
+    monkeypatch.setattr(Snapshot, "write", lambda *a: (time.sleep(0.2), write(*a))[1])
     model, optimizer = tiny(accelerator)
     one_step(model, optimizer)
     saver = saver_of(accelerator, tmp_path, progress=Progress(saves=3, save_seconds=1.0, stall_seconds=0.5))
@@ -147,19 +183,47 @@ def test_saves_are_counted_and_timed_over_all_resumptions(tmp_path, accelerator,
     assert saver.progress.save_seconds > 1.4
     assert 0.5 < saver.progress.stall_seconds < saver.progress.save_seconds
     assert load_checkpoint(accelerator, model, optimizer, tmp_path / "update-000002").saves == 5
-    monkeypatch.setattr(saving, "_write_tensors", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    monkeypatch.setattr(Snapshot, "write", lambda *_: (_ for _ in ()).throw(OSError("full")))
     save(saver, model, optimizer, update=3)
     saver.wait()
     assert saver.progress.saves == 5
 
 
-def test_where_memory_is_short_training_waits(tmp_path, accelerator, monkeypatch):
-    monkeypatch.setattr(saving, "room_of", lambda *_: Room("the CPU", 10, 10))
+def no_memory(_):
+    raise MemoryError
+
+
+@pytest.mark.parametrize("short", ["too little is free", "none is given"])
+def test_where_memory_is_short_training_waits(tmp_path, accelerator, monkeypatch, short):
+    if short == "too little is free":
+        monkeypatch.setattr(saving, "room_of", lambda *_: Room("the CPU", 10, 10))
+    else:
+        monkeypatch.setattr(snapshot, "_copy", no_memory)
     model, optimizer = tiny(accelerator)
     one_step(model, optimizer)
+    then = weights(model)
+    may_read = held(monkeypatch, after=2)
     saver = saver_of(accelerator, tmp_path)
     save(saver, model, optimizer, update=1)
-    assert find_fault(tmp_path / "update-000001") is None
+    threading.Timer(0.3, may_read.set).start()
+    one_step(model, optimizer)
+    assert may_read.is_set()
+    assert not same(weights(model), then)
+    assert saver.progress.stall_seconds > 0.2
+    saver.finish()
+    load_checkpoint(accelerator, model, optimizer, tmp_path / "update-000001")
+    assert same(weights(model), then)
+
+
+def test_training_does_not_wait_for_a_checkpoint_that_has_failed(tmp_path, accelerator, monkeypatch):
+    monkeypatch.setattr(saving, "room_of", lambda *_: Room("the CPU", 10, 10))
+    model, optimizer = tiny(accelerator)
+    (tmp_path / "in the way").write_text("no folder")
+    saver = saver_of(accelerator, tmp_path / "in the way")
+    save(saver, model, optimizer, update=1)
+    one_step(model, optimizer)
+    with pytest.raises(UserError, match="Not a directory"):
+        saver.finish()
 
 
 def test_full_disk_leaves_the_checkpoint_before_and_training_goes_on(tmp_path, accelerator, monkeypatch, capsys):
@@ -169,12 +233,12 @@ def test_full_disk_leaves_the_checkpoint_before_and_training_goes_on(tmp_path, a
     save(saver, model, optimizer, update=1)
     saver.finish()
 
-    def full(tensors, path):
-        path.write_bytes(b"the beginning")
+    def full(_, folder):
+        (folder / "model.safetensors").write_bytes(b"the beginning")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(saving, "save_file", full)
+        patched.setattr(Snapshot, "write", full)
         save(saver, model, optimizer, update=2)
         saver.wait()
         assert [path.name for path in tmp_path.iterdir()] == ["update-000001"]
@@ -190,12 +254,20 @@ def test_full_disk_leaves_the_checkpoint_before_and_training_goes_on(tmp_path, a
 
 
 def test_disk_that_does_not_keep_what_it_is_given_is_found_out(tmp_path, accelerator, monkeypatch):
-    write = saving.save_file
-    monkeypatch.setattr(saving, "save_file", lambda tensors, path: write({k: v + 1 for k, v in tensors.items()}, path))
+    write = Snapshot.write
+
+    def forgetful(self, folder):
+        digests = write(self, folder)
+        with open(folder / "optimizer.safetensors", "r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            file.write(b"?")
+        return digests
+
+    monkeypatch.setattr(Snapshot, "write", forgetful)
     model, optimizer = tiny(accelerator)
     saver = saver_of(accelerator, tmp_path)
     save(saver, model, optimizer, update=1)
-    with pytest.raises(UserError, match="is not what was written"):
+    with pytest.raises(UserError, match=r"optimizer.safetensors does not hold what was written to it"):
         saver.finish()
     assert not list(tmp_path.iterdir())
 
@@ -232,7 +304,7 @@ def test_error_that_is_no_disk_s_is_not_swallowed(tmp_path, accelerator, monkeyp
     def broken(*_):
         raise KeyError("a defect")
 
-    monkeypatch.setattr(saving, "_write_tensors", broken)
+    monkeypatch.setattr(Snapshot, "write", broken)
     model, optimizer = tiny(accelerator)
     saver = saver_of(accelerator, tmp_path)
     save(saver, model, optimizer, update=1)
@@ -244,20 +316,82 @@ _PEAK = """
 import resource, sys
 from pathlib import Path
 import torch
-from safetensors.torch import save_file
-from accel_cls.saving import _first_difference
-path, tensors = Path(sys.argv[1]), {"a": torch.ones(3), "b": torch.rand(100_000_000)}
-save_file(tensors, path)
+from accelerate import Accelerator
+from accel_cls.checkpoint import Progress
+from accel_cls.console import Console
+from accel_cls.saving import Saver
+accelerator = Accelerator(cpu=True)
+model = torch.nn.Linear(10_000, 4_000)
+model, optimizer = accelerator.prepare(model, torch.optim.AdamW(model.parameters(), fused=True))
+model(torch.ones(1, 10_000)).sum().backward()
+optimizer.step()
+optimizer.zero_grad()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-assert _first_difference(path, tensors) is None
+saver = Saver(accelerator, Path(sys.argv[1]), 1, Console(speaks=True), Progress(update=1))
+saver.save(model, optimizer)
+saver.finish()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-tensors["b"][-1] += 1
-assert _first_difference(path, tensors) == "b"
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss is in kB on Linux")
-def test_a_checkpoint_is_read_back_without_its_size_in_memory(tmp_path):
-    command = [sys.executable, "-c", _PEAK, str(tmp_path / "file.safetensors")]
+def test_a_checkpoint_is_written_and_verified_without_its_size_in_memory(tmp_path):
+    command = [sys.executable, "-c", _PEAK, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 100_000  # kB; the file has 400 MB
+    assert int(done.stdout) < 100_000  # kB; the checkpoint has 480 MB
+
+
+def test_files_are_what_safetensors_writes(tmp_path):
+    tensors = {
+        "weights": torch.rand(5, 7),
+        "transposed": torch.rand(5, 7).T,
+        "step": torch.tensor(3.0),
+        "none": torch.empty(0, 4),
+        "half": torch.rand(3).half(),
+        "bf16": torch.rand(3).bfloat16(),
+        "double": torch.rand(3).double(),
+        "counts": torch.arange(5),
+        "small": torch.arange(3, dtype=torch.int32),
+        "bytes": torch.arange(3, dtype=torch.uint8),
+        "mask": torch.tensor([True, False]),
+        "有空格 的名字": torch.ones(1),
+    }
+    digests = Snapshot({"a": tensors, "b": {}}).write(tmp_path)
+    assert same(load_file(tmp_path / "a"), tensors)
+    assert load_file(tmp_path / "b") == {}
+    assert digests == {name: hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in "ab"}
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, tmp_path / "c", {"format": "pt"})
+    ours, theirs = (tensor_places(tmp_path / name)[0] for name in "ac")
+    assert {name: (facts["dtype"], facts["shape"]) for name, facts in ours.items()} == {
+        name: (facts["dtype"], facts["shape"]) for name, facts in theirs.items()
+    }
+
+
+def test_only_what_is_not_written_is_copied(tmp_path, monkeypatch):
+    monkeypatch.setattr(snapshot, "_PIECE", 8)
+    copied = []
+    monkeypatch.setattr(snapshot, "_copy", lambda piece: copied.append(len(piece)) or piece.clone())
+    may_read = held(monkeypatch, after=4)
+    taken = Snapshot({"file": {"a": torch.rand(20)}})
+    writer = threading.Thread(target=taken.write, args=(tmp_path,))
+    writer.start()
+    deadline = time.monotonic() + 10
+    while sum(piece is not None for piece in taken._pieces) > 6 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    taken.let_change(room=None)
+    assert copied == [8] * 6
+    may_read.set()
+    writer.join()
+    assert taken._pieces == [None] * 10
+
+
+def test_pieces_make_up_their_tensors(tmp_path, monkeypatch):
+    monkeypatch.setattr(snapshot, "_PIECE", 8)
+    tensors = {"a": torch.rand(7, 3), "b": torch.rand(4).double(), "c": torch.rand(3).bfloat16()}
+    copied = Snapshot({"file": tensors})
+    copied.let_change(room=None)
+    then = {name: tensor.clone() for name, tensor in tensors.items()}
+    for tensor in tensors.values():
+        tensor.zero_()
+    copied.write(tmp_path)
+    assert same(load_file(tmp_path / "file"), then)

@@ -240,7 +240,7 @@ def _fill(filler: Path) -> bool:
 
 
 def _explained(start: Start, ended: Ended, words: str) -> list[str]:
-    expected = 1 if start.maps_status or (start.processes > 1 and start.way == "launch") else 2
+    expected = 1 if start.maps_status else 2
     faults = [] if ended.status == expected else [f"ended with {ended.status} instead of {expected}"]
     faults += [] if words in ended.err else [f"does not say {words!r}: {ended.err.strip()[-500:]}"]
     if "Traceback" in ended.err and start.way in ("warm", "python"):
