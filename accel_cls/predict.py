@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from accel_cls.cpu.allocator import keep_memory
 from accel_cls.cpu.waiting import give_way
 from accel_cls.errors import UserError, listed, printable
+from accel_cls.garbage import nothing_collected
 
 if TYPE_CHECKING:
     import torch
@@ -207,7 +208,8 @@ def _predict(options: argparse.Namespace) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     keep_memory()
     give_way()
-    classifier = load_classifier(options.run)
+    with nothing_collected():  # which imports torch and transformers
+        classifier = load_classifier(options.run)
 
     if options.file:
         from accel_cls.data import text_table

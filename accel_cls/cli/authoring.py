@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, complete_key, load, print_json, stay_offline
+from accel_cls.garbage import nothing_collected
 
 if TYPE_CHECKING:
     from accel_cls.authoring.columns import Choice
@@ -40,7 +41,8 @@ def new(
       accel-cls new train.tsv dev.tsv --model bert-base-chinese -o recipes/news.yaml
     """
     stay_offline(model is None or Path(model).exists())
-    from accel_cls.authoring.new import new_recipe
+    with nothing_collected():
+        from accel_cls.authoring.new import new_recipe
 
     new_recipe(data, validation, out, text, label, model, classes, name, force, _ask)
 
@@ -66,7 +68,8 @@ def check(
       accel-cls check recipes/food.yaml --json > audit.json
     """
     loaded = load(recipe, overrides)
-    from accel_cls.authoring.check import check_recipe, report_as_json, show_report
+    with nothing_collected():
+        from accel_cls.authoring.check import check_recipe, report_as_json, show_report
 
     report = check_recipe(loaded, processes)
     if as_json:
@@ -90,8 +93,9 @@ def plan(recipe: RecipePath, overrides: Overrides = None, processes: Processes =
       accel-cls plan recipes/food_bert.yaml data.train=food_reviews_10k.csv --processes 8
     """
     loaded = load(recipe, overrides)
-    from accel_cls.authoring.check import plan_recipe
-    from accel_cls.console import Console
+    with nothing_collected():
+        from accel_cls.authoring.check import plan_recipe
+        from accel_cls.console import Console
 
     corpus, forecast = plan_recipe(loaded, processes)
     if as_json:
