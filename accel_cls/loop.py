@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
 from torch.nn.functional import cross_entropy
 
 from accel_cls.batches import Batches
 from accel_cls.checkpoint import Progress
 from accel_cls.console import Console
 from accel_cls.evaluation import Predictions, predict_examples
-from accel_cls.hardware.prepare import is_xla, mark_step
+from accel_cls.hardware.prepare import is_xla, mark_step, seed_generators
 from accel_cls.layout import share
 from accel_cls.optimizer import clip_gradient, set_rate, take_step
 from accel_cls.plan import Plan, is_due, seed_of
@@ -138,7 +137,7 @@ def accumulate_gradient(t: Training, update: int) -> list[Part]:
         with span("data"):
             batch = t.train.make(micro_batch)
         # Dropout's draws depend on the place in the training alone: not on what ran before, nor where.
-        set_seed(seed_of(t.plan.seed, update, index))
+        seed_generators(accelerator.device, seed_of(t.plan.seed, update, index))
         # DeepSpeed reads this flag to see which backward pass ends the update.
         accelerator.sync_gradients = is_last
         with contextlib.nullcontext() if is_last else accelerator.no_sync(t.model):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,10 @@ class Entrant:
 
     contestant: str  # accel_cls, trainer_best or tutorial
     precision: str
+    parts: int = 1  # in which a Trainer takes the texts of an update
 
     def __str__(self) -> str:
-        return f"{self.contestant} {self.precision}"
+        return f"{self.contestant} {self.precision}{f' in {self.parts}' if self.parts > 1 else ''}"
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class TrainingCase:
                     texts=str(texts),
                     result=str(shop.place / "result.json"),
                     batch=self.batch,
+                    parts=entrant.parts,
                     precision=entrant.precision,
                     seed=42 + number,
                     device=self.device,
@@ -110,7 +112,7 @@ class TrainingCase:
         """The entrants; in fp32 those in bf16, where the machine has no instructions for that: it would be slower."""
         if fast_bf16:
             return self.entrants
-        return tuple(dict.fromkeys(Entrant(entrant.contestant, "fp32") for entrant in self.entrants))
+        return tuple(dict.fromkeys(replace(entrant, precision="fp32") for entrant in self.entrants))
 
     def _rows(self) -> data.Rows:
         if self.texts.startswith("even"):
@@ -225,5 +227,10 @@ def _show_ratios(found: dict[str, dict[str, Any]], name: str) -> str:
 
 
 def entrants(*names: str) -> tuple[Entrant, ...]:
-    """Such as "accel_cls bf16"."""
-    return tuple(Entrant(*name.split()) for name in names)
+    """Such as "accel_cls bf16", or "trainer_best bf16 in 4"."""
+    found = []
+    for name in names:
+        who, _, parts = name.partition(" in ")
+        contestant, precision = who.split()
+        found.append(Entrant(contestant, precision, int(parts or 1)))
+    return tuple(found)

@@ -15,11 +15,12 @@ from benchmarks.__main__ import measure
 from benchmarks.cases import CASES
 from benchmarks.contestants import ours
 from benchmarks.contestants.request import Request
+from benchmarks.contestants.stopwatch import Stopwatch
 from benchmarks.figures import Figure, ratio
 from benchmarks.floor import Work, forward_flop, training_floor, training_flop
 from benchmarks.models import SHAPES, Shape
 from benchmarks.processes import Failed, python, run
-from benchmarks.training import TrainingCase, Window, ratios, read_stopwatch
+from benchmarks.training import TrainingCase, Window, entrants, ratios, read_stopwatch
 
 
 def measured(speed: float) -> dict:
@@ -112,6 +113,21 @@ def test_too_few_texts_for_a_window_are_refused() -> None:
 def test_warm_updates_of_a_trainer_do_not_count() -> None:
     result = {"ends": [5.0, 7.0, 8.0], "examples": [4, 4, 3], "tokens": [40, 30, 20], "squares": [400, 300, 200]}
     assert read_stopwatch(result, warm=1) == (3.0, Work(7, 50, 500))
+
+
+def test_the_parts_of_an_update_count_together() -> None:
+    watch = Stopwatch(parts=2)
+    collate = watch.counting(len)
+    for lengths in ([3, 1], [2, 2], [5], [1], [9]):  # the last one was made ahead
+        collate([{"attention_mask": [1] * length} for length in lengths])
+    watch.ends = [1.0, 2.0]
+    result = watch.result()
+    assert (result["examples"], result["tokens"], result["squares"]) == ([4, 2], [8, 6], [18, 26])
+
+
+def test_entrants_are_named_as_they_are_asked_for() -> None:
+    names = ["tutorial fp32", "trainer_best bf16 in 4", "accel_cls bf16"]
+    assert [str(entrant) for entrant in entrants(*names)] == names
 
 
 def test_windows_of_the_log_add_up_and_have_to_be_whole() -> None:
@@ -212,7 +228,7 @@ def test_without_instructions_for_bf16_the_comparison_is_in_fp32() -> None:
     assert isinstance(case, TrainingCase)
     assert [str(entrant) for entrant in case._fit_for(fast_bf16=False)] == [
         "tutorial fp32",
-        "trainer_best fp32",
+        "trainer_best fp32 in 2",
         "accel_cls fp32",
     ]
 

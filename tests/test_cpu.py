@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import copy
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import set_seed
 from transformers import BertConfig, BertForSequenceClassification
 
 from accel_cls.cpu.dropout import QuickDropout, keep_mask, quick_dropout
 from accel_cls.cpu.linear import Linear16
 from accel_cls.cpu.quicken import quicken
 from accel_cls.cpu.waiting import give_way
+from accel_cls.hardware.prepare import seed_generators
 from accel_cls.optimizer import clip_gradient
+
+
+def test_seeds_are_those_of_accelerate() -> None:
+    def draws() -> tuple[float, float, float]:
+        return random.random(), float(np.random.rand()), float(torch.rand(()))
+
+    set_seed(2**32 - 7)
+    expected = draws()
+    seed_generators(torch.device("cpu"), 2**32 - 7)
+    assert draws() == expected
+
 
 # Dropout
 

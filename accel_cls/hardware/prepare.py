@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
+from accelerate.utils import set_seed
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -44,6 +47,18 @@ def is_xla(accelerator: Accelerator) -> bool:
 def has_whole_weights(accelerator: Accelerator) -> bool:
     """Whether each process has all weights and gradients, as tensors of its own: no FSDP, no DeepSpeed, no XLA."""
     return accelerator.distributed_type.value in ("NO", "MULTI_CPU", "MULTI_GPU")
+
+
+def seed_generators(device: torch.device, seed: int) -> None:
+    """Seed Python's, numpy's and torch's generators, where a model on this device may draw from them."""
+    if device.type != "cpu":
+        set_seed(seed)
+        return
+    # As set_seed does, less what a GPU draws from: until there is one, torch notes the traceback of each such call,
+    # which took 0.57 of the 23 ms of an update of a BERT 2×128.
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.default_generator.manual_seed(seed)
 
 
 def inner_optimizer(optimizer: torch.optim.Optimizer) -> Any:

@@ -19,6 +19,7 @@ class Request:
     texts: str  # a csv with the columns text and label
     result: str  # the JSON file to write
     batch: int = 32  # texts an update
+    parts: int = 1  # in which the Trainer takes them, one after the other
     max_length: int = 512  # tokens
     updates: int = 0
     precision: str = "fp32"  # or bf16
