@@ -88,8 +88,9 @@ def cases_of(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def tables(records: Sequence[dict[str, Any]]) -> str:
     """All cases of one kind of machine in Markdown, those of a kind in one table, below what they were measured on."""
-    parts = [f"### {_machine(records[0])}", *(_measured_on(record) for record in records)]
     cases = cases_of(records)
+    newest = [(record, [case["name"] for case in record["cases"] if case in cases]) for record in records]
+    parts = [f"### {_machine(records[0])}", *(_measured_on(record, names) for record, names in newest if names)]
     for kind, (title, head, show) in _KINDS.items():
         rows = [row for case in cases if case["kind"] == kind for row in show(case)]
         if rows:
@@ -134,14 +135,14 @@ def _machine(record: dict[str, Any]) -> str:
     )
 
 
-def _measured_on(record: dict[str, Any]) -> str:
+def _measured_on(record: dict[str, Any], names: Sequence[str]) -> str:
+    """What the cases of these names were measured on."""
     on = record["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in on["versions"].items())
     plural = "" if record["rounds"] == 1 else "s"
     lines = [
         f"{on['date']}: Python {on['python']}, {versions}; accel_cls at {on['commit']}; "
-        f"{record['rounds']} round{plural} of "
-        f"{', '.join(case['name'] for case in record['cases'])}."
+        f"{record['rounds']} round{plural} of {', '.join(names)}."
     ]
     if record["peaks"]:
         peaks = (

@@ -179,8 +179,12 @@ def test_the_real_page_has_its_markers() -> None:
 
 def test_of_several_runs_the_last_figures_of_a_case_are_shown() -> None:
     skipped, failed = {"a": "no", "b": "no GPU"}, {"c": "broken\nfor reasons"}
-    text = page.tables([record(skipped=skipped, failed=failed), record()])
+    (case,) = record()["cases"]
+    old = [{**case, "ratios": {}}, {**case, "name": "only old", "title": "Another"}]
+    text = page.tables([record(cases=old, rounds=5, skipped=skipped, failed=failed), record()])
     assert text.count("A case") == 1
+    assert "5 rounds of only old." in text
+    assert "2 rounds of a." in text
     assert "* skipped: `b`, no GPU\n* failed: `c`, broken" in text
     assert "`a`" not in text
 
