@@ -3,6 +3,8 @@
 import hashlib
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -94,6 +96,26 @@ def test_words_are_those_of_the_tokenizer():
     texts = some_texts(3000, seed=2)
     expected = Counter(word for text in texts for word in vocabulary._words(text))
     assert vocabulary.count_words(Texts.of({"text": texts})) == expected
+
+
+_COLUMNS = """
+import sys
+import numpy as np
+from accel_cls.texts import Texts
+texts = Texts.of({"a": ["x", None, "", "好😀"], "b": ["1", "2", "3", "4"]})
+assert texts["a"] == ["x", None, "", "好😀"]
+assert texts.named({"text": "a"})["text"] == ["x", "", "", "好😀"]
+assert texts.select(np.array([3, 0]))["a"] == ["好😀", "x"]
+assert texts.select(np.array([3, 0], np.int32))["b"] == ["4", "1"]
+assert Texts.of({"a": []})["a"] == Texts.of({"a": [None] * 9})["a"][9:] == []
+assert Texts.of({"a": ["x", None] * 9})["a"] == ["x", None] * 9
+print("pandas" in sys.modules)
+"""
+
+
+def test_columns_are_made_without_pandas():
+    done = subprocess.run([sys.executable, "-c", _COLUMNS], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_texts_are_known_by_content_alone():
