@@ -104,12 +104,13 @@ import numpy as np
 from accel_cls.texts import Texts
 texts = Texts.of({"a": ["x", None, "", "好😀"], "b": ["1", "2", "3", "4"]})
 assert texts["a"] == ["x", None, "", "好😀"]
-assert texts.named({"text": "a"})["text"] == ["x", "", "", "好😀"]
+assert texts.named({"text": "b"})["text"] == ["1", "2", "3", "4"]
 assert texts.select(np.array([3, 0]))["a"] == ["好😀", "x"]
 assert texts.select(np.array([3, 0], np.int32))["b"] == ["4", "1"]
 assert Texts.of({"a": []})["a"] == Texts.of({"a": [None] * 9})["a"][9:] == []
 assert Texts.of({"a": ["x", None] * 9})["a"] == ["x", None] * 9
 print("pandas" in sys.modules)
+assert texts.named({"text": "a"})["text"] == ["x", "", "", "好😀"]
 """
 
 
