@@ -17,16 +17,16 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from accel_cls.cpu.allocator import keep_memory
-from accel_cls.cpu.waiting import give_way
+from accel_cls.devices.cpu.allocator import keep_memory
+from accel_cls.devices.cpu.threads import give_way
 from accel_cls.errors import UserError, listed, printable
-from accel_cls.garbage import nothing_collected
+from accel_cls.startup import nothing_collected
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from accel_cls.texts import Texts
+    from accel_cls.data.texts import Texts
 
 # Tokens that go through the model at once. On a CPU fewer stay in its cache: 12,000 reviews through a BERT 2×128 took
 # 2.6 s by 4,096, 2.9 by 16,384.
@@ -59,7 +59,7 @@ class Classifier:
 
     def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Prediction]:
         """Classify texts (or text pairs), truncated as in training; the order is kept."""
-        from accel_cls.texts import Texts
+        from accel_cls.data.texts import Texts
 
         # What no file and no argument of a terminal holds as text, half a character, becomes U+FFFD.
         columns = {"text": [*map(_whole, texts)]} | ({} if pairs is None else {"pair": [*map(_whole, pairs)]})
@@ -73,10 +73,10 @@ class Classifier:
         import numpy as np
         import torch
 
-        from accel_cls.batches import Batches
-        from accel_cls.evaluation import Predictions
-        from accel_cls.layout import Layout
-        from accel_cls.tokens import encode
+        from accel_cls.batching.batches import Batches
+        from accel_cls.batching.layout import Layout
+        from accel_cls.evaluation.predictions import Predictions
+        from accel_cls.tokenization.encode import encode
 
         if not len(texts):
             return
@@ -119,9 +119,11 @@ def load_classifier(folder: str | Path) -> Classifier:
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    import accel_cls.model  # noqa: F401 - quiets the libraries, as in training
-    from accel_cls.model import check_embeddings, check_tokenizer, unusable
-    from accel_cls.packing import can_pack, make_packable
+    import accel_cls.models.classifier  # noqa: F401 - quiets the libraries, as in training
+    from accel_cls.models.classifier import check_embeddings
+    from accel_cls.models.packing import can_pack, make_packable
+    from accel_cls.tokenization.pretrained import unusable
+    from accel_cls.tokenization.tokenizer import check_tokenizer
 
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
@@ -212,8 +214,8 @@ def _predict(options: argparse.Namespace) -> None:
         classifier = load_classifier(options.run)
 
     if options.file:
-        from accel_cls.data import text_table
-        from accel_cls.reading import read_table
+        from accel_cls.data.corpus import text_table
+        from accel_cls.data.reading import read_table
 
         columns = options.column or text_columns(options.run)
         notes: list[str] = []
@@ -255,7 +257,7 @@ def _record(prediction: Prediction) -> dict[str, Any]:
 
 def _write(out: Path, shown: dict[str, Sequence[str]], predictions: Iterator[Prediction], names: list[str]) -> int:
     """Write texts and predictions to a file by its ending; returns how many."""
-    from accel_cls.run_folder import write_csv, write_text
+    from accel_cls.atomic import write_csv, write_text
 
     if out.suffix.lower() == ".tsv":
         _check_tabs(out, shown, names)

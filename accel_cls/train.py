@@ -8,6 +8,7 @@ Checks the recipe before anything slow is imported; `run.py` puts the parts toge
 from __future__ import annotations
 
 import argparse
+import functools
 import multiprocessing
 import os
 import sys
@@ -16,15 +17,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from accel_cls.cpu.allocator import keep_memory
-from accel_cls.cpu.waiting import give_way
+from accel_cls.devices.cpu.allocator import keep_memory
+from accel_cls.devices.cpu.threads import give_way
 from accel_cls.errors import ToldElsewhere, UserError
-from accel_cls.garbage import nothing_collected
 from accel_cls.hardware.launcher import find_place, how_started
 from accel_cls.hardware.nodes import JOIN_TIMEOUT
 from accel_cls.profiling.figures import Request
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.rules import names_the_hub
+from accel_cls.startup import nothing_collected
 from accel_cls.stopping import STOPPED, Stopped, Stopping, leave_status
 
 _USER_ERROR = 2  # exit status for a mistake in a recipe, a data file or a command
@@ -93,10 +94,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keep_memory()
         notes = [note] if (note := give_way()) else []
         with nothing_collected():
-            import accel_cls.run as run
-        profiling = _request(*options.profiling) if options.profiling else None
+            import accel_cls.training.run as run
+        loop = None
+        if options.profiling:
+            from accel_cls.profiling.measure import measure
+
+            request = _request(*options.profiling)
+            loop = functools.partial(measure, request=request)
+            # What is measured is no run, and leaves the recipe's own alone.
+            recipe = recipe.model_copy(update={"output": str(request.folder / "run")})
         command = run.Command(
-            recipe, options.recipe, options.overrides, options.fresh, options.join_timeout, profiling, started, notes
+            recipe, options.recipe, options.overrides, options.fresh, options.join_timeout, started, notes, loop
         )
         run.run_command(command, stopping)
     except UserError as error:

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from accel_cls.batches import Batches
-from accel_cls.evaluation import Predictions, predict_examples
-from accel_cls.layout import Layout
-from accel_cls.packing import Packing
-from accel_cls.tokens import Encoded
+from accel_cls.batching.batches import Batches
+from accel_cls.batching.layout import Layout
+from accel_cls.evaluation.predictions import Predictions, predict_examples
+from accel_cls.models.packing import Packing
+from accel_cls.tokenization.encode import Encoded
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 12, 13, 31, 60)
 TOKENS, LONGEST = 64, 48

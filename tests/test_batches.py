@@ -7,10 +7,10 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
-from accel_cls.batches import Batches, class_weights
+from accel_cls.batching.batches import Batches, class_weights
+from accel_cls.batching.layout import MicroBatch
 from accel_cls.errors import UserError
-from accel_cls.layout import MicroBatch
-from accel_cls.tokens import Encoded
+from accel_cls.tokenization.encode import Encoded
 
 TEXTS = [[2, 11, 3], [2, 12, 13, 14, 3], [2, 3], [2, 15, 3, 16, 17, 3]]
 TYPES = [[0, 0, 0], [0, 0, 0, 0, 0], [0, 0], [0, 0, 0, 1, 1, 1]]

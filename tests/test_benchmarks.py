@@ -7,10 +7,10 @@ import pytest
 from conftest import train
 from transformers import AutoTokenizer
 
-from accel_cls.data import load_corpus
+from accel_cls.data.corpus import load_corpus
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.schema import Train
-from accel_cls.trace import read_trace
+from accel_cls.training.trace import read_trace
 from benchmarks import page
 from benchmarks.__main__ import measure
 from benchmarks.cases import CASES

@@ -13,7 +13,7 @@ from conftest import cli, write_recipe
 from accel_cls.authoring.check import check_recipe
 from accel_cls.authoring.truncation import kept_by_length, kept_by_side
 from accel_cls.recipe import load_recipe
-from accel_cls.tokens import Encoded
+from accel_cls.tokenization.encode import Encoded
 
 NOUNS = ["soup", "rice", "bread", "salad", "pizza", "curry", "pasta", "cake", "fish", "tea"]
 PLACES = ["home", "work", "school", "the park", "the beach", "the office", "my flat", "the shop", "town", "bed"]

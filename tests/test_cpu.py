@@ -17,12 +17,12 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from transformers import BertConfig, BertForSequenceClassification
 
-from accel_cls.cpu.dropout import QuickDropout, keep_mask, quick_dropout
-from accel_cls.cpu.linear import Linear16
-from accel_cls.cpu.quicken import quicken
-from accel_cls.cpu.waiting import give_way
-from accel_cls.hardware.prepare import seed_generators
-from accel_cls.optimizer import clip_gradient
+from accel_cls.devices.cpu.dropout import QuickDropout, keep_mask, quick_dropout
+from accel_cls.devices.cpu.linear import Linear16
+from accel_cls.devices.cpu.modules import quicken
+from accel_cls.devices.cpu.threads import give_way
+from accel_cls.devices.prepare import seed_generators
+from accel_cls.training.optimizer import clip_gradient
 
 
 def test_seeds_are_those_of_accelerate() -> None:
@@ -216,7 +216,7 @@ def test_step_with_the_clipped_gradient_is_torchs(size: float) -> None:
 
 _FAULTS = """
 import resource, sys
-from accel_cls.cpu.allocator import keep_memory
+from accel_cls.devices.cpu.allocator import keep_memory
 if sys.argv[1] == "keep":
     keep_memory()
 import torch
@@ -245,7 +245,7 @@ def test_users_own_settings_of_the_allocator_stay(monkeypatch) -> None:
     monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
     called = []
     monkeypatch.setattr("ctypes.CDLL", lambda *names: called.append(names))
-    from accel_cls.cpu.allocator import keep_memory
+    from accel_cls.devices.cpu.allocator import keep_memory
 
     keep_memory()
     assert not called

@@ -11,7 +11,7 @@ from conftest import stay_alone
 from datasets import ClassLabel, Dataset, Features, Value
 from sklearn.model_selection import train_test_split
 
-from accel_cls.data import draw_by_class, load_corpus
+from accel_cls.data.corpus import draw_by_class, load_corpus
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 

@@ -13,8 +13,8 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from conftest import ROOT, command
 
-from accel_cls.evaluation import Predictions
-from accel_cls.layout import Layout, share
+from accel_cls.batching.layout import Layout, share
+from accel_cls.evaluation.predictions import Predictions
 
 
 @pytest.fixture

@@ -20,22 +20,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForSequenceClassification, BertConfig, DebertaV2Config
 
-from accel_cls.batches import Batches
+from accel_cls.batching.batches import Batches
 from accel_cls.errors import UserError
-from accel_cls.fitting import search as searching
-from accel_cls.fitting.arithmetic import Need, Place, Sizes, fits_by_arithmetic, key_of, need_of
-from accel_cls.fitting.remembered import cache_file, recall, remember
-from accel_cls.fitting.room import Room, limits_of_groups
-from accel_cls.fitting.search import Search, find_fitting, largest
-from accel_cls.fitting.shortage import is_out_of_memory
-from accel_cls.tokens import Encoded
+from accel_cls.memory import search as searching
+from accel_cls.memory.arithmetic import Need, Place, Sizes, fits_by_arithmetic, key_of, need_of
+from accel_cls.memory.errors import is_out_of_memory
+from accel_cls.memory.remembered import cache_file, recall, remember
+from accel_cls.memory.room import Room, limits_of_groups
+from accel_cls.memory.search import Search, find_fitting, largest
+from accel_cls.tokenization.encode import Encoded
 
 # Trains with a second process whose memory ends at LIMIT tokens; LATER=24:130 says at 130 after 24 passes.
 STARVED = """
 import os, sys
 import torch
 from transformers import BertForSequenceClassification
-from accel_cls.fitting import search as searching
+from accel_cls.memory import search as searching
 from accel_cls.train import main
 
 searching._AMPLE = 0  # try also what is beyond doubt
@@ -154,8 +154,8 @@ def test_auto_trains_like_its_number_and_the_plan_knows_it(work: Path, monkeypat
 LIMITED = """
 import dataclasses, resource, sys
 import psutil
-from accel_cls import run
-from accel_cls.fitting import arithmetic
+from accel_cls.training import run
+from accel_cls.memory import arithmetic
 from accel_cls.train import main
 
 arithmetic._USABLE = 99  # arithmetic allows everything: what fits is for the allocator to say

@@ -17,7 +17,7 @@ from transformers import (
     RobertaConfig,
 )
 
-from accel_cls.fitting.memory import activations, in_bytes
+from accel_cls.memory.forecast import activations, in_bytes
 
 TINY = {
     "vocab_size": 100,

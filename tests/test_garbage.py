@@ -5,7 +5,7 @@ import sys
 
 _SCRIPT = """
 import atexit, gc
-from accel_cls.garbage import nothing_collected
+from accel_cls.startup import nothing_collected
 
 class Looked:
     def __init__(self): self.me = self

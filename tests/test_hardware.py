@@ -12,8 +12,8 @@ import pytest
 import torch
 from conftest import ROOT, cli, command, train
 
-from accel_cls.hardware.profiles import find_profile, profile_names
 from accel_cls.hardware.start import _relay
+from accel_cls.profiles import find_profile, profile_names
 
 ACCELERATE = ("accelerate", "launch")
 WITHOUT_GPU = pytest.mark.skipif(torch.accelerator.is_available(), reason="says what a machine without a GPU says")

@@ -24,7 +24,7 @@ import pytest
 from conftest import stay_alone
 from datasets import ClassLabel, Dataset, Features, Value
 
-from accel_cls.data import load_corpus
+from accel_cls.data.corpus import load_corpus
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 

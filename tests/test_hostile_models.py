@@ -18,18 +18,19 @@ from conftest import command, train, write_recipe
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForSequenceClassification
 
-from accel_cls import cache
-from accel_cls.data import load_corpus
+from accel_cls.atomic import write_csv
+from accel_cls.data.corpus import load_corpus
+from accel_cls.data.reading import read_file
+from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
-from accel_cls.model import load_model, load_tokenizer, outline_model
+from accel_cls.models.classifier import load_model, outline_model
 from accel_cls.predict import load_classifier
 from accel_cls.predict import main as predict
-from accel_cls.reading import read_file
 from accel_cls.recipe import Recipe
-from accel_cls.run_folder import write_csv
-from accel_cls.texts import Texts
-from accel_cls.tokens import encode, encode_once
-from accel_cls.vocabulary import learn_tokenizer
+from accel_cls.tokenization import cache
+from accel_cls.tokenization.encode import encode, encode_once
+from accel_cls.tokenization.tokenizer import load_tokenizer
+from accel_cls.tokenization.vocabulary import learn_tokenizer
 
 WORDS = ["good food", "bad food", "good taste", "bad taste"] * 2
 

@@ -13,7 +13,7 @@ import yaml
 from conftest import BASE
 
 from accel_cls.errors import UserError
-from accel_cls.hardware.profiles import find_profile
+from accel_cls.profiles import find_profile
 from accel_cls.recipe import load_recipe
 
 LOUD = 1500  # no message is longer

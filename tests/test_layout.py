@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accel_cls.layout import PASS_TOKENS, ROW_STEP, WIDTH_STEP, XLA_WIDTHS, Layout, padded_width, width_step
+from accel_cls.batching.layout import PASS_TOKENS, ROW_STEP, WIDTH_STEP, XLA_WIDTHS, Layout, padded_width, width_step
 
 thorough = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 

@@ -350,8 +350,8 @@ def _save_pretrained(folder: Path, family: str) -> None:
     """A tiny untrained encoder of a family, with a tokenizer, as a model folder without a head."""
     import transformers
 
-    from accel_cls.texts import Texts
-    from accel_cls.vocabulary import learn_tokenizer
+    from accel_cls.data.texts import Texts
+    from accel_cls.tokenization.vocabulary import learn_tokenizer
 
     texts = [row["review"] for row in read_csv(folder / "reviews.csv")]
     tokenizer = learn_tokenizer(Texts.of({"text": texts}), 200)

@@ -204,7 +204,7 @@ if os.environ["RANK"] == "1":
         import importlib.metadata as metadata
         real = metadata.version
         metadata.version = lambda name: os.environ["ODD_VERSION"] if name == "tokenizers" else real(name)
-        import accel_cls.versions
+        import accel_cls.runs.versions
         metadata.version = real
 from accel_cls.train import main
 sys.exit(main(arguments))

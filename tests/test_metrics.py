@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from accel_cls.evaluation import Predictions, _in_order
-from accel_cls.metrics import compute_scores
+from accel_cls.evaluation.metrics import compute_scores
+from accel_cls.evaluation.predictions import Predictions, _in_order
 from accel_cls.recipe.schema import METRICS
 
 REFERENCES = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2, 3])

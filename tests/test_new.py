@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from accel_cls.authoring.columns import choose_label, choose_text, look_at
-from accel_cls.data import load_corpus
+from accel_cls.data.corpus import load_corpus
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, load_recipe
 

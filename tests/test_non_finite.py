@@ -13,15 +13,15 @@ from accelerate import Accelerator
 from conftest import train, train_by_two, write_recipe, write_reviews
 from safetensors.torch import load_file, save_file
 
-from accel_cls import soundness
-from accel_cls.checkpoint import Progress
+from accel_cls.batching.layout import MicroBatch
+from accel_cls.batching.plan import Plan
+from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.errors import ToldElsewhere, UserError
-from accel_cls.layout import MicroBatch
-from accel_cls.loop import accumulate_gradient
-from accel_cls.optimizer import clip_gradient, is_skipped_on_device, take_step
-from accel_cls.plan import Plan
 from accel_cls.recipe import load_recipe
-from accel_cls.soundness import Part, Watch
+from accel_cls.training import non_finite
+from accel_cls.training.loop import accumulate_gradient
+from accel_cls.training.non_finite import Part, Watch
+from accel_cls.training.optimizer import clip_gradient, is_skipped_on_device, take_step
 
 COUNT, BATCH, RARE = 192, 32, 100  # the RARE-th example holds a token whose embedding is infinite
 ROW = f"reviews.csv:{RARE + 1}"
@@ -33,8 +33,8 @@ def work(tmp_path: Path) -> Path:
     """A folder with a pretrained encoder that has no finite embedding of one sign, which is all of one example."""
     import transformers
 
-    from accel_cls.texts import Texts
-    from accel_cls.vocabulary import learn_tokenizer
+    from accel_cls.data.texts import Texts
+    from accel_cls.tokenization.vocabulary import learn_tokenizer
 
     write_reviews(tmp_path / "validation.csv", count=40, seed=1)
     path = write_reviews(tmp_path / "reviews.csv", count=COUNT)
@@ -274,11 +274,11 @@ def test_finite_losses_with_a_gradient_that_is_none_name_all_rows_of_the_update(
 def test_too_many_skips_in_a_row_end_the_run(tmp_path: Path) -> None:
     progress = Progress()
     watch, _, logged = watched(tmp_path, "skip", progress)
-    for _ in range(soundness.SKIPS_IN_A_ROW - 1):
+    for _ in range(non_finite.SKIPS_IN_A_ROW - 1):
         assert not made(watch, progress, torch.nan, (1.0, torch.inf))
     assert made(watch, progress, 1.0), "a good one between them"
     assert progress.steps == 1
-    for _ in range(soundness.SKIPS_IN_A_ROW - 1):
+    for _ in range(non_finite.SKIPS_IN_A_ROW - 1):
         assert not made(watch, progress, torch.nan, (1.0, torch.inf))
     with pytest.raises(UserError, match="10 updates in a row, up to update 20, have no finite loss"):
         made(watch, progress, torch.nan, (1.0, torch.inf))
@@ -290,7 +290,7 @@ def test_scaler_skips_are_counted_apart_and_only_many_in_a_row_are_an_error(tmp_
     progress = Progress()
     watch, accelerator, logged = watched(tmp_path, "stop", progress, scaler=True)
     accelerator.optimizer_step_was_skipped = True
-    for _ in range(soundness.SCALER_SKIPS_IN_A_ROW - 1):
+    for _ in range(non_finite.SCALER_SKIPS_IN_A_ROW - 1):
         assert not made(watch, progress, torch.inf)
     assert (progress.scaler_skips, progress.skipped, progress.steps, logged) == (24, 0, 0, [])
     accelerator.optimizer_step_was_skipped = False
@@ -299,7 +299,7 @@ def test_scaler_skips_are_counted_apart_and_only_many_in_a_row_are_an_error(tmp_
     accelerator.optimizer_step_was_skipped = True
     with pytest.raises(UserError, match=r"update 26 of 100 has no finite loss(?s:.*)a.csv:4(?s:.*)bf16 in place"):
         made(watch, progress, torch.nan, (torch.nan, 1.0))
-    for _ in range(soundness.SCALER_SKIPS_IN_A_ROW - 2):
+    for _ in range(non_finite.SCALER_SKIPS_IN_A_ROW - 2):
         made(watch, progress, torch.inf)
     with pytest.raises(UserError, match="the fp16 scaler has skipped 25 updates in a row"):
         made(watch, progress, torch.inf)

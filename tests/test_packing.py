@@ -10,13 +10,13 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from accel_cls.batches import Batches
-from accel_cls.cpu.dropout import keep_mask
-from accel_cls.layout import Layout, MicroBatch
-from accel_cls.packing import can_pack, make_packable, pack
-from accel_cls.packing.cpu_attention import attend_with_dropout
-from accel_cls.packing.families import _FAMILIES
-from accel_cls.tokens import Encoded
+from accel_cls.batching.batches import Batches
+from accel_cls.batching.layout import Layout, MicroBatch
+from accel_cls.devices.cpu.dropout import keep_mask
+from accel_cls.models.packing import can_pack, make_packable, pack
+from accel_cls.models.packing.cpu_attention import attend_with_dropout
+from accel_cls.models.packing.families import _FAMILIES
+from accel_cls.tokenization.encode import Encoded
 
 _SMALL = {
     "vocab_size": 90,

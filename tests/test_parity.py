@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from conftest import cli, command, fsdp_on_cpu, write_recipe, write_reviews
 
-from accel_cls.hardware.profiles import find_profile
 from accel_cls.parity.cases import Case, Leg, Pair, Wanted, control_of, pairs_of
 from accel_cls.parity.command import wanted_of
 from accel_cls.parity.compare import Trained, compare
 from accel_cls.parity.verdict import judge
+from accel_cls.profiles import find_profile
 from accel_cls.recipe import Recipe
-from accel_cls.trace import TracedPart, TracedUpdate, read_trace
+from accel_cls.training.trace import TracedPart, TracedUpdate, read_trace
 
 # The real thing ----------------------------------------------------------------------------------------
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from accel_cls.batching.layout import Layout, share, width_step
+from accel_cls.batching.plan import Plan, is_due, seed_of
 from accel_cls.errors import UserError
-from accel_cls.layout import Layout, share, width_step
-from accel_cls.plan import Plan, is_due, seed_of
 from accel_cls.recipe import Recipe
 
 thorough = settings(max_examples=150, deadline=None, derandomize=True, database=None)

@@ -7,7 +7,7 @@ import yaml
 from accelerate.commands.config.config_args import load_config_from_file
 
 from accel_cls.errors import UserError
-from accel_cls.hardware.profiles import (
+from accel_cls.profiles import (
     default_config_file,
     find_profile,
     launch_command,

@@ -25,7 +25,7 @@ from accel_cls.profiling.flops import training_flops
 from accel_cls.profiling.operators import KINDS, OTHER, kind_of
 from accel_cls.profiling.report import as_json, show
 from accel_cls.profiling.stopwatch import Clock, Enough, Stopwatch
-from accel_cls.spans import heard_by, span, update_done
+from accel_cls.training.spans import heard_by, span, update_done
 
 # The real thing ----------------------------------------------------------------------------------------
 
@@ -408,7 +408,7 @@ def test_advice_for_processes_that_wait() -> None:
 
 _FAULTS = """
 import resource, sys
-from accel_cls.cpu.allocator import keep_memory
+from accel_cls.devices.cpu.allocator import keep_memory
 keep_memory()
 import torch
 from accel_cls.profiling.operators import make_room

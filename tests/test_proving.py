@@ -11,10 +11,10 @@ import pytest
 from conftest import cli, command, train
 from safetensors.torch import load_file, save_file
 
-from accel_cls.checkpoint import list_checkpoints
+from accel_cls.checkpoints.checkpoint import list_checkpoints
 from accel_cls.proving import interrupt
 from accel_cls.proving.evidence import PARTS, Evidence, differences
-from accel_cls.run_folder import RunFolder
+from accel_cls.runs.folder import RunFolder
 
 # The real thing ----------------------------------------------------------------------------------------
 

@@ -8,8 +8,8 @@ from dataclasses import asdict
 
 import pytest
 
-from accel_cls.changes import Asked
-from accel_cls.checkpoint import (
+from accel_cls.atomic import whole_folder, write_csv, write_json, write_text
+from accel_cls.checkpoints.checkpoint import (
     Progress,
     checkpoint_path,
     find_fault,
@@ -21,8 +21,9 @@ from accel_cls.checkpoint import (
 )
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, load_recipe
-from accel_cls.resume import Start, open_run
-from accel_cls.run_folder import RunFolder, whole_folder, write_csv, write_json, write_text
+from accel_cls.runs.changes import Asked
+from accel_cls.runs.folder import RunFolder
+from accel_cls.runs.resume import Start, open_run
 
 
 class StoppedError(Exception):
@@ -184,7 +185,7 @@ def test_lines_that_find_no_room_leave_no_part_of_themselves(tmp_path, monkeypat
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("accel_cls.run_folder.os.fsync", full)
+        patched.setattr("accel_cls.runs.folder.os.fsync", full)
         with pytest.raises(OSError, match="No space"):
             folder.append_metrics([{"update": 2}])
     folder.append_metrics([{"update": 2}, {"update": 3}])

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from accel_cls.errors import UserError
-from accel_cls.run_folder import RunFolder
-from accel_cls.run_lock import LOCK_NAME, RunLock
+from accel_cls.runs.folder import RunFolder
+from accel_cls.runs.lock import LOCK_NAME, RunLock
 
 # Owns a folder, says so, and does what its argument says.
 OWNER = """
 import os, subprocess, sys, time
 from pathlib import Path
-from accel_cls.run_lock import RunLock
+from accel_cls.runs.lock import RunLock
 lock = RunLock(Path("food"))
 lock.acquire([])
 if sys.argv[1] == "fork":
@@ -79,9 +79,9 @@ def test_lock_ends_with_its_owner_and_not_with_its_children(owner: subprocess.Po
 
 @pytest.mark.parametrize("owner", ["alone"], indirect=True)
 def test_run_that_is_going_on_is_not_renamed(owner: subprocess.Popen, work: Path) -> None:
-    from accel_cls.changes import Asked
     from accel_cls.recipe import load_recipe
-    from accel_cls.resume import own_and_open_run
+    from accel_cls.runs.changes import Asked
+    from accel_cls.runs.resume import own_and_open_run
 
     with pytest.raises(UserError, match="belongs to another run"):
         own_and_open_run(RunFolder("food"), Asked(load_recipe(work / "recipe.yaml"), "d", 9), True, [])
@@ -113,7 +113,7 @@ def test_renamed_folder_goes_without_the_lock_and_the_new_one_has_it(tmp_path: P
 
 def test_lock_of_a_file_that_was_deleted_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between opening and locking, the owner may end and take the file with it, and a third may begin."""
-    import accel_cls.run_lock as module
+    import accel_cls.runs.lock as module
 
     lock = module._lock
     third = RunLock(tmp_path)
@@ -134,7 +134,7 @@ def test_lock_of_a_file_that_was_deleted_does_not_count(tmp_path: Path, monkeypa
 def test_disk_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 
-    import accel_cls.run_lock as module
+    import accel_cls.runs.lock as module
 
     def refuse(descriptor: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")

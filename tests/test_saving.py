@@ -17,14 +17,14 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file, save_file
 
-from accel_cls import saving, snapshot
-from accel_cls.checkpoint import Progress, find_fault, load_checkpoint
+from accel_cls.checkpoints import saving, snapshot
+from accel_cls.checkpoints.checkpoint import Progress, find_fault, load_checkpoint
+from accel_cls.checkpoints.saving import Saver
+from accel_cls.checkpoints.snapshot import Snapshot
+from accel_cls.checkpoints.tensors import tensor_places
 from accel_cls.console import Console
 from accel_cls.errors import UserError
-from accel_cls.fitting.room import Room
-from accel_cls.saving import Saver
-from accel_cls.snapshot import Snapshot
-from accel_cls.state import tensor_places
+from accel_cls.memory.room import Room
 
 
 class Tied(torch.nn.Module):
@@ -317,9 +317,9 @@ import resource, sys
 from pathlib import Path
 import torch
 from accelerate import Accelerator
-from accel_cls.checkpoint import Progress
+from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.console import Console
-from accel_cls.saving import Saver
+from accel_cls.checkpoints.saving import Saver
 accelerator = Accelerator(cpu=True)
 model = torch.nn.Linear(10_000, 4_000)
 model, optimizer = accelerator.prepare(model, torch.optim.AdamW(model.parameters(), fused=True))

@@ -16,7 +16,7 @@ from conftest import ROOT, cli
 
 from accel_cls.authoring.check import check_recipe
 from accel_cls.authoring.gallery import shipped_recipes
-from accel_cls.hardware.profiles import profile_names
+from accel_cls.profiles import profile_names
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.reference import reference
 

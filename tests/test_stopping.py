@@ -13,7 +13,7 @@ import psutil
 import pytest
 from conftest import train, wait_for, write_recipe, write_reviews
 
-from accel_cls.checkpoint import list_checkpoints, newest_checkpoint, update_of
+from accel_cls.checkpoints.checkpoint import list_checkpoints, newest_checkpoint, update_of
 
 LONG = "{epochs: 400, batch_size: 8, micro_batch_tokens: 256, learning_rate: 1e-3, log_every: 1}"
 _BIN = Path(sys.executable).parent
@@ -149,7 +149,7 @@ def test_second_ctrl_c_stops_at_once(long: Path) -> None:
     """Also where the first can't be heard: an update that takes minutes."""
     (long / "slow.py").write_text(
         "import time, sys, runpy\n"
-        "import accel_cls.loop as loop\n"
+        "import accel_cls.training.loop as loop\n"
         "loop.accumulate_gradient = lambda *a: (open('begun', 'w').close(), time.sleep(600))\n"
         "sys.argv = ['accel_cls.train', 'recipe.yaml']\n"
         "runpy.run_module('accel_cls.train', run_name='__main__')\n"

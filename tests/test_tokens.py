@@ -15,12 +15,13 @@ import pytest
 from conftest import train
 from transformers import BertTokenizer
 
-from accel_cls import cache, tokens, vocabulary
-from accel_cls.cache import find_or_make
+from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
-from accel_cls.texts import Texts
-from accel_cls.tokens import encode, encode_once
-from accel_cls.vocabulary import learn_tokenizer
+from accel_cls.tokenization import cache, vocabulary
+from accel_cls.tokenization import encode as tokens
+from accel_cls.tokenization.cache import find_or_make
+from accel_cls.tokenization.encode import encode, encode_once
+from accel_cls.tokenization.vocabulary import learn_tokenizer
 
 # Letters, Chinese, combining marks (some of which are no accents), Hangul, emoji, and what may be a space or not.
 ALPHABETS = [(32, 127), (0x4E00, 0x4F00), (0x300, 0x370), (0xAC00, 0xAD00), (0x1F600, 0x1F640), (0x302A, 0x3030)]
@@ -101,7 +102,7 @@ def test_words_are_those_of_the_tokenizer():
 _COLUMNS = """
 import sys
 import numpy as np
-from accel_cls.texts import Texts
+from accel_cls.data.texts import Texts
 texts = Texts.of({"a": ["x", None, "", "好😀"], "b": ["1", "2", "3", "4"]})
 assert texts["a"] == ["x", None, "", "好😀"]
 assert texts.named({"text": "b"})["text"] == ["1", "2", "3", "4"]

@@ -150,9 +150,9 @@ def run_ranks(module: str, arguments: list[str], cwd: Path, processes: int) -> s
 
 
 def _serve() -> None:
-    import accel_cls.metrics
+    import accel_cls.evaluation.metrics
     import accel_cls.predict
-    import accel_cls.run  # noqa: F401
+    import accel_cls.training.run  # noqa: F401
 
     for line in sys.stdin:
         ((what, about),) = json.loads(line).items()

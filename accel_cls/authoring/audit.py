@@ -12,7 +12,7 @@ import numpy as np
 from ftfy.badness import BADNESS_RE
 
 from accel_cls.authoring.similar import SIMILAR, similar_pairs
-from accel_cls.data import Corpus, Examples
+from accel_cls.data.corpus import Corpus, Examples
 
 IMBALANCE = 10  # the largest class over the smallest from which on accuracy hides the smallest
 _RARE = 10  # training examples under which a class is hardly learned

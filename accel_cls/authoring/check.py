@@ -17,14 +17,15 @@ from accel_cls.authoring.truncation import (
     truncation_findings,
     unknown_findings,
 )
-from accel_cls.batches import class_weights
+from accel_cls.batching.batches import class_weights
 from accel_cls.console import Console
-from accel_cls.data import Corpus, Labels, load_corpus
+from accel_cls.data.corpus import Corpus, Labels, load_corpus
 from accel_cls.errors import UserError
-from accel_cls.model import load_tokenizer, outline_model
+from accel_cls.models.classifier import outline_model
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.rules import idle_settings
-from accel_cls.tokens import encode_once
+from accel_cls.tokenization.encode import encode_once
+from accel_cls.tokenization.tokenizer import load_tokenizer
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from accel_cls.encoding import detect_encoding
+from accel_cls.data.encoding import detect_encoding
+from accel_cls.data.reading import SEPARATORS, check_format, read_file, separated_records
 from accel_cls.errors import UserError
-from accel_cls.reading import SEPARATORS, check_format, read_file, separated_records
 from accel_cls.recipe.rules import canonical_label
 
 _SAMPLE = 200  # records by which separator and header are judged

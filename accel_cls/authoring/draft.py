@@ -13,9 +13,9 @@ import numpy as np
 from accel_cls.authoring.audit import IMBALANCE
 from accel_cls.authoring.columns import Choice, Table
 from accel_cls.authoring.survey import Survey
-from accel_cls.data import can_split, distinct_texts
+from accel_cls.data.corpus import can_split, distinct_texts
 from accel_cls.errors import UserError
-from accel_cls.hardware.profiles import shell
+from accel_cls.profiles import shell
 from accel_cls.recipe.json_schema import editor_line
 from accel_cls.recipe.source import to_yaml_line
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedModel
 
-from accel_cls.fitting.arithmetic import Place, foresee, with_tokens
-from accel_cls.fitting.memory import Memory, in_bytes, memory_of, size_of_weights
-from accel_cls.hardware.profiles import find_profile
-from accel_cls.packing import can_pack, make_packable
-from accel_cls.plan import Cutting, Plan
+from accel_cls.batching.plan import Cutting, Plan
+from accel_cls.memory.arithmetic import Place, foresee, with_tokens
+from accel_cls.memory.forecast import Memory, in_bytes, memory_of, size_of_weights
+from accel_cls.models.packing import can_pack, make_packable
+from accel_cls.profiles import find_profile
 from accel_cls.recipe import Recipe
 
 _BLOCKS = "▁▂▃▄▅▆▇█"

@@ -10,9 +10,9 @@ from accel_cls.authoring.columns import Choice, Table, choose_label, choose_text
 from accel_cls.authoring.draft import Wishes, draft, slug
 from accel_cls.authoring.survey import class_names_beside, survey
 from accel_cls.console import Console
-from accel_cls.encoding import detect_encoding
+from accel_cls.data.encoding import detect_encoding
 from accel_cls.errors import UserError
-from accel_cls.hardware.profiles import shell
+from accel_cls.profiles import shell
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.json_schema import write_schema_beside
 

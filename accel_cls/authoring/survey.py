@@ -12,11 +12,12 @@ import numpy as np
 
 from accel_cls.authoring.columns import Table
 from accel_cls.authoring.truncation import LENGTHS, WHOLE, Kept, kept_by_length
-from accel_cls.data import Corpus, load_corpus
+from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.errors import UserError
-from accel_cls.model import load_tokenizer, outline_model
+from accel_cls.models.classifier import outline_model
 from accel_cls.recipe import Recipe
-from accel_cls.tokens import encode
+from accel_cls.tokenization.encode import encode
+from accel_cls.tokenization.tokenizer import load_tokenizer
 
 _LANGUAGES = {
     "zh": "Chinese", "yue": "Chinese", "wuu": "Chinese", "en": "English", "ja": "Japanese", "ko": "Korean",

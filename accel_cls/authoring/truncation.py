@@ -9,7 +9,7 @@ import numpy as np
 
 from accel_cls.authoring.audit import Finding
 from accel_cls.recipe.schema import Data
-from accel_cls.tokens import Encoded
+from accel_cls.tokenization.encode import Encoded
 
 WHOLE = 1_000_000  # tokens: longer than any text
 LENGTHS = (32, 64, 128, 256, 512)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, complete_key, load, print_json, stay_offline
-from accel_cls.garbage import nothing_collected
+from accel_cls.startup import nothing_collected
 
 if TYPE_CHECKING:
     from accel_cls.authoring.columns import Choice
@@ -216,7 +216,7 @@ def copy_recipe(
     files = copy(name, to)
     for file in files:
         typer.echo(f"wrote {file}")
-    from accel_cls.hardware.profiles import shell
+    from accel_cls.profiles import shell
 
     typer.echo(f"\n{shell(['accelerate', 'launch', '-m', 'accel_cls.train', str(files[0])])}")
 

@@ -20,7 +20,7 @@ from accel_cls.errors import UserError
 from accel_cls.hardware.launcher import Launch, how_started
 from accel_cls.hardware.meeting import Meeting, agree_by_gathering, facts_of
 from accel_cls.hardware.nodes import interface_towards
-from accel_cls.hardware.profiles import Profile, find_profile, launch_command, precision_name, read_profile, shell
+from accel_cls.profiles import Profile, find_profile, launch_command, precision_name, read_profile, shell
 from accel_cls.recipe import Recipe
 from accel_cls.stopping import stop_with_parent
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from accel_cls.errors import UserError
-from accel_cls.hardware.profiles import default_config_file
+from accel_cls.profiles import default_config_file
 from accel_cls.stopping import STATUS_FILE
 
 

@@ -28,7 +28,7 @@ from accel_cls.hardware.launcher import Place, find_place
 from accel_cls.hardware.nodes import wait_for_answer
 from accel_cls.recipe import Recipe, leaves
 from accel_cls.recipe.schema import PATHS
-from accel_cls.versions import code_digest, versions
+from accel_cls.runs.versions import code_digest, versions
 
 _PAUSE = 0.1  # seconds between two looks into the store
 _PATIENCE = 10  # seconds after which process 0 says that it waits

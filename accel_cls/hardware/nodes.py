@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import psutil
 
 from accel_cls.errors import UserError
-from accel_cls.hardware.profiles import Profile, find_profile, launch_command, refuse_multi_cpu, shell
+from accel_cls.profiles import Profile, find_profile, launch_command, refuse_multi_cpu, shell
 
 JOIN_TIMEOUT = 300  # seconds to wait for other machines or processes
 _PORT = 29500  # accelerate's, where a profile names none

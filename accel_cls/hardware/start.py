@@ -24,7 +24,7 @@ import psutil
 
 from accel_cls.errors import UserError
 from accel_cls.hardware.nodes import JOIN_TIMEOUT, Nodes, find_nodes, rank_of, slurm_script, wait_for_answer
-from accel_cls.hardware.profiles import check_devices, launch_command, profile_to_launch, quietly, shell
+from accel_cls.profiles import check_devices, launch_command, profile_to_launch, quietly, shell
 from accel_cls.recipe import load_recipe
 from accel_cls.stopping import INTERRUPTED, STATUS_FILE, heard_signals, stop_with_parent
 

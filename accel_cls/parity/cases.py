@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from accel_cls.errors import UserError
-from accel_cls.hardware.profiles import Profile, profile_to_launch
+from accel_cls.profiles import Profile, profile_to_launch
 from accel_cls.recipe import Recipe
 
 PRECISIONS = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}  # as users say it: as accelerate says it

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from accel_cls.run_folder import RunFolder
-from accel_cls.trace import TracedUpdate, read_trace
+from accel_cls.runs.folder import RunFolder
+from accel_cls.training.trace import TracedUpdate, read_trace
 
 
 @dataclass(frozen=True)

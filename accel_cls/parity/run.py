@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from accel_cls.errors import UserError
-from accel_cls.hardware.profiles import launch_command, write_profile
 from accel_cls.parity.cases import Case, Leg, Wanted, control_of, pairs_of
 from accel_cls.parity.compare import Trained, compare
 from accel_cls.parity.training import (
@@ -22,6 +21,7 @@ from accel_cls.parity.training import (
     without_place,
 )
 from accel_cls.parity.verdict import Verdict, faults_of_plan, is_within, judge, tolerance_of
+from accel_cls.profiles import launch_command, write_profile
 from accel_cls.recipe import Recipe
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import psutil
 
-from accel_cls.data import load_corpus
+from accel_cls.data.corpus import load_corpus
 from accel_cls.errors import UserError
-from accel_cls.hardware.profiles import quietly, shell
+from accel_cls.profiles import quietly, shell
 from accel_cls.recipe import Recipe
 
 _LINES = 15  # of what a training that failed has said

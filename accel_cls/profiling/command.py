@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from accel_cls.atomic import write_json
 from accel_cls.errors import UserError
-from accel_cls.hardware.profiles import launch_command, profile_to_launch, quietly, shell
+from accel_cls.profiles import launch_command, profile_to_launch, quietly, shell
 from accel_cls.profiling.figures import Figures, Profile
 from accel_cls.profiling.report import as_json
 from accel_cls.recipe import Recipe
-from accel_cls.run_folder import RunFolder, write_json
+from accel_cls.runs.folder import RunFolder
 
 _LINES = 15  # of what a training that failed has said
 _BEFORE_TRACEBACK = "\n(That is all. What"  # as train.py says it

@@ -12,7 +12,7 @@ from torch.nn.functional import linear
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForSequenceClassification
 
-from accel_cls.packing import make_packable, pack
+from accel_cls.models.packing import make_packable, pack
 
 _SECONDS = 0.3  # for each precision whose speed is measured
 

@@ -8,24 +8,24 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from accel_cls.batches import Batch
-from accel_cls.checkpoint import Progress
+from accel_cls.batching.batches import Batch
+from accel_cls.batching.layout import share
+from accel_cls.batching.plan import Plan
+from accel_cls.checkpoints.checkpoint import Progress
+from accel_cls.devices.prepare import is_xla
 from accel_cls.errors import UserError
-from accel_cls.hardware.prepare import is_xla
-from accel_cls.hardware.profiles import precision_name
-from accel_cls.layout import share
-from accel_cls.loop import Training, train
-from accel_cls.plan import Plan
+from accel_cls.profiles import precision_name
 from accel_cls.profiling.figures import PARTS, TRACED, WARM_UP, Cut, Figures, Request, Update
 from accel_cls.profiling.flops import own_products, peak_flops, training_flops
 from accel_cls.profiling.operators import trace_updates
 from accel_cls.profiling.stopwatch import Clock, Enough, Lap, Stopwatch, watch_exchange
-from accel_cls.spans import Listener, heard_by
+from accel_cls.training.loop import Training, train
+from accel_cls.training.spans import Listener, heard_by
 
 _NEVER = 10**9
 
 
-def measure(t: Training, progress: Progress, request: Request, hardware: str) -> None:
+def measure(t: Training, progress: Progress, hardware: str, request: Request) -> None:
     """Train for some updates and leave this process's figures and trace in a folder. Called by all processes.
 
     The recipe's own loop runs, without evaluations and checkpoints, over as many epochs as it takes.

@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from accel_cls.checkpoint import list_checkpoints
+from accel_cls.checkpoints.checkpoint import list_checkpoints
+from accel_cls.checkpoints.tensors import tensor_places
 from accel_cls.errors import UserError
-from accel_cls.run_folder import RunFolder
-from accel_cls.state import tensor_places
-from accel_cls.trace import read_trace
+from accel_cls.runs.folder import RunFolder
+from accel_cls.training.trace import read_trace
 
 # In the order in which a training makes them: the first that differs says most about why.
 PARTS = ("updates", "weights", "optimizer", "counters", "metrics", "best model", "predictions")

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from accel_cls.parity.training import begin, failed
-from accel_cls.run_folder import RunFolder
+from accel_cls.runs.folder import RunFolder
 
 _POLL = 0.002  # seconds between two looks at how far a training is
 _TAIL = 1 << 20  # bytes that hold the last line of a trace, however many examples an update has

@@ -13,7 +13,6 @@ from typing import Any
 import yaml
 
 from accel_cls.errors import UserError
-from accel_cls.hardware.profiles import Profile, launch_command, profile_to_launch, write_profile
 from accel_cls.parity.cases import Case, Pair, control_of
 from accel_cls.parity.cases import Leg as CaseLeg
 from accel_cls.parity.compare import Trained, compare
@@ -25,10 +24,11 @@ from accel_cls.parity.training import (
     without_place,
 )
 from accel_cls.parity.verdict import Verdict, is_within, judge, tolerance_of
+from accel_cls.profiles import Profile, launch_command, profile_to_launch, write_profile
 from accel_cls.proving import interrupt
 from accel_cls.proving.evidence import PARTS, Evidence, differences
 from accel_cls.recipe import Recipe
-from accel_cls.run_folder import RunFolder
+from accel_cls.runs.folder import RunFolder
 
 _CHECKPOINTS = 10  # in a training, at least, where it has as many updates
 _TRIES = 3  # to kill a training that was over too soon

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from accel_cls.changes import Asked, changes_of
-from accel_cls.checkpoint import find_fault, list_checkpoints, update_of
+from accel_cls.checkpoints.checkpoint import find_fault, list_checkpoints, update_of
 from accel_cls.console import Console
-from accel_cls.data import load_corpus
-from accel_cls.hardware.profiles import shell
+from accel_cls.data.corpus import load_corpus
+from accel_cls.profiles import shell
 from accel_cls.recipe import Recipe
-from accel_cls.report import read_results
-from accel_cls.run_folder import RunFolder
+from accel_cls.runs.changes import Asked, changes_of
+from accel_cls.runs.folder import RunFolder
+from accel_cls.runs.report import read_results
 
 
 @dataclass(frozen=True)

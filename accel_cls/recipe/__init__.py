@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from accel_cls.hardware.profiles import profile_names
+from accel_cls.profiles import profile_names
 from accel_cls.recipe.errors import Origin, Problem, RecipeError
 from accel_cls.recipe.keys import sections_of
 from accel_cls.recipe.messages import explain_errors

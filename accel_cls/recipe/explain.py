@@ -14,7 +14,7 @@ import yaml
 from pydantic_core import PydanticUndefined
 
 from accel_cls.errors import UserError
-from accel_cls.hardware.profiles import find_profile
+from accel_cls.profiles import find_profile
 from accel_cls.recipe import resolve_recipe
 from accel_cls.recipe.messages import hint_from_elsewhere
 from accel_cls.recipe.rules import idle_settings

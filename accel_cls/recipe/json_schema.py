@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from accel_cls.hardware.profiles import profile_names
+from accel_cls.profiles import profile_names
 from accel_cls.recipe.schema import Recipe
 
 SCHEMA_FILE = "recipe.schema.json"

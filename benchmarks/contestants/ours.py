@@ -77,11 +77,11 @@ def seconds_of_updates(records: Sequence[dict[str, Any]], first: int, last: int,
 
 def work_of_updates(run: Path, first: int, last: int) -> Work:
     """What the updates after `first` up to `last` of a run went through, by the plan of its recipe."""
-    from accel_cls.data import load_corpus
-    from accel_cls.model import load_tokenizer
-    from accel_cls.plan import Plan
+    from accel_cls.batching.plan import Plan
+    from accel_cls.data.corpus import load_corpus
     from accel_cls.recipe import load_recipe
-    from accel_cls.tokens import encode
+    from accel_cls.tokenization.encode import encode
+    from accel_cls.tokenization.tokenizer import load_tokenizer
     from benchmarks.floor import Work
 
     recipe = load_recipe(run / "recipe.yaml")
@@ -94,8 +94,8 @@ def work_of_updates(run: Path, first: int, last: int) -> Work:
 
 def encode_all(tokenizer: Any, texts: Sequence[str], max_length: int) -> int:
     """Tokenize texts as a training does; returns how many tokens there are."""
-    from accel_cls.texts import Texts
-    from accel_cls.tokens import encode
+    from accel_cls.data.texts import Texts
+    from accel_cls.tokenization.encode import encode
 
     return len(encode(tokenizer, Texts.of({"text": list(texts)}), max_length).ids)
 

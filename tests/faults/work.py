@@ -14,7 +14,7 @@ from typing import Any
 
 from conftest import write_recipe, write_reviews
 
-from accel_cls.checkpoint import find_fault, list_checkpoints, update_of
+from accel_cls.checkpoints.checkpoint import find_fault, list_checkpoints, update_of
 
 from .processes import Ended, Start
 

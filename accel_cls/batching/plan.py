@@ -1,0 +1,221 @@
+"""Which examples form which update, how they are cut, at what learning rate: pure arithmetic.
+
+Everything here follows from the recipe, the examples' lengths and the update's number. The number of
+processes enters in one place only, `Plan.micro_batches`, where an update that has fewer micro-batches
+than there are processes is cut finer.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from accel_cls.batching.layout import Layout, MicroBatch, padded_widths, width_step
+from accel_cls.errors import UserError
+from accel_cls.recipe import Recipe
+
+
+def count_updates(examples: int, batch_size: int, epochs: int, max_updates: int | None = None) -> int:
+    """Updates in so many passes over the examples, of each of which the last may be smaller; at most `max_updates`."""
+    scheduled = epochs * -(-examples // batch_size)
+    return min(scheduled, max_updates or scheduled)
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How the updates of an epoch are cut for a number of processes, on average."""
+
+    micro_batches: float  # an update
+    padding: float  # share of the padded tokens
+    finer: float  # share of the updates that are cut finer than on one process
+    busy: float  # share of the processes' time in which they have something to do
+    shapes: frozenset[tuple[int, int]]  # (rows, width) of all micro-batches; of packed ones, what would need as much
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole training, as numbers."""
+
+    lengths: np.ndarray  # int32: tokens of each training example, special tokens included
+    layout: Layout
+    batch_size: int
+    min_micro_batches: int
+    epochs: int
+    max_updates: int | None
+    learning_rate: float
+    warmup: float | int
+    schedule: str
+    seed: int
+
+    @classmethod
+    def of(cls, recipe: Recipe, lengths: np.ndarray, few_shapes: bool = False, packed: bool = False) -> Plan:
+        """The plan of a recipe for training examples of these lengths; with `few_shapes` for XLA.
+
+        Raises:
+            UserError: where the warm-up is longer than the run.
+        """
+        train = recipe.train
+        assert train.micro_batch_tokens != "auto"  # `auto` has become a number before anything is planned
+        longest = recipe.data.max_length
+        plan = cls(
+            lengths=lengths,
+            layout=Layout(train.micro_batch_tokens, longest, width_step(longest, few_shapes), packed),
+            batch_size=train.batch_size,
+            min_micro_batches=train.min_micro_batches,
+            epochs=train.epochs,
+            max_updates=train.max_updates,
+            learning_rate=train.learning_rate,
+            warmup=train.warmup,
+            schedule=train.schedule,
+            seed=recipe.seed,
+        )
+        if isinstance(plan.warmup, int) and plan.warmup and plan.warmup >= plan.scheduled_updates:
+            raise UserError(
+                f"train.warmup: found {plan.warmup} updates; expected less than the {plan.scheduled_updates:,} of the "
+                f"run ({plan.epochs} epochs × {plan.updates_per_epoch:,}): the rate would never reach its height"
+            )
+        return plan
+
+    @property
+    def updates_per_epoch(self) -> int:
+        """Updates in one pass over the examples; the last one may be smaller than the others."""
+        return count_updates(len(self.lengths), self.batch_size, 1)
+
+    @property
+    def scheduled_updates(self) -> int:
+        """Updates over which the learning rate is laid out."""
+        return count_updates(len(self.lengths), self.batch_size, self.epochs)
+
+    @property
+    def updates(self) -> int:
+        """Updates that the run makes: all that are scheduled, unless max_updates stops it early."""
+        return count_updates(len(self.lengths), self.batch_size, self.epochs, self.max_updates)
+
+    @property
+    def warmup_updates(self) -> int:
+        """Updates over which the rate rises."""
+        if isinstance(self.warmup, float):
+            return math.ceil(self.warmup * self.scheduled_updates)
+        return self.warmup
+
+    def rate(self, update: int) -> float:
+        """The learning rate of an update, counted from 0."""
+        if update < self.warmup_updates:
+            # (update + 1): an update at rate 0 would be a forward and backward pass for nothing.
+            return self.learning_rate * (update + 1) / (self.warmup_updates + 1)
+        if self.schedule == "constant":
+            return self.learning_rate
+        past = (update - self.warmup_updates) / max(1, self.scheduled_updates - self.warmup_updates)
+        if self.schedule == "linear":
+            return self.learning_rate * (1 - past)
+        assert self.schedule == "cosine", self.schedule
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * past))
+
+    def examples(self, update: int) -> np.ndarray:
+        """The examples of an update, int64, in the order of the epoch's permutation."""
+        epoch, position = divmod(update, self.updates_per_epoch)
+        order = _permutation(len(self.lengths), self.seed, epoch)
+        return order[position * self.batch_size : (position + 1) * self.batch_size]
+
+    def micro_batches(self, update: int, processes: int = 1) -> list[MicroBatch]:
+        """How an update is cut; process p of P takes the micro-batches p, p + P, p + 2P ..."""
+        return self.layout.cut(self.examples(update), self.lengths, max(processes, self.min_micro_batches))
+
+    def cutting(self, processes: int) -> Cutting:
+        """How the first epoch's updates are cut: all of them, or 200 of a long epoch, evenly chosen."""
+        count = self.updates_per_epoch
+        sample = range(0, count, max(1, count // 200))  # enough for two digits, and quick for millions
+        cuts = [self.micro_batches(update, processes) for update in sample]
+        finer = 0  # on one process, the cut is the one that it is compared with
+        if processes > 1:
+            finer = sum(len(cut) != len(self.micro_batches(u)) for cut, u in zip(cuts, sample, strict=True))
+        padded = [[part.tokens for part in cut] for cut in cuts]
+        # In each round the processes wait for the one with the most to do.
+        rounds = [sizes[i : i + processes] for sizes in padded for i in range(0, len(sizes), processes)]
+        return Cutting(
+            micro_batches=sum(map(len, cuts)) / len(cuts),
+            padding=1 - sum(int(self.lengths[self.examples(u)].sum()) for u in sample) / sum(map(sum, padded)),
+            finer=finer / len(cuts),
+            busy=sum(map(sum, padded)) / sum(processes * max(sizes) for sizes in rounds),
+            shapes=frozenset(self.layout.padded_shape(part, self.lengths) for cut in cuts for part in cut),
+        )
+
+    def programs(self, judged: np.ndarray) -> str:
+        """About how many programs XLA compiles, where examples of these lengths are judged."""
+        learn, judge = (
+            len(np.unique(padded_widths(lengths, self.layout.longest, self.layout.step)))
+            for lengths in (self.lengths, judged)
+        )
+        each = f"{learn} for widths to learn from, {judge} for those to judge by, one for the optimizer's step"
+        return f"XLA compiles about {learn + judge + 1}: {each}; the first updates take long"
+
+    def describe(self, recipe: Recipe, processes: int) -> list[tuple[str, str]]:
+        """Name and text of each line of the banner that is about the plan: the arithmetic, spelled out."""
+        updates = (
+            f"{self.scheduled_updates:,} = {self.epochs} epochs × {self.updates_per_epoch:,} "
+            f"({len(self.lengths):,} examples / {self.batch_size} an update, rounded up)"
+        )
+        if self.updates < self.scheduled_updates:
+            updates += f"; train.max_updates stops after {self.updates:,}"
+        fall = {"constant": "stays", "linear": "falls to 0", "cosine": "falls to 0 as a cosine"}[self.schedule]
+        many = f"{self.warmup_updates:,} update{'s' if self.warmup_updates > 1 else ''}"
+        start = (
+            f"rises to {self.learning_rate:g} over {many}"
+            if self.warmup_updates
+            else f"starts at {self.learning_rate:g}"
+        )
+        rate = f"{start}, then {fall}"
+        cutting = self.cutting(processes)
+        kind = "tokens, packed" if self.layout.packed else "padded tokens"
+        micro = (
+            f"{cutting.micro_batches:.1f} an update, of at most {self.layout.tokens:,} {kind}; "
+            f"{cutting.padding:.0%} of them padding"
+        )
+        lines = [("updates", updates), ("rate", rate), ("micro-batches", micro)]
+        idle = processes - min(self.batch_size, len(self.lengths))
+        if idle > 0:
+            lines.append(
+                (
+                    "",
+                    f"{idle:,} of the {processes:,} processes idle: an update has {processes - idle:,} examples",
+                )
+            )
+        elif cutting.finer:
+            lines.append(
+                (
+                    "",
+                    f"{cutting.finer:.0%} of the updates are cut finer than on one process, so that none of "
+                    f"the {processes} idles: the same gradient but for dropout's draws, which "
+                    f"train.min_micro_batches={processes} makes the same, too",
+                )
+            )
+        every = {"epoch": "each epoch"}
+        score = every.get(str(recipe.evaluate.every), f"every {recipe.evaluate.every} updates")
+        save = every.get(str(recipe.checkpoint.every), f"every {recipe.checkpoint.every} updates")
+        lines.append(
+            (
+                "evaluation",
+                f"{score}, best by {recipe.evaluate.best}; checkpoint {save}, the newest {recipe.checkpoint.keep} "
+                "and the best are kept",
+            )
+        )
+        return lines
+
+
+@functools.lru_cache(maxsize=2)  # this epoch's and the next one's
+def _permutation(count: int, seed: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def seed_of(seed: int, update: int, micro_batch: int) -> int:
+    """The seed of the random numbers drawn inside one micro-batch: its position, well mixed, in 32 bits."""
+    return int(np.random.SeedSequence([seed, update, micro_batch]).generate_state(1)[0])
+
+
+def is_due(every: str | int, update: int, plan: Plan) -> bool:
+    """Whether something that happens `every` epoch or N updates is due after so many finished updates."""
+    interval = plan.updates_per_epoch if every == "epoch" else int(every)
+    return update % interval == 0 or update == plan.updates

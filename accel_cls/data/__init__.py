@@ -1,0 +1,1 @@
+"""From data files to labelled examples: found, decoded, read, checked, split."""

@@ -1,0 +1,356 @@
+"""Data files of any usual format and encoding, and hub data sets, as tables."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TextIO
+
+import pyarrow as pa
+
+from accel_cls.data.encoding import detect_encoding
+from accel_cls.data.files import expand
+from accel_cls.data.texts import Texts
+from accel_cls.errors import UserError, listed, shown
+from accel_cls.recipe import Hub
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_FORMATS = (*SEPARATORS, ".json", ".jsonl", ".parquet")
+_CHUNK = 10_000  # rows that are Python's before they become Arrow's
+# What files of other kinds begin with; none of it can begin a text.
+_UNPACK = "unpack it"
+_EXPORT = "export its table as UTF-8 csv"
+_OTHER_KINDS = (
+    (b"\x1f\x8b", "a gzip archive", _UNPACK),
+    (b"BZh91AY&SY", "a bzip2 archive", _UNPACK),
+    (b"\xfd7zXZ\0", "an xz archive", _UNPACK),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard archive", _UNPACK),
+    (b"PK\x03\x04", "a zip archive or an Excel workbook", f"{_UNPACK}, or {_EXPORT}"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office file", _EXPORT),
+    (b"SQLite format 3\0", "a SQLite database", _EXPORT),
+    (b"%PDF-", "a PDF", "give the texts themselves"),
+    (b"PAR1\x15", "Parquet", "name it so"),
+    (b"version https://git-lfs.github.com/", "a Git LFS pointer", "fetch the file with git lfs pull"),
+)
+_CLASSES = "ClassLabel"  # what a data set's metadata calls declared classes
+_END = "\0end"  # a line that is put behind a file's last
+
+
+def read_table(
+    source: str | list[str] | Hub,
+    columns: Sequence[str],
+    header: Sequence[str] | None,
+    separator: str | None,
+    notes: list[str],
+) -> tuple[list[tuple[str, Texts | Dataset]], list[str] | None]:
+    """Read the named columns of a source.
+
+    Args:
+        source: a file, a glob, a list of both, or a hub data set.
+        columns: the columns wanted.
+        header: the columns of files that have no header line; None where they have one.
+        separator: what stands between the cells of separated files; None for what their ending says.
+        notes: takes a line for each decision that the user should know of.
+
+    Returns:
+        (path or hub id, table with just these columns) of each, in order: texts, or what a hub or Parquet data set
+        holds; and the class names that the source itself declares for the last of the columns, None where it
+        declares none.
+
+    Raises:
+        UserError: for a missing or unreadable file or column.
+    """
+    if isinstance(source, Hub):
+        name, table = str(source), _read_hub(source)
+        _check_columns(name, table.column_names, columns)
+        return [(name, table.select_columns(list(columns)))], _declared(table, columns[-1])
+    tables: list[tuple[str, Texts | Dataset]] = []
+    declared: list[str] | None = None
+    for path in expand(source):
+        table = read_file(path, columns, header, separator, notes)
+        declared = (None if isinstance(table, Texts) else _declared(table, columns[-1])) or declared
+        tables.append((str(path), table))
+    return tables, declared
+
+
+def _datasets() -> ModuleType:
+    """The library, quiet. Text files do without it: with pandas, which it needs, it takes 0.3 s to import."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # what fails is raised, and said once, by us
+    return datasets
+
+
+def _declared(table: Dataset, column: str) -> list[str] | None:
+    """The class names that a data set declares for a column."""
+    feature = table.features[column]
+    return feature.names if isinstance(feature, _datasets().ClassLabel) else None
+
+
+def _read_hub(source: Hub) -> Dataset:
+    datasets = _datasets()
+    try:
+        return datasets.load_dataset(source.hub, source.config, split=source.split)
+    except Exception as error:  # the hub's client raises a dozen kinds, all for the user to read
+        reason = shown(str(error).splitlines()[0], 300) if str(error) else type(error).__name__
+        raise UserError(f"hub data set {shown(source.hub, 200)!r}, split {source.split!r}: {reason}") from error
+
+
+def read_file(
+    path: Path, columns: Sequence[str] | None, header: Sequence[str] | None, separator: str | None, notes: list[str]
+) -> Texts | Dataset:
+    """The named columns of a file, or all. Text formats are read by Python's own parsers, for what others guess.
+
+    `Dataset.from_csv` takes surplus cells of the first row for an index, `from_json` texts that look like
+    dates for times, and both answer from a cache that a copied file's old time stamp deceives.
+    """
+    ending = check_format(path)
+    try:
+        _check_kind(path, ending)
+        if ending == ".parquet":
+            return _read_parquet(path, columns)
+        with open(path, encoding=detect_encoding(path, notes), newline="") as file:
+            if ending in SEPARATORS:
+                return _read_separated(path, file, columns, header, separator or SEPARATORS[ending])
+            return _read_json(path, file, columns)
+    except (OSError, csv.Error, pa.ArrowException) as error:
+        raise UserError(f"{path}: not readable as {ending[1:]}: {str(error).splitlines()[0]}") from error
+
+
+def check_format(path: Path) -> str:
+    """A data file's ending in lower case. Raises UserError where it is none that can be read."""
+    ending = path.suffix.lower()
+    if ending not in _FORMATS:
+        raise UserError(f"{path}: unknown ending {ending!r}; expected one of {', '.join(_FORMATS)}")
+    return ending
+
+
+def _check_kind(path: Path, ending: str) -> None:
+    """Refuse a file that its first bytes show to be of another kind."""
+    with open(path, "rb") as file:
+        start = file.read(40)
+    for mark, kind, advice in _OTHER_KINDS:
+        if start.startswith(mark) and (ending, kind) != (".parquet", "Parquet"):
+            raise UserError(f"{path}: is {kind}, not {ending[1:]}; {advice}")
+
+
+def _read_parquet(path: Path, columns: Sequence[str] | None) -> Dataset:
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.ParquetFile(path, memory_map=True).read()
+    names = table.column_names
+    if columns is None:
+        columns = [name for name, count in Counter(names).items() if count == 1]
+    _check_columns(str(path), names, columns)
+    _check_twice(path, names, columns)
+    table = table.select(list(dict.fromkeys(columns)))
+    for name in table.column_names:
+        kind = table.schema.field(name).type
+        try:
+            if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+                table[name].validate(full=True)
+            elif not pa.types.is_primitive(kind) or pa.types.is_temporal(kind):
+                table[name].to_pylist()
+        except (pa.ArrowInvalid, ValueError, OverflowError) as error:
+            what = "bytes that are not UTF-8" if "UTF" in str(error) or "utf" in str(error) else f"a value: {error}"
+            raise UserError(f"{path}: the column {name!r} holds {what}; write it again as texts") from error
+    return _with_classes(table)
+
+
+def _with_classes(table: pa.Table) -> Dataset:
+    """A table with the class names that its metadata declares. All else there is left alone: it may name files."""
+    datasets = _datasets()
+    metadata = (table.schema.metadata or {}).get(b"huggingface", b"{}")
+    table = table.replace_schema_metadata(None)
+    try:
+        declared = json.loads(metadata)["info"]["features"]
+        names = {name: declared[name]["names"] for name in table.column_names if declared[name]["_type"] == _CLASSES}
+    except (ValueError, KeyError, TypeError, RecursionError):  # of another origin, or none
+        names = {}
+    features = datasets.Features.from_arrow_schema(table.schema)
+    for name, classes in names.items():
+        is_ids = pa.types.is_integer(table.schema.field(name).type)
+        if is_ids and isinstance(classes, list) and all(isinstance(one, str) for one in classes):
+            features[name] = datasets.ClassLabel(names=classes)
+    return datasets.Dataset(table.cast(features.arrow_schema), datasets.DatasetInfo(features=features))
+
+
+def _read_separated(
+    path: Path, file: TextIO, columns: Sequence[str] | None, header: Sequence[str] | None, separator: str
+) -> Texts:
+    """Cells as they stand: nothing is a hole, "NA", "null" and "None" are texts."""
+    records = separated_records(path, file, separator)
+    names = list(header) if header is not None else next(records, [])
+    if columns is None:  # those that can be named: spreadsheets leave columns without a name, or name two alike
+        columns = [name for name, count in Counter(names).items() if name.strip() and count == 1]
+    _check_twice(path, names, columns)
+    columns = list(dict.fromkeys(columns))
+    _check_columns(str(path), names, columns)
+    _check_names(path, columns)
+    wanted = [names.index(column) for column in columns]
+    parts: list[Texts] = []
+    cells: dict[str, list[str]] = {column: [] for column in columns}
+    for row, record in enumerate(records, start=1):
+        if len(record) != len(names):
+            advice = "Put a text that holds the separator into double quotes"
+            if any("\n" in cell for cell in record):
+                advice = "Close the quote that opens in it"
+            elif len(record) < len(names):
+                advice = "Give it the cells that it lacks, empty ones included"
+            raise UserError(
+                f"{path}: row {row} has {len(record)} cell{'s' if len(record) > 1 else ''}, expected {len(names)} "
+                f"({listed(names)}): {separator.join(record[:60])[:60]!r}. {advice}"
+            )
+        for column, at in zip(cells.values(), wanted, strict=True):
+            column.append(record[at])
+        if row % _CHUNK == 0:
+            parts.append(Texts.of(cells))
+            cells = {column: [] for column in columns}
+    return Texts.joined([*parts, Texts.of(cells)])
+
+
+def separated_records(path: Path, file: TextIO, separator: str) -> Iterator[list[str]]:
+    """The lines of a csv, tsv or txt file that are not empty, as lists of cells."""
+    csv.field_size_limit(1 << 30)
+    # Tab-separated files have no quoting by their definition (IANA text/tab-separated-values).
+    quoting: Any = csv.QUOTE_MINIMAL if path.suffix.lower() == ".csv" else csv.QUOTE_NONE
+    is_over = False
+
+    def with_end() -> Iterator[str]:
+        nonlocal is_over
+        yield from file
+        is_over = True
+        yield _END  # a quote that is never closed swallows all lines to the end of the file, and this one
+
+    lines = csv.reader(with_end(), delimiter=separator, quoting=quoting)
+    line = 1
+    for number, record in enumerate(lines):
+        if is_over:
+            if separator.join(record) == _END:
+                return
+            if number:  # else the header
+                yield [*record[:-1], record[-1].removesuffix(_END)]  # a wrong number of cells says more
+            raise UserError(f"{path}: a quote that opens in the row of line {line} is never closed; close it")
+        line = lines.line_num + 1
+        # Excel's hint to itself, "sep=;", may stand in the first line.
+        if record and not (number == 0 and len(record) < 3 and record[0].casefold().startswith("sep=")):
+            yield record
+
+
+def _read_json(path: Path, file: TextIO, columns: Sequence[str] | None) -> Texts:
+    """A list of objects, or an object a line. A key that an object lacks is a missing value."""
+    text = file.read()
+    try:
+        # Many a .json file holds an object a line.
+        records = _json_list(text) if path.suffix.lower() == ".json" and not _is_lines(text) else _json_lines(text)
+    except ValueError as error:
+        raise UserError(f"{path}: not readable as JSON: {error}") from error
+    names = list(dict.fromkeys(name for record in records for name in record))
+    columns = names if columns is None else columns
+    if records:
+        _check_columns(str(path), names, columns)
+    _check_names(path, columns)
+    try:
+        return Texts.of({column: [_scalar(record.get(column)) for record in records] for column in columns})
+    except RecursionError as error:
+        raise UserError(f"{path}: not readable as JSON: {_DEEP}") from error
+
+
+def _whole(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError as error:  # more digits than Python takes
+        raise ValueError(f"a number of {len(digits)} digits; write it as a text, in quotes") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key {shown(twice)!r} stands twice in an object; keep one")
+    return record
+
+
+# NaN, which is no JSON but is often written, is a missing value.
+_JSON = json.JSONDecoder(
+    parse_int=_whole, parse_constant=lambda word: None if word == "NaN" else word, object_pairs_hook=_object
+)
+_DEEP = "nested too deeply for a text or a label"
+
+
+def _is_lines(text: str) -> bool:
+    return text.lstrip().startswith("{")
+
+
+def _json_list(text: str) -> list[dict[str, Any]]:
+    try:
+        records = _JSON.decode(text)
+        if not isinstance(records, list):
+            raise ValueError(f"found {shown(json.dumps(records))}; expected a list of objects")
+        for number, record in enumerate(records, start=1):
+            if not isinstance(record, dict):
+                raise ValueError(f"item {number} is {shown(json.dumps(record))}; expected an object")
+    except RecursionError as error:
+        raise ValueError(_DEEP) from error
+    return records
+
+
+def _json_lines(text: str) -> list[dict[str, Any]]:
+    records = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = _JSON.decode(line)
+            if not isinstance(record, dict):
+                raise ValueError(f"found {shown(json.dumps(record))}; expected an object")
+        except RecursionError as error:
+            raise ValueError(f"line {number}: {_DEEP}") from error
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from error
+        records.append(record)
+    return records
+
+
+def _scalar(value: Any) -> str | None:
+    """A JSON value as a text: a string as it is, anything else as JSON writes it.
+
+    Half a character, as a text has that was cut within an emoji's \\ud83d\\ude00, becomes U+FFFD.
+    """
+    text = value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if text is None or text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def _check_columns(where: str, found: Sequence[str], wanted: Sequence[str]) -> None:
+    for column in wanted:
+        if column not in found:
+            near = difflib.get_close_matches(column, found, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            raise UserError(
+                f"{where}: there is no column {shown(column)!r}{hint} It has {listed([*map(repr, found)]) or 'none'}; "
+                "set data.text and data.label (and data.columns where the file has no header line, data.separator "
+                "where its cells are separated by something else)"
+            )
+
+
+def _check_twice(path: Path, found: Sequence[str], wanted: Sequence[str]) -> None:
+    twice = [name for name in found if name in wanted and found.count(name) > 1]
+    if twice:
+        raise UserError(f"{path}: the column {twice[0]!r} stands twice in its header")
+
+
+def _check_names(path: Path, columns: Sequence[str]) -> None:
+    odd = [column for column in columns if "\0" in column or _SURROGATE.search(column)]
+    if odd:
+        raise UserError(f"{path}: the column name {odd[0]!r} is no text; is this a text file?")

@@ -1,0 +1,1 @@
+"""What a kind of device needs: a CPU, a GPU, XLA."""

@@ -1,0 +1,1 @@
+"""Predictions for held-out examples, each exactly once, and their scores."""

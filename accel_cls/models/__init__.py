@@ -1,0 +1,1 @@
+"""The classifier, and several texts in one row of its input."""

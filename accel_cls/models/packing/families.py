@@ -1,0 +1,112 @@
+"""The families of encoders that take packed texts, and what lets a model of theirs do so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+
+from accel_cls.models.packing.attention import attend, mask_of_padding
+from accel_cls.models.packing.gather import put, take
+from accel_cls.models.packing.row import Packing
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """Names of modules in a layer that see each token by itself, except for the attention."""
+
+    layers: str  # all of them, in the base model
+    attention: str  # the one that calls `attend`
+    alone: tuple[str, ...]  # whose output has to have a row for each token
+    onward: str | None  # from whose input on there may be fewer rows, up to the layer's end
+
+
+_BERT = _Layer("encoder.layer", "attention.self", ("attention.self.query",), "attention.output")
+_DISTILBERT = _Layer("transformer.layer", "attention", ("attention.q_lin", "attention.out_lin"), "sa_layer_norm")
+_MODERNBERT = _Layer("layers", "attn", ("attn.Wo", "mlp_norm", "mlp"), None)  # Wqkv makes keys and values, too
+
+# Families whose positions are given from outside and whose classifier reads a text's first token (ModernBERT's may
+# read the mean), and the part of the base model that puts out the last layer: with a pooler, its encoder; without,
+# the base model itself. ALBERT's layers are all the same modules, so its last one does what the others do. Each
+# stands in tests/test_packing.py.
+_FAMILIES: dict[str, tuple[str, _Layer | None]] = {
+    "albert": ("encoder", None),
+    "bert": ("encoder", _BERT),
+    "camembert": ("", _BERT),
+    "data2vec-text": ("", _BERT),
+    "distilbert": ("", _DISTILBERT),
+    "electra": ("", _BERT),
+    "ernie": ("encoder", _BERT),
+    "modernbert": ("", _MODERNBERT),
+    "roberta": ("", _BERT),
+    "xlm-roberta": ("", _BERT),
+}
+
+
+def can_pack(config: Any) -> bool:
+    """Whether models of this configuration can take packed texts."""
+    return config.model_type in _FAMILIES and getattr(config, "position_embedding_type", None) in (None, "absolute")
+
+
+def make_packable(model: PreTrainedModel) -> int:
+    """Let a classifier take packed texts: `model(input_ids, position_ids=…, packing=…)`. Padded rows work as ever.
+
+    Returns:
+        The position id of a text's first token: 0, or past the padding's own in RoBERTa's line.
+    """
+    AttentionInterface.register("packed", attend)
+    AttentionMaskInterface.register("packed", mask_of_padding)
+    model.set_attn_implementation("packed")
+    pooling = getattr(model.config, "classifier_pooling", "cls")
+    end, names = _FAMILIES[model.config.model_type]
+    if names is not None and pooling == "cls":
+        _go_on_with_first_tokens(model.base_model.get_submodule(names.layers)[-1], names)
+
+    def hand_on_one_vector_a_text(_: Any, __: Any, options: dict[str, Any], output: Any) -> Any:
+        packing = options.get("packing")
+        if packing is not None:
+            hidden = output.last_hidden_state.squeeze(0)
+            is_done = len(hidden) == len(packing.first)  # else there is at least a filler more than texts
+            output.last_hidden_state = (hidden if is_done else _pool(hidden, packing, pooling)).unsqueeze(1)
+        return output
+
+    model.base_model.get_submodule(end).register_forward_hook(hand_on_one_vector_a_text, with_kwargs=True)
+    positions = [m for name, m in model.named_modules() if name.endswith("position_embeddings")]
+    padding = positions[0].padding_idx if positions else None
+    return 0 if padding is None else padding + 1
+
+
+def _go_on_with_first_tokens(layer: torch.nn.Module, names: _Layer) -> None:
+    """Let a layer compute keys and values of all tokens, and all else for each text's first token only."""
+    now: list[Packing | None] = [None]  # of the forward pass that is under way
+
+    def remember(_: Any, __: Any, options: dict[str, Any]) -> None:
+        now[0] = options.get("packing")
+
+    def first_only(_: Any, values: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        packing = now[0]
+        return values if packing is None else tuple(take(x.squeeze(0), packing.first).unsqueeze(0) for x in values)
+
+    def among_all(_: Any, __: Any, output: torch.Tensor) -> torch.Tensor:
+        packing = now[0]
+        return output if packing is None else put(output.squeeze(0), packing.first, packing.tokens).unsqueeze(0)
+
+    layer.register_forward_pre_hook(remember, with_kwargs=True)
+    layer.get_submodule(names.attention).first_only = True  # type: ignore[assignment]
+    for name in names.alone:
+        layer.get_submodule(name).register_forward_pre_hook(first_only)
+        layer.get_submodule(name).register_forward_hook(among_all)
+    if names.onward is not None:
+        layer.get_submodule(names.onward).register_forward_pre_hook(first_only)
+
+
+def _pool(hidden: torch.Tensor, packing: Packing, pooling: str) -> torch.Tensor:
+    """One vector a text, [texts, hidden], of [T, hidden]: its first token's, or the mean of its tokens'."""
+    if pooling == "cls":
+        return hidden.index_select(0, packing.first)
+    texts = torch.arange(len(packing.first), device=hidden.device)
+    owners = texts.repeat_interleave(packing.lengths, output_size=packing.real)
+    sums = hidden.new_zeros(len(texts), hidden.shape[1]).index_add(0, owners, hidden[: packing.real])
+    return sums / packing.lengths[:, None]

@@ -1,0 +1,143 @@
+"""The folder that holds all that a training left: where each thing lies, and what a refusing disk is told as."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from accel_cls.atomic import write_text
+from accel_cls.errors import UserError
+from accel_cls.runs.lock import LOCK_NAME, RunLock
+from accel_cls.stopping import SAVE_FILE
+
+_LITTLE = 1 << 20  # bytes that are left on a full disk, at most
+
+
+class RunFolder:
+    """Where each thing lies, and how it gets there."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.recipe = self.path / "recipe.yaml"  # every value, those that defaults decided included
+        self.origin = self.path / "origin.json"  # the data that the run was made from; of each start, with what
+        self.metrics = self.path / "metrics.jsonl"  # a line for each logged update and each evaluation
+        self.trace = self.path / "trace"  # what each process did in each update, where the recipe asks for it
+        self.checkpoints = self.path / "checkpoints"
+        self.model = self.path / "model"  # the best model so far, as transformers loads it
+        self.predictions = self.path / "predictions.csv"  # on the validation rows, by that model
+        self.shortage = self.path / "out_of_memory.json"  # is there after a run that ended so, until it goes on
+        self.results = self.path / "results.json"  # is there once the run is finished
+        self.report = self.path / "report.md"
+        self.lock = RunLock(self.path)  # taken before anything here is read or renamed
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the training came to its end."""
+        return self.results.is_file()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no run has begun here."""
+        # What a run left that was ended in its first write does not count, nor do its lock and a SAVE that came early.
+        return not self.path.exists() or all(
+            path.name.endswith(".partial") or path.name in (LOCK_NAME, SAVE_FILE) for path in self.path.iterdir()
+        )
+
+    def move_aside(self) -> Path:
+        """Rename the folder to the next free `NAME.1`, `NAME.2` ...; nothing is deleted."""
+        number = 1
+        while (aside := self.path.with_name(f"{self.path.name}.{number}")).exists():
+            number += 1
+        with self.lock.moving(aside):
+            self.path.rename(aside)
+        return aside
+
+    def append_metrics(self, records: list[dict[str, Any]]) -> None:
+        """Add lines to metrics.jsonl; they are on the disk when this returns, and none is where it raises OSError."""
+        lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
+        with open(self.metrics, "ab", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            try:
+                if file.write(lines) != len(lines):  # the disk took a part: the next write says why
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.metrics))
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(size)
+                raise
+
+    def rewind(self, update: int, evaluated: int) -> None:
+        """Drop what was logged after `update`, and last lines that were cut off, before a run goes on.
+
+        After `evaluated`, an earlier update perhaps, evaluations are dropped, too: they are made again.
+        """
+        for path in (self.metrics, *self.trace.glob("*.jsonl")):
+            if not path.is_file():
+                continue
+            kept = []
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                try:
+                    record = json.loads(line)
+                except json.JSONDecodeError:
+                    break
+                if record["update"] <= (evaluated if "evaluation" in record else update):
+                    kept.append(line + "\n")
+            write_text(path, "".join(kept))
+
+
+# What a disk says when it takes no more, and what the user can do about it.
+_REFUSALS = {
+    errno.ENOSPC: "make room there",
+    errno.EDQUOT: "make room there, or ask for a larger quota",
+    errno.EFBIG: "allow larger files there",
+    errno.EROFS: "make the disk writable",
+    errno.EACCES: "give yourself the right to write there",
+    errno.EPERM: "give yourself the right to write there",
+    errno.EIO: "see what ails the disk",
+    errno.ESTALE: "see whether the disk is still connected",
+}
+
+
+@contextmanager
+def explained(folder: RunFolder) -> Iterator[None]:
+    """Make a refusal of the run folder's disk a message to the user.
+
+    Raises:
+        UserError: in place of the error by which Python, safetensors or torch tell of it.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        advice = _advice(folder, error)
+        if advice is None:
+            raise
+        raise UserError(
+            f"output: {folder.path} can't be written: {error}\nWhat was saved before is whole. Do something about it "
+            f"({advice}) and give the same command again, which goes on from there; or name another folder with "
+            "output=…"
+        ) from error
+
+
+def _advice(folder: RunFolder, error: Exception) -> str | None:
+    """What to do about a disk that refuses; None for any other error."""
+    if isinstance(error, OSError):
+        if error.filename:
+            there, ours = Path(error.filename).absolute(), folder.path.absolute()
+            if not there.is_relative_to(ours) and not ours.is_relative_to(there):  # where the run folder is made
+                return None
+        return _REFUSALS.get(error.errno or 0)
+    # safetensors' and torch's writers have errors of their own, with the system's words at best.
+    found = re.search(r"os error (\d+)", str(error))
+    if found:
+        return _REFUSALS.get(int(found[1]))
+    if "PytorchStreamWriter" in str(error) and shutil.disk_usage(folder.path).free < _LITTLE:
+        return _REFUSALS[errno.ENOSPC]
+    return None

@@ -1,0 +1,231 @@
+"""Texts as token ids: made by all cores, written as they come, and found again at the next start."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import tokenizers
+import transformers
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from accel_cls.data.texts import Texts
+from accel_cls.tokenization.cache import find_or_make
+
+_BATCH = 1000  # texts that are tokenized at once; 10,000 are a sixth slower, as their tokens leave the CPU's cache
+_FORMAT = 1  # of what is kept; another number makes all anew
+_FILES = {"ids": np.int32, "types": np.int8, "offsets": np.int64}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Tokenized texts, flat: example i is `ids[offsets[i]:offsets[i + 1]]`. From a file, the arrays are its memory."""
+
+    ids: np.ndarray  # int32
+    types: np.ndarray | None  # int8 token types, for models that take them
+    offsets: np.ndarray  # int64, one more than there are examples
+    truncated: int  # examples that were cut to max_length
+    is_old: bool = False  # an earlier start has tokenized them
+    known_digest: str | None = None  # of the ids, where they come from a file
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each example, special tokens included, int32."""
+        return np.diff(self.offsets).astype(np.int32)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the ids."""
+        return self.known_digest or hashlib.sha256(self.ids.data).hexdigest()
+
+    def describe(self, longest: int) -> tuple[str, str]:
+        """Name and text of the banner's line about lengths."""
+        share = self.truncated / len(self.lengths)
+        return (
+            "tokens",
+            f"{self.lengths.mean():.1f} on average, 95% of the texts within {np.percentile(self.lengths, 95):.0f}, "
+            f"{share:.1%} cut to data.max_length {longest}" + ("; tokenized before" if self.is_old else ""),
+        )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some texts' tokens, flat."""
+
+    ids: np.ndarray  # int32
+    types: np.ndarray | None  # int8
+    lengths: np.ndarray  # int64
+    truncated: int
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> Encoded:
+    """Tokenize the columns "text" and, for pairs, "pair"; pairs lose tokens of the longer text first."""
+    files = {name: io.BytesIO() for name in _FILES}
+    truncated = _write(tokenizer, texts, max_length, files)
+    ids, types, offsets = (np.frombuffer(files[name].getbuffer(), kind) for name, kind in _FILES.items())
+    return Encoded(ids, types if _takes_types(tokenizer) else None, offsets, truncated)
+
+
+def encode_once(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int, notes: list[str]) -> Encoded:
+    """The same, but only if no run before has: what it made is in the cache. A note where that can't be written."""
+    if not _is_plain(tokenizer):  # Python code of its own can't be told by its content
+        return encode(tokenizer, texts, max_length)
+
+    def make(folder: Path) -> None:
+        with ExitStack() as opened:
+            files = {name: opened.enter_context(open(folder / name, "wb")) for name in _FILES}
+            truncated = _write(tokenizer, texts, max_length, files)
+        (folder / "truncated").write_text(str(truncated), encoding="ascii")
+
+    def is_sound(folder: Path) -> bool:
+        ids, types, offsets = (_mapped(folder / name, kind) for name, kind in _FILES.items())
+        return (
+            len(offsets) == len(texts) + 1
+            and offsets[0] == 0
+            and offsets[-1] == len(ids)
+            and bool((np.diff(offsets) >= 0).all())
+            and len(types) == (len(ids) if _takes_types(tokenizer) else 0)
+            and (not len(ids) or (ids.min() >= 0 and ids.max() <= max(tokenizer.get_vocab().values())))
+            and (folder / "truncated").read_text(encoding="ascii").isdecimal()
+        )
+
+    entry = find_or_make("tokens", _key(tokenizer, texts, max_length), make, notes, is_sound)
+    if entry is None:
+        return encode(tokenizer, texts, max_length)
+    ids, types, offsets = (_mapped(entry.folder / name, kind) for name, kind in _FILES.items())
+    return Encoded(
+        ids,
+        types if _takes_types(tokenizer) else None,
+        offsets,
+        int((entry.folder / "truncated").read_text(encoding="ascii")),
+        entry.is_old,
+        entry.checksums["ids"],
+    )
+
+
+def _mapped(path: Path, kind: type) -> np.ndarray:
+    """A file as an array that the system reads when it is looked at, and drops when memory is short."""
+    if not path.stat().st_size:
+        return np.empty(0, kind)
+    return np.asarray(np.memmap(path, kind, mode="c"))  # "c": writing to it changes no file
+
+
+def _key(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> str:
+    """Of all that token ids follow from."""
+    _settle(tokenizer, texts, max_length)
+    facts = [
+        _FORMAT,
+        [tokenizers.__version__, transformers.__version__],
+        hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),  # truncation included
+        [tokenizer.backend_tokenizer.encode_special_tokens, _takes_types(tokenizer), max_length],
+        texts.digest(),
+    ]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+
+def _write(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int, files: Mapping[str, BinaryIO]) -> int:
+    """Tokenize into files of ids, types and offsets; returns how many texts were cut."""
+    end = truncated = 0
+    files["offsets"].write(np.zeros(1, np.int64).data)
+    parts = _fast if _is_plain(tokenizer) else _slow
+    for part in parts(tokenizer, texts, max_length):
+        offsets = end + np.cumsum(part.lengths)
+        end = int(offsets[-1])
+        truncated += part.truncated
+        files["ids"].write(part.ids.data)
+        files["offsets"].write(offsets.data)
+        if part.types is not None:
+            files["types"].write(part.types.data)
+    return truncated
+
+
+def _fast(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> Iterator[_Part]:
+    """By the Rust tokenizer, which uses all cores, at the speed that it has by itself.
+
+    What transformers makes of each text in Python costs more than the tokens do; so it only tells the tokenizer how
+    to truncate. While a thread waits for the tokenizer's next batch, the last one's numbers are taken out here.
+    """
+    _settle(tokenizer, texts, max_length)
+    with_types = _takes_types(tokenizer)
+
+    def tokenize(start: int) -> list[Any]:
+        columns = texts[start : start + _BATCH].values()
+        # Without what only offsets into the text are for; the ids are the same.
+        return tokenizer.backend_tokenizer.encode_batch_fast(
+            [cells[0] if len(cells) == 1 else cells for cells in zip(*columns, strict=True)]
+        )
+
+    with ThreadPoolExecutor(1) as thread:
+        ahead = [thread.submit(tokenize, start) for start in range(0, len(texts), _BATCH)[:1]]
+        for start in range(0, len(texts), _BATCH):
+            encodings = ahead.pop().result()
+            if start + _BATCH < len(texts):
+                ahead.append(thread.submit(tokenize, start + _BATCH))
+            yield _part(
+                [encoding.ids for encoding in encodings],
+                [encoding.type_ids for encoding in encodings] if with_types else None,
+                sum(bool(encoding.overflowing) for encoding in encodings),
+            )
+
+
+def _slow(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> Iterator[_Part]:
+    """By a tokenizer that is written in Python, or partly."""
+    for start in range(0, len(texts), _BATCH):
+        encoded = _call(tokenizer, texts[start : start + _BATCH], max_length)
+        yield _part(
+            encoded["input_ids"],
+            encoded["token_type_ids"] if _takes_types(tokenizer) else None,
+            # A fast tokenizer keeps what it cut off; a slow one does not say.
+            sum(bool(row.overflowing) for row in encoded.encodings or ()),
+        )
+
+
+def _part(ids: Sequence[Sequence[int]], types: Sequence[Sequence[int]] | None, truncated: int) -> _Part:
+    lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+    return _Part(
+        np.fromiter(chain.from_iterable(ids), np.int32, int(lengths.sum())),
+        None if types is None else np.frombuffer(b"".join(map(bytes, types)), np.int8),
+        lengths,
+        truncated,
+    )
+
+
+def _call(tokenizer: PreTrainedTokenizerBase, columns: dict[str, list[str]], max_length: int) -> Any:
+    return tokenizer(
+        columns["text"],
+        columns.get("pair"),
+        truncation=True,
+        max_length=max_length,
+        padding=False,
+        return_attention_mask=False,
+        return_token_type_ids=_takes_types(tokenizer),
+    )
+
+
+def _settle(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> None:
+    """Let transformers tell the Rust tokenizer how to truncate; the texts themselves do not matter."""
+    _call(tokenizer, {name: ["a"] for name in texts.column_names}, max_length)
+
+
+def _is_plain(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether all that it does to a text is done by its Rust tokenizer: no class of its own has code for that."""
+    kind = type(tokenizer)
+    return (
+        isinstance(tokenizer, PreTrainedTokenizerFast)
+        and kind.__call__ is PreTrainedTokenizerBase.__call__
+        and kind._encode_plus is PreTrainedTokenizerFast._encode_plus
+        and not hasattr(tokenizer, "_switch_to_input_mode")
+    )
+
+
+def _takes_types(tokenizer: PreTrainedTokenizerBase) -> bool:
+    return "token_type_ids" in tokenizer.model_input_names

@@ -1,0 +1,1 @@
+"""One training: its parts made, its loop, and what watches over it."""

@@ -1,0 +1,86 @@
+"""The optimizer, and its rate as a function of the update."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
+
+from accel_cls.devices.prepare import has_whole_weights, inner_optimizer
+from accel_cls.recipe.schema import Train
+
+# Devices for which torch has the fused AdamW; on a CPU it is 5 to 6 times as fast as the default.
+_FUSED = ("cpu", "cuda", "mps", "xpu")
+
+
+def make_optimizer(model: torch.nn.Module, train: Train, device: torch.device) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter, 2019); biases and norms, which are 1-D, have no weight decay."""
+    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
+    others = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
+    groups = [
+        {"params": decayed, "weight_decay": train.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=train.learning_rate, eps=train.adam_epsilon, fused=device.type in _FUSED)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of all parameter groups."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def clip_gradient(
+    accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.optim.Optimizer, max_norm: float
+) -> torch.Tensor | float | None:
+    """Let the next step take the gradient at no more than this norm, as torch's clip_grad_norm_ does.
+
+    Where each process has whole gradients, the fused AdamW divides them while it reads them, instead of a pass over
+    all of them before: 15 of 450 ms with a BERT-base on a CPU, where one more pass costs as much for their norm.
+
+    Where the norm is no finite number, that step will change neither weights nor the optimizer's state, nor make the
+    host wait: the fused AdamW looks at `found_inf` on the device, and takes back its own count of steps.
+
+    Returns:
+        The norm before, float32, the same on all processes; None where DeepSpeed keeps it to itself.
+    """
+    if not is_skipped_on_device(accelerator, optimizer):
+        norm = accelerator.clip_grad_norm_(model.parameters(), max_norm)
+        return norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of FSDP's, each has a part
+    inner = inner_optimizer(optimizer)
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    norm = _norm(gradients)
+    inner.grad_scale = torch.clamp((norm + 1e-6) / max_norm, min=1.0)  # 1e-6 as in clip_grad_norm_
+    inner.found_inf = (~torch.isfinite(norm)).to(norm.dtype)
+    return norm
+
+
+def take_step(accelerator: Accelerator, optimizer: torch.optim.Optimizer, norm: torch.Tensor | float | None) -> None:
+    """Change the weights by a gradient of this norm, unless it is no finite number."""
+    leaves_out_itself = (
+        is_skipped_on_device(accelerator, optimizer)
+        or accelerator.scaler is not None  # which has to learn of it, to find its scale
+        or accelerator.distributed_type == DistributedType.DEEPSPEED  # the step is already taken
+    )
+    if leaves_out_itself or norm is None or math.isfinite(float(norm)):
+        optimizer.step()
+
+
+def is_skipped_on_device(accelerator: Accelerator, optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a step by a gradient that is no finite number is left out on the device, without a look by the host."""
+    return (
+        has_whole_weights(accelerator)
+        and accelerator.scaler is None
+        and bool(inner_optimizer(optimizer).defaults.get("fused"))
+    )
+
+
+def _norm(gradients: list[torch.Tensor]) -> torch.Tensor:
+    """The norm of all gradients together, float32."""
+    if gradients[0].device.type != "cpu":
+        return torch.nn.utils.get_total_norm(gradients, foreach=True)
+    # torch's norm runs on one core; a BLAS's dot product on all: 12 instead of 26 ms for 100 million values.
+    squares = [torch.dot(flat, flat) for flat in (g.flatten() for g in gradients)]
+    return torch.stack(squares).sum().sqrt()

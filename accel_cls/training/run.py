@@ -1,0 +1,255 @@
+"""A run from a checked recipe to a finished run folder: every part made, in the order it is needed."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import torch
+
+from accel_cls.atomic import write_text
+from accel_cls.batching.batches import Batches, class_weights
+from accel_cls.batching.plan import Plan
+from accel_cls.checkpoints.checkpoint import Progress, checkpoint_path, load_checkpoint, manifest_digest, update_of
+from accel_cls.checkpoints.saving import Saver
+from accel_cls.console import Console
+from accel_cls.data.corpus import Corpus, Examples, load_corpus
+from accel_cls.devices.prepare import is_xla, prepare
+from accel_cls.errors import ToldElsewhere, UserError
+from accel_cls.hardware.accelerator import Hardware, start_hardware
+from accel_cls.hardware.meeting import Meeting, lost_process_explained, open_meeting
+from accel_cls.memory.arithmetic import Sizes, with_tokens
+from accel_cls.memory.search import Search, find_fitting
+from accel_cls.models.classifier import describe_model, load_model, outline_model
+from accel_cls.models.packing import can_pack, make_packable
+from accel_cls.profiles import shell
+from accel_cls.recipe import Recipe, recipe_to_yaml
+from accel_cls.recipe.rules import idle_settings
+from accel_cls.runs.artifacts import Results
+from accel_cls.runs.changes import Asked
+from accel_cls.runs.folder import RunFolder, explained
+from accel_cls.runs.report import describe_saves, describe_stop, duration, finish_run, read_results
+from accel_cls.runs.resume import Start, own_and_open_run
+from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
+from accel_cls.tokenization.encode import Encoded, encode_once
+from accel_cls.tokenization.tokenizer import load_tokenizer
+from accel_cls.training.loop import Training, train
+from accel_cls.training.optimizer import make_optimizer
+from accel_cls.training.out_of_memory import explain_shortage
+from accel_cls.training.trace import Trace
+
+# What goes through the updates: the training loop, or what measures some of them. Takes the training, its counters,
+# and what it runs on, as people call it.
+Loop = Callable[[Training, Progress, str], None]
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a command line asks for."""
+
+    recipe: Recipe
+    path: str  # of the recipe, as on the command line, to print commands
+    overrides: Sequence[str]  # likewise
+    fresh: bool
+    join_timeout: int  # seconds to wait for other processes
+    began: float  # in monotonic seconds
+    notes: Sequence[str] = ()  # what was decided before, and is to be told
+    loop: Loop | None = None  # in place of the training loop: then nothing is finished, and no result shown
+
+
+def run_command(command: Command, stopping: Stopping) -> None:
+    """Train a recipe on the hardware at hand, or only measure some updates of it."""
+    meeting = open_meeting(command.join_timeout)
+    folder = RunFolder(command.recipe.output)
+    with meeting.telling(), lost_process_explained(), closing(folder.lock), explained(folder):
+        _run(command, meeting, folder, stopping)
+
+
+def _run(command: Command, meeting: Meeting, folder: RunFolder, stopping: Stopping) -> None:
+    recipe = command.recipe
+    hardware = start_hardware(recipe, command.path, command.overrides, meeting)
+    console = Console(speaks=hardware.accelerator.is_main_process)
+    console.section(f"accel_cls · {recipe.name} · {command.path}", hardware.describe())
+    corpus = load_corpus(recipe)
+    hardware.agree("data", corpus.facts(), "Give all machines the same data files")
+    start = _open_on_main(hardware, folder, recipe, corpus, command.fresh, console)
+    if not start.finished:
+        _train(command, hardware, corpus, folder, start, console, stopping)
+    hardware.accelerator.end_training()
+    if hardware.accelerator.is_main_process and command.loop is None:
+        _say_goodbye(folder, corpus, console, None if start.finished else time.monotonic() - command.began)
+
+
+def _train(
+    command: Command,
+    hardware: Hardware,
+    corpus: Corpus,
+    folder: RunFolder,
+    start: Start,
+    console: Console,
+    stopping: Stopping,
+) -> None:
+    recipe, accelerator, notes = command.recipe, hardware.accelerator, list(corpus.notes)
+    notes += command.notes if accelerator.device.type == "cpu" else ()
+    notes += [f"{'.'.join(key)} is {why}" for key, why, _ in idle_settings(recipe)]
+    tokenizer = load_tokenizer(recipe, corpus.train, notes)
+    learned, judged = (
+        encode_once(tokenizer, part.texts, recipe.data.max_length, notes) for part in (corpus.train, corpus.validation)
+    )
+    model = load_model(recipe, tokenizer, corpus.labels, notes)
+    packed = recipe.train.packing and can_pack(model.config) and not is_xla(accelerator)
+    first_position = make_packable(model) if packed else 0
+    weights = class_weights(recipe.train.class_weights, corpus.train.labels, corpus.labels.names)
+    facts = {
+        "token ids": learned.digest[:16],
+        "weights": f"{model.num_parameters():,}",
+        "checkpoint": manifest_digest(start.checkpoint),
+    }
+    hardware.agree("model", facts, "Give all machines the same model folder, and one disk for `output`")
+    hardware.meeting.close()
+
+    def batches(texts: Encoded, examples: Examples, fixed_tokens: int | None, fixed_rows: int | None) -> Batches:
+        pad, device = tokenizer.pad_token_id, accelerator.device
+        return Batches(
+            texts, examples.labels, weights, pad, device, fixed_tokens, fixed_rows, first_position, examples.rows
+        )
+
+    sizes, key = Sizes.of(recipe, learned.lengths, few_shapes=is_xla(accelerator)), None
+    if recipe.train.micro_batch_tokens == "auto":
+        outline = functools.partial(outline_model, recipe, tokenizer, corpus.labels)
+        search = Search.of(accelerator, sizes, model, outline, batches(learned, corpus.train, None, None))
+        recipe, key = with_tokens(recipe, start.tokens or find_fitting(search, notes)), search.key
+        if accelerator.is_main_process:
+            write_text(folder.recipe, recipe_to_yaml(recipe))
+    plan = Plan.of(recipe, learned.lengths, is_xla(accelerator), packed)
+    compiled = [("programs", plan.programs(judged.lengths))] if is_xla(accelerator) else []
+    console.section("data", [*corpus.describe(recipe.data), learned.describe(recipe.data.max_length)])
+    console.section("model", [describe_model(model, recipe)])
+    console.section("plan", [*plan.describe(recipe, accelerator.num_processes), *compiled])
+    for note in notes:
+        console.note(note)
+
+    optimizer = make_optimizer(model, recipe.train, accelerator.device)
+    model, optimizer = prepare(accelerator, model, optimizer, recipe.train.max_grad_norm)
+    progress = (
+        Progress() if start.checkpoint is None else load_checkpoint(accelerator, model, optimizer, start.checkpoint)
+    )
+    if accelerator.is_main_process:
+        folder.rewind(progress.update, progress.evaluated)
+    fixed = plan.layout.tokens if is_xla(accelerator) else None
+    training = Training(
+        recipe,
+        plan,
+        accelerator,
+        model,
+        optimizer,
+        batches(learned, corpus.train, fixed, plan.batch_size),
+        batches(judged, corpus.validation, fixed, None),
+        Results(folder, corpus.validation, corpus.labels, tokenizer, accelerator.is_main_process),
+        Trace(folder.trace if recipe.train.trace else None, accelerator.process_index),
+        Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress),
+        stopping,
+        console,
+    )
+    _run_loop(
+        command.loop or (lambda training, progress, _: train(training, progress)),
+        hardware.name,
+        training,
+        progress,
+        lambda error: explain_shortage(error, training, progress, sizes, key),
+    )
+    if accelerator.is_main_process and command.loop is None:
+        finish_run(folder, recipe, plan, progress, corpus.labels.names, hardware.name)
+    accelerator.wait_for_everyone()
+
+
+def _run_loop(
+    loop: Loop,
+    hardware: str,
+    training: Training,
+    progress: Progress,
+    explain: Callable[[RuntimeError | MemoryError], UserError | None],
+) -> None:
+    """Train; an error that can be explained becomes a message to the user."""
+    saver, folder = training.saver, training.results.folder
+    training.console.start(progress.update, training.plan.updates)
+    if training.accelerator.is_main_process:
+        (folder.path / SAVE_FILE).unlink(missing_ok=True)  # a stop that was asked for before is over
+    try:
+        training.stopping.begin_training()
+        loop(training, progress, hardware)
+    except Stopped as stop:
+        training.stopping.end_training()
+        training.console.stop()
+        training.console.section(str(stop), describe_stop(folder, training.plan, progress, saver))
+        stop.is_told = True
+        raise
+    except (RuntimeError, MemoryError) as error:
+        explained = explain(error)
+        if explained is None:
+            raise
+        raise explained from error
+    finally:
+        training.console.stop()
+        if training.accelerator.is_main_process:
+            (folder.path / SAVE_FILE).unlink(missing_ok=True)
+        saver.wait()  # what is being written is a whole checkpoint in a moment
+
+
+def _open_on_main(
+    hardware: Hardware, folder: RunFolder, recipe: Recipe, corpus: Corpus, fresh: bool, console: Console
+) -> Start:
+    """Let the main process open the run folder, and every process know where the run starts."""
+    accelerator = hardware.accelerator
+    failed, finished = -2, -1
+    decision = torch.zeros(2, dtype=torch.int64, device=accelerator.device)  # where to start, with which size
+    notes: list[str] = []
+    error: UserError | None = None
+    if accelerator.is_main_process:
+        try:
+            asked = Asked(recipe, corpus.digest, len(corpus.train.labels), hardware.name)
+            start = own_and_open_run(folder, asked, fresh, notes)
+        except UserError as caught:
+            error = caught
+            decision[0] = failed
+        else:
+            update = 0 if start.checkpoint is None else update_of(start.checkpoint)
+            decision[0] = finished if start.finished else update
+            decision[1] = start.tokens or 0
+    # Two numbers are all that has to be told, and a sum is what every backend can do.
+    told, tokens = map(int, accelerator.reduce(decision, "sum").tolist())
+    if told == failed:
+        raise error or ToldElsewhere("the main process refused to start this run")
+    for note in notes:
+        console.note(note)
+    if told == finished:
+        return Start(finished=True)
+    if told:
+        console.note(f"continues an unfinished run from update {told}, its checkpoint verified")
+        return Start(checkpoint=checkpoint_path(folder.checkpoints, told), tokens=tokens or None)
+    return Start(tokens=tokens or None)
+
+
+def _say_goodbye(folder: RunFolder, corpus: Corpus, console: Console, seconds: float | None) -> None:
+    results = read_results(folder)
+    where = min(os.path.relpath(folder.path), str(folder.path), key=len)
+    score = results["scores"][results["decided_by"]]
+    state = "finished" if seconds is not None else "this run is already finished; --fresh trains it again"
+    text = min((text for text in corpus.validation.texts[:100]["text"]), key=lambda text: abs(len(text) - 12))
+    command = ["python", "-m", "accel_cls.predict", where, "--text", text]
+    if "pair" in corpus.validation.texts.column_names:
+        command = ["python", "-m", "accel_cls.predict", where, "--file", "PAIRS.csv"]
+    lines = [
+        ("best", f"{results['decided_by']} {score:.4f} after epoch {results['epoch']:.2f}"),
+        ("model", os.path.join(where, "model")),
+        ("report", os.path.join(where, "report.md")),
+        ("training took", duration(results["seconds"])),
+        ("try it", shell(command)),
+    ]
+    if seconds is not None:
+        lines[4:4] = [("checkpoints", describe_saves(results)), ("in all", duration(seconds))]
+    console.section(state, lines)
