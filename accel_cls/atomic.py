@@ -3,42 +3,85 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
+import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+# A cell that begins so is a formula to a spreadsheet, which may run programs (OWASP, "CSV injection").
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write_text(path: Path, text: str, encoding: str = "utf-8") -> None:
-    """Put a text file in place, whole."""
+@contextmanager
+def whole_file(path: Path, encoding: str = "utf-8") -> Iterator[TextIO]:
+    """A text file to write into, which takes the place of `path` when the block ends without an error."""
     beside = path.with_name(f".{path.name}.partial")
-    with open(beside, "w", encoding=encoding, newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with open(beside, "w", encoding=encoding, newline="") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
     beside.replace(path)
     flush_entry(path)
 
 
+def write_text(path: Path, text: str, encoding: str = "utf-8") -> None:
+    """Put a text file in place, whole."""
+    with whole_file(path, encoding) as file:
+        file.write(text)
+
+
+def json_text(content: Any, indent: int | None = None) -> str:
+    """Content as JSON, which knows no NaN and no infinity: they become null."""
+    return json.dumps(_finite(content), ensure_ascii=False, indent=indent, allow_nan=False)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    return [_finite(value) for value in content] if isinstance(content, list | tuple) else content
+
+
 def write_json(path: Path, content: Any) -> None:
     """Put a JSON file in place, whole."""
-    write_text(path, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+    write_text(path, json_text(content, indent=2) + "\n")
 
 
-def write_csv(path: Path, header: list[str], rows: Iterator[list[Any]], delimiter: str = ",") -> None:
-    """Put a separated file in place, whole. UTF-8 with a byte-order mark: without it Excel garbles Chinese."""
-    text = io.StringIO()
-    usual = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    quoted = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    for row in chain([header], rows):
-        # Before Python 3.13 a carriage return alone is not quoted, and ends the row where it is read.
-        (quoted if any("\r" in cell for cell in row if isinstance(cell, str)) else usual).writerow(row)
-    write_text(path, text.getvalue(), encoding="utf-8-sig")
+def as_cell(text: str) -> str:
+    """A text as the cell of a file that may be opened in a spreadsheet: a formula begins with a quote."""
+    return f"'{text}" if text.lstrip("'").startswith(_FORMULA) else text
+
+
+def from_cell(cell: str) -> str:
+    """The text that `as_cell` has made such a cell of."""
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell
+
+
+def write_csv(path: Path, header: list[str], rows: Iterable[Sequence[Any]]) -> int:
+    """Put a csv file in place, whole; returns how many rows.
+
+    In UTF-8 with a byte-order mark, without which Excel garbles Chinese.
+    """
+    count = -1  # the header
+    with whole_file(path, encoding="utf-8-sig") as file:
+        usual = csv.writer(file, lineterminator="\n")
+        quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        for row in chain([header], rows):
+            cells = [as_cell(cell) if isinstance(cell, str) else cell for cell in row]
+            # Before Python 3.13 a carriage return alone is not quoted, and ends the row where it is read.
+            (quoted if any("\r" in cell for cell in cells if isinstance(cell, str)) else usual).writerow(cells)
+            count += 1
+    return count
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import rich.console
 from rich.markup import escape as escape_markup
@@ -93,7 +93,7 @@ class Console:
         if self._progress is not None:
             self._progress.update(self._task, completed=update)
 
-    def log(self, update: int, record: dict[str, float]) -> None:
+    def log(self, update: int, record: Mapping[str, float | None]) -> None:
         """Show loss, rate and speed."""
         state = (
             f"loss {record['loss']:.4f}  rate {record['learning_rate']:.2e}  "

@@ -42,7 +42,7 @@ def batches_of(count: int, fixed_tokens: int | None = None) -> Batches:
     lengths = 1 + np.random.default_rng(count).integers(LONGEST, size=count)
     ids = np.concatenate([[i] + [0] * (int(length) - 1) for i, length in enumerate(lengths)]).astype(np.int32)
     encoded = Encoded(ids, None, np.concatenate([[0], np.cumsum(lengths)]), 0)
-    return Batches(encoded, np.arange(count) % CLASSES, np.ones(CLASSES), 0, torch.device("cpu"), fixed_tokens)
+    return Batches(encoded, np.arange(count) % CLASSES, 0, torch.device("cpu"), fixed_tokens)
 
 
 def judge(accelerator: Accelerator, batches: Batches, packed: bool = False) -> Predictions:

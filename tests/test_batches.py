@@ -1,15 +1,13 @@
-"""Micro-batches as tensors, and the weights of classes."""
+"""Micro-batches as tensors."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from sklearn.utils.class_weight import compute_class_weight
 
-from accel_cls.batching.batches import Batches, class_weights
+from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import MicroBatch
-from accel_cls.errors import UserError
 from accel_cls.tokenization.encode import Encoded
 
 TEXTS = [[2, 11, 3], [2, 12, 13, 14, 3], [2, 3], [2, 15, 3, 16, 17, 3]]
@@ -23,8 +21,7 @@ def make_batches(fixed_tokens=None, types=TYPES, pad_id=9):
         offsets=np.cumsum([0, *map(len, TEXTS)]),
         truncated=0,
     )
-    weights = np.array([1.0, 0.5, 4.0], np.float32)
-    return Batches(encoded, np.array([0, 1, 2, 1]), weights, pad_id, torch.device("cpu"), fixed_tokens)
+    return Batches(encoded, np.array([0, 1, 2, 1]), pad_id, torch.device("cpu"), fixed_tokens)
 
 
 def test_packed_texts_lie_one_after_the_other():
@@ -34,14 +31,16 @@ def test_packed_texts_lie_one_after_the_other():
     assert batch.inputs["position_ids"].tolist() == [[*range(2, 8), *range(2, 7), *range(2, 5), *[2] * 18]]
     assert batch.inputs["packing"].first.tolist() == [0, 6, 11]
     assert batch.labels.tolist() == [1, 1, 0]
-    assert batch.weights.tolist() == [0.5, 0.5, 1.0]
+    assert batch.mask.tolist() == [1.0, 1.0, 1.0]
+    assert batch.examples == (3, 1, 0)
 
 
 def test_process_that_only_keeps_step_has_a_row_too():
     batch = make_batches().make(MicroBatch((), 64, packed=True))
     assert batch.inputs["input_ids"].shape == (1, 64)
     assert batch.inputs["packing"].first.tolist() == [0]
-    assert batch.weights.tolist() == [0.0]
+    assert batch.mask.tolist() == [0.0]
+    assert batch.examples == ()
 
 
 def test_ids_are_padded_and_masked():
@@ -50,17 +49,18 @@ def test_ids_are_padded_and_masked():
     assert batch.inputs["attention_mask"].tolist() == [[1, 1, 1, 1, 1, 0, 0, 0], [1, 1, 1, 0, 0, 0, 0, 0]]
 
 
-def test_labels_and_weights_stand_beside_their_rows():
+def test_labels_and_examples_stand_beside_their_rows():
     batch = make_batches().make(MicroBatch((2, 3, 0), 8))
     assert batch.labels.tolist() == [2, 1, 0]
-    assert batch.weights.tolist() == [4.0, 0.5, 1.0]
+    assert batch.mask.tolist() == [1.0, 1.0, 1.0]
+    assert batch.examples == (2, 3, 0)
 
 
 def test_kinds_of_numbers():
     batch = make_batches().make(MicroBatch((0,), 8))
     assert {tensor.dtype for tensor in batch.inputs.values()} == {torch.int64}
     assert batch.labels.dtype == torch.int64
-    assert batch.weights.dtype == torch.float32
+    assert batch.mask.dtype == torch.float32
 
 
 def test_token_types_of_pairs():
@@ -81,7 +81,7 @@ def test_text_as_wide_as_the_row_has_no_padding():
 def test_empty_micro_batch_weighs_nothing_but_runs(fixed_tokens):
     batch = make_batches(fixed_tokens).make(MicroBatch((), 16))
     assert batch.inputs["input_ids"].shape == (1 if fixed_tokens is None else 2, 16)
-    assert batch.weights.sum() == 0
+    assert batch.mask.sum() == 0
     assert (batch.inputs["attention_mask"].sum(1) > 0).all()
 
 
@@ -89,7 +89,7 @@ def test_fixed_shape_is_filled_up_with_rows_that_weigh_nothing():
     batches = make_batches(fixed_tokens=40)
     few, many = batches.make(MicroBatch((1,), 8)), batches.make(MicroBatch((3, 1, 0, 2), 8))
     assert few.inputs["input_ids"].shape == many.inputs["input_ids"].shape == (5, 8)
-    assert few.weights.tolist() == [0.5, 0, 0, 0, 0]
+    assert few.mask.tolist() == [1, 0, 0, 0, 0]
     assert few.labels.tolist() == [1, 0, 0, 0, 0]
     assert few.inputs["input_ids"][1:].tolist() == [[9] * 8] * 4
     assert few.inputs["attention_mask"].sum(1).tolist() == [5, 1, 1, 1, 1]
@@ -101,48 +101,9 @@ def test_fixed_shape_has_no_more_rows_than_an_update_has_examples():
     assert batches.make(MicroBatch((1, 0), 200)).inputs["input_ids"].shape == (2, 200)
 
 
-def test_weight_of_an_update_is_the_sum_over_its_examples():
-    assert make_batches().weight(np.array([0, 1, 2, 3])) == pytest.approx(6.0)
-    assert make_batches().weight(np.array([3])) == pytest.approx(0.5)
-
-
-def test_micro_batches_of_an_update_weigh_what_the_update_weighs():
-    batches = make_batches()
-    parts = [batches.make(MicroBatch(part, 8)) for part in ((1, 3), (0,), (2,), ())]
-    assert sum(float(part.weights.sum()) for part in parts) == pytest.approx(batches.weight(np.arange(4)))
-
-
-# Class weights
-
-
-def test_no_rule_weighs_all_alike():
-    assert class_weights(None, np.array([0, 0, 1]), ("a", "b")).tolist() == [1.0, 1.0]
-
-
-def test_balanced_equals_scikit_learn():
-    labels = np.random.default_rng(0).choice(4, size=500, p=[0.6, 0.25, 0.1, 0.05])
-    expected = compute_class_weight("balanced", classes=np.arange(4), y=labels)
-    weights = class_weights("balanced", labels, ("a", "b", "c", "d"))
-    assert weights.dtype == np.float32
-    assert weights == pytest.approx(expected, rel=1e-6)
-
-
-def test_balanced_gives_a_class_without_examples_no_weight():
-    weights = class_weights("balanced", np.array([0, 0, 0, 2]), ("a", "b", "c"))
-    assert weights == pytest.approx([4 / 9, 0, 4 / 3])
-
-
-def test_balanced_classes_weigh_alike_in_sum():
-    labels = np.array([0] * 90 + [1] * 10)
-    weights = class_weights("balanced", labels, ("a", "b"))
-    assert weights[0] * 90 == pytest.approx(weights[1] * 10)
-
-
-def test_weights_by_name_come_in_the_order_of_the_ids():
-    assert class_weights({"b": 2.0, "a": 3.0}, np.array([0, 1]), ("a", "b")).tolist() == [3.0, 2.0]
-
-
-@pytest.mark.parametrize("rule", [{"a": 1.0}, {"a": 1.0, "b": 1.0, "c": 1.0}, {"a": 1.0, "B": 2.0}])
-def test_weights_that_do_not_fit_the_classes_are_the_users_mistake(rule):
-    with pytest.raises(UserError, match=r"train\.class_weights"):
-        class_weights(rule, np.array([0, 1]), ("a", "b"))
+def test_labels_of_many_columns_keep_their_kind_and_fillers_have_none():
+    labels = np.array([[1, 0], [0, 0], [1, 1], [0, 1]], np.float32)
+    batch = replace(make_batches(fixed_tokens=24), labels=labels).make(MicroBatch((2, 3), 8))
+    assert batch.labels.dtype == torch.float32
+    assert batch.labels.tolist() == [[1, 1], [0, 1], [0, 0]]
+    assert batch.mask.tolist() == [1, 1, 0]

@@ -10,6 +10,7 @@ from transformers import AutoTokenizer
 from accel_cls.data.corpus import load_corpus
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.schema import Train
+from accel_cls.tasks import task_of
 from accel_cls.training.trace import read_trace
 from benchmarks import page
 from benchmarks.__main__ import measure
@@ -213,7 +214,8 @@ def test_what_the_harness_reads_of_a_run(work, monkeypatch) -> None:
     folder = work / "run"
     assert ours.seconds_of_updates(ours.logged(folder), first=2, last=4, batch=32) > 0
     updates = read_trace(folder / "trace")[2:4]
-    texts = load_corpus(load_recipe(folder / "recipe.yaml")).train.texts["text"][:]
+    recipe = load_recipe(folder / "recipe.yaml")
+    texts = load_corpus(recipe, task_of(recipe)).train.texts["text"][:]
     tokenizer = AutoTokenizer.from_pretrained(folder / "model")
     learned = [texts[i] for update in updates for part in update.parts for i in part.examples]
     lengths = [len(ids) for ids in tokenizer(learned, truncation=True)["input_ids"]]

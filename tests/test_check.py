@@ -12,7 +12,9 @@ from conftest import cli, write_recipe
 
 from accel_cls.authoring.check import check_recipe
 from accel_cls.authoring.truncation import kept_by_length, kept_by_side
+from accel_cls.data.labels import Classes
 from accel_cls.recipe import load_recipe
+from accel_cls.tasks import SingleLabel
 from accel_cls.tokenization.encode import Encoded
 
 NOUNS = ["soup", "rice", "bread", "salad", "pizza", "curry", "pasta", "cake", "fish", "tea"]
@@ -170,7 +172,7 @@ def test_classes_that_are_missing_rare_alike_and_uneven(folder: Path) -> None:
     found = findings()
     assert found["alike-classes"].what.endswith("'Bad' and 'bad'")
     assert found["rare-class"].what == "classes with fewer than 10 examples to learn from: Bad (3), odd (4)"
-    assert found["missing-class"].what == "data.validation has no example of Bad, odd: can't be judged"
+    assert found["missing-class"].what == "data.validation has no example of Bad, odd: can't be evaluated"
     assert found["imbalance"].what == "good has 155 times the examples of Bad (466 and 3)"
     assert "f1_macro" in found["imbalance"].advice
 
@@ -228,7 +230,8 @@ def encoded(*texts: list[int]) -> Encoded:
 
 def test_kept_by_length() -> None:
     lengths, labels = np.array([10, 40, 100, 600]), np.array([0, 0, 1, 1])
-    kept = {k.max_length: k for k in kept_by_length(lengths, labels, 3, 50)}
+    classes = Classes(*2 * [("a", "b", "c")])
+    kept = {k.max_length: k for k in kept_by_length(lengths, labels, classes, SingleLabel(), 50)}
     assert list(kept) == [32, 50, 64, 128, 256, 512]
     assert kept[32].cut == 0.75
     assert kept[50].tokens == (10 + 40 + 50 + 50) / 750

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import stay_alone
-from datasets import ClassLabel, Dataset, Features, Value
+from datasets import ClassLabel, Dataset, Features, List, Value
 from sklearn.model_selection import train_test_split
 
-from accel_cls.data.corpus import draw_by_class, load_corpus
+from accel_cls.data.corpus import load_corpus
+from accel_cls.data.split import draw_stratified
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
+from accel_cls.tasks import task_of
 
 LINES = [
     (text + end, label)
@@ -37,7 +39,7 @@ def write(name, content, encoding="utf-8"):
 
 def corpus_of(train, seed=42, **data):
     values = {"name": "a", "seed": seed, "output": "o", "data": {"train": train, **data}}
-    return load_corpus(Recipe.model_validate(values))
+    return load_corpus(recipe := Recipe.model_validate(values), task_of(recipe))
 
 
 def refusal(train, **data):
@@ -49,7 +51,7 @@ def refusal(train, **data):
 def read(train, **data):
     """(texts, class names) of all examples, in the order of the files: the file is its own validation."""
     corpus = corpus_of(train, validation=train, **data)
-    names = [corpus.labels.names[i] for i in corpus.train.labels]
+    names = [corpus.classes.names[i] for i in corpus.train.labels]
     return corpus.train.texts["text"][:], names
 
 
@@ -387,13 +389,13 @@ def test_nothing_usable():
     ],
 )
 def test_order_of_labels(found, order):
-    assert list(corpus_of(write("a.csv", rows_of(found * 10))).labels.names) == order
+    assert list(corpus_of(write("a.csv", rows_of(found * 10))).classes.names) == order
 
 
 def test_order_of_labels_does_not_depend_on_the_order_of_rows():
     found = ["a01", "a1", "a 1", "A1"]
-    forward = corpus_of(write("a.csv", rows_of(found * 10))).labels
-    assert corpus_of(write("b.csv", rows_of(found[::-1] * 10))).labels == forward
+    forward = corpus_of(write("a.csv", rows_of(found * 10))).classes
+    assert corpus_of(write("b.csv", rows_of(found[::-1] * 10))).classes == forward
 
 
 @pytest.mark.parametrize(
@@ -402,7 +404,7 @@ def test_order_of_labels_does_not_depend_on_the_order_of_rows():
 )
 def test_one_number_written_differently_is_one_label(found):
     corpus = corpus_of(write("a.csv", rows_of(found * 3)))
-    assert corpus.labels.names == ("0", "1")
+    assert corpus.classes.names == ("0", "1")
 
 
 @pytest.mark.parametrize("cells", [[0, 1, 0, 1], ["0", "1", "0", "1"], [0.0, 1.0, 0.0, 1.0], [0.0, 1.0, 0.0, None]])
@@ -414,12 +416,12 @@ def test_numbers_texts_and_floats_name_the_same_classes(cells):
 
 def test_long_numbers_stay_apart():
     corpus = corpus_of(write("a.csv", rows_of(["9007199254740993", "9007199254740992"] * 4)))
-    assert corpus.labels.names == ("9007199254740992", "9007199254740993")
+    assert corpus.classes.names == ("9007199254740992", "9007199254740993")
 
 
 def test_numbers_too_long_for_a_float():
     corpus = corpus_of(write("a.csv", rows_of(["1" * 400, "2"] * 4)))
-    assert corpus.labels.names == ("2", "1" * 400)
+    assert corpus.classes.names == ("2", "1" * 400)
 
 
 @pytest.mark.parametrize("cells", [["true", "false"], ["True", "False"], [True, False]])
@@ -431,25 +433,25 @@ def test_truth_values(cells):
         corpus = corpus_of("a.parquet", labels=labels, validation="a.parquet")
     else:
         corpus = corpus_of(write("a.csv", rows_of(cells * 4)), labels=labels, validation="a.csv")
-    assert corpus.labels.names == ("good", "bad")
+    assert corpus.classes.names == ("good", "bad")
     assert corpus.train.labels[:2].tolist() == [0, 1]
 
 
 def test_mapping_names_the_classes_in_its_order():
     corpus = corpus_of(write("a.csv", rows_of("1010" * 3)), labels={1: "POSITIVE", 0: "NEGATIVE"}, validation="a.csv")
-    assert corpus.labels.values == ("1", "0")
-    assert corpus.labels.names == ("POSITIVE", "NEGATIVE")
+    assert corpus.classes.values == ("1", "0")
+    assert corpus.classes.names == ("POSITIVE", "NEGATIVE")
     assert corpus.train.labels.tolist() == [0, 1] * 6
 
 
 def test_mapping_of_floats_as_written():
     corpus = corpus_of(write("a.csv", rows_of(["1.0", "0.0"] * 4)), labels={"0.0": "bad", "1.0": "good"})
-    assert corpus.labels.names == ("bad", "good")
+    assert corpus.classes.names == ("bad", "good")
 
 
 def test_list_of_labels_gives_their_order():
     corpus = corpus_of(write("a.csv", rows_of("abab" * 3)), labels=["b", "a"], validation="a.csv")
-    assert corpus.labels.names == ("b", "a")
+    assert corpus.classes.names == ("b", "a")
     assert corpus.train.labels[:2].tolist() == [1, 0]
 
 
@@ -509,7 +511,7 @@ def test_split_is_what_scikit_learn_draws():
         labels = labels[np.isin(labels, np.flatnonzero(np.bincount(labels) > 1))]
         size = int(draw.integers(classes, len(labels) - classes))
         _, theirs = train_test_split(np.arange(len(labels)), test_size=size, random_state=trial, stratify=labels)
-        assert sorted(draw_by_class(labels, size, trial)) == sorted(theirs)
+        assert sorted(draw_stratified(labels, size, trial)) == sorted(theirs)
 
 
 def test_examples_of_one_text_stay_together():
@@ -532,11 +534,11 @@ def test_files_of_one_name_are_told_apart_by_their_folders():
 
 def test_numbers_are_ordered_by_size_decimals_too():
     values = ["0", "1", "0.5", "-2", "10", "1.5"]
-    assert corpus_of(write("a.csv", rows_of(values * 5))).labels.names == ("-2", "0", "0.5", "1", "1.5", "10")
+    assert corpus_of(write("a.csv", rows_of(values * 5))).classes.names == ("-2", "0", "0.5", "1", "1.5", "10")
 
 
 def test_label_of_thousands_of_digits():
-    assert len(corpus_of(write("a.csv", rows_of(["9" * 6000, "x" + "8" * 6000] * 5))).labels.names) == 2
+    assert len(corpus_of(write("a.csv", rows_of(["9" * 6000, "x" + "8" * 6000] * 5))).classes.names) == 2
 
 
 def test_half_a_character_in_json_becomes_the_replacement_character():
@@ -566,9 +568,34 @@ def test_digest_follows_the_content():
 
 def test_only_example_of_a_class_is_trained_on():
     corpus = corpus_of(write("a.csv", rows_of([*("aabb" * 5), "c"])))
-    assert corpus.notes == ("the class 'c' has one text only: it is trained on and not validated",)
+    assert corpus.notes == (
+        "the class 'c' has one text only: it is trained on and not validated; in macro averages its scores count as 0",
+    )
     assert np.bincount(corpus.train.labels).tolist() == [8, 8, 1]
     assert np.bincount(corpus.validation.labels).tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("fraction", [0.04, 0.2, 0.5, 0.96])
+def test_class_of_two_texts_is_on_both_sides(fraction):
+    """Rounded shares leave it out: 0.2 of 2 is 0.4."""
+    corpus = corpus_of(write("a.csv", rows_of(["a"] * 60 + ["b"] * 36 + ["c"] * 2 + ["d"] * 2)), validation=fraction)
+    assert (np.bincount(corpus.validation.labels, minlength=4) > 0).all()
+    assert (np.bincount(corpus.train.labels, minlength=4) > 0).all()
+    assert corpus.notes == ()
+
+
+def test_class_whose_rows_repeat_one_text_is_trained_on_and_told():
+    rows = "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(40)) + "same,c\n" * 3
+    corpus = corpus_of(write("a.csv", "text,label\n" + rows))
+    assert np.bincount(corpus.train.labels)[2] == 3
+    assert len(corpus.notes) == 1
+    assert "the class 'c' has one text only" in corpus.notes[0]
+
+
+def test_class_that_its_own_validation_file_has_not_is_told():
+    write("v.csv", rows_of(["a", "a"]))
+    corpus = corpus_of(write("a.csv", rows_of("ab" * 5)), validation="v.csv")
+    assert corpus.notes == ("the class 'b' has no validation example; in macro averages its scores count as 0",)
 
 
 @pytest.mark.parametrize("fraction", [0.01, 0.99])
@@ -600,8 +627,8 @@ def test_validation_labels_are_read_like_those_of_training():
 def test_banner_counts_examples_and_classes():
     recipe_data = {"train": write("a.csv", rows_of(["a"] * 15 + ["b"] * 5)), "validation": 0.2}
     recipe = Recipe.model_validate({"name": "a", "output": "o", "data": recipe_data})
-    assert load_corpus(recipe).describe(recipe.data) == [
-        ("examples", "16 to learn from, 4 to judge by (0.2 of data.train, by class)"),
+    assert load_corpus(recipe, task_of(recipe)).describe(recipe.data) == [
+        ("examples", "16 for training, 4 for validation (0.2 of data.train, by class)"),
         ("classes", "a 12, b 4"),
     ]
 
@@ -643,7 +670,7 @@ def hub_folder():
 def test_local_hub_folder_with_declared_classes():
     folder = hub_folder()
     corpus = corpus_of({"hub": folder, "split": "train"}, validation={"hub": folder, "split": "test[:30%]"})
-    assert corpus.labels.names == ("neg", "pos")
+    assert corpus.classes.names == ("neg", "pos")
     assert corpus.train.labels[:2].tolist() == [1, 0]
     assert len(corpus.validation) == 6
 
@@ -651,14 +678,57 @@ def test_local_hub_folder_with_declared_classes():
 def test_classes_that_a_parquet_file_declares():
     folder = hub_folder()
     corpus = corpus_of(f"{folder}/data/train-*.parquet", labels=["pos", "neg"])
-    assert corpus.labels.names == ("pos", "neg")
+    assert corpus.classes.names == ("pos", "neg")
 
 
 @pytest.mark.parametrize("labels", [{0: "BAD", 1: "GOOD"}, {"neg": "BAD", "pos": "GOOD"}])
 def test_declared_classes_are_renamed_by_number_or_by_name(labels):
     corpus = corpus_of({"hub": hub_folder(), "split": "train"}, labels=labels)
-    assert corpus.labels.names == ("BAD", "GOOD")
+    assert corpus.classes.names == ("BAD", "GOOD")
     assert sorted(np.bincount(corpus.train.labels)) == [8, 8]
+
+
+def declared(name, names, labels):
+    """A Parquet file whose labels are ids of these classes."""
+    features = Features({"text": Value("string"), "label": ClassLabel(names=names)})
+    texts = [f"{name} {i} {label}" for i, label in enumerate(labels)]
+    Dataset.from_dict(
+        {"text": texts, "label": [names.index(label) for label in labels]}, features=features
+    ).to_parquet(name)
+    return name
+
+
+def test_files_that_declare_their_classes_in_another_order_are_read_by_their_own_names():
+    files = [
+        declared("a.parquet", ["neg", "pos"], ["neg", "pos"] * 3),
+        declared("b.parquet", ["pos", "neg"], ["pos"] * 2),
+    ]
+    declared("v.parquet", ["pos", "neg"], ["neg", "pos"])
+    corpus = corpus_of(files, validation="v.parquet")
+    assert corpus.classes.names == ("neg", "pos")
+    for part in (corpus.train, corpus.validation):
+        said = [text.rsplit(" ")[-1] for text in part.texts["text"]]
+        assert [corpus.classes.names[label] for label in part.labels] == said
+    assert corpus.notes[0] == (
+        "b.parquet declares its classes as pos, neg, others as neg, pos; each file's ids are read by its own names"
+    )
+
+
+def test_files_that_declare_different_classes_have_all_of_them():
+    files = [declared("a.parquet", ["x", "y"], ["x", "y"] * 3), declared("b.parquet", ["z", "x"], ["z", "x"] * 3)]
+    corpus = corpus_of(files, validation=files)
+    assert corpus.classes.names == ("x", "y", "z")
+    assert np.bincount(corpus.train.labels).tolist() == [6, 3, 3]
+
+
+def test_ids_that_do_not_mean_the_same_everywhere_are_not_renamed():
+    files = [declared("a.parquet", ["neg", "pos"], ["neg", "pos"]), declared("b.parquet", ["pos", "neg"], ["pos"] * 2)]
+    said = refusal(files, labels={0: "BAD", 1: "GOOD"})
+    assert said.startswith(
+        "data.labels: b.parquet declares its classes as pos, neg, others as neg, pos: an id does not"
+    )
+    corpus = corpus_of(files, labels={"neg": "BAD", "pos": "GOOD"}, validation=files)
+    assert np.bincount(corpus.train.labels).tolist() == [1, 3]
 
 
 def test_missing_label_of_a_declared_class():
@@ -687,3 +757,74 @@ def test_declared_names_go_together_with_a_file_that_writes_them():
     write("b.csv", "text,label\n" + "".join(f"u{i},{'pos' if i % 2 else 'neg'}\n" for i in range(8)))
     corpus = corpus_of(["a.parquet", "b.csv"], validation=0.25)
     assert np.bincount(np.concatenate([corpus.train.labels, corpus.validation.labels])).tolist() == [8, 8]
+
+
+# Several labels
+
+
+def multi(train, **data):
+    values = {"name": "a", "output": "o", "task": "multi_label", "data": {"train": train, "validation": train, **data}}
+    recipe = Recipe.model_validate(values)
+    return load_corpus(recipe, task_of(recipe))
+
+
+ENCODED = [[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1]]  # of food, price, service
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "data"),
+    [
+        ("a.csv", 'text,label\na,"food,service"\nb,\nc,price\nd,"service, price,food"\n', {}),
+        ("a.csv", "text,label\na,food|service\nb,\nc,price\nd,price|food|service\n", {"label_separator": "|"}),
+        (
+            "a.jsonl",
+            '{"text": "a", "label": ["food", "service"]}\n{"text": "b", "label": []}\n'
+            '{"text": "c", "label": ["price"]}\n{"text": "d", "label": ["food", "price", "service"]}\n',
+            {},
+        ),
+        (
+            "a.csv",
+            "text,food,price,service\na,1,0,1\nb,0,0,0\nc,0,1,0\nd,1,1,1\n",
+            {"label": ["food", "price", "service"]},
+        ),
+    ],
+    ids=["separated", "another separator", "lists", "a column for each class"],
+)
+def test_several_labels_of_a_text(name, content, data):
+    corpus = multi(write(name, content), **data)
+    assert corpus.classes.names == ("food", "price", "service")
+    assert corpus.train.labels.tolist() == ENCODED
+    assert corpus.describe(Recipe.model_validate({"name": "a", "output": "o", "data": {"train": name}}).data)[1] == (
+        "classes",
+        "food 2, price 2, service 2",
+    )
+
+
+def test_several_labels_that_a_parquet_file_declares():
+    features = Features({"text": Value("string"), "label": List(ClassLabel(names=["price", "food", "service"]))})
+    content = {"text": list("abcd"), "label": [[1, 2], [], [0], [0, 1, 2]]}
+    Dataset.from_dict(content, features=features).to_parquet("a.parquet")
+    corpus = multi("a.parquet")
+    assert corpus.classes.names == ("price", "food", "service")
+    assert corpus.train.labels[:, [1, 0, 2]].tolist() == ENCODED
+
+
+def test_several_labels_of_which_one_is_unknown_or_missing():
+    lines = '{"text": "a", "label": ["x", "y"]}\n{"text": "b", "label": ["x", "z"]}\n{"text": "c", "label": null}\n'
+    with pytest.raises(UserError) as caught:
+        multi(write("a.jsonl", lines), labels=["x", "y"])
+    assert "the label 'z' is not among x, y in 1 row: a.jsonl:2" in str(caught.value)
+    assert "the label is missing in 1 row: a.jsonl:3" in str(caught.value)
+
+
+def test_split_of_several_labels_has_each_on_both_sides():
+    draw = np.random.default_rng(3)
+    shares = {"a": 0.7, "b": 0.3, "c": 0.1, "d": 0.01}
+    rows = [{"text": f"t{i}", "label": [c for c, p in shares.items() if draw.random() < p]} for i in range(300)]
+    rows += [{"text": "rare 1", "label": ["a", "e"]}, {"text": "rare 2", "label": ["b", "e"]}]
+    corpus = multi(write("a.jsonl", "".join(json.dumps(row) + "\n" for row in rows)), validation=0.2)
+    train, validation = (corpus.class_counts(part) for part in (corpus.train, corpus.validation))
+    assert validation.min() > 0
+    assert train.min() > 0
+    assert validation[:3] / (train + validation)[:3] == pytest.approx([0.2] * 3, abs=0.06)
+    assert corpus.validation.labels.any(1).all() == corpus.train.labels.any(1).all(), "texts without a class, too"

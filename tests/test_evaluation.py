@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import judge
 import numpy as np
@@ -14,7 +15,8 @@ from accelerate.state import AcceleratorState
 from conftest import ROOT, command
 
 from accel_cls.batching.layout import Layout, share
-from accel_cls.evaluation.predictions import Predictions
+from accel_cls.checkpoints.checkpoint import Progress
+from accel_cls.training.evaluation import _score
 
 
 @pytest.fixture
@@ -73,13 +75,24 @@ def test_row_that_is_doubled_or_lost_is_an_error(accelerator, monkeypatch, wrong
         judge.judge(accelerator, judge.batches_of(60))
 
 
-def test_loss_and_probabilities_are_those_of_torch() -> None:
-    import torch
+class FakeArtifacts(SimpleNamespace):
+    """Scores that a test has decided; what is logged."""
 
-    logits = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32) * 20
-    labels = np.arange(40) % 3
-    predictions = Predictions(logits, labels)
-    loss = torch.nn.functional.cross_entropy(torch.tensor(logits).double(), torch.tensor(labels)).item()
-    assert predictions.loss == pytest.approx(loss, rel=1e-12)
-    assert predictions.probabilities == pytest.approx(torch.tensor(logits).double().softmax(1).numpy(), abs=1e-12)
-    assert predictions.classes.tolist() == logits.argmax(1).tolist()
+    def score(self, _: object) -> dict[str, float]:
+        return self.scores.pop(0)
+
+
+def test_evaluation_that_is_no_number_is_told_and_never_the_best(accelerator) -> None:
+    logged: list[dict] = []
+    notes: list[str] = []
+    found = [{"loss": value} for value in (np.nan, 0.5, np.nan, -np.inf, 0.4)]
+    artifacts = FakeArtifacts(best_by="loss", scores=found, log=logged.append)
+    console = SimpleNamespace(evaluation=lambda *_: None, note=notes.append)
+    progress, plan, best = Progress(), SimpleNamespace(updates_per_epoch=1), []
+    for _ in range(5):
+        progress.update += 1
+        best.append(_score(accelerator, None, plan, progress, artifacts, console))
+    assert best == [False, True, False, False, True]
+    assert [record["best"] for record in logged] == best
+    assert (progress.best_score, progress.best_update, progress.evaluations_since_best) == (0.4, 5, 0)
+    assert [note.partition(",")[0] for note in notes] == ["loss is nan", "loss is nan", "loss is -inf"]

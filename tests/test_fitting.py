@@ -209,7 +209,7 @@ def search(accelerator, tmp_path, monkeypatch) -> Search:
     model = AutoModelForSequenceClassification.from_config(BertConfig(**TINY)).eval()
     lengths = np.arange(11, 31)
     encoded = Encoded(np.full(lengths.sum(), 7, np.int32), None, np.concatenate([[0], np.cumsum(lengths)]), 0)
-    batches = Batches(encoded, np.zeros(20, np.int64), np.ones(2, np.float32), 0, torch.device("cpu"), None)
+    batches = Batches(encoded, np.zeros(20, np.int64), 0, torch.device("cpu"), None)
     return Search.of(accelerator, Sizes(32, 64, 12), model, lambda: on_meta(BertConfig(**TINY)), batches)
 
 

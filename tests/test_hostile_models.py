@@ -18,15 +18,16 @@ from conftest import command, train, write_recipe
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForSequenceClassification
 
-from accel_cls.atomic import write_csv
+from accel_cls.atomic import from_cell, write_csv
 from accel_cls.data.corpus import load_corpus
 from accel_cls.data.reading import read_file
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
+from accel_cls.inference.classifier import load_classifier
 from accel_cls.models.classifier import load_model, outline_model
-from accel_cls.predict import load_classifier
 from accel_cls.predict import main as predict
 from accel_cls.recipe import Recipe
+from accel_cls.tasks import task_of
 from accel_cls.tokenization import cache
 from accel_cls.tokenization.encode import encode, encode_once
 from accel_cls.tokenization.tokenizer import load_tokenizer
@@ -84,11 +85,12 @@ def recipe_of(**data: Any) -> Recipe:
 def answer() -> str | list[str]:
     """What a recipe's model gives: the reason why it is refused, or the notes."""
     recipe, notes = recipe_of(), []
-    corpus = load_corpus(recipe)
+    task = task_of(recipe)
+    corpus = load_corpus(recipe, task)
     try:
         tokenizer = load_tokenizer(recipe, corpus.train)
-        outline_model(recipe, tokenizer, corpus.labels)
-        loaded = load_model(recipe, tokenizer, corpus.labels, notes)
+        outline_model(recipe, task.problem_type, tokenizer, corpus.classes)
+        loaded = load_model(recipe, task.problem_type, tokenizer, corpus.classes, notes)
     except UserError as error:
         return str(error)
     ids = torch.tensor([tokenizer("good food")["input_ids"]])
@@ -470,7 +472,8 @@ def test_payload_would_run_if_it_were_unpickled(tmp_path, monkeypatch):
 )
 def test_name_that_is_no_model(model, name):
     recipe = recipe_of().model_copy(update={"model": recipe_of().model.model_copy(update={"name": name})})
-    corpus = load_corpus(recipe)
+    task = task_of(recipe)
+    corpus = load_corpus(recipe, task)
     with pytest.raises(UserError) as caught:
         load_tokenizer(recipe, corpus.train)
     assert "model.name: the tokenizer of the " in str(caught.value)
@@ -568,7 +571,7 @@ def test_csv_holds_any_text(tmp_path):
     write_csv(tmp_path / "p.csv", ["text", "p"], iter([[text, 1] for text in HARD]))
     with open(tmp_path / "p.csv", encoding="utf-8-sig", newline="") as file:
         csv.field_size_limit(1 << 30)
-        assert [row["text"] for row in csv.DictReader(file)] == HARD
+        assert [from_cell(row["text"]) for row in csv.DictReader(file)] == HARD
 
 
 CLASSES = ["=1+1", "a|b\nc", "\x1b[31mred"]
@@ -592,7 +595,7 @@ def test_trained_predictions_hold_texts_and_classes_unchanged(trained):
     csv.field_size_limit(1 << 30)
     with open(trained / "run" / "predictions.csv", encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["text"] for row in rows] == HARD * 2
+    assert [from_cell(row["text"]) for row in rows] == HARD * 2
     assert [row["label"] for row in rows] == [CLASSES[i % 3] for i in range(len(rows))]
     report = (trained / "run" / "report.md").read_text(encoding="utf-8")
     assert "| a\\|b c |" in report
@@ -603,7 +606,7 @@ def test_classified_file_holds_texts_unchanged(trained):
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     csv.field_size_limit(1 << 30)
     with open(trained / "o.csv", encoding="utf-8-sig", newline="") as file:
-        assert [row["text"] for row in csv.DictReader(file)] == HARD * 2
+        assert [from_cell(row["text"]) for row in csv.DictReader(file)] == HARD * 2
 
 
 def test_tab_separated_output_is_read_back_unchanged(model):

@@ -53,7 +53,7 @@ def test_banner_says_what_runs_and_what_follows(finished: Path) -> None:
     assert "1 process on cpu" in out
     assert "precision fp32" in out
     assert "accelerate launch; no config file in force" in out
-    assert "192 to learn from, 48 to judge by (0.2 of data.train, by class)" in out
+    assert "192 for training, 48 for validation (0.2 of data.train, by class)" in out
     assert "12 = 2 epochs × 6 (192 examples / 32 an update, rounded up)" in out
     assert "rises to 0.01 over 2 updates, then falls to 0" in out
 
@@ -408,9 +408,41 @@ def test_text_pairs_with_their_own_validation_file(work: Path) -> None:
     write_recipe(work, data="{train: train.jsonl, validation: validation.jsonl, text: [q, a], label: same}")
     done = train(work, "train.max_updates=2")
     assert done.returncode == 0, done.stderr
-    assert "180 to learn from, 60 to judge by" in done.stdout
+    assert "180 for training, 60 for validation" in done.stdout
     said = predict(work, "--file", "validation.jsonl", "--out", "out.jsonl")
     assert said.returncode == 0, said.stderr
     records = [json.loads(line) for line in (work / "out.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [(record["q"], record["a"]) for record in records[:1]] == [(rows[180]["review"], "是")]
     assert len(records) == 60
+    # The model folder tells by itself, too, away from its run.
+    shutil.copytree(work / "run" / "model", work / "elsewhere")
+    for folder in ("run", "elsewhere"):
+        for arguments, stdin in ((["--text", "好吃"], None), ([], "好吃\n")):
+            one = command("python", "-m", "accel_cls.predict", folder, *arguments, cwd=work, stdin=stdin)
+            assert one.returncode == 2
+            assert one.stderr == "the model compares two texts, 'q' and 'a', found one: give each text its --pair\n"
+        two = command("python", "-m", "accel_cls.predict", folder, "--text", "好吃", "--pair", "是", cwd=work)
+        assert two.returncode == 0, two.stderr
+
+
+def test_pairs_are_refused_by_a_model_of_single_texts(finished: Path) -> None:
+    said = predict(finished, "--text", "好吃", "--pair", "是")
+    assert said.returncode == 2
+    assert said.stderr == "the model was trained on single texts, 'review', found pairs: leave one out\n"
+
+
+def test_texts_and_classes_that_a_spreadsheet_would_run_are_no_formulas(work: Path) -> None:
+    rows = "".join(f"{'=A' if i % 3 else '-B'},{'=1+' if i % 2 else '@x'}{i}\n" for i in range(120))
+    (work / "reviews.csv").write_text("label,review\n" + rows, encoding="utf-8")
+    write_recipe(work, data="{train: reviews.csv, text: review, label: label, max_length: 32}")
+    done = train(work, "train.max_updates=2")
+    assert done.returncode == 0, done.stderr
+    found = read_csv(work / "run" / "predictions.csv")
+    assert {row["label"] for row in found} == {"'=A", "'-B"}
+    assert all(row["text"].startswith(("'=1+", "'@x")) for row in found)
+    report = (work / "run" / "report.md").read_text(encoding="utf-8")
+    assert f"| =A | {sum(row['label'] == chr(39) + '=A' for row in found)} |" in report
+    said = predict(work, "--file", "reviews.csv", "--out", "out.jsonl")
+    assert said.returncode == 0, said.stderr
+    first = json.loads((work / "out.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert (first["review"], first["label"][0] in "=-") == ("@x0", True), "for programs, as they are"

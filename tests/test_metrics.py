@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from accel_cls.evaluation.metrics import compute_scores
-from accel_cls.evaluation.predictions import Predictions, _in_order
-from accel_cls.recipe.schema import METRICS
+from accel_cls.evaluation.metrics import compute_scores, is_better
+from accel_cls.evaluation.predictions import _in_order
+from accel_cls.recipe.schema import LOWER_IS_BETTER, METRICS, METRICS_OF
 
 REFERENCES = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2, 3])
 PREDICTIONS = np.array([0, 0, 1, 2, 1, 1, 0, 2, 1, 0])  # class 3 is never predicted
@@ -37,77 +37,89 @@ def _no_network(monkeypatch):
 @pytest.mark.usefixtures("_no_network")
 @pytest.mark.filterwarnings("error")
 def test_all_scores_equal_scikit_learn_without_a_network():
-    assert set(BY_SCIKIT_LEARN) == set(METRICS)
-    assert compute_scores(METRICS, PREDICTIONS, REFERENCES) == pytest.approx(BY_SCIKIT_LEARN)
+    assert set(BY_SCIKIT_LEARN) == set(METRICS_OF["single_label"])
+    assert compute_scores(list(BY_SCIKIT_LEARN), PREDICTIONS, REFERENCES, 4) == pytest.approx(BY_SCIKIT_LEARN)
 
 
 def test_scores_come_in_the_order_of_the_names():
     names = ["recall", "accuracy", "f1_macro"]
-    scores = compute_scores(names, PREDICTIONS, REFERENCES)
+    scores = compute_scores(names, PREDICTIONS, REFERENCES, 4)
     assert list(scores) == names
     assert all(type(score) is float for score in scores.values())
 
 
 def test_one_score_alone():
-    assert compute_scores(["accuracy"], PREDICTIONS, REFERENCES) == {"accuracy": 0.5}
+    assert compute_scores(["accuracy"], PREDICTIONS, REFERENCES, 4) == {"accuracy": 0.5}
 
 
 def test_computing_twice_forgets_the_first():
-    compute_scores(["accuracy"], PREDICTIONS, REFERENCES)
-    assert compute_scores(["accuracy"], np.array([1, 1]), np.array([1, 1])) == {"accuracy": 1.0}
+    compute_scores(["accuracy"], PREDICTIONS, REFERENCES, 4)
+    assert compute_scores(["accuracy"], np.array([1, 1]), np.array([1, 1]), 2) == {"accuracy": 1.0}
 
 
 def test_scores_of_many_rows():
     generator = np.random.default_rng(0)
     references, predictions = generator.integers(0, 3, size=(2, 30_000))
-    assert compute_scores(["accuracy"], predictions, references)["accuracy"] == pytest.approx(
+    assert compute_scores(["accuracy"], predictions, references, 3)["accuracy"] == pytest.approx(
         (references == predictions).mean()
     )
 
 
-# Predictions
+# All classes count
 
 
-def predictions_of(logits, labels):
-    return Predictions(np.array(logits, np.float32), np.array(labels))
+def test_class_that_no_row_has_counts_in_macro_averages_predicted_or_not():
+    """Left out, it would come in, and the score fall by a third, with one stray prediction."""
+    references = np.array([0, 0, 0, 1, 1, 1])
+    none, stray = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 0, 1, 1, 2])
+    assert compute_scores(["recall_macro"], none, references, 3)["recall_macro"] == pytest.approx(2 / 3)
+    assert compute_scores(["recall_macro"], stray, references, 3)["recall_macro"] == pytest.approx((1 + 2 / 3) / 3)
+    assert compute_scores(["f1_macro"], none, references, 3)["f1_macro"] == pytest.approx(2 / 3)
 
 
-def test_classes_are_the_highest_logits():
-    assert predictions_of([[1, 2, 0], [3, -1, 2]], [0, 0]).classes.tolist() == [1, 0]
+@pytest.mark.filterwarnings("error")
+def test_balanced_accuracy_is_of_the_classes_that_have_rows():
+    references, predictions = np.array([0, 0, 1, 1]), np.array([0, 2, 1, 1])
+    assert compute_scores(["balanced_accuracy"], predictions, references, 3)["balanced_accuracy"] == 0.75
 
 
-def test_probabilities_are_a_softmax():
-    probabilities = predictions_of([[0.0, np.log(3.0)], [5.0, 5.0]], [0, 0]).probabilities
-    assert probabilities.dtype == np.float64
-    assert probabilities == pytest.approx(np.array([[0.25, 0.75], [0.5, 0.5]]))
+TRUE = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0], [0, 1, 0]])
+FOUND = np.array([[1, 0, 0], [1, 0, 0], [0, 0, 1], [0, 1, 0]])
 
 
-def test_probabilities_of_huge_logits():
-    probabilities = predictions_of([[3e38, -3e38], [1000, 999]], [0, 0]).probabilities
-    assert np.isfinite(probabilities).all()
-    assert probabilities.sum(1) == pytest.approx([1, 1])
+@pytest.mark.usefixtures("_no_network")
+def test_scores_of_several_labels_equal_scikit_learn():
+    names = list(METRICS_OF["multi_label"])
+    scores = compute_scores(names, FOUND, TRUE, 3)
+    assert list(scores) == names
+    assert scores["accuracy"] == 0.5, "the share of rows of which all classes are right"
+    assert scores["hamming_loss"] == pytest.approx(2 / 12)
+    assert scores["precision_micro"] == pytest.approx(3 / 4)
+    assert scores["recall_micro"] == pytest.approx(3 / 4)
+    assert scores["f1_macro"] == pytest.approx((1 + 2 / 3 + 0) / 3)
+    for kind in ("macro", "micro", "weighted"):
+        expected = sk.f1_score(TRUE, FOUND, average=kind, zero_division=0)
+        assert scores["f1" if kind == "weighted" else f"f1_{kind}"] == pytest.approx(expected)
 
 
-def test_loss_is_the_mean_cross_entropy():
-    predictions = predictions_of([[0.0, np.log(3.0)], [5.0, 5.0]], [1, 0])
-    assert predictions.loss == pytest.approx((-np.log(0.75) - np.log(0.5)) / 2)
+# Which is better
 
 
-def test_loss_equals_scikit_learn():
-    generator = np.random.default_rng(0)
-    predictions = predictions_of(generator.normal(size=(50, 4)), generator.integers(0, 4, 50))
-    expected = sk.log_loss(predictions.labels, predictions.probabilities, labels=np.arange(4))
-    assert predictions.loss == pytest.approx(expected)
+def test_every_metric_has_a_direction_and_a_task():
+    assert set(METRICS) == set(METRICS_OF["single_label"]) | set(METRICS_OF["multi_label"])
+    assert set(LOWER_IS_BETTER) <= {"loss", *METRICS}
+    assert is_better("accuracy", 0.9, 0.8)
+    assert not is_better("accuracy", 0.8, 0.8)
+    assert is_better("hamming_loss", 0.1, 0.2)
+    assert is_better("loss", 0.1, 0.2)
+    assert not is_better("loss", 0.2, 0.1)
 
 
-def test_loss_of_a_sure_mistake_is_finite():
-    loss = predictions_of([[10_000, 0]], [1]).loss
-    assert np.isfinite(loss)
-    assert loss > 100
-
-
-def test_loss_of_not_a_number_is_not_a_number():
-    assert np.isnan(predictions_of([[np.nan, 0], [1, 0]], [0, 0]).loss)
+@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("best", [None, 0.5])
+def test_score_that_is_no_finite_number_is_never_the_best(score, best):
+    assert not is_better("loss", score, best)
+    assert not is_better("accuracy", score, best)
 
 
 # Each row exactly once

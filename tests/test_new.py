@@ -19,6 +19,7 @@ from accel_cls.authoring.columns import choose_label, choose_text, look_at
 from accel_cls.data.corpus import load_corpus
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, load_recipe
+from accel_cls.tasks import task_of
 
 SENTENCES = ["the parcel came late", "very kind people", "cold soup again", "would buy it again", "nobody answered"]
 
@@ -299,7 +300,7 @@ def test_texts_that_repeat_leave_enough_to_split(capsys: pytest.CaptureFixture) 
     write("a.csv", "text,label\n" + "".join(f"{commands[i % 6]},{'abc'[i % 6 // 2]}\n" for i in range(90)))
     recipe, _ = new(capsys, "a.csv")
     assert recipe.data.validation == 0.5
-    assert len(load_corpus(recipe).validation) == 45
+    assert len(load_corpus(recipe, task_of(recipe)).validation) == 45
     write("b.csv", "text,label\nx y,a\nz w,b\n")
     status, _, err = cli(capsys, "new", "b.csv")
     assert (status, err) == (
@@ -388,9 +389,9 @@ def test_bad_reviews_are_no_english(capsys: pytest.CaptureFixture) -> None:
 def test_awkward_labels_survive(capsys: pytest.CaptureFixture, labels: tuple[str, str]) -> None:
     write("a.csv", "text,label\n" + lines_of(60, "{text},{label}", labels))
     recipe, _ = new(capsys, "a.csv")
-    corpus = load_corpus(recipe)
+    corpus = load_corpus(recipe, task_of(recipe))
     assert recipe.data.invalid == "error"  # every row has a label that the recipe knows
-    assert len(corpus.labels.names) == 2
+    assert len(corpus.classes.names) == 2
 
 
 def test_what_does_not_print_does_not_break_the_recipe(capsys: pytest.CaptureFixture) -> None:

@@ -13,14 +13,17 @@ from accelerate import Accelerator
 from conftest import train, train_by_two, write_recipe, write_reviews
 from safetensors.torch import load_file, save_file
 
+from accel_cls.batching.batches import Batch
 from accel_cls.batching.layout import MicroBatch
 from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.recipe import load_recipe
+from accel_cls.tasks.single_label import CrossEntropy
 from accel_cls.training import non_finite
 from accel_cls.training.loop import accumulate_gradient
-from accel_cls.training.non_finite import Part, Watch
+from accel_cls.training.non_finite import NonFiniteGuard
+from accel_cls.training.objective import MicroBatchLoss, Supervised
 from accel_cls.training.optimizer import clip_gradient, is_skipped_on_device, take_step
 
 COUNT, BATCH, RARE = 192, 32, 100  # the RARE-th example holds a token whose embedding is infinite
@@ -190,22 +193,23 @@ def test_infinite_loss_with_a_finite_gradient_is_seen_in_the_norm() -> None:
             return SimpleNamespace(logits=x + bias)
 
     logits = torch.tensor([[0.0, -torch.inf]])
-    loss = torch.nn.functional.cross_entropy(logits + bias, torch.tensor([1]))
-    loss.backward()
-    assert loss.isinf()
+    infinite = torch.nn.functional.cross_entropy(logits + bias, torch.tensor([1]))
+    infinite.backward()
+    assert infinite.isinf()
     assert bias.grad is not None
     assert bias.grad.isfinite().all(), "this test needs such a loss"
+    loss = CrossEntropy(None, 0.0, torch.device("cpu"))
     for label, is_good in ((1, False), (0, True)):
         bias.grad = None
-        batch = SimpleNamespace(inputs={"x": logits}, labels=torch.tensor([label]), weights=torch.ones(1))
+        batch = Batch({"x": logits}, torch.tensor([label]), torch.ones(1), (5,))
         t = SimpleNamespace(
             accelerator=accelerator,
             model=Model(),
             plan=SimpleNamespace(
                 seed=0, examples=lambda _: np.array([5]), micro_batches=lambda *_: [MicroBatch((5,), 8)]
             ),
-            train=SimpleNamespace(make=lambda _, batch=batch: batch, weight=lambda _: 1.0),
-            recipe=SimpleNamespace(train=SimpleNamespace(label_smoothing=0.0)),
+            train=SimpleNamespace(make=lambda _, batch=batch: batch),
+            objective=Supervised(loss, np.array([label] * 6)),
             trace=SimpleNamespace(micro_batch=lambda *_: None),
         )
         (part,) = accumulate_gradient(t, 0)
@@ -223,10 +227,10 @@ class FakeAccelerator(SimpleNamespace):
         return tensor
 
 
-def watched(
+def guarded(
     tmp_path: Path, policy: str, progress: Progress, scaler: bool = False, device: str = "cpu", main: bool = True
-) -> tuple[Watch, FakeAccelerator, list[dict]]:
-    """A watch over updates of eight examples each, its accelerator, and what is logged."""
+) -> tuple[NonFiniteGuard, FakeAccelerator, list[dict]]:
+    """A guard of updates of eight examples each, its accelerator, and what is logged."""
     accelerator = FakeAccelerator(
         device=torch.device(device),
         scaler=object() if scaler else None,
@@ -236,94 +240,89 @@ def watched(
         mixed_precision="fp16" if scaler else "no",
     )
     logged: list[dict] = []
-    t = SimpleNamespace(
-        accelerator=accelerator,
-        optimizer=torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], fused=True),
-        recipe=SimpleNamespace(train=SimpleNamespace(non_finite=policy)),
-        plan=SimpleNamespace(updates=100, updates_per_epoch=10, examples=lambda _: np.arange(8)[::-1]),
-        train=SimpleNamespace(rows=tuple(f"a.csv:{i + 1}" for i in range(8))),
-        results=SimpleNamespace(log=logged.append, folder=SimpleNamespace(checkpoints=tmp_path)),
-        console=SimpleNamespace(note=lambda _: None),
-        saver=SimpleNamespace(wait=lambda: None),
-    )
-    return Watch(t, progress), accelerator, logged
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], fused=True)
+    plan = SimpleNamespace(updates=100, updates_per_epoch=10, examples=lambda _: np.arange(8)[::-1])
+    rows = tuple(f"a.csv:{i + 1}" for i in range(8))
+    artifacts = SimpleNamespace(log=logged.append, folder=SimpleNamespace(checkpoints=tmp_path))
+    saver, console = SimpleNamespace(wait=lambda: None), SimpleNamespace(note=lambda _: None)
+    guard = NonFiniteGuard(policy, accelerator, optimizer, plan, rows, progress, artifacts, saver, console)
+    return guard, accelerator, logged
 
 
-def made(watch: Watch, progress: Progress, norm: float, losses: tuple[float, ...] = (1.0, 1.0)) -> bool:
+def made(guard: NonFiniteGuard, progress: Progress, norm: float, losses: tuple[float, ...] = (1.0, 1.0)) -> bool:
     """Make an update of examples 3 and 6 and fillers here; whether it counts."""
     progress.update += 1
     values = torch.tensor([*losses, torch.nan])
-    part = Part((3, 6), values, values[:2].sum())
-    return watch.is_sound(progress.update - 1, [part], 0.1, torch.tensor(norm))
+    losses_here = MicroBatchLoss((3, 6), values, values[:2].sum())
+    return guard.counts(progress.update - 1, [losses_here], 0.1, torch.tensor(norm))
 
 
 def test_finite_losses_with_a_gradient_that_is_none_name_all_rows_of_the_update(tmp_path: Path) -> None:
     progress = Progress()
-    watch, _, _ = watched(tmp_path, "stop", progress)
-    assert made(watch, progress, 1.0)
+    guard, _, _ = guarded(tmp_path, "stop", progress)
+    assert made(guard, progress, 1.0)
     with pytest.raises(UserError, match="each row's loss is finite, but the gradient is not") as said:
-        made(watch, progress, torch.inf)
+        made(guard, progress, torch.inf)
     assert "update 2 of 100" in str(said.value)
     assert "a.csv:1, a.csv:2, a.csv:3, a.csv:4, a.csv:5 and 3 more" in str(said.value)
     assert "there is no checkpoint yet" in str(said.value)
-    watch, _, _ = watched(tmp_path, "stop", progress, main=False)
+    guard, _, _ = guarded(tmp_path, "stop", progress, main=False)
     with pytest.raises(ToldElsewhere):
-        made(watch, progress, torch.inf)
+        made(guard, progress, torch.inf)
 
 
 def test_too_many_skips_in_a_row_end_the_run(tmp_path: Path) -> None:
     progress = Progress()
-    watch, _, logged = watched(tmp_path, "skip", progress)
+    guard, _, logged = guarded(tmp_path, "skip", progress)
     for _ in range(non_finite.SKIPS_IN_A_ROW - 1):
-        assert not made(watch, progress, torch.nan, (1.0, torch.inf))
-    assert made(watch, progress, 1.0), "a good one between them"
+        assert not made(guard, progress, torch.nan, (1.0, torch.inf))
+    assert made(guard, progress, 1.0), "a good one between them"
     assert progress.steps == 1
     for _ in range(non_finite.SKIPS_IN_A_ROW - 1):
-        assert not made(watch, progress, torch.nan, (1.0, torch.inf))
+        assert not made(guard, progress, torch.nan, (1.0, torch.inf))
     with pytest.raises(UserError, match="10 updates in a row, up to update 20, have no finite loss"):
-        made(watch, progress, torch.nan, (1.0, torch.inf))
+        made(guard, progress, torch.nan, (1.0, torch.inf))
     assert progress.skipped == len(logged) == 19
     assert logged[0]["skipped"] == {"rows": ["a.csv:7"], "cause": "loss", "loss": "inf", "grad_norm": "nan"}
 
 
 def test_scaler_skips_are_counted_apart_and_only_many_in_a_row_are_an_error(tmp_path: Path) -> None:
     progress = Progress()
-    watch, accelerator, logged = watched(tmp_path, "stop", progress, scaler=True)
+    guard, accelerator, logged = guarded(tmp_path, "stop", progress, scaler=True)
     accelerator.optimizer_step_was_skipped = True
     for _ in range(non_finite.SCALER_SKIPS_IN_A_ROW - 1):
-        assert not made(watch, progress, torch.inf)
+        assert not made(guard, progress, torch.inf)
     assert (progress.scaler_skips, progress.skipped, progress.steps, logged) == (24, 0, 0, [])
     accelerator.optimizer_step_was_skipped = False
-    assert made(watch, progress, 1.0)
+    assert made(guard, progress, 1.0)
     assert (progress.skips_in_a_row, progress.steps) == (0, 1)
     accelerator.optimizer_step_was_skipped = True
     with pytest.raises(UserError, match=r"update 26 of 100 has no finite loss(?s:.*)a.csv:4(?s:.*)bf16 in place"):
-        made(watch, progress, torch.nan, (torch.nan, 1.0))
+        made(guard, progress, torch.nan, (torch.nan, 1.0))
     for _ in range(non_finite.SCALER_SKIPS_IN_A_ROW - 2):
-        made(watch, progress, torch.inf)
+        made(guard, progress, torch.inf)
     with pytest.raises(UserError, match="the fp16 scaler has skipped 25 updates in a row"):
-        made(watch, progress, torch.inf)
+        made(guard, progress, torch.inf)
 
 
 def test_where_looking_waits_it_is_put_off_but_not_past_what_is_saved(tmp_path: Path) -> None:
     progress = Progress()
-    watch, accelerator, _ = watched(tmp_path, "stop", progress, device="meta")
+    guard, accelerator, _ = guarded(tmp_path, "stop", progress, device="meta")
     accelerator.reduce = lambda tensor, _: torch.tensor([0.0] * 8 + [torch.nan])
-    assert made(watch, progress, 1.0)
-    watch.look()
-    assert made(watch, progress, torch.nan), "not looked at yet"
-    assert made(watch, progress, 1.0)
+    assert made(guard, progress, 1.0)
+    guard.check_pending()
+    assert made(guard, progress, torch.nan), "not looked at yet"
+    assert made(guard, progress, 1.0)
     with pytest.raises(UserError, match="update 2 of 100"):
-        watch.look()
+        guard.check_pending()
     progress = Progress()
-    watch, accelerator, _ = watched(tmp_path, "skip", progress, device="meta")
+    guard, accelerator, _ = guarded(tmp_path, "skip", progress, device="meta")
     accelerator.reduce = lambda tensor, _: torch.tensor([0.0] * 8 + [torch.nan])
-    assert not made(watch, progress, torch.nan), "the next rate depends on it"
+    assert not made(guard, progress, torch.nan), "the next rate depends on it"
 
 
 def test_skip_is_refused_where_deepspeed_steps_by_itself(tmp_path: Path) -> None:
-    _, accelerator, _ = watched(tmp_path, "stop", Progress())
+    _, accelerator, _ = guarded(tmp_path, "stop", Progress())
     accelerator.distributed_type = "DEEPSPEED"
-    t = SimpleNamespace(accelerator=accelerator, recipe=SimpleNamespace(train=SimpleNamespace(non_finite="skip")))
     with pytest.raises(UserError, match=r"train\.non_finite: found skip; expected stop under DeepSpeed"):
-        Watch(t, Progress())
+        NonFiniteGuard("skip", accelerator, None, None, (), Progress(), None, None, None)

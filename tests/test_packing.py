@@ -56,7 +56,7 @@ def _batches(first_position: int, count: int = 9, types: bool = False) -> Batche
     encoded = Encoded(ids, kinds, offsets, 0)
     labels = draw.integers(0, 3, count)
     device = torch.device("cpu")
-    return Batches(encoded, labels, np.ones(3, np.float32), 1, device, None, first_position=first_position)
+    return Batches(encoded, labels, 1, device, None, first_position=first_position)
 
 
 def _run(model: torch.nn.Module, batches: Batches, micro_batches: list[MicroBatch]) -> tuple[torch.Tensor, dict]:
@@ -67,7 +67,7 @@ def _run(model: torch.nn.Module, batches: Batches, micro_batches: list[MicroBatc
         batch = batches.make(part)
         output = model(**batch.inputs).logits
         logits[list(part.examples)] = output.detach()[: len(part.examples)]
-        (cross_entropy(output, batch.labels, reduction="none") * batch.weights).sum().backward()
+        (cross_entropy(output, batch.labels, reduction="none") * batch.mask).sum().backward()
     return logits, {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 

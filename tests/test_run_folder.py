@@ -3,12 +3,15 @@
 import errno
 import hashlib
 import json
+import math
 import shutil
 from dataclasses import asdict
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from accel_cls.atomic import whole_folder, write_csv, write_json, write_text
+from accel_cls.atomic import as_cell, from_cell, whole_folder, write_csv, write_json, write_text
 from accel_cls.checkpoints.checkpoint import (
     Progress,
     checkpoint_path,
@@ -54,6 +57,33 @@ def test_write_text_that_fails_leaves_the_old(tmp_path):
     with pytest.raises(UnicodeEncodeError):
         write_text(tmp_path / "a.txt", "new \ud800")
     assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_json_has_no_nan(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.append_metrics([{"update": 1, "loss": float("nan"), "grad_norm": float("inf")}])
+    folder.append_metrics([{"update": 1, "evaluation": {"loss": float("nan"), "accuracy": 0.5}, "best": True}])
+    write_json(tmp_path / "a.json", {"a": [float("-inf"), 1.5, (2, float("nan"))]})
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    lines = folder.metrics.read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line, parse_constant=refuse) for line in lines]
+    assert records[0] == {"update": 1, "loss": None, "grad_norm": None}
+    assert records[1]["evaluation"] == {"loss": None, "accuracy": 0.5}
+    assert json.loads((tmp_path / "a.json").read_text(), parse_constant=refuse) == {"a": [None, 1.5, [2, None]]}
+    (evaluation,) = folder.evaluations()
+    assert math.isnan(evaluation["evaluation"]["loss"])
+    folder.rewind(1, 1)
+    assert folder.metrics.read_text(encoding="utf-8").splitlines() == lines
+
+
+@given(st.text(alphabet=st.sampled_from("'=+-@\t\r\n, ab好"), max_size=6))
+def test_no_cell_is_a_formula_and_each_says_what_it_was(text):
+    cell = as_cell(text)
+    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert from_cell(cell) == text
 
 
 def test_write_csv_that_fails_leaves_the_old(tmp_path):

@@ -151,7 +151,7 @@ def run_ranks(module: str, arguments: list[str], cwd: Path, processes: int) -> s
 
 def _serve() -> None:
     import accel_cls.evaluation.metrics
-    import accel_cls.predict
+    import accel_cls.inference.output
     import accel_cls.training.run  # noqa: F401
 
     for line in sys.stdin:

@@ -12,7 +12,8 @@ import numpy as np
 from ftfy.badness import BADNESS_RE
 
 from accel_cls.authoring.similar import SIMILAR, similar_pairs
-from accel_cls.data.corpus import Corpus, Examples
+from accel_cls.data.corpus import Corpus
+from accel_cls.data.examples import Examples
 
 IMBALANCE = 10  # the largest class over the smallest from which on accuracy hides the smallest
 _RARE = 10  # training examples under which a class is hardly learned
@@ -79,11 +80,11 @@ def _joined(examples: Examples) -> list[str]:
 
 
 def _invalid(corpus: Corpus, refuses: bool) -> Iterator[Finding]:
-    for fault in corpus.dropped:
+    for fault in corpus.invalid:
         count = len(fault.rows)
         yield Finding(
             "invalid",
-            f"{fault.key}: {fault.what} in {count:,} row{'s' if count > 1 else ''}",
+            f"{fault.key}: {fault.reason} in {count:,} row{'s' if count > 1 else ''}",
             "mend these rows, or leave them out with data.invalid=drop"
             if refuses
             else "left out, as data.invalid says",
@@ -95,7 +96,10 @@ def _invalid(corpus: Corpus, refuses: bool) -> Iterator[Finding]:
 def _repeated(corpus: Corpus, texts: Sequence[str]) -> Iterator[Finding]:
     """Texts that stand more than once within training or within validation, or across a split of our making."""
     rows = (*corpus.train.rows, *corpus.validation.rows)
-    labels = np.concatenate([corpus.train.labels, corpus.validation.labels])
+    names = corpus.classes.names
+    labels = [
+        corpus.reader.text_of(label, names) for part in (corpus.train, corpus.validation) for label in part.labels
+    ]
     places: dict[str, list[int]] = {}
     for i, text in enumerate(texts):
         places.setdefault(text, []).append(i)
@@ -104,9 +108,9 @@ def _repeated(corpus: Corpus, texts: Sequence[str]) -> Iterator[Finding]:
     for text, at in places.items():
         if len(at) < 2:
             continue
-        if len(set(labels[at])) > 1:
-            names = tuple(corpus.labels.names[labels[i]] for i in at)
-            disagreeing.append(Case(tuple(rows[i] for i in at), text, names))
+        own = tuple(labels[i] for i in at)
+        if len(set(own)) > 1:
+            disagreeing.append(Case(tuple(rows[i] for i in at), text, own))
         elif sum(i < split for i in at) > 1 or sum(i >= split for i in at) > 1:
             agreeing.append(Case(tuple(rows[i] for i in at), text))
     if disagreeing:
@@ -231,8 +235,8 @@ def _half_pairs(corpus: Corpus) -> Iterator[Finding]:
 
 
 def _classes(corpus: Corpus) -> Iterator[Finding]:
-    names = corpus.labels.names
-    learned, judged = (np.bincount(p.labels, minlength=len(names)) for p in (corpus.train, corpus.validation))
+    names = corpus.classes.names
+    train, validation = (corpus.class_counts(part) for part in (corpus.train, corpus.validation))
     forms: dict[str, list[str]] = {}
     for name in names:
         # Signs count here: -1 and 1, C and C++ are different classes.
@@ -246,7 +250,7 @@ def _classes(corpus: Corpus) -> Iterator[Finding]:
             + "; ".join(" and ".join(map(repr, same)) for same in alike),
             "give each class one name in the data",
         )
-    for counts, key, verb in ((learned, "data.train", "learned"), (judged, "data.validation", "judged")):
+    for counts, key, verb in ((train, "data.train", "learned"), (validation, "data.validation", "evaluated")):
         missing = [name for name, count in zip(names, counts, strict=True) if not count]
         if missing:
             yield Finding(
@@ -254,17 +258,17 @@ def _classes(corpus: Corpus) -> Iterator[Finding]:
                 f"{key} has no example of {_listed(missing)}: can't be {verb}",
                 "add examples, or take the class out of data.labels",
             )
-    rare = [f"{name} ({count})" for name, count in zip(names, learned, strict=True) if 0 < count < _RARE]
+    rare = [f"{name} ({count})" for name, count in zip(names, train, strict=True) if 0 < count < _RARE]
     if rare:
         yield Finding(
             "rare-class",
             f"classes with fewer than {_RARE} examples to learn from: {_listed(rare)}",
             "add examples, or join the class with another one",
         )
-    some = learned[learned > 0]
+    some = train[train > 0]
     if len(some) > 1 and some.max() >= IMBALANCE * some.min():
-        large, small = (names[int(np.flatnonzero(learned == extreme)[0])] for extreme in (some.max(), some.min()))
-        share = some.max() / learned.sum()
+        large, small = (names[int(np.flatnonzero(train == extreme)[0])] for extreme in (some.max(), some.min()))
+        share = some.max() / len(corpus.train)
         yield Finding(
             "imbalance",
             f"{large} has {some.max() / some.min():,.0f} times the examples of {small} "

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from accel_cls.authoring.audit import Case, Finding, audit, margin_of
 from accel_cls.authoring.forecast import Forecast, forecast
@@ -17,13 +18,13 @@ from accel_cls.authoring.truncation import (
     truncation_findings,
     unknown_findings,
 )
-from accel_cls.batching.batches import class_weights
 from accel_cls.console import Console
-from accel_cls.data.corpus import Corpus, Labels, load_corpus
+from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.errors import UserError
 from accel_cls.models.classifier import outline_model
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.rules import idle_settings
+from accel_cls.tasks import task_of
 from accel_cls.tokenization.encode import encode_once
 from accel_cls.tokenization.tokenizer import load_tokenizer
 
@@ -54,7 +55,9 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         UserError: where the data can't be read at all.
     """
     # Rows that training would refuse are set aside here, so that everything else is looked at, too.
-    corpus = load_corpus(recipe.model_copy(update={"data": recipe.data.model_copy(update={"invalid": "drop"})}))
+    task = task_of(recipe)
+    lenient = recipe.model_copy(update={"data": recipe.data.model_copy(update={"invalid": "drop"})})
+    corpus = load_corpus(lenient, task)
     findings = [Finding("idle-setting", f"{'.'.join(key)}: {why}", do) for key, why, do in idle_settings(recipe)]
     findings += audit(corpus, not isinstance(recipe.data.validation, float), recipe.data.invalid == "error")
     errors: list[str] = []
@@ -62,7 +65,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
     kept: list[Kept] = []
     ahead: Forecast | None = None
     try:
-        class_weights(recipe.train.class_weights, corpus.train.labels, corpus.labels.names)
+        task.loss(recipe.train, corpus.train.labels, corpus.classes, torch.device("cpu"))
     except UserError as error:
         errors.append(str(error))
     try:
@@ -72,12 +75,13 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         )
         lengths = np.concatenate([train.lengths, validation.lengths])
         labels = np.concatenate([corpus.train.labels, corpus.validation.labels])
-        kept = kept_by_length(lengths, labels, len(corpus.labels.names), recipe.data.max_length)
+        kept = kept_by_length(lengths, labels, corpus.classes, task, recipe.data.max_length)
         sides = kept_by_side(train, recipe.data.max_length)
-        findings += truncation_findings(kept, sides, recipe.data, corpus.labels.names)
+        findings += truncation_findings(kept, sides, recipe.data, corpus.classes.names)
         findings += unknown_findings(train, tokenizer.unk_token_id)
         lengths = np.minimum(train.lengths, recipe.data.max_length)
-        ahead = forecast(recipe, lengths, outline_model(recipe, tokenizer, corpus.labels), processes)
+        outline = outline_model(recipe, task.problem_type, tokenizer, corpus.classes)
+        ahead = forecast(recipe, lengths, outline, processes)
     except UserError as error:
         errors.append(str(error))
     corpus = replace(corpus, notes=(*corpus.notes, *notes))
@@ -90,11 +94,13 @@ def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, F
     Raises:
         UserError: where training would refuse.
     """
-    corpus = load_corpus(recipe)
+    task = task_of(recipe)
+    corpus = load_corpus(recipe, task)
     tokenizer = load_tokenizer(recipe, corpus.train)
     notes: list[str] = []
     lengths = encode_once(tokenizer, corpus.train.texts, recipe.data.max_length, notes).lengths
-    ahead = forecast(recipe, lengths, outline_model(recipe, tokenizer, corpus.labels), processes)
+    outline = outline_model(recipe, task.problem_type, tokenizer, corpus.classes)
+    ahead = forecast(recipe, lengths, outline, processes)
     return replace(corpus, notes=(*corpus.notes, *notes)), ahead
 
 
@@ -105,10 +111,10 @@ def show_report(report: Report, console: Console, rows: int) -> None:
     lines = [*corpus.describe(data), ("score", f"{margin}{margin_of(len(corpus.validation)):.3f}")]
     console.section("data", lines)
     for note in corpus.notes:
-        if not note.startswith(tuple(fault.key for fault in corpus.dropped)):  # those are findings
+        if not note.startswith(tuple(fault.key for fault in corpus.invalid)):  # those are findings
             console.note(note)
     if report.kept:
-        names = corpus.labels.names
+        names = corpus.classes.names
         worst = [max(range(len(names)), key=lambda i: k.by_class[i]) for k in report.kept]
         console.table(
             ["max_length", "texts cut", "tokens kept", "most of all"],
@@ -169,18 +175,14 @@ def report_as_json(report: Report) -> dict[str, Any]:
             "train": len(corpus.train),
             "validation": len(corpus.validation),
             "classes": {
-                part: dict(zip(corpus.labels.names, _counts(examples.labels, corpus.labels), strict=True))
+                part: dict(zip(corpus.classes.names, corpus.class_counts(examples).tolist(), strict=True))
                 for part, examples in (("train", corpus.train), ("validation", corpus.validation))
             },
             "accuracy_margin": margin_of(len(corpus.validation)),
         },
         "max_length": [
-            asdict(kept) | {"by_class": dict(zip(corpus.labels.names, kept.by_class, strict=True))}
+            asdict(kept) | {"by_class": dict(zip(corpus.classes.names, kept.by_class, strict=True))}
             for kept in report.kept
         ],
         "plan": report.forecast.as_json() if report.forecast is not None else None,
     }
-
-
-def _counts(labels: np.ndarray, classes: Labels) -> list[int]:
-    return [int(count) for count in np.bincount(labels, minlength=len(classes.names))]

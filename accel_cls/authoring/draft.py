@@ -13,7 +13,7 @@ import numpy as np
 from accel_cls.authoring.audit import IMBALANCE
 from accel_cls.authoring.columns import Choice, Table
 from accel_cls.authoring.survey import Survey
-from accel_cls.data.corpus import can_split, distinct_texts
+from accel_cls.data.split import can_split, distinct_texts
 from accel_cls.errors import UserError
 from accel_cls.profiles import shell
 from accel_cls.recipe.json_schema import editor_line
@@ -114,9 +114,9 @@ def _data(
     why = f"tokens; cuts {longest.cut:.1%} of the texts, the longest has {found.longest}"
     lines.append(("max_length", longest.max_length, why))
     decisions.append(("max_length", f"{longest.max_length} {why}"))
-    if corpus.dropped:
-        count = sum(len(fault.rows) for fault in corpus.dropped)
-        faults = "; ".join(map(str, corpus.dropped))
+    if corpus.invalid:
+        count = sum(len(fault.rows) for fault in corpus.invalid)
+        faults = "; ".join(map(str, corpus.invalid))
         lines.append(("invalid", "drop", f"leaves out {count}: {faults}"))
         decisions.append(("invalid", f"drop: {faults}"))
     return lines
@@ -124,18 +124,18 @@ def _data(
 
 def _classes(found: Survey, wishes: Wishes, decisions: list[tuple[str, str]]) -> tuple[str, Any, str]:
     """The line that names the classes."""
-    labels, counts = found.corpus.labels, found.counts
-    names = wishes.class_names or labels.names
+    classes, counts = found.corpus.classes, found.counts
+    names = wishes.class_names or classes.names
     shares = [f"{name} {count:,}" for name, count in zip(names, counts, strict=True)]
     shown = ", ".join(shares[:12]) + (f" and {len(shares) - 12} more" if len(shares) > 12 else "")
     decisions.append(("classes", f"{len(names)}: {shown}"))
     if len(names) > _NAMED and wishes.class_names is None:
         return ("labels", None, f"{len(names)} classes: those found, numbers by size, others by name")
     # Numbers as numbers, but "007" and other digits than ours as they are.
-    values: list[Any] = [int(v) if v.isdecimal() and str(int(v)) == v else v for v in labels.values]
+    values: list[Any] = [int(v) if v.isdecimal() and str(int(v)) == v else v for v in classes.values]
     if wishes.class_names is not None:
         decisions.append(("class names", f"from {wishes.class_names_from}"))
-        if set(names) == set(labels.values):
+        if set(names) == set(classes.values):
             return ("labels", list(names), f"in the order of {wishes.class_names_from}; {shown}")
         return ("labels", dict(zip(values, names, strict=True)), f"named by {wishes.class_names_from}; {shown}")
     if all(isinstance(value, int) for value in values):
@@ -148,8 +148,9 @@ def _fraction(found: Survey) -> tuple[float, str]:
     """How much to split off: enough for a score of ± 1.5 points, and a text of each class."""
     count = len(found.corpus.train)
     fraction = 0.2 if count < 20_000 else 0.1 if count < 100_000 else 0.05
-    _, pool = distinct_texts(found.corpus.train, len(found.counts))
-    while not can_split(found.corpus.train, pool, fraction):
+    strata = found.corpus.reader.strata(found.corpus.train.labels)
+    _, pool = distinct_texts(found.corpus.train, strata)
+    while not can_split(strata, pool, fraction):
         fraction = round(fraction + 0.1, 2)
         if fraction > 0.5:
             raise UserError(

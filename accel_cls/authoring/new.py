@@ -64,7 +64,7 @@ def new_recipe(
     if label_choice.columns[0] in text_choice.columns:
         raise UserError(f"--text and --label: found {label_choice.columns[0]!r} for both; expected different columns")
     found = survey(table, validation, text_choice.columns, label_choice.columns[0], model)
-    named = _class_names(classes, table, found.corpus.labels.values)
+    named = _class_names(classes, table, found.corpus.classes.values)
     wishes = Wishes(name, validation, model, named[1] if named else None, str(named[0].name) if named else "", out)
     written = draft(table, text_choice, label_choice, found, wishes)
     out.parent.mkdir(parents=True, exist_ok=True)

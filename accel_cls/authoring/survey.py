@@ -16,6 +16,7 @@ from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.errors import UserError
 from accel_cls.models.classifier import outline_model
 from accel_cls.recipe import Recipe
+from accel_cls.tasks import task_of
 from accel_cls.tokenization.encode import encode
 from accel_cls.tokenization.tokenizer import load_tokenizer
 
@@ -65,22 +66,22 @@ def survey(table: Table, validation: Path | None, text: Sequence[str], label: st
         "max_length": 64,  # what any model takes; lengths are measured on whole texts
     }
     recipe = Recipe.model_validate({"name": "survey", "output": "survey", "data": data, "model": {"name": model}})
-    corpus = load_corpus(recipe)
+    task = task_of(recipe)
+    corpus = load_corpus(recipe, task)
     if validation is None:  # the same file stood for both: what is wrong with it was found twice
-        corpus = replace(corpus, dropped=tuple(fault for fault in corpus.dropped if fault.key == "data.train"))
+        corpus = replace(corpus, invalid=tuple(rows for rows in corpus.invalid if rows.key == "data.train"))
     tokenizer = load_tokenizer(recipe, corpus.train)
     lengths = encode(tokenizer, corpus.train.texts, WHOLE).lengths
     hidden, limit = None, max(LENGTHS)
     if model is not None:
-        config = outline_model(recipe, tokenizer, corpus.labels).config
+        config = outline_model(recipe, task.problem_type, tokenizer, corpus.classes).config
         hidden = int(getattr(config, "hidden_size", None) or config.dim)
         limit = max((length for length in LENGTHS if _takes(recipe, corpus, length)), default=LENGTHS[0])
-    classes = len(corpus.labels.names)
     return Survey(
         corpus=corpus,
-        counts=np.bincount(corpus.train.labels, minlength=classes),
+        counts=corpus.class_counts(corpus.train),
         language=language_of(corpus.train.texts["text"][:]),
-        kept=tuple(kept_by_length(lengths, corpus.train.labels, classes, 512)),
+        kept=tuple(kept_by_length(lengths, corpus.train.labels, corpus.classes, task, 512)),
         longest=int(lengths.max()),
         limit=limit,
         hidden_size=hidden,
@@ -91,7 +92,7 @@ def _takes(recipe: Recipe, corpus: Corpus, length: int) -> bool:
     """Whether a pretrained model takes texts of so many tokens."""
     longer = recipe.model_copy(update={"data": recipe.data.model_copy(update={"max_length": length})})
     try:
-        outline_model(longer, load_tokenizer(longer, corpus.train), corpus.labels)
+        outline_model(longer, task_of(longer).problem_type, load_tokenizer(longer, corpus.train), corpus.classes)
     except UserError:  # "takes at most …": the model itself has been loaded already
         return False
     return True

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from accel_cls.authoring.audit import Finding
+from accel_cls.data.labels import Classes, LabelReader
 from accel_cls.recipe.schema import Data
 from accel_cls.tokenization.encode import Encoded
 
@@ -37,20 +38,23 @@ class Sides:
     both: float  # the first quarter of max_length, and the last three quarters
 
 
-def kept_by_length(lengths: np.ndarray, labels: np.ndarray, classes: int, chosen: int) -> list[Kept]:
+def kept_by_length(
+    lengths: np.ndarray, labels: np.ndarray, classes: Classes, reader: LabelReader, chosen: int
+) -> list[Kept]:
     """What usual lengths, and the chosen one, keep.
 
     Args:
         lengths: int, tokens of each whole text, special tokens included.
-        labels: int, class of each text.
-        classes: how many classes there are.
+        labels: the encoded label of each text.
+        classes: the classes.
+        reader: that has encoded the labels.
         chosen: data.max_length.
     """
-    counts = np.maximum(np.bincount(labels, minlength=classes), 1)
+    counts = np.maximum(reader.class_counts(labels, len(classes)), 1)
     kept = []
     for length in sorted({*LENGTHS, chosen}):
         cut = lengths > length
-        by_class = np.bincount(labels[cut], minlength=classes) / counts
+        by_class = reader.class_counts(labels[cut], len(classes)) / counts
         tokens = np.minimum(lengths, length).sum() / lengths.sum()
         kept.append(Kept(length, float(cut.mean()), float(tokens), tuple(map(float, by_class))))
         if not cut.any() and length >= chosen:

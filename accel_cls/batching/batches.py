@@ -9,19 +9,20 @@ import numpy as np
 import torch
 
 from accel_cls.batching.layout import MicroBatch
-from accel_cls.errors import UserError
 from accel_cls.models.packing import move, pack
 from accel_cls.tokenization.encode import Encoded
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A micro-batch, ready for the model: R texts, in a row of W tokens each, or all in one. Some may be fillers."""
+    """A micro-batch, ready for the model, which gives R rows of logits; the last of them may be fillers."""
 
-    # input_ids, attention_mask, token_type_ids: int64 [R, W]; packed, int64 [1, W], with position_ids and a Packing
+    # input_ids, attention_mask, token_type_ids: int64 [R, W], a text in each row of W tokens; packed, int64 [1, W],
+    # all texts in one, with position_ids and a Packing
     inputs: dict[str, Any]
-    labels: torch.Tensor  # int64 [R]; 0 where there is no example
-    weights: torch.Tensor  # float32 [R]; 0 where there is no example
+    labels: torch.Tensor  # [R, ...]: the task's encoded labels; 0 for fillers
+    mask: torch.Tensor  # float32 [R]: 1 for an example, 0 for a filler
+    examples: tuple[int, ...]  # of each row of logits but the fillers', its example's position in the data set
 
 
 @dataclass(frozen=True)
@@ -29,29 +30,26 @@ class Batches:
     """Makes tensors of micro-batches over one set of tokenized examples."""
 
     encoded: Encoded
-    labels: np.ndarray  # int64: class ids
-    class_weights: np.ndarray  # float32 [classes]
+    labels: np.ndarray  # [examples, ...]: the task's encoded labels
     pad_id: int
     device: torch.device
-    fixed_tokens: int | None  # where shapes must not vary (XLA): rows are filled up to this many tokens,
+    fixed_tokens: int | None = None  # where shapes must not vary (XLA): rows are filled up to this many tokens,
     fixed_rows: int | None = None  # or to this many rows, if that is less
     first_position: int = 0  # for packed texts: the position id of a text's first token
-    rows: tuple[str, ...] = ()  # where each example stands, as people find it
 
-    def weight(self, examples: np.ndarray) -> float:
-        """The global weight of an update: the sum of its examples' class weights."""
-        return float(self.class_weights[self.labels[examples]].sum(dtype=np.float64))
+    def __len__(self) -> int:
+        return len(self.labels)
 
     def make(self, micro_batch: MicroBatch) -> Batch:
         """A micro-batch's tensors, on the device."""
         inputs = self._packed(micro_batch) if micro_batch.packed else self._padded(micro_batch)
         examples = list(micro_batch.examples)
-        texts = len(inputs["packing"].first) if micro_batch.packed else len(inputs["input_ids"])
-        labels = np.zeros(texts, np.int64)
-        weights = np.zeros(texts, np.float32)
+        rows = len(inputs["packing"].first) if micro_batch.packed else len(inputs["input_ids"])
+        labels = np.zeros((rows, *self.labels.shape[1:]), self.labels.dtype)
+        mask = np.zeros(rows, np.float32)
         labels[: len(examples)] = self.labels[examples]
-        weights[: len(examples)] = self.class_weights[self.labels[examples]]
-        return Batch(inputs, move(labels, self.device), move(weights, self.device))
+        mask[: len(examples)] = 1
+        return Batch(inputs, move(labels, self.device), move(mask, self.device), micro_batch.examples)
 
     def _packed(self, micro_batch: MicroBatch) -> dict[str, Any]:
         examples, encoded = np.array(micro_batch.examples, np.int64), self.encoded
@@ -100,24 +98,3 @@ class Batches:
         assert self.fixed_tokens is not None
         rows = self.fixed_tokens // width
         return rows if self.fixed_rows is None else min(rows, self.fixed_rows)
-
-
-def class_weights(rule: str | dict[str | int, float] | None, labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """The weight of each class in the loss, float32 [classes].
-
-    "balanced" gives class c of C with n_c of n examples the weight n / (C n_c), as scikit-learn does; a
-    class without examples gets 0. Raises UserError where a mapping does not name just the classes.
-    """
-    if rule is None:
-        return np.ones(len(names), np.float32)
-    if isinstance(rule, dict):
-        weights = {str(name): weight for name, weight in rule.items()}
-        if set(weights) != set(names):
-            raise UserError(
-                f"train.class_weights: found weights for {', '.join(weights)}; expected one for each class: "
-                f"{', '.join(names)}"
-            )
-        return np.array([weights[name] for name in names], np.float32)
-    counts = np.bincount(labels, minlength=len(names))
-    balanced = np.where(counts, len(labels) / (len(names) * np.maximum(counts, 1)), 0.0)
-    return balanced.astype(np.float32)

@@ -36,7 +36,7 @@ class Progress:
     best_update: int = 0
     evaluations_since_best: int = 0
     window: list[float] = field(default_factory=list)  # losses of the updates that no line of the log has yet
-    window_end: list[float] = field(default_factory=list)  # rate and gradient's norm of the last of them
+    window_end: list[float | None] = field(default_factory=list)  # rate, and gradient's norm, of the last of them
     skipped: int = 0  # updates left out, since their loss or gradient was no finite number
     scaler_skips: int = 0  # updates that the fp16 scaler left out, to try again with a smaller scale
     skips_in_a_row: int = 0  # of both kinds, up to now

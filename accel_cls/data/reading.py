@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
@@ -46,41 +47,51 @@ _CLASSES = "ClassLabel"  # what a data set's metadata calls declared classes
 _END = "\0end"  # a line that is put behind a file's last
 
 
+@dataclass(frozen=True)
+class SourceTable:
+    """One file, or one hub data set."""
+
+    name: str  # path or hub id
+    table: Texts | Dataset  # just the columns that were wanted
+    declared: tuple[str, ...] | None = None  # class names that it declares for its label column: what its ids mean
+
+
 def read_table(
     source: str | list[str] | Hub,
     columns: Sequence[str],
+    label_columns: Sequence[str],
     header: Sequence[str] | None,
     separator: str | None,
     notes: list[str],
-) -> tuple[list[tuple[str, Texts | Dataset]], list[str] | None]:
+) -> list[SourceTable]:
     """Read the named columns of a source.
 
     Args:
         source: a file, a glob, a list of both, or a hub data set.
-        columns: the columns wanted.
+        columns: the text columns.
+        label_columns: the label columns; none where labels are not wanted.
         header: the columns of files that have no header line; None where they have one.
         separator: what stands between the cells of separated files; None for what their ending says.
         notes: takes a line for each decision that the user should know of.
 
     Returns:
-        (path or hub id, table with just these columns) of each, in order: texts, or what a hub or Parquet data set
-        holds; and the class names that the source itself declares for the last of the columns, None where it
-        declares none.
+        A table for each file, in order: texts, or what a hub or Parquet data set holds.
 
     Raises:
         UserError: for a missing or unreadable file or column.
     """
+    wanted = [*columns, *label_columns]
+    label = label_columns[0] if len(label_columns) == 1 else None
     if isinstance(source, Hub):
         name, table = str(source), _read_hub(source)
-        _check_columns(name, table.column_names, columns)
-        return [(name, table.select_columns(list(columns)))], _declared(table, columns[-1])
-    tables: list[tuple[str, Texts | Dataset]] = []
-    declared: list[str] | None = None
+        _check_columns(name, table.column_names, wanted)
+        return [SourceTable(name, table.select_columns(wanted), _declared(table, label))]
+    tables = []
     for path in expand(source):
-        table = read_file(path, columns, header, separator, notes)
-        declared = (None if isinstance(table, Texts) else _declared(table, columns[-1])) or declared
-        tables.append((str(path), table))
-    return tables, declared
+        read = read_file(path, wanted, header, separator, notes)
+        declared = None if isinstance(read, Texts) else _declared(read, label)
+        tables.append(SourceTable(str(path), read, declared))
+    return tables
 
 
 def _datasets() -> ModuleType:
@@ -92,10 +103,13 @@ def _datasets() -> ModuleType:
     return datasets
 
 
-def _declared(table: Dataset, column: str) -> list[str] | None:
-    """The class names that a data set declares for a column."""
+def _declared(table: Dataset, column: str | None) -> tuple[str, ...] | None:
+    """The class names that a data set declares for a column of classes, or of lists of them."""
+    if column is None:
+        return None
     feature = table.features[column]
-    return feature.names if isinstance(feature, _datasets().ClassLabel) else None
+    feature = getattr(feature, "feature", feature)
+    return tuple(feature.names) if isinstance(feature, _datasets().ClassLabel) else None
 
 
 def _read_hub(source: Hub) -> Dataset:
@@ -175,14 +189,18 @@ def _with_classes(table: pa.Table) -> Dataset:
     table = table.replace_schema_metadata(None)
     try:
         declared = json.loads(metadata)["info"]["features"]
-        names = {name: declared[name]["names"] for name in table.column_names if declared[name]["_type"] == _CLASSES}
-    except (ValueError, KeyError, TypeError, RecursionError):  # of another origin, or none
+        features_of = {name: declared[name].get("feature", declared[name]) for name in table.column_names}
+        names = {name: one["names"] for name, one in features_of.items() if one["_type"] == _CLASSES}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):  # of another origin, or none
         names = {}
     features = datasets.Features.from_arrow_schema(table.schema)
     for name, classes in names.items():
-        is_ids = pa.types.is_integer(table.schema.field(name).type)
+        kind = table.schema.field(name).type
+        is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+        is_ids = pa.types.is_integer(kind.value_type if is_list else kind)
         if is_ids and isinstance(classes, list) and all(isinstance(one, str) for one in classes):
-            features[name] = datasets.ClassLabel(names=classes)
+            label = datasets.ClassLabel(names=classes)
+            features[name] = datasets.List(label) if is_list else label
     return datasets.Dataset(table.cast(features.arrow_schema), datasets.DatasetInfo(features=features))
 
 

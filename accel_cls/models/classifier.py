@@ -15,7 +15,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from accel_cls.data.corpus import Labels
+from accel_cls.data.labels import Classes
 from accel_cls.errors import UserError, listed
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.schema import Scratch
@@ -23,7 +23,7 @@ from accel_cls.tokenization.pretrained import unusable
 
 
 def load_model(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, labels: Labels, notes: list[str]
+    recipe: Recipe, problem_type: str, tokenizer: PreTrainedTokenizerBase, classes: Classes, notes: list[str]
 ) -> PreTrainedModel:
     """The classifier in fp32, its fresh weights drawn from the recipe's seed.
 
@@ -31,7 +31,7 @@ def load_model(
         UserError: where the folder or hub id holds no model that can classify.
     """
     name = recipe.model.name
-    config = _configuration(recipe, tokenizer, labels)
+    config = _configuration(recipe, problem_type, tokenizer, classes)
     set_seed(recipe.seed)  # every process draws the same head, or the same whole model
     if name is None:
         return AutoModelForSequenceClassification.from_config(config).float()
@@ -55,9 +55,11 @@ def load_model(
     return model
 
 
-def outline_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, labels: Labels) -> PreTrainedModel:
+def outline_model(
+    recipe: Recipe, problem_type: str, tokenizer: PreTrainedTokenizerBase, classes: Classes
+) -> PreTrainedModel:
     """The same classifier on torch's meta device: every shape, no weights, made in a moment. For arithmetic."""
-    config = _configuration(recipe, tokenizer, labels)
+    config = _configuration(recipe, problem_type, tokenizer, classes)
     try:
         with torch.device("meta"):
             model = AutoModelForSequenceClassification.from_config(config).float()
@@ -67,13 +69,13 @@ def outline_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, labels: La
     return model
 
 
-def _configuration(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, labels: Labels) -> Any:
+def _configuration(recipe: Recipe, problem_type: str, tokenizer: PreTrainedTokenizerBase, classes: Classes) -> Any:
     """The model's configuration, with the recipe's classes and dropout."""
     label_ids: dict[str, Any] = {
-        "num_labels": len(labels.names),
-        "id2label": dict(enumerate(labels.names)),
-        "label2id": {name: i for i, name in enumerate(labels.names)},
-        "problem_type": "single_label_classification",
+        "num_labels": len(classes.names),
+        "id2label": dict(enumerate(classes.names)),
+        "label2id": {name: i for i, name in enumerate(classes.names)},
+        "problem_type": problem_type,
     }
     name, longest = recipe.model.name, recipe.data.max_length
     if name is None:

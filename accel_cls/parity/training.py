@@ -19,6 +19,7 @@ from accel_cls.data.corpus import load_corpus
 from accel_cls.errors import UserError
 from accel_cls.profiles import quietly, shell
 from accel_cls.recipe import Recipe
+from accel_cls.tasks import task_of
 
 _LINES = 15  # of what a training that failed has said
 
@@ -45,7 +46,7 @@ def without_place(overrides: Sequence[str]) -> list[str]:
 
 def updates_per_epoch(recipe: Recipe) -> int:
     """Updates in one pass over a recipe's training data, which are read for it."""
-    return -(-len(load_corpus(recipe).train) // recipe.train.batch_size)
+    return -(-len(load_corpus(recipe, task_of(recipe)).train) // recipe.train.batch_size)
 
 
 def updates_of(recipe: Recipe, most: int, epoch: int) -> int:

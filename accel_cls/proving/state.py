@@ -16,6 +16,7 @@ from accel_cls.recipe import Recipe
 from accel_cls.runs.changes import Asked, changes_of
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.report import read_results
+from accel_cls.tasks import task_of
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def state_of(path: str, recipe: Recipe, overrides: Sequence[str]) -> State:
     if not folder.recipe.is_file():
         refused = "is refused, since this is no run of accel_cls; name another folder with output=…"
         return State(where, "something else", next=refused, command=command)
-    corpus = load_corpus(recipe)
+    corpus = load_corpus(recipe, task_of(recipe))
     asked = Asked(recipe, corpus.digest, len(corpus.train.labels))
     differing = changes_of(folder, asked)
     checkpoints = [Saved(one.name, update_of(one), find_fault(one)) for one in list_checkpoints(folder.checkpoints)]

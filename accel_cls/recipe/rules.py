@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from accel_cls.recipe.schema import Hub, Recipe
+from accel_cls.recipe.schema import METRICS_OF, Hub, Recipe
 
 
 def canonical_label(value: object) -> str:
@@ -63,15 +63,32 @@ def broken_rules(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
         )
     broken += _broken_labels(recipe)
     metrics = recipe.evaluate.metrics
+    known = METRICS_OF[recipe.task]
+    for name in metrics:
+        if name not in known:
+            message = f"found {name}, which {recipe.task} has not; with this task expected some of {', '.join(known)}"
+            broken.append((("evaluate", "metrics"), message))
     if len(set(metrics)) < len(metrics):
         twice_named = next(name for name in metrics if metrics.count(name) > 1)
         broken.append((("evaluate", "metrics"), f"{twice_named!r} stands twice; expected each once"))
     if isinstance(recipe.data.text, list) and len(set(recipe.data.text)) < 2:
         broken.append((("data", "text"), "found the same column twice; expected two different ones"))
-    if isinstance(recipe.data.text, list) and recipe.data.label in recipe.data.text:
-        broken.append((("data", "label"), "found a column that data.text names too; expected another one"))
-    elif recipe.data.text == recipe.data.label:
-        broken.append((("data", "label"), "found the column of data.text; expected another one"))
+    return broken + _broken_columns(recipe)
+
+
+def _broken_columns(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
+    """The label columns: other ones than the texts', and several only where a text may have several classes."""
+    texts = [recipe.data.text] if isinstance(recipe.data.text, str) else recipe.data.text
+    labels = [recipe.data.label] if isinstance(recipe.data.label, str) else recipe.data.label
+    broken: list[tuple[tuple[str, ...], str]] = []
+    if set(texts) & set(labels):
+        one = "a column that data.text names too" if len(texts) + len(labels) > 2 else "the column of data.text"
+        broken.append((("data", "label"), f"found {one}; expected another one"))
+    if len(labels) > 1 and recipe.task != "multi_label":
+        message = f"found {len(labels)} columns; expected one, or task: multi_label, where each column is a class"
+        broken.append((("data", "label"), message))
+    if len(set(labels)) < len(labels):
+        broken.append((("data", "label"), "found the same column twice; expected each once"))
     return broken
 
 
@@ -104,12 +121,16 @@ def _broken_labels(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
 
 def idle_settings(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
     """Settings that are right but change nothing: (key, why it changes nothing, what to do) for each."""
-    model = recipe.model
+    model, data = recipe.model, recipe.data
+    idle: list[tuple[tuple[str, ...], str, str]] = []
     if model.name is not None and model.scratch is not None:
-        return [(("model", "scratch"), "not used, since model.name is set", "remove it, or write ~model.scratch")]
-    if model.scratch is not None and model.dropout is not None and "dropout" in model.scratch.model_fields_set:
-        return [(("model", "scratch", "dropout"), "not used, since model.dropout is set", "remove one of the two")]
-    return []
+        idle.append((("model", "scratch"), "not used, since model.name is set", "remove it, or write ~model.scratch"))
+    elif model.scratch is not None and model.dropout is not None and "dropout" in model.scratch.model_fields_set:
+        idle.append((("model", "scratch", "dropout"), "not used, since model.dropout is set", "remove one of the two"))
+    if data.label_separator != "," and (recipe.task != "multi_label" or isinstance(data.label, list)):
+        why = "not used: it is for task: multi_label with one label column"
+        idle.append((("data", "label_separator"), why, "remove it"))
+    return idle
 
 
 def names_the_hub(recipe: Recipe) -> bool:

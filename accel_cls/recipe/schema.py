@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Task = Literal["single_label", "multi_label"]
 Metric = Literal[
     "accuracy",
     "precision",
@@ -14,10 +15,21 @@ Metric = Literal[
     "precision_macro",
     "recall_macro",
     "f1_macro",
+    "precision_micro",
+    "recall_micro",
+    "f1_micro",
     "balanced_accuracy",
     "matthews_correlation",
+    "hamming_loss",
 ]
 METRICS: tuple[str, ...] = get_args(Metric)
+_ONLY_SINGLE = ("balanced_accuracy", "matthews_correlation")
+_ONLY_MULTI = ("precision_micro", "recall_micro", "f1_micro", "hamming_loss")  # of one class each, micro is accuracy
+METRICS_OF: dict[str, tuple[str, ...]] = {
+    "single_label": tuple(name for name in METRICS if name not in _ONLY_MULTI),
+    "multi_label": tuple(name for name in METRICS if name not in _ONLY_SINGLE),
+}
+LOWER_IS_BETTER = ("loss", "hamming_loss")
 
 # How the strings under these keys become paths: "input" is relative to the recipe that says it (on the
 # command line: to the current folder), "output" always to the current folder, and "input or name" is an
@@ -77,7 +89,17 @@ class Data(Section):
     text: str | Annotated[list[str], Field(min_length=2, max_length=2)] = setting(
         "text", "a column's name, or a list of two for text pairs", "the column (or two columns) to read"
     )
-    label: str = setting("label", "a column's name", "the column that holds the class")
+    label: str | Annotated[list[str], Field(min_length=2)] = setting(
+        "label",
+        "a column's name; with task: multi_label also a list of columns, one for each class, that hold 0 or 1",
+        "the column that holds the class; with task: multi_label, the classes: a list, or texts between separators",
+    )
+    label_separator: Annotated[str, Field(min_length=1)] = setting(
+        ",",
+        "one character or more, such as ';'",
+        "with task: multi_label, what stands between the classes in a cell of the label column",
+        "without one, a cell holds one class",
+    )
     labels: (
         Annotated[dict[int | str | bool, str], Field(min_length=2)]
         | Annotated[list[int | str | bool], Field(min_length=2)]
@@ -262,7 +284,8 @@ class Train(Section):
     class_weights: Literal["balanced"] | dict[str | int, Annotated[float, Field(gt=0)]] | None = setting(
         None,
         "'balanced', or a mapping from every class name to a weight above 0",
-        "weight of each class in the loss; 'balanced' is inverse to its count",
+        "weight of each class in the loss; 'balanced' is inverse to its count. With task: multi_label, the weight of "
+        "the examples that have the class against those that have not",
         "a class of weight 0 is never learned: leave its rows out instead",
     )
     label_smoothing: float = setting(
@@ -302,7 +325,10 @@ class Evaluate(Section):
     metrics: Annotated[list[Metric], Field(min_length=1)] = setting(
         ["accuracy", "f1", "precision", "recall"],
         "a list of " + ", ".join(METRICS),
-        "what to compute; precision, recall and f1 are weighted by class size, *_macro are not",
+        "what to compute; precision, recall and f1 are weighted by class size, *_macro are not: all classes count the "
+        "same there, absent ones as 0. Only for single_label: balanced_accuracy, matthews_correlation; only for "
+        "multi_label: *_micro (over all decisions), hamming_loss; accuracy is then the share of texts of which all "
+        "classes are right",
     )
     best: Metric | Literal["loss"] = setting(
         "accuracy", "one of evaluate.metrics, or 'loss'", "which score decides the model that is kept"
@@ -352,6 +378,11 @@ class Recipe(Section):
         "numpy and torch seed with 32 bits",
         ge=0,
         lt=2**32,
+    )
+    task: Task = setting(
+        "single_label",
+        "'single_label' or 'multi_label'",
+        "whether a text has exactly one class, or any number of them, none included",
     )
     hardware: str = setting(
         "auto",

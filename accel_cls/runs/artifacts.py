@@ -1,8 +1,8 @@
-"""What a run leaves besides its checkpoints: log, best model, predictions, scores, report."""
+"""What a run leaves besides its checkpoints: log, best model, predictions, scores."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -11,26 +11,32 @@ from accelerate import Accelerator
 from transformers import PreTrainedTokenizerBase
 
 from accel_cls.atomic import whole_folder, write_csv
-from accel_cls.data.corpus import Examples, Labels
+from accel_cls.data.corpus import Corpus
 from accel_cls.devices.prepare import whole_weights
 from accel_cls.evaluation.predictions import Predictions
+from accel_cls.recipe import Recipe
 from accel_cls.runs.folder import RunFolder
+from accel_cls.tasks import Task
 
 
-class Results:
-    """Writes into the run folder, on the main process."""
+class Artifacts:
+    """Writes into the run folder, on rank 0."""
 
     def __init__(
         self,
         folder: RunFolder,
-        validation: Examples,
-        labels: Labels,
+        recipe: Recipe,
+        corpus: Corpus,
+        task: Task,
         tokenizer: PreTrainedTokenizerBase,
         is_main: bool,
     ):
         self.folder = folder
-        self._validation = validation
-        self._labels = labels
+        self.best_by: str = recipe.evaluate.best  # the score that decides which model is kept
+        self.classes = corpus.classes
+        self._recipe = recipe
+        self._validation = corpus.validation
+        self._task = task
         self._tokenizer = tokenizer
         self._is_main = is_main
         self._unwritten: list[dict[str, Any]] = []
@@ -48,39 +54,46 @@ class Results:
             self.folder.append_metrics(self._unwritten)
             self._unwritten.clear()
 
-    def score(self, predictions: Predictions, names: Sequence[str]) -> dict[str, float]:
-        """The loss and the named metrics."""
+    def score(self, predictions: Predictions) -> dict[str, float]:
+        """The loss and the recipe's metrics."""
         from accel_cls.evaluation.metrics import compute_scores  # `evaluate` takes seconds to import
 
-        return {"loss": predictions.loss, **compute_scores(names, predictions.classes, predictions.labels)}
+        task, names = self._task, self._recipe.evaluate.metrics
+        predicted = task.decode(predictions.logits).predicted
+        scores = compute_scores(names, predicted, predictions.labels, len(self.classes))
+        return {"loss": task.mean_loss(predictions.logits, predictions.labels), **scores}
 
     def keep(self, accelerator: Accelerator, model: torch.nn.Module, predictions: Predictions) -> None:
         """Put the model and its validation predictions in place. Called by all processes: weights may be sharded."""
         state = whole_weights(accelerator, model)
         if self._is_main:
+            inner = accelerator.unwrap_model(model)
+            # What a text was in training, which the folder's files do not tell by themselves: one column, or a pair.
+            text = self._recipe.data.text
+            inner.config.accel_cls = {"text": [text] if isinstance(text, str) else list(text)}
             with whole_folder(self.folder.model) as beside:
-                accelerator.unwrap_model(model).save_pretrained(beside, state_dict=state)
+                inner.save_pretrained(beside, state_dict=state)
                 self._tokenizer.save_pretrained(beside)
             self._write_predictions(predictions)
         accelerator.wait_for_everyone()
 
     def _write_predictions(self, predictions: Predictions) -> None:
-        names = self._labels.names
-        texts = [self._validation.texts[column][:] for column in self._validation.texts.column_names]
-        probabilities, classes = predictions.probabilities, predictions.classes
-        header = ["row", *self._validation.texts.column_names, "label", "predicted", "probability"]
-        write_csv(
-            self.folder.predictions,
-            header + [f"p({name})" for name in names],
-            (
-                [
-                    self._validation.rows[i],
-                    *(column[i] for column in texts),
-                    names[predictions.labels[i]],
-                    names[classes[i]],
-                    f"{probabilities[i].max():.6f}",
-                    *(f"{p:.6f}" for p in probabilities[i]),
-                ]
-                for i in range(len(classes))
-            ),
-        )
+        names = self.classes.names
+        header = ["row", *self._validation.texts.column_names, "label", *self._task.prediction_header]
+        rows = self._prediction_rows(predictions)
+        write_csv(self.folder.predictions, [*header, *(f"p({name})" for name in names)], rows)
+
+    def _prediction_rows(self, predictions: Predictions) -> Iterator[list[str]]:
+        task, validation, names = self._task, self._validation, self.classes.names
+        texts = [validation.texts[column][:] for column in validation.texts.column_names]
+        decoded = task.decode(predictions.logits)
+        for i, row in enumerate(validation.rows):
+            predicted = [names[at] for at in task.predicted_classes(decoded.predicted[i])]
+            probabilities = dict(zip(names, decoded.probabilities[i], strict=True))
+            yield [
+                row,
+                *(column[i] for column in texts),
+                task.text_of(predictions.labels[i], names),
+                *task.prediction_cells(predicted, probabilities),
+                *(f"{p:.6f}" for p in probabilities.values()),
+            ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from accel_cls.atomic import write_text
+from accel_cls.atomic import json_text, write_text
 from accel_cls.errors import UserError
 from accel_cls.runs.lock import LOCK_NAME, RunLock
 from accel_cls.stopping import SAVE_FILE
@@ -61,7 +62,7 @@ class RunFolder:
 
     def append_metrics(self, records: list[dict[str, Any]]) -> None:
         """Add lines to metrics.jsonl; they are on the disk when this returns, and none is where it raises OSError."""
-        lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
+        lines = "".join(json_text(record) + "\n" for record in records).encode()
         with open(self.metrics, "ab", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
             try:
@@ -71,6 +72,15 @@ class RunFolder:
             except OSError:
                 file.truncate(size)
                 raise
+
+    def evaluations(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl that tell of an evaluation; a score that is no finite number is nan."""
+        lines = self.metrics.read_text(encoding="utf-8").splitlines()
+        records = [record for record in map(json.loads, lines) if "evaluation" in record]
+        for record in records:
+            scores = record["evaluation"].items()
+            record["evaluation"] = {name: math.nan if score is None else score for name, score in scores}
+        return records
 
     def rewind(self, update: int, evaluated: int) -> None:
         """Drop what was logged after `update`, and last lines that were cut off, before a run goes on.

@@ -6,37 +6,42 @@ import csv
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from accel_cls.atomic import write_json, write_text
+from accel_cls.atomic import from_cell, write_json, write_text
 from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress, checkpoint_path
 from accel_cls.checkpoints.saving import Saver
+from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 from accel_cls.runs.changes import origin_of
 from accel_cls.runs.folder import RunFolder
-
-
-@dataclass(frozen=True)
-class ClassScore:
-    """How well one class is told from the others."""
-
-    name: str
-    examples: int
-    precision: float
-    recall: float
-    f1: float
+from accel_cls.tasks import Table, Task
 
 
 def finish_run(
-    folder: RunFolder, recipe: Recipe, plan: Plan, progress: Progress, names: Sequence[str], hardware: str
+    folder: RunFolder,
+    recipe: Recipe,
+    plan: Plan,
+    progress: Progress,
+    task: Task,
+    names: Sequence[str],
+    hardware: str,
 ) -> dict[str, Any]:
-    """Write report.md and then results.json, whose presence says that the run is finished; returns the latter."""
-    evaluations = _evaluations(folder)
+    """Write report.md and then results.json, whose presence says that the run is finished; returns the latter.
+
+    Raises:
+        UserError: where no evaluation gave a score by which a model could be kept.
+    """
+    evaluations = folder.evaluations()
+    if progress.best_score is None:
+        raise UserError(
+            f"no evaluation gave a finite {recipe.evaluate.best}, so that no model was kept. metrics.jsonl has the "
+            "scores; try a smaller train.learning_rate, or another evaluate.best (with --fresh)"
+        )
     best = next(record for record in evaluations if record["update"] == progress.best_update)
     results = {
         "name": recipe.name,
@@ -55,7 +60,8 @@ def finish_run(
         "hardware": hardware,
     }
     starts = origin_of(folder)["starts"]
-    write_text(folder.report, _report(recipe, results, evaluations, _confusion(folder, names), names, starts))
+    tables = task.report_tables(*_read_predictions(folder, task, names), names)
+    write_text(folder.report, _report(recipe, results, evaluations, tables, starts))
     write_json(folder.results, results)
     return results
 
@@ -88,32 +94,13 @@ def duration(seconds: float) -> str:
     return " ".join(parts)
 
 
-def class_scores(counts: np.ndarray, names: Sequence[str]) -> list[ClassScore]:
-    """Scores of each class from confusion counts, int [classes, classes]: row true, column predicted."""
-    hits, true, predicted = np.diag(counts), counts.sum(1), counts.sum(0)
-    recall = hits / np.maximum(true, 1)
-    precision = hits / np.maximum(predicted, 1)
-    f1 = 2 * hits / np.maximum(true + predicted, 1)
-    return [
-        ClassScore(name, int(true[i]), float(precision[i]), float(recall[i]), float(f1[i]))
-        for i, name in enumerate(names)
-    ]
-
-
-def _evaluations(folder: RunFolder) -> list[dict[str, Any]]:
-    lines = folder.metrics.read_text(encoding="utf-8").splitlines()
-    return [record for record in map(json.loads, lines) if "evaluation" in record]
-
-
-def _confusion(folder: RunFolder, names: Sequence[str]) -> np.ndarray:
-    """Confusion counts of the validation predictions, int64 [classes, classes]."""
-    ids = {name: i for i, name in enumerate(names)}
-    counts = np.zeros((len(names), len(names)), np.int64)
+def _read_predictions(folder: RunFolder, task: Task, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The encoded labels of predictions.csv: what is true, and what was predicted."""
     csv.field_size_limit(1 << 30)
     with open(folder.predictions, encoding="utf-8-sig", newline="") as file:
-        for row in csv.DictReader(file):
-            counts[ids[row["label"]], ids[row["predicted"]]] += 1
-    return counts
+        rows = [(from_cell(row["label"]), from_cell(row["predicted"])) for row in csv.DictReader(file)]
+    true, predicted = (task.parse_texts(cells, names) for cells in zip(*rows, strict=True))
+    return true, predicted
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -128,8 +115,7 @@ def _report(
     recipe: Recipe,
     results: dict[str, Any],
     evaluations: list[dict[str, Any]],
-    counts: np.ndarray,
-    names: Sequence[str],
+    tables: Sequence[Table],
     starts: list[dict[str, Any]],
 ) -> str:
     metrics = list(results["scores"])
@@ -145,17 +131,9 @@ def _report(
         text += f"Updates that fp16's scaler skipped, to find its scale: {results['scaler_skips']}.\n\n"
     text += f"Checkpoints: {describe_saves(results)}.\n\n"
     text += _table(metrics, [[f"{results['scores'][name]:.4f}" for name in metrics]])
-    text += "\n## Classes\n\n"
-    text += _table(
-        ["class", "examples", "precision", "recall", "f1"],
-        [
-            [score.name, score.examples, f"{score.precision:.4f}", f"{score.recall:.4f}", f"{score.f1:.4f}"]
-            for score in class_scores(counts, names)
-        ],
-    )
-    if len(names) <= 20:
-        text += "\n## Confusion\n\nRows are the true classes, columns what was predicted.\n\n"
-        text += _table(["", *names], [[name, *counts[i]] for i, name in enumerate(names)])
+    for table in tables:
+        text += f"\n## {table.title}\n\n" + (f"{table.text}\n\n" if table.text else "")
+        text += _table(table.header, table.rows)
     text += "\n## Evaluations\n\n"
     text += _table(
         ["epoch", "update", *metrics],

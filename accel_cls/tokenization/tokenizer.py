@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from accel_cls.data.corpus import Examples
+from accel_cls.data.examples import Examples
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.schema import Scratch

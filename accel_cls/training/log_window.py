@@ -10,10 +10,10 @@ import torch
 from accelerate import Accelerator
 
 from accel_cls.checkpoints.checkpoint import Progress
-from accel_cls.training.non_finite import Part
+from accel_cls.training.objective import MicroBatchLoss
 
 
-class Window:
+class LogWindow:
     """Mean loss and speed since the last line of the log; reads the device only when it has to.
 
     What no line has yet is part of a checkpoint: a run that goes on logs what an uninterrupted one would.
@@ -39,9 +39,9 @@ class Window:
         yield
         self._paused += time.monotonic() - began
 
-    def add(self, parts: list[Part], examples: int, rate: float, norm: torch.Tensor | float | None) -> None:
+    def add(self, losses: list[MicroBatchLoss], examples: int, rate: float, norm: torch.Tensor | float | None) -> None:
         """Count an update: this process's micro-batches; the examples of all processes; rate and gradient's norm."""
-        self._losses.append([part.loss for part in parts])
+        self._losses.append([one.loss for one in losses])
         self._examples += examples
         self._last = rate, norm
 
@@ -50,7 +50,7 @@ class Window:
         """Whether no update has been counted."""
         return not self._losses and not self._progress.window
 
-    def settle(self) -> None:
+    def synchronize(self) -> None:
         """Bring the counters up to date: the losses of all processes, the time. Called by all processes."""
         self._progress.seconds = time.monotonic() - self._began
         if self._last is not None:
@@ -58,15 +58,16 @@ class Window:
             told = self._accelerator.reduce(torch.tensor(mine, device=self._accelerator.device), "sum")
             self._progress.window += told.tolist()
             rate, norm = self._last
-            self._progress.window_end = [rate, float("nan") if norm is None else float(norm)]
+            self._progress.window_end = [rate, None if norm is None else float(norm)]
             self._losses.clear()
             self._last = None
 
-    def close(self) -> dict[str, float]:
+    def close(self) -> dict[str, float | None]:
         """The window's line of the log, with rate and norm of its last update."""
-        self.settle()
+        self.synchronize()
         losses, (rate, norm) = self._progress.window, self._progress.window_end
-        record = {
+        assert rate is not None
+        record: dict[str, float | None] = {
             "loss": sum(losses) / len(losses),
             "learning_rate": rate,
             "grad_norm": norm,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
-from torch.nn.functional import cross_entropy
 
 from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import share
@@ -17,12 +16,13 @@ from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.checkpoints.saving import Saver
 from accel_cls.console import Console
 from accel_cls.devices.prepare import is_xla, mark_step, seed_generators
-from accel_cls.evaluation.predictions import Predictions, predict_examples
 from accel_cls.recipe import Recipe
-from accel_cls.runs.artifacts import Results
+from accel_cls.runs.artifacts import Artifacts
 from accel_cls.stopping import Stopped, Stopping
-from accel_cls.training.log_window import Window
-from accel_cls.training.non_finite import Part, Watch
+from accel_cls.training.evaluation import evaluate
+from accel_cls.training.log_window import LogWindow
+from accel_cls.training.non_finite import NonFiniteGuard
+from accel_cls.training.objective import MicroBatchLoss, Objective
 from accel_cls.training.optimizer import clip_gradient, set_rate, take_step
 from accel_cls.training.spans import span, update_done
 from accel_cls.training.trace import Trace
@@ -37,11 +37,13 @@ class Training:
     accelerator: Accelerator
     model: torch.nn.Module  # as accelerate prepared it
     optimizer: torch.optim.Optimizer  # likewise
+    objective: Objective
     train: Batches
     validation: Batches
-    results: Results
+    artifacts: Artifacts
     trace: Trace
     saver: Saver
+    guard: NonFiniteGuard
     stopping: Stopping
     console: Console
 
@@ -53,16 +55,15 @@ def train(t: Training, progress: Progress) -> None:
         Stopped: where the run was told to stop, and has saved what it has.
     """
     recipe, plan, accelerator = t.recipe, t.plan, t.accelerator
-    window = Window(accelerator, progress)
-    watch = Watch(t, progress)
+    window = LogWindow(accelerator, progress)
     t.model.train()
-    if _is_unjudged(t, progress):  # the run was stopped before its evaluation, or in it
-        settle(t, progress, window, watch)
-    while progress.update < plan.updates and not _is_over(t, progress):
+    if _is_evaluation_due(t, progress):  # the run was stopped before its evaluation, or in it
+        after_update(t, progress, window)
+    while progress.update < plan.updates and not _is_patience_over(t, progress):
         update = progress.update
         rate = plan.rate(progress.steps)
         set_rate(t.optimizer, rate)
-        parts = accumulate_gradient(t, update)
+        losses = accumulate_gradient(t, update)
         with span("optimizer"):
             norm = clip_gradient(accelerator, t.model, t.optimizer, recipe.train.max_grad_norm or math.inf)
             take_step(accelerator, t.optimizer, norm)
@@ -71,67 +72,35 @@ def train(t: Training, progress: Progress) -> None:
         mark_step(accelerator)
         progress.update += 1
         t.trace.update(progress.update, rate, norm)
-        if watch.is_sound(update, parts, rate, norm):
-            window.add(parts, len(plan.examples(update)), rate, norm)
+        if t.guard.counts(update, losses, rate, norm):
+            window.add(losses, len(plan.examples(update)), rate, norm)
         t.console.advance(progress.update)
 
         is_log_due = progress.update % recipe.train.log_every == 0 or progress.update == plan.updates
         if is_log_due and not window.is_empty:
-            watch.look()
+            t.guard.check_pending()
             record = window.close()
-            t.results.log({"update": progress.update, "epoch": progress.update / plan.updates_per_epoch, **record})
+            t.artifacts.log({"update": progress.update, "epoch": progress.update / plan.updates_per_epoch, **record})
             t.console.log(progress.update, record)
-        settle(t, progress, window, watch)
+        after_update(t, progress, window)
         update_done()
     t.saver.finish()
     t.trace.weights(accelerator, t.model)
 
 
-def settle(t: Training, progress: Progress, window: Window, watch: Watch) -> None:
-    """What follows on an update: evaluate, save, stop, each where it is due."""
-    every, minutes = t.recipe.checkpoint.every, t.recipe.checkpoint.minutes or math.inf
-    is_long_ago = t.saver.minutes_since_last() >= minutes
-    told, is_long_ago = t.stopping.agree(t.accelerator, t.results.folder.path, is_long_ago)
-    is_best = False
-    if told is None and _is_unjudged(t, progress):
-        watch.look()
-        with window.paused():
-            is_best, told = evaluate(t, progress)
-    is_new = progress.update > t.saver.update  # else a checkpoint has it already
-    is_wanted = is_best or is_long_ago or _is_over(t, progress) or is_due(every, progress.update, t.plan)
-    if is_wanted or (told is not None and is_new):
-        watch.look()
-        with window.paused():
-            window.settle()
-            t.saver.save(t.model, t.optimizer, t.results.flush)
-    if told is not None:
-        t.saver.finish()
-        raise Stopped(told)
-
-
-def _is_over(t: Training, progress: Progress) -> bool:
-    """Whether patience has run out."""
-    return progress.evaluations_since_best >= (t.recipe.evaluate.patience or math.inf)
-
-
-def _is_unjudged(t: Training, progress: Progress) -> bool:
-    return progress.evaluated < progress.update and is_due(t.recipe.evaluate.every, progress.update, t.plan)
-
-
-def accumulate_gradient(t: Training, update: int) -> list[Part]:
+def accumulate_gradient(t: Training, update: int) -> list[MicroBatchLoss]:
     """Forward and backward passes of this process's micro-batches of an update.
 
     The gradient becomes the sum of the per-example losses of the whole update, divided by the update's
-    global weight, on every process; where a loss is no finite number, so is the gradient. Returns this
+    global weight, on every process; where a loss is not finite, neither is the gradient. Returns this
     process's micro-batches: the losses of all processes sum to the update's loss.
     """
     accelerator, processes = t.accelerator, t.accelerator.num_processes
     with span("data"):
         micro_batches = t.plan.micro_batches(update, processes)
         mine = share(micro_batches, accelerator.process_index, processes)
-        weight = t.train.weight(t.plan.examples(update))
-    smoothing = t.recipe.train.label_smoothing
-    parts = []
+        weight = t.objective.weight(t.plan.examples(update))
+    done = []
     for step, (index, micro_batch) in enumerate(mine):
         is_last = step == len(mine) - 1
         with span("data"):
@@ -142,60 +111,45 @@ def accumulate_gradient(t: Training, update: int) -> list[Part]:
         accelerator.sync_gradients = is_last
         with contextlib.nullcontext() if is_last else accelerator.no_sync(t.model):
             with span("forward"):
-                logits = t.model(**batch.inputs).logits.float()
-                losses = cross_entropy(logits, batch.labels, reduction="none", label_smoothing=smoothing)
-                loss = (losses * batch.weights).sum() / weight
+                losses = t.objective.losses(t.model, batch)
+                loss = (losses * batch.mask).sum() / weight
             with span("backward"):
                 # Processes average their gradients; times their number, the average is the sum. An infinite loss can
                 # have a finite gradient: 0 * inf is nan, and makes all processes see it in the gradient's norm.
                 accelerator.backward(loss * (processes + 0 * loss.detach()))
-        parts.append(Part(micro_batch.examples, losses.detach(), loss.detach()))
-        t.trace.micro_batch(index, micro_batch, parts[-1].loss)
+        done.append(MicroBatchLoss(batch.examples, losses.detach(), loss.detach()))
+        t.trace.micro_batch(index, micro_batch, done[-1].loss)
         mark_step(accelerator)
-    return parts
+    return done
 
 
-def evaluate(t: Training, progress: Progress) -> tuple[bool, str | None]:
-    """Score the validation examples, and keep the model where it is the best so far.
+def after_update(t: Training, progress: Progress, window: LogWindow) -> None:
+    """Evaluate, save, stop, each where it is due."""
+    every, minutes = t.recipe.checkpoint.every, t.recipe.checkpoint.minutes or math.inf
+    is_long_ago = t.saver.minutes_since_last() >= minutes
+    cause, is_long_ago = t.stopping.agree(t.accelerator, t.artifacts.folder.path, is_long_ago)
+    is_best = False
+    if cause is None and _is_evaluation_due(t, progress):
+        t.guard.check_pending()
+        with window.paused():
+            is_best, cause = evaluate(
+                t.accelerator, t.model, t.validation, t.plan, progress, t.artifacts, t.stopping, t.console
+            )
+    is_new = progress.update > t.saver.update  # else a checkpoint has it already
+    is_over = _is_patience_over(t, progress)
+    if is_best or is_long_ago or is_over or is_due(every, progress.update, t.plan) or (cause is not None and is_new):
+        t.guard.check_pending()
+        with window.paused():
+            window.synchronize()
+            t.saver.save(t.model, t.optimizer, t.artifacts.flush)
+    if cause is not None:
+        t.saver.finish()
+        raise Stopped(cause)
 
-    Returns:
-        Whether it is; and what told the run to stop in between: then nothing was scored.
-    """
-    accelerator, folder = t.accelerator, t.results.folder.path
-    t.console.say("evaluating …")
-    predictions = predict_examples(
-        accelerator,
-        t.model,
-        t.validation,
-        t.plan.layout,
-        len(t.validation.class_weights),
-        lambda: t.stopping.agree(accelerator, folder)[0],
-    )
-    if isinstance(predictions, str):
-        return False, predictions
-    is_best = _judge(t, predictions, progress)
-    if is_best:
-        t.results.keep(accelerator, t.model, predictions)
-    progress.evaluated = progress.update
-    return is_best, None
+
+def _is_patience_over(t: Training, progress: Progress) -> bool:
+    return progress.evaluations_since_best >= (t.recipe.evaluate.patience or math.inf)
 
 
-def _judge(t: Training, predictions: Predictions, progress: Progress) -> bool:
-    """Compute the scores on the main process, compare them with the best; all processes learn the verdict."""
-    recipe, accelerator = t.recipe, t.accelerator
-    verdict = torch.zeros(1, device=accelerator.device)
-    if accelerator.is_main_process:
-        scores = t.results.score(predictions, recipe.evaluate.metrics)
-        score = scores[recipe.evaluate.best]
-        best = progress.best_score
-        is_best = best is None or (score < best if recipe.evaluate.best == "loss" else score > best)
-        if is_best:
-            progress.best_score = score
-        verdict += float(is_best)
-        epoch = progress.update / t.plan.updates_per_epoch
-        t.results.log({"update": progress.update, "epoch": epoch, "evaluation": scores, "best": is_best})
-        t.console.evaluation(progress.update, epoch, scores, is_best)
-    is_best = bool(accelerator.reduce(verdict, "sum").item())
-    progress.best_update = progress.update if is_best else progress.best_update
-    progress.evaluations_since_best = 0 if is_best else progress.evaluations_since_best + 1
-    return is_best
+def _is_evaluation_due(t: Training, progress: Progress) -> bool:
+    return progress.evaluated < progress.update and is_due(t.recipe.evaluate.every, progress.update, t.plan)

@@ -49,7 +49,7 @@ def explain_shortage(
         remember(key, shortage.smaller, f"after running out of memory {where} with {tokens}", room.name, [])
     return UserError(
         f"out of memory {where} of {t.plan.updates:,}{batch}.\n  device  {facts}\n  error   {said}\n"
-        + _advice(t, shortage, is_noted=_note(t.results.folder, shortage), is_auto=key is not None)
+        + _advice(t, shortage, is_noted=_note(t.artifacts.folder, shortage), is_auto=key is not None)
     )
 
 

@@ -9,15 +9,16 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from accel_cls.atomic import write_text
-from accel_cls.batching.batches import Batches, class_weights
+from accel_cls.batching.batches import Batches
 from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress, checkpoint_path, load_checkpoint, manifest_digest, update_of
 from accel_cls.checkpoints.saving import Saver
 from accel_cls.console import Console
-from accel_cls.data.corpus import Corpus, Examples, load_corpus
+from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.devices.prepare import is_xla, prepare
 from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.hardware.accelerator import Hardware, start_hardware
@@ -29,15 +30,18 @@ from accel_cls.models.packing import can_pack, make_packable
 from accel_cls.profiles import shell
 from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.recipe.rules import idle_settings
-from accel_cls.runs.artifacts import Results
+from accel_cls.runs.artifacts import Artifacts
 from accel_cls.runs.changes import Asked
 from accel_cls.runs.folder import RunFolder, explained
 from accel_cls.runs.report import describe_saves, describe_stop, duration, finish_run, read_results
 from accel_cls.runs.resume import Start, own_and_open_run
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
+from accel_cls.tasks import task_of
 from accel_cls.tokenization.encode import Encoded, encode_once
 from accel_cls.tokenization.tokenizer import load_tokenizer
 from accel_cls.training.loop import Training, train
+from accel_cls.training.non_finite import NonFiniteGuard
+from accel_cls.training.objective import Supervised
 from accel_cls.training.optimizer import make_optimizer
 from accel_cls.training.out_of_memory import explain_shortage
 from accel_cls.training.trace import Trace
@@ -74,7 +78,7 @@ def _run(command: Command, meeting: Meeting, folder: RunFolder, stopping: Stoppi
     hardware = start_hardware(recipe, command.path, command.overrides, meeting)
     console = Console(speaks=hardware.accelerator.is_main_process)
     console.section(f"accel_cls · {recipe.name} · {command.path}", hardware.describe())
-    corpus = load_corpus(recipe)
+    corpus = load_corpus(recipe, task_of(recipe))
     hardware.agree("data", corpus.facts(), "Give all machines the same data files")
     start = _open_on_main(hardware, folder, recipe, corpus, command.fresh, console)
     if not start.finished:
@@ -96,38 +100,38 @@ def _train(
     recipe, accelerator, notes = command.recipe, hardware.accelerator, list(corpus.notes)
     notes += command.notes if accelerator.device.type == "cpu" else ()
     notes += [f"{'.'.join(key)} is {why}" for key, why, _ in idle_settings(recipe)]
+    task = task_of(recipe)
     tokenizer = load_tokenizer(recipe, corpus.train, notes)
-    learned, judged = (
+    encoded, encoded_validation = (
         encode_once(tokenizer, part.texts, recipe.data.max_length, notes) for part in (corpus.train, corpus.validation)
     )
-    model = load_model(recipe, tokenizer, corpus.labels, notes)
+    model = load_model(recipe, task.problem_type, tokenizer, corpus.classes, notes)
     packed = recipe.train.packing and can_pack(model.config) and not is_xla(accelerator)
     first_position = make_packable(model) if packed else 0
-    weights = class_weights(recipe.train.class_weights, corpus.train.labels, corpus.labels.names)
+    loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device)
     facts = {
-        "token ids": learned.digest[:16],
+        "token ids": encoded.digest[:16],
         "weights": f"{model.num_parameters():,}",
         "checkpoint": manifest_digest(start.checkpoint),
     }
     hardware.agree("model", facts, "Give all machines the same model folder, and one disk for `output`")
     hardware.meeting.close()
 
-    def batches(texts: Encoded, examples: Examples, fixed_tokens: int | None, fixed_rows: int | None) -> Batches:
+    def batches(texts: Encoded, labels: np.ndarray, fixed_tokens: int | None, fixed_rows: int | None) -> Batches:
         pad, device = tokenizer.pad_token_id, accelerator.device
-        return Batches(
-            texts, examples.labels, weights, pad, device, fixed_tokens, fixed_rows, first_position, examples.rows
-        )
+        return Batches(texts, labels, pad, device, fixed_tokens, fixed_rows, first_position)
 
-    sizes, key = Sizes.of(recipe, learned.lengths, few_shapes=is_xla(accelerator)), None
+    sizes, key = Sizes.of(recipe, encoded.lengths, few_shapes=is_xla(accelerator)), None
     if recipe.train.micro_batch_tokens == "auto":
-        outline = functools.partial(outline_model, recipe, tokenizer, corpus.labels)
-        search = Search.of(accelerator, sizes, model, outline, batches(learned, corpus.train, None, None))
+        outline = functools.partial(outline_model, recipe, task.problem_type, tokenizer, corpus.classes)
+        trial = batches(encoded, corpus.train.labels, None, None)
+        search = Search.of(accelerator, sizes, model, outline, trial)
         recipe, key = with_tokens(recipe, start.tokens or find_fitting(search, notes)), search.key
         if accelerator.is_main_process:
             write_text(folder.recipe, recipe_to_yaml(recipe))
-    plan = Plan.of(recipe, learned.lengths, is_xla(accelerator), packed)
-    compiled = [("programs", plan.programs(judged.lengths))] if is_xla(accelerator) else []
-    console.section("data", [*corpus.describe(recipe.data), learned.describe(recipe.data.max_length)])
+    plan = Plan.of(recipe, encoded.lengths, is_xla(accelerator), packed)
+    compiled = [("programs", plan.programs(encoded_validation.lengths))] if is_xla(accelerator) else []
+    console.section("data", [*corpus.describe(recipe.data), encoded.describe(recipe.data.max_length)])
     console.section("model", [describe_model(model, recipe)])
     console.section("plan", [*plan.describe(recipe, accelerator.num_processes), *compiled])
     for note in notes:
@@ -141,17 +145,22 @@ def _train(
     if accelerator.is_main_process:
         folder.rewind(progress.update, progress.evaluated)
     fixed = plan.layout.tokens if is_xla(accelerator) else None
+    artifacts = Artifacts(folder, recipe, corpus, task, tokenizer, accelerator.is_main_process)
+    saver = Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress)
+    policy, rows = recipe.train.non_finite, corpus.train.rows
     training = Training(
         recipe,
         plan,
         accelerator,
         model,
         optimizer,
-        batches(learned, corpus.train, fixed, plan.batch_size),
-        batches(judged, corpus.validation, fixed, None),
-        Results(folder, corpus.validation, corpus.labels, tokenizer, accelerator.is_main_process),
+        Supervised(loss, corpus.train.labels),
+        batches(encoded, corpus.train.labels, fixed, plan.batch_size),
+        batches(encoded_validation, corpus.validation.labels, fixed, None),
+        artifacts,
         Trace(folder.trace if recipe.train.trace else None, accelerator.process_index),
-        Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress),
+        saver,
+        NonFiniteGuard(policy, accelerator, optimizer, plan, rows, progress, artifacts, saver, console),
         stopping,
         console,
     )
@@ -163,7 +172,7 @@ def _train(
         lambda error: explain_shortage(error, training, progress, sizes, key),
     )
     if accelerator.is_main_process and command.loop is None:
-        finish_run(folder, recipe, plan, progress, corpus.labels.names, hardware.name)
+        finish_run(folder, recipe, plan, progress, task, corpus.classes.names, hardware.name)
     accelerator.wait_for_everyone()
 
 
@@ -175,7 +184,7 @@ def _run_loop(
     explain: Callable[[RuntimeError | MemoryError], UserError | None],
 ) -> None:
     """Train; an error that can be explained becomes a message to the user."""
-    saver, folder = training.saver, training.results.folder
+    saver, folder = training.saver, training.artifacts.folder
     training.console.start(progress.update, training.plan.updates)
     if training.accelerator.is_main_process:
         (folder.path / SAVE_FILE).unlink(missing_ok=True)  # a stop that was asked for before is over

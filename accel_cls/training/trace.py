@@ -16,6 +16,7 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import save_file
 
+from accel_cls.atomic import json_text
 from accel_cls.batching.layout import MicroBatch
 from accel_cls.devices.prepare import whole_weights
 
@@ -37,7 +38,7 @@ class TracedUpdate:
 
     update: int  # counted from 1
     learning_rate: float
-    grad_norm: float  # before it was clipped
+    grad_norm: float  # before it was clipped; nan where it is not known, or not finite
     parts: list[TracedPart]  # in the order of their index
 
     @property
@@ -72,7 +73,7 @@ class Trace:
         self._parts.clear()
         norm = float("nan") if norm is None else float(norm)
         with open(self._folder / f"process-{self._process}.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(TracedUpdate(update, rate, norm, parts))) + "\n")
+            file.write(json_text(asdict(TracedUpdate(update, rate, norm, parts))) + "\n")
 
     def weights(self, accelerator: Accelerator, model: torch.nn.Module) -> None:
         """Save the model's weights. Called by all processes, since they may be sharded."""
@@ -103,12 +104,20 @@ def read_trace(folder: Path) -> list[TracedUpdate]:
         if number != len(updates) + 1:
             raise ValueError(f"{folder}: update {len(updates) + 1} is missing")
         first = records[0]
-        parts = [TracedPart(**part) for record in records for part in record["parts"]]
+        parts = [_part(part) for record in records for part in record["parts"]]
         updates.append(
             TracedUpdate(
-                number, first["learning_rate"], first["grad_norm"], sorted(parts, key=lambda part: part.index)
+                number,
+                first["learning_rate"],
+                float("nan") if first["grad_norm"] is None else first["grad_norm"],
+                sorted(parts, key=lambda part: part.index),
             )
         )
         if [part.index for part in updates[-1].parts] != list(range(len(parts))):
             raise ValueError(f"{folder}: update {number} has micro-batches {[p.index for p in updates[-1].parts]}")
     return updates
+
+
+def _part(record: dict[str, Any]) -> TracedPart:
+    loss = float("nan") if record["loss"] is None else record["loss"]
+    return TracedPart(**(record | {"loss": loss}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from accel_cls.predict import load_classifier
+from accel_cls.inference.classifier import load_classifier
 from benchmarks.contestants.request import from_command_line
 
 

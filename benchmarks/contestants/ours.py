@@ -80,12 +80,13 @@ def work_of_updates(run: Path, first: int, last: int) -> Work:
     from accel_cls.batching.plan import Plan
     from accel_cls.data.corpus import load_corpus
     from accel_cls.recipe import load_recipe
+    from accel_cls.tasks import task_of
     from accel_cls.tokenization.encode import encode
     from accel_cls.tokenization.tokenizer import load_tokenizer
     from benchmarks.floor import Work
 
     recipe = load_recipe(run / "recipe.yaml")
-    corpus = load_corpus(recipe)
+    corpus = load_corpus(recipe, task_of(recipe))
     lengths = encode(load_tokenizer(recipe, corpus.train), corpus.train.texts, recipe.data.max_length).lengths
     plan = Plan.of(recipe, lengths)
     chosen = [int(lengths[i]) for update in range(first, last) for i in plan.examples(update)]

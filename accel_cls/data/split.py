@@ -1,0 +1,115 @@
+"""Split validation examples off the training examples: stratified, identical texts on one side."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from accel_cls.data.examples import Examples
+from accel_cls.data.labels import LabelReader
+from accel_cls.errors import UserError
+
+
+def distinct_texts(examples: Examples, strata: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first example of each example's text, int64; and those firsts whose stratum has another text, int64."""
+    columns = [examples.texts[name][:] for name in examples.texts.column_names]
+    first: dict[tuple[str, ...], int] = {}
+    text_of = np.array([first.setdefault(cells, i) for i, cells in enumerate(zip(*columns, strict=True))], np.int64)
+    texts = np.fromiter(first.values(), np.int64)
+    counts = np.bincount(strata[texts])
+    return text_of, texts[counts[strata[texts]] > 1]
+
+
+def can_split(strata: np.ndarray, pool: np.ndarray, fraction: float) -> bool:
+    """Whether that fraction of the examples in the pool, and the rest of them, can hold each of their strata."""
+    count = len(np.unique(strata[pool]))
+    return len(pool) > 0 and count <= round(fraction * len(pool)) <= len(pool) - count
+
+
+def split_examples(
+    examples: Examples, classes: int, reader: LabelReader, fraction: float, seed: int
+) -> tuple[Examples, Examples]:
+    """Split off validation examples, stratified by label. A class's only text stays in training.
+
+    Examples of the same text go to the same side: else a model would be scored on a text that it has trained on.
+    A class of two texts or more has one on each side.
+
+    Raises:
+        UserError: where the fraction is too small or too large for that.
+    """
+    strata = reader.strata(examples.labels)
+    text_of, pool = distinct_texts(examples, strata)
+    if not can_split(strata, pool, fraction):
+        size, count = round(fraction * len(pool)), len(np.unique(strata[pool]))
+        why = (
+            f"{fraction} of {len(pool)} texts is {size}, too few or too many to hold each of the {count} classes in "
+            "both parts; use another fraction or a file"
+            if len(pool)
+            else "no class has two different texts, one to train on and one to validate on; give more, or a file"
+        )
+        raise UserError(f"data.validation: {why}")
+    drawn = pool[draw_stratified(strata[pool], round(fraction * len(pool)), seed)]
+    texts = np.unique(text_of)
+    in_validation = np.zeros(len(examples), bool)
+    in_validation[drawn] = True
+    _give_each_side_a_text(in_validation, texts, examples.labels, classes, reader)
+    held_out = in_validation[text_of]
+    return examples.select(np.flatnonzero(~held_out)), examples.select(np.flatnonzero(held_out))
+
+
+def _give_each_side_a_text(
+    in_validation: np.ndarray, texts: np.ndarray, labels: np.ndarray, classes: int, reader: LabelReader
+) -> None:
+    """Move single texts so that each class that has two or more is on both sides, as far as no class loses its last.
+
+    Shares that are rounded leave a class of two texts without one of them: 0.2 of 2 is 0.
+
+    Args:
+        in_validation: bool [examples], changed in place where it has to be.
+        texts: int64, the first example of each different text.
+    """
+
+    def counts(side: bool) -> np.ndarray:
+        return reader.class_counts(labels[texts[in_validation[texts] == side]], classes)
+
+    for side in (True, False):
+        here, there = counts(side), counts(not side)
+        for lacking in np.flatnonzero((here == 0) & (there > 1)):
+            for text in texts[in_validation[texts] != side]:
+                own = reader.classes_of(labels[text])
+                if lacking in own and all(there[other] > 1 for other in own):
+                    in_validation[text] = side
+                    here[list(own)] += 1
+                    there[list(own)] -= 1
+                    break
+
+
+def draw_stratified(strata: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """Positions of `size` of the examples of these strata, int64, drawn in proportion from each stratum.
+
+    What scikit-learn's `train_test_split(stratify=…)` draws, number by number, so that a seed means what it always
+    did. Importing that takes 0.4 s, of which most is scipy.stats, at the start of every run.
+    """
+    _, at, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    of_stratum = np.split(np.argsort(at, kind="stable"), np.cumsum(counts)[:-1])
+    generator = np.random.RandomState(seed)
+    rest = _apportion(counts, len(strata) - size, generator)
+    drawn = _apportion(counts - rest, size, generator)
+    orders = [generator.permutation(count) for count in counts]
+    parts = [of_stratum[i][order[rest[i] : rest[i] + drawn[i]]] for i, order in enumerate(orders)]
+    return np.concatenate(parts)
+
+
+def _apportion(counts: np.ndarray, size: int, generator: np.random.RandomState) -> np.ndarray:
+    """How many of `size` fall to each stratum, int64: by largest remainders, equal ones drawn by lot."""
+    exact = counts / counts.sum() * size
+    shares = np.floor(exact)
+    remainders = exact - shares
+    missing = size - int(shares.sum())
+    for remainder in np.unique(remainders)[::-1]:
+        if not missing:
+            break
+        equal = np.flatnonzero(remainders == remainder)
+        lucky = generator.choice(equal, size=min(len(equal), missing), replace=False)
+        shares[lucky] += 1
+        missing -= len(lucky)
+    return shares.astype(np.int64)

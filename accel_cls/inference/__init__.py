@@ -1,0 +1,1 @@
+"""A finished model, used: texts in, predictions out."""

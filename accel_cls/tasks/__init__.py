@@ -1,0 +1,25 @@
+"""What is learned: how labels are read, what the loss is, how logits become predictions."""
+
+from __future__ import annotations
+
+from accel_cls.recipe import Recipe
+from accel_cls.tasks.multi_label import MultiLabel
+from accel_cls.tasks.single_label import SingleLabel
+from accel_cls.tasks.task import Decoded, Loss, Table, Task
+
+__all__ = ["Decoded", "Loss", "MultiLabel", "SingleLabel", "Table", "Task", "task_of", "task_of_model"]
+
+
+def task_of(recipe: Recipe) -> Task:
+    """The task of a recipe."""
+    data = recipe.data
+    if recipe.task == "multi_label":
+        columns = () if isinstance(data.label, str) else tuple(data.label)
+        return MultiLabel(columns, data.label_separator)
+    return SingleLabel()
+
+
+def task_of_model(problem_type: str | None) -> Task | None:
+    """The task that a saved model's `problem_type` names; None for one that is not known here."""
+    known: tuple[Task, ...] = (SingleLabel(), MultiLabel())
+    return next((task for task in known if task.problem_type == (problem_type or known[0].problem_type)), None)

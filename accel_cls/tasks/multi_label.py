@@ -1,0 +1,178 @@
+"""Multi-label classification: each text has any number of classes, none included.
+
+Labels are float32 [examples, classes], 1 where an example has the class and 0 elsewhere, as transformers takes them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from accel_cls.data.labels import Classes, found_classes, named_classes
+from accel_cls.errors import shown
+from accel_cls.recipe.rules import canonical_label
+from accel_cls.recipe.schema import Data, Train
+from accel_cls.tasks.class_scores import class_scores, class_table
+from accel_cls.tasks.class_weights import named_weights
+from accel_cls.tasks.task import Decoded, Loss, Table
+
+THRESHOLD = 0.5  # from this probability on a text is predicted to have a class
+_INDICATORS = {"1": True, "true": True, "0": False, "false": False, "": False}
+
+
+@dataclass(frozen=True)
+class MultiLabel:
+    """See `Task`."""
+
+    columns: tuple[str, ...] = ()  # a label column for each class, of 0 and 1; none: one column holds all of them
+    separator: str = ","  # between the classes in a cell of one column
+
+    name = "multi_label"
+    problem_type = "multi_label_classification"
+    prediction_header = ("predicted",)
+
+    def parse(self, cell: Any) -> tuple[str, ...] | None:
+        """The classes of a text, each once: of a list, a JSON list, a separated text, or one cell for each class."""
+        if isinstance(cell, tuple):
+            return self._parse_indicators(cell)
+        if cell is None or cell != cell:
+            return None
+        if isinstance(cell, str):
+            cell = _split(cell, self.separator)
+        values = cell if isinstance(cell, list) else [cell]
+        names = [canonical_label(value) for value in values if value is not None]
+        return tuple(dict.fromkeys(name for name in names if name))
+
+    def _parse_indicators(self, cells: tuple[Any, ...]) -> tuple[str, ...] | None:
+        if any(cell is None or cell != cell for cell in cells):
+            return None
+        found = [_INDICATORS.get(canonical_label(cell)) for cell in cells]
+        if None in found:
+            odd = found.index(None)
+            raise ValueError(f"the column {self.columns[odd]!r} holds {shown(str(cells[odd]))!r}, expected 0 or 1,")
+        return tuple(name for name, is_one in zip(self.columns, found, strict=True) if is_one)
+
+    def find_classes(self, labels: Iterable[tuple[str, ...]], data: Data, declared: Sequence[str] | None) -> Classes:
+        """Those named, else the label columns, else those found."""
+        named = named_classes(data, self.columns or declared)
+        return named or found_classes(Counter(name for label in labels for name in label), str(data.label))
+
+    def unknown(self, label: tuple[str, ...], known: Mapping[str, int]) -> str | None:
+        """The first of its classes that is none."""
+        return next((name for name in label if name not in known), None)
+
+    def encode(self, labels: Sequence[tuple[str, ...]], known: Mapping[str, int]) -> np.ndarray:
+        """Float32 [examples, classes] of 0 and 1."""
+        encoded = np.zeros((len(labels), len(known)), np.float32)
+        for i, label in enumerate(labels):
+            encoded[i, [known[name] for name in label]] = 1
+        return encoded
+
+    def class_counts(self, labels: np.ndarray, classes: int) -> np.ndarray:
+        """Examples that have each class, int64 [classes]."""
+        assert labels.shape[1] == classes
+        return labels.sum(0, dtype=np.int64)
+
+    def classes_of(self, label: Any) -> list[int]:
+        """The classes that one example has."""
+        return np.flatnonzero(label).tolist()
+
+    predicted_classes = classes_of
+
+    def strata(self, labels: np.ndarray) -> np.ndarray:
+        """The rarest class of each example, int64; one stratum more for examples without a class.
+
+        Whoever has a rare class is drawn by it: so each class is split in proportion as far as its rarer companions
+        leave it free.
+        """
+        by_rarity = np.argsort(labels.sum(0), kind="stable")
+        first = labels[:, by_rarity].argmax(1)
+        return np.where(labels.any(1), by_rarity[first], labels.shape[1])
+
+    def text_of(self, label: Any, names: Sequence[str]) -> str:
+        """A JSON list of names, which holds any name."""
+        return json.dumps([names[i] for i in self.classes_of(label)], ensure_ascii=False)
+
+    def parse_texts(self, cells: Sequence[str], names: Sequence[str]) -> np.ndarray:
+        """Float32 [examples, classes] of such lists."""
+        return self.encode([tuple(json.loads(cell)) for cell in cells], {name: i for i, name in enumerate(names)})
+
+    def loss(self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device) -> Loss:
+        """Binary cross-entropy of each class, averaged over the classes, as transformers has it.
+
+        A class's weight is that of the examples that have it against those that have not (torch's `pos_weight`);
+        "balanced" makes both count the same.
+        """
+        return BinaryCrossEntropy(self._weights(train, labels, classes), train.label_smoothing, device)
+
+    def _weights(self, train: Train, labels: np.ndarray, classes: Classes) -> np.ndarray | None:
+        rule = train.class_weights
+        if rule is None:
+            return None
+        if isinstance(rule, dict):
+            return named_weights(rule, classes.names)
+        counts = self.class_counts(labels, len(classes))
+        # A class that no example, or every one has, has nothing to be balanced against.
+        balanced = np.where((counts > 0) & (counts < len(labels)), (len(labels) - counts) / np.maximum(counts, 1), 1.0)
+        return balanced.astype(np.float32)
+
+    def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
+        """Mean binary cross-entropy over examples and classes."""
+        x = logits.astype(np.float64)
+        return float((np.maximum(x, 0) - x * labels + np.log1p(np.exp(-np.abs(x)))).mean())
+
+    def decode(self, logits: np.ndarray) -> Decoded:
+        """Sigmoid; the classes from THRESHOLD on, float32 [examples, classes] of 0 and 1."""
+        with np.errstate(over="ignore"):  # exp(1e4) is inf, and 1 / inf the 0 that is meant
+            probabilities = 1 / (1 + np.exp(-logits.astype(np.float64)))
+        return Decoded(probabilities, (probabilities >= THRESHOLD).astype(np.float32))
+
+    def prediction_cells(self, labels: Sequence[str], probabilities: Mapping[str, float]) -> tuple[str]:
+        """The list of its classes."""
+        return (json.dumps(list(labels), ensure_ascii=False),)
+
+    def as_json(self, labels: Sequence[str], probabilities: dict[str, float]) -> dict[str, Any]:
+        """The labels, which may be none."""
+        return {"labels": list(labels), "probabilities": probabilities}
+
+    def report_tables(self, labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> list[Table]:
+        """Scores by class."""
+        hits, true, found = (x.sum(0, dtype=np.int64) for x in (labels * predicted, labels, predicted))
+        return [class_table(class_scores(hits, true, found, names))]
+
+
+class BinaryCrossEntropy:
+    """Binary cross-entropy of each class, averaged over the classes; smoothing moves labels towards one half."""
+
+    def __init__(self, class_weights: np.ndarray | None, smoothing: float, device: torch.device):
+        self._weights = None if class_weights is None else torch.from_numpy(class_weights).to(device)
+        self._smoothing = smoothing
+
+    def losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Float32 [R]."""
+        if self._smoothing:
+            labels = labels * (1 - self._smoothing) + self._smoothing / 2
+        return binary_cross_entropy_with_logits(logits, labels, pos_weight=self._weights, reduction="none").mean(1)
+
+    def weights(self, labels: np.ndarray) -> np.ndarray:
+        """Each example counts the same."""
+        return np.ones(len(labels), np.float32)
+
+
+def _split(text: str, separator: str) -> list[Any]:
+    """The parts of a cell: of a JSON list, or between separators."""
+    if text.lstrip().startswith("["):
+        try:
+            found = json.loads(text)
+            if isinstance(found, list):
+                return found
+        except (ValueError, RecursionError):
+            pass  # no JSON: a name that begins so
+    return text.split(separator)

@@ -1,0 +1,149 @@
+"""Single-label classification: each text has exactly one class. Labels are class ids, int64 [examples]."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from accel_cls.data.labels import Classes, found_classes, named_classes
+from accel_cls.recipe.rules import canonical_label
+from accel_cls.recipe.schema import Data, Train
+from accel_cls.tasks.class_scores import class_scores, class_table
+from accel_cls.tasks.class_weights import named_weights
+from accel_cls.tasks.task import Decoded, Loss, Table
+
+_LARGEST_CONFUSION = 20  # classes
+
+
+@dataclass(frozen=True)
+class SingleLabel:
+    """See `Task`."""
+
+    name = "single_label"
+    problem_type = "single_label_classification"
+    prediction_header = ("predicted", "probability")
+
+    def parse(self, cell: Any) -> str | None:
+        """A class's name as it is compared; several in one cell are no label of this task."""
+        if isinstance(cell, list) or (isinstance(cell, str) and _is_json_list(cell)):
+            raise ValueError("the label is a list of classes, which needs task: multi_label,")
+        return None if cell is None or cell != cell else canonical_label(cell) or None
+
+    def find_classes(self, labels: Iterable[str], data: Data, declared: Sequence[str] | None) -> Classes:
+        """Those named, else those found."""
+        return named_classes(data, declared) or found_classes(Counter(labels), str(data.label))
+
+    def unknown(self, label: str, known: Mapping[str, int]) -> str | None:
+        """The label, where it is no class."""
+        return None if label in known else label
+
+    def encode(self, labels: Sequence[str], known: Mapping[str, int]) -> np.ndarray:
+        """Class ids, int64 [examples]."""
+        return np.array([known[label] for label in labels], np.int64)
+
+    def class_counts(self, labels: np.ndarray, classes: int) -> np.ndarray:
+        """Examples of each class, int64 [classes]."""
+        return np.bincount(labels, minlength=classes)
+
+    def classes_of(self, label: Any) -> tuple[int, ...]:
+        """Its one class."""
+        return (int(label),)
+
+    predicted_classes = classes_of
+
+    def strata(self, labels: np.ndarray) -> np.ndarray:
+        """The classes themselves."""
+        return labels
+
+    def text_of(self, label: Any, names: Sequence[str]) -> str:
+        """The class's name."""
+        return names[int(label)]
+
+    def parse_texts(self, cells: Sequence[str], names: Sequence[str]) -> np.ndarray:
+        """Class ids of names, int64."""
+        ids = {name: i for i, name in enumerate(names)}
+        return np.array([ids[cell] for cell in cells], np.int64)
+
+    def loss(self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device) -> Loss:
+        """Cross-entropy; "balanced" weighs class c of C with n_c of n examples by n / (C n_c), like scikit-learn."""
+        return CrossEntropy(self._weights(train, labels, classes), train.label_smoothing, device)
+
+    def _weights(self, train: Train, labels: np.ndarray, classes: Classes) -> np.ndarray | None:
+        rule = train.class_weights
+        if rule is None:
+            return None
+        if isinstance(rule, dict):
+            return named_weights(rule, classes.names)
+        counts = self.class_counts(labels, len(classes))
+        # A class without examples gets 0.
+        return np.where(counts, len(labels) / (len(classes) * np.maximum(counts, 1)), 0.0).astype(np.float32)
+
+    def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
+        """Mean cross-entropy."""
+        true = _softmax(logits)[np.arange(len(labels)), labels]
+        return float(-np.log(np.maximum(true, np.finfo(np.float64).tiny)).mean())
+
+    def decode(self, logits: np.ndarray) -> Decoded:
+        """Softmax; the most probable class, int64 [examples]."""
+        return Decoded(_softmax(logits), logits.argmax(1))
+
+    def prediction_cells(self, labels: Sequence[str], probabilities: Mapping[str, float]) -> tuple[str, str]:
+        """The class, and its probability."""
+        (label,) = labels
+        return label, f"{probabilities[label]:.6f}"
+
+    def as_json(self, labels: Sequence[str], probabilities: dict[str, float]) -> dict[str, Any]:
+        """The label and its probability."""
+        (label,) = labels
+        return {"label": label, "probability": probabilities[label], "probabilities": probabilities}
+
+    def report_tables(self, labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> list[Table]:
+        """Scores by class; which class was taken for which."""
+        counts = np.zeros((len(names), len(names)), np.int64)
+        np.add.at(counts, (labels, predicted), 1)
+        tables = [class_table(class_scores(np.diag(counts), counts.sum(1), counts.sum(0), names))]
+        if len(names) <= _LARGEST_CONFUSION:
+            text = "Rows are the true classes, columns what was predicted."
+            rows = [[name, *map(str, counts[i])] for i, name in enumerate(names)]
+            tables.append(Table("Confusion", text, ["", *names], rows))
+        return tables
+
+
+class CrossEntropy:
+    """Cross-entropy with class weights and label smoothing, as torch.nn.CrossEntropyLoss has them."""
+
+    def __init__(self, class_weights: np.ndarray | None, smoothing: float, device: torch.device):
+        self._weights = class_weights
+        self._tensor = None if class_weights is None else torch.from_numpy(class_weights).to(device)
+        self._smoothing = smoothing
+
+    def losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Float32 [R]."""
+        return cross_entropy(logits, labels, weight=self._tensor, reduction="none", label_smoothing=self._smoothing)
+
+    def weights(self, labels: np.ndarray) -> np.ndarray:
+        """The weight of each example's class."""
+        return np.ones(len(labels), np.float32) if self._weights is None else self._weights[labels]
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    """Float64 [examples, classes]."""
+    shifted = logits.astype(np.float64) - logits.max(1, keepdims=True)
+    exp = np.exp(shifted)
+    return exp / exp.sum(1, keepdims=True)
+
+
+def _is_json_list(text: str) -> bool:
+    if not (text.startswith("[") and text.rstrip().endswith("]")):
+        return False
+    try:
+        return isinstance(json.loads(text), list)
+    except (ValueError, RecursionError):
+        return False

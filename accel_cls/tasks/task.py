@@ -1,0 +1,93 @@
+"""What a task is: all that depends on the kind of label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from accel_cls.data.labels import Classes, LabelReader
+from accel_cls.recipe.schema import Train
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What logits say of examples."""
+
+    probabilities: np.ndarray  # float64 [examples, classes]
+    predicted: np.ndarray  # in the form of the task's encoded labels
+
+
+@dataclass(frozen=True)
+class Table:
+    """A section of a report."""
+
+    title: str
+    text: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+class Loss(Protocol):
+    """The training loss of a task, for one recipe and its classes."""
+
+    def losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Each row's loss, float32 [R], class weights included, of logits float32 [R, outputs]."""
+
+    def weights(self, labels: np.ndarray) -> np.ndarray:
+        """What each example counts in an update's mean, [examples]: losses' sum is divided by the sum of these."""
+
+
+class Task(LabelReader, Protocol):
+    """Owns what depends on the kind of label, from the cell of a data file to the section of a report.
+
+    It is a `LabelReader` for `data/`, which stands below. An array of encoded labels has an entry for each example
+    along its first axis; what is in it is the task's own matter: nothing outside looks into it.
+    """
+
+    @property
+    def name(self) -> str:
+        """As recipes have it."""
+
+    @property
+    def problem_type(self) -> str:
+        """transformers' word, by which a saved model and `pipeline` know the task."""
+
+    def loss(self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device) -> Loss:
+        """The training loss.
+
+        Args:
+            labels: of the training examples, from which balanced class weights follow.
+            device: where the logits will be.
+
+        Raises:
+            UserError: where the recipe's class weights do not name just the classes.
+        """
+
+    def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
+        """The loss by which predictions are scored, in nats, without class weights and smoothing; logits float32."""
+
+    def decode(self, logits: np.ndarray) -> Decoded:
+        """Predictions and probabilities of logits, float32 [examples, outputs]."""
+
+    @property
+    def prediction_header(self) -> Sequence[str]:
+        """The columns of a file of predictions, besides the probability of each class."""
+
+    def prediction_cells(self, labels: Sequence[str], probabilities: Mapping[str, float]) -> Sequence[str]:
+        """One example's cells under that header, of the predicted classes and the probability of each class."""
+
+    def parse_texts(self, cells: Sequence[str], names: Sequence[str]) -> np.ndarray:
+        """The encoded labels of such cells as `text_of`, or the first of `prediction_cells`, makes."""
+
+    def predicted_classes(self, predicted: Any) -> Sequence[int]:
+        """The class ids of one entry of `Decoded.predicted`."""
+
+    def as_json(self, labels: Sequence[str], probabilities: dict[str, float]) -> dict[str, Any]:
+        """One prediction for programs, with its `labels` and the probability of each class."""
+
+    def report_tables(self, labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> list[Table]:
+        """The sections of a report on predictions of examples whose true labels are known."""

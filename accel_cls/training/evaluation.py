@@ -1,0 +1,77 @@
+"""Evaluate while a training goes on: score the validation examples, keep the best model."""
+
+from __future__ import annotations
+
+import torch
+from accelerate import Accelerator
+
+from accel_cls.batching.batches import Batches
+from accel_cls.batching.plan import Plan
+from accel_cls.checkpoints.checkpoint import Progress
+from accel_cls.console import Console
+from accel_cls.evaluation.predictions import Predictions, predict_examples
+from accel_cls.runs.artifacts import Artifacts
+from accel_cls.stopping import Stopping
+
+
+def evaluate(
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    validation: Batches,
+    plan: Plan,
+    progress: Progress,
+    artifacts: Artifacts,
+    stopping: Stopping,
+    console: Console,
+) -> tuple[bool, str | None]:
+    """Score the validation examples, and keep the model where it is the best so far. Called by all processes.
+
+    Returns:
+        Whether it is; and what told the run to stop in between: then nothing was scored.
+    """
+    console.say("evaluating …")
+    predictions = predict_examples(
+        accelerator,
+        model,
+        validation,
+        plan.layout,
+        len(artifacts.classes),
+        lambda: stopping.agree(accelerator, artifacts.folder.path)[0],
+    )
+    if isinstance(predictions, str):
+        return False, predictions
+    is_best = _score(accelerator, predictions, plan, progress, artifacts, console)
+    if is_best:
+        artifacts.keep(accelerator, model, predictions)
+    progress.evaluated = progress.update
+    return is_best, None
+
+
+def _score(
+    accelerator: Accelerator,
+    predictions: Predictions,
+    plan: Plan,
+    progress: Progress,
+    artifacts: Artifacts,
+    console: Console,
+) -> bool:
+    """Compute the scores on rank 0 and compare them with the best; all processes get the result."""
+    is_new_best = torch.zeros(1, device=accelerator.device)
+    if accelerator.is_main_process:
+        from accel_cls.evaluation.metrics import is_better  # scikit-learn takes half a second to import
+
+        scores = artifacts.score(predictions)
+        score = scores[artifacts.best_by]
+        if is_better(artifacts.best_by, score, progress.best_score):
+            progress.best_score = score
+            is_new_best += 1
+        epoch = progress.update / plan.updates_per_epoch
+        is_best = bool(is_new_best.item())
+        artifacts.log({"update": progress.update, "epoch": epoch, "evaluation": scores, "best": is_best})
+        console.evaluation(progress.update, epoch, scores, is_best)
+        for name in (name for name, value in scores.items() if not abs(value) < float("inf")):
+            console.note(f"{name} is {scores[name]}, no finite number, after update {progress.update}: not the best")
+    is_best = bool(accelerator.reduce(is_new_best, "sum").item())
+    progress.best_update = progress.update if is_best else progress.best_update
+    progress.evaluations_since_best = 0 if is_best else progress.evaluations_since_best + 1
+    return is_best

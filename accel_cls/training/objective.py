@@ -1,0 +1,52 @@
+"""What a micro-batch contributes to the gradient of its update."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from accel_cls.batching.batches import Batch
+from accel_cls.tasks import Loss
+
+
+@dataclass(frozen=True)
+class MicroBatchLoss:
+    """A micro-batch that this process has been through."""
+
+    examples: tuple[int, ...]  # of each row but the fillers', its example's position in the training data
+    losses: torch.Tensor  # float32 [R] on the device: each row's own loss, those of fillers after them
+    loss: torch.Tensor  # float32 scalar on the device: its share of the update's loss
+
+
+class Objective(Protocol):
+    """What is minimized: forward passes over a micro-batch, and the losses that come of them.
+
+    The gradient of an update is the sum of its losses divided by its weight, however it is cut and shared. So the
+    weight follows from the examples alone. One that draws random numbers of its own draws them by seed, update and
+    example, never by micro-batch.
+    """
+
+    def weight(self, examples: np.ndarray) -> float:
+        """What the summed losses of an update of these examples are divided by, the same on every process."""
+
+    def losses(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """Each row's loss, float32 [R]; those of fillers are not looked at."""
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """The task's loss of one forward pass."""
+
+    loss: Loss
+    labels: np.ndarray  # [examples, ...]: the task's encoded labels of the training data
+
+    def weight(self, examples: np.ndarray) -> float:
+        """The sum of the examples' weights: their number, unless classes have weights."""
+        return float(self.loss.weights(self.labels[examples]).sum(dtype=np.float64))
+
+    def losses(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """Of logits in float32, whatever the precision of the pass."""
+        return self.loss.losses(model(**batch.inputs).logits.float(), batch.labels)
