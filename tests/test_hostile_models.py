@@ -596,7 +596,7 @@ def test_trained_predictions_hold_texts_and_classes_unchanged(trained):
     with open(trained / "run" / "predictions.csv", encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [from_cell(row["text"]) for row in rows] == HARD * 2
-    assert [row["label"] for row in rows] == [CLASSES[i % 3] for i in range(len(rows))]
+    assert [from_cell(row["label"]) for row in rows] == [CLASSES[i % 3] for i in range(len(rows))]
     report = (trained / "run" / "report.md").read_text(encoding="utf-8")
     assert "| a\\|b c |" in report
 
