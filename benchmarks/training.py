@@ -38,7 +38,7 @@ class Entrant:
 
 @dataclass(frozen=True)
 class Window:
-    """Which updates are counted, of how many texts to learn from."""
+    """Which updates are counted, of how many training texts."""
 
     rows: int  # texts in the training file
     warm: int

@@ -90,7 +90,9 @@ def test_conflicting_labels_are_named_with_rows_and_labels(folder: Path) -> None
 def test_text_on_both_sides(folder: Path) -> None:
     change("validation.csv", [clean()[5], clean()[6]])
     finding = findings()["leak"]
-    assert finding.what.startswith("the same text in data.validation and data.train: 2 of 302 to judge by (0.7%)")
+    assert finding.what.startswith(
+        "the same text in data.validation and data.train: 2 of 302 validation examples (0.7%)"
+    )
     assert [case.rows for case in finding.cases] == [
         ("validation.csv:301", "train.csv:6"),
         ("validation.csv:302", "train.csv:7"),
@@ -171,7 +173,7 @@ def test_classes_that_are_missing_rare_alike_and_uneven(folder: Path) -> None:
     change("train.csv", [(f"a dish with a name {i}", "odd") for i in range(4)])
     found = findings()
     assert found["alike-classes"].what.endswith("'Bad' and 'bad'")
-    assert found["rare-class"].what == "classes with fewer than 10 examples to learn from: Bad (3), odd (4)"
+    assert found["rare-class"].what == "classes with fewer than 10 training examples: Bad (3), odd (4)"
     assert found["missing-class"].what == "data.validation has no example of Bad, odd: can't be evaluated"
     assert found["imbalance"].what == "good has 155 times the examples of Bad (466 and 3)"
     assert "f1_macro" in found["imbalance"].advice
@@ -192,7 +194,7 @@ def test_labels_that_fit_no_row_are_named(folder: Path, capsys: pytest.CaptureFi
 
 def test_small_validation(folder: Path) -> None:
     finding = findings("data.validation=0.2")["small-validation"]
-    assert finding.what == "140 examples to judge by: an accuracy of 0.90 is known to ± 0.05 only"
+    assert finding.what == "140 validation examples: an accuracy of 0.90 is known to ± 0.05 only"
 
 
 def test_truncation_names_the_class_and_what_would_help(folder: Path) -> None:

@@ -306,7 +306,7 @@ def test_texts_that_repeat_leave_enough_to_split(capsys: pytest.CaptureFixture) 
     assert (status, err) == (
         2,
         "there are too few different texts (0 in classes of two or more) to split some off for each class; "
-        "give a second file to judge by\n",
+        "give a validation file\n",
     )
 
 

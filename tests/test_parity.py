@@ -27,7 +27,7 @@ def parity(folder: Path, *arguments: str) -> tuple[int, list[dict], str]:
 
 
 def test_any_number_of_processes_sharded_or_continued_is_one_training(tmp_path: Path) -> None:
-    """204 updates with dropout and class weights; 81 examples in updates of 15, the last of 6; 20 to judge by."""
+    """204 updates with dropout and class weights; 81 examples in updates of 15, the last of 6; 20 for validation."""
     write_reviews(tmp_path / "reviews.csv", count=101)
     size, rate = "epochs: 34, batch_size: 15, micro_batch_tokens: 32", "learning_rate: 1e-3, adam_epsilon: 1e-5"
     write_recipe(tmp_path, train=f"{{{size}, {rate}, class_weights: balanced}}")

@@ -148,7 +148,7 @@ def test_two_processes_by_the_command(tmp_path: Path) -> None:
     each = [sum(one[kind] for kind in ("for_others", "exchange")) for one in content["waiting"]]
     assert sum(each) / 2 == pytest.approx(waiting)
     assert all(one["for_others"] >= 0 and one["exchange"] > 0 for one in content["waiting"])
-    assert content["examples_per_second"] * whole["mean"] == pytest.approx(24), "48 to learn from: 32, 16, 32, 16"
+    assert content["examples_per_second"] * whole["mean"] == pytest.approx(24), "48 for training: 32, 16, 32, 16"
     traces = ["run-profile/trace-0.json.gz", "run-profile/trace-1.json.gz"]
     assert content["traces"] == traces
     assert all((tmp_path / trace).is_file() for trace in traces)

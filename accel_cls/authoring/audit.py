@@ -143,9 +143,9 @@ def _in_both(corpus: Corpus, train: Sequence[str], validation: Sequence[str]) ->
     if cases:
         yield Finding(
             "leak",
-            f"the same text in data.validation and data.train: {len(cases):,} of {len(validation):,} to judge by "
+            f"the same text in data.validation and data.train: {len(cases):,} of {len(validation):,} validation examples "
             f"({len(cases) / len(validation):.1%})",
-            "take them out of data.train: the score is of texts that the model has learned by heart",
+            "take them out of data.train: the score is of texts that the model was trained on",
             tuple(cases),
         )
 
@@ -163,7 +163,7 @@ def _nearly_in_both(corpus: Corpus, train: Sequence[str], validation: Sequence[s
     of = "" if compared == len(new) else f" of {compared:,} that were compared"
     yield Finding(
         "near-duplicate",
-        f"nearly the same text to judge by and to learn from: {len(cases):,}{of} (equal but for case, spaces and "
+        f"nearly the same text in validation and in training: {len(cases):,}{of} (equal but for case, spaces and "
         f"signs, or with {SIMILAR:.0%} of their trigrams in common)",
         "if they are copies, templates or one author's series, take them out of one side; if people just say the "
         "same thing often, leave them",
@@ -262,7 +262,7 @@ def _classes(corpus: Corpus) -> Iterator[Finding]:
     if rare:
         yield Finding(
             "rare-class",
-            f"classes with fewer than {_RARE} examples to learn from: {_listed(rare)}",
+            f"classes with fewer than {_RARE} training examples: {_listed(rare)}",
             "add examples, or join the class with another one",
         )
     some = train[train > 0]
@@ -273,14 +273,14 @@ def _classes(corpus: Corpus) -> Iterator[Finding]:
             "imbalance",
             f"{large} has {some.max() / some.min():,.0f} times the examples of {small} "
             f"({some.max():,} and {some.min():,})",
-            f"accuracy hides the small classes (always {large} scores {share:.2f}): judge by f1_macro "
+            f"accuracy hides the small classes (always {large} scores {share:.2f}): evaluate by f1_macro "
             "(evaluate.metrics, evaluate.best), and try train.class_weights=balanced",
         )
     if len(corpus.validation) < _SMALL:
         margin = margin_of(len(corpus.validation))
         yield Finding(
             "small-validation",
-            f"{len(corpus.validation)} examples to judge by: an accuracy of 0.90 is known to ± {margin:.2f} only",
+            f"{len(corpus.validation)} validation examples: an accuracy of 0.90 is known to ± {margin:.2f} only",
             "give more to data.validation, or compare models by more than the score",
         )
 

@@ -16,7 +16,7 @@ from accel_cls.data.reading import SEPARATORS, check_format, read_file, separate
 from accel_cls.errors import UserError
 from accel_cls.recipe.rules import canonical_label
 
-_SAMPLE = 200  # records by which separator and header are judged
+_SAMPLE = 200  # records by which separator and header are told
 _MOST_CLASSES = 1000
 # What columns of labels and of texts are usually called, in lower case.
 _LABEL_NAMES = re.compile(

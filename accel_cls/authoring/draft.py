@@ -38,7 +38,7 @@ class Wishes:
     """What the author has said, besides the data."""
 
     name: str
-    validation: Path | None  # a second file to judge by
+    validation: Path | None  # a validation file
     model: str | None  # a hub id or a folder; None for a model from scratch
     class_names: tuple[str, ...] | None  # of the classes in their order
     class_names_from: str  # where those names are from
@@ -155,7 +155,7 @@ def _fraction(found: Survey) -> tuple[float, str]:
         if fraction > 0.5:
             raise UserError(
                 f"there are too few different texts ({len(pool):,} in classes of two or more) to split some off for "
-                "each class; give a second file to judge by"
+                "each class; give a validation file"
             )
     return fraction, f"{round(fraction * count):,} of {count:,} examples, by class; the same text never on both sides"
 

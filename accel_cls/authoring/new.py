@@ -33,7 +33,7 @@ def new_recipe(
 
     Args:
         data: the examples.
-        validation: a second file to judge by; None splits some off.
+        validation: a validation file; None splits some off.
         out: the recipe to write; None for NAME.yaml in the current folder.
         text: the text column, or two; None finds it.
         label: the label column; None finds it.

@@ -47,7 +47,7 @@ def survey(table: Table, validation: Path | None, text: Sequence[str], label: st
 
     Args:
         table: the training data, as `look_at` found it.
-        validation: a second file to judge by.
+        validation: a validation file.
         text: the text column, or two.
         label: the label column.
         model: a hub id or folder; None for a model from scratch.

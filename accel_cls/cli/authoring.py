@@ -21,7 +21,7 @@ app.add_typer(recipes_app, name="recipes")
 @app.command()
 def new(
     data: Annotated[Path, typer.Argument(help="The examples: a csv, tsv, txt, json, jsonl or parquet file.")],
-    validation: Annotated[Path | None, typer.Argument(help="A second file to judge by. Left out: a split.")] = None,
+    validation: Annotated[Path | None, typer.Argument(help="A validation file. Left out: a split.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The recipe to write; default: NAME.yaml.")] = None,
     text: Annotated[list[str] | None, typer.Option(help="The text column; twice for text pairs.")] = None,
     label: Annotated[str | None, typer.Option(help="The label column.")] = None,

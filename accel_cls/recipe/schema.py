@@ -76,7 +76,7 @@ _FILES = "a file, a glob, a list of files, or {hub: ID, split: NAME}"
 
 
 class Data(Section):
-    """What to learn from."""
+    """The training and validation data."""
 
     train: Files | Hub = setting(..., _FILES, "training examples: csv, tsv, json, jsonl or parquet")
     validation: Annotated[float, Field(gt=0, lt=1)] | Files | Hub = setting(
@@ -84,7 +84,7 @@ class Data(Section):
         f"a fraction of the training examples between 0 and 1, or {_FILES}",
         "a fraction is split off the training examples, stratified by label and seeded by `seed`; "
         "examples of the same text stay together",
-        "at 0 nothing is left to judge by, at 1 nothing to learn from",
+        "at 0 nothing is left to validate on, at 1 nothing to train on",
     )
     text: str | Annotated[list[str], Field(min_length=2, max_length=2)] = setting(
         "text", "a column's name, or a list of two for text pairs", "the column (or two columns) to read"
@@ -174,7 +174,7 @@ class Scratch(Section):
 
 
 class Model(Section):
-    """What learns."""
+    """What is trained."""
 
     name: str | None = setting(
         None, "a hub id or a folder", "a pretrained encoder; null builds the one under `scratch`"
@@ -193,7 +193,7 @@ class Model(Section):
 
 
 class Train(Section):
-    """How it learns."""
+    """How it is trained."""
 
     epochs: int = setting(
         3, "a whole number, 1 or more", "passes over the training examples", "with none, nothing is learned", ge=1
@@ -314,7 +314,7 @@ _EVERY = "'epoch' or a whole number of updates, 1 or more"
 
 
 class Evaluate(Section):
-    """How it is judged."""
+    """How it is evaluated."""
 
     every: Literal["epoch"] | Annotated[int, Field(ge=1)] = setting(
         "epoch",
@@ -390,8 +390,8 @@ class Recipe(Section):
         "the profile that must be in force; 'default' is what `accelerate config` wrote, 'auto' takes any",
     )
     output: str = setting(..., "a folder", "the run folder; relative to the current folder", min_length=1)
-    data: Data = setting(..., "a mapping", "what to learn from")
-    model: Model = setting(Model(), "a mapping", "what learns")
-    train: Train = setting(Train(), "a mapping", "how it learns")
-    evaluate: Evaluate = setting(Evaluate(), "a mapping", "how it is judged")
+    data: Data = setting(..., "a mapping", "training and validation data")
+    model: Model = setting(Model(), "a mapping", "what is trained")
+    train: Train = setting(Train(), "a mapping", "how it is trained")
+    evaluate: Evaluate = setting(Evaluate(), "a mapping", "how it is evaluated")
     checkpoint: Checkpoint = setting(Checkpoint(), "a mapping", "how a run can be continued")
