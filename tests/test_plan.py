@@ -186,7 +186,7 @@ def test_share_covers_all_and_keeps_step(plan, processes):
 
 
 def test_processes_take_micro_batches_in_turn():
-    """All processes make pass k at the same time, so that neighbours, which are about equally long, run together."""
+    """All processes make pass k at the same time, so that those of about equal length run together."""
     parts = [MicroBatch((i,), 16) for i in range(5)]
     idle = MicroBatch((), 16)
     assert share(parts, 0, 2) == [(0, parts[0]), (2, parts[2]), (4, parts[4])]
