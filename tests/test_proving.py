@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from accel_cls.checkpoints.checkpoint import list_checkpoints
 from accel_cls.proving import interrupt
-from accel_cls.proving.evidence import PARTS, Evidence, differences
+from accel_cls.proving.fingerprint import PARTS, Fingerprint, differences
 from accel_cls.runs.folder import RunFolder
 
 # The real thing ----------------------------------------------------------------------------------------
@@ -77,8 +77,8 @@ def test_resume_that_changes_something_is_found(work: Path, monkeypatch, capsys)
     status, said, errors = cli(capsys, "resume", "--prove", "recipe.yaml", "--kills", "1", "--keep", "kept")
     assert status == 1, errors
     assert "killed and resumed: DIFFERENT: updates: " in said
-    run = Evidence.of(work / "kept" / "killed")
-    (first, *_) = differences(Evidence.of(work / "kept" / "whole"), run)
+    run = Fingerprint.of(work / "kept" / "killed")
+    (first, *_) = differences(Fingerprint.of(work / "kept" / "whole"), run)
     assert first in said
     update = int(first.rpartition(" ")[2])
     assert 2 <= update <= 12, "the first update after the altered checkpoint"
@@ -95,7 +95,7 @@ def test_differences_name_file_and_update() -> None:
         "updates": {f"trace, update {k}": str(k) for k in range(1, 5)},
         "metrics": {"metrics.jsonl, line 1, update 2": "a"},
     }
-    one = Evidence(4, parts)
+    one = Fingerprint(4, parts)
     assert differences(one, one) == []
     other = replace(one, parts=parts | {"updates": parts["updates"] | {"trace, update 3": "x"}, "metrics": {}})
     assert differences(one, other) == [
