@@ -1,4 +1,4 @@
-"""What the user sees while a run goes on: on the main process only, live on a terminal, plain lines elsewhere."""
+"""What the user sees while a run goes on: on rank 0 only, a progress bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ _LINES = 20  # progress lines over a run where there is no terminal
 
 
 def escape(text: str) -> str:
-    """A text that is shown as it is: neither rich nor the terminal obeys it."""
+    """Escape a text, so that neither rich's markup nor the terminal's escape sequences in it take effect."""
     return escape_markup(printable(text))
 
 
 class Console:
-    """Speaks on the main process, is silent on all others."""
+    """Prints on rank 0; is quiet on all others.
+
+    Args:
+        speaks: whether this process prints.
+    """
 
     def __init__(self, speaks: bool):
         # A file or a pipe gets whole lines: rich would wrap them at 80 columns.
@@ -35,21 +39,21 @@ class Console:
         self._columns: list[str] = []
 
     def print(self, text: str) -> None:
-        """A line as it is."""
+        """Print a text as it is."""
         self._out.print(escape(text), soft_wrap=True)
 
     def section(self, title: str, lines: Sequence[tuple[str, str]]) -> None:
-        """A title and named lines under it."""
+        """Print a title and named lines under it."""
         self._out.print(f"[bold]{escape(title)}[/bold]", soft_wrap=True)
         for name, text in lines:
             self._out.print(f"  [cyan]{escape(name):<13}[/cyan] {escape(text)}", soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """Something that was decided and that the user should know of."""
+        """Print a decision that the user should know of."""
         self._out.print(f"  [yellow]note[/yellow]          {escape(text)}", soft_wrap=True)
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table, indented like a section's lines; columns of numbers to the right. Wrapped on a terminal only."""
+        """Print a table, indented like a section's lines; numbers stand to the right. Wrapped on a terminal only."""
         table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
         for at, name in enumerate(head):
             is_number = all(row[at].rstrip("%").replace(",", "").replace(".", "").isdecimal() for row in rows)
@@ -65,7 +69,7 @@ class Console:
             self.print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
     def finding(self, kind: str, what: str, cases: Sequence[str], advice: str) -> None:
-        """Something found: what it is, where it stands, what to do about it."""
+        """Print a finding: what it is, where it stands, what to do about it."""
         self._out.print(f"  [yellow]{escape(kind)}[/yellow]  {escape(what)}", soft_wrap=True)
         for case in cases:
             self._out.print(f"    [dim]{escape(case)}[/dim]", soft_wrap=True)
@@ -73,7 +77,7 @@ class Console:
             self._out.print(f"    → {escape(advice)}", soft_wrap=True)
 
     def start(self, done: int, updates: int) -> None:
-        """Begin to show progress."""
+        """Start the progress bar, at update `done` of `updates`."""
         self._updates, self._next_line = updates, done + max(1, updates // _LINES)
         if self._out.is_terminal and not self._out.quiet:
             self._progress = Progress(
@@ -89,12 +93,12 @@ class Console:
             self._progress.start()
 
     def advance(self, update: int) -> None:
-        """An update is done."""
+        """Move the progress bar to an update."""
         if self._progress is not None:
             self._progress.update(self._task, completed=update)
 
     def log(self, update: int, record: Mapping[str, float | None]) -> None:
-        """Show loss, rate and speed."""
+        """Show loss, learning rate and throughput: beside the bar, or as a line, of which a run has about 20."""
         state = (
             f"loss {record['loss']:.4f}  rate {record['learning_rate']:.2e}  "
             f"{record['examples_per_second']:,.0f} examples/s"
@@ -106,12 +110,12 @@ class Console:
             self.print(f"update {update:>{len(str(self._updates))}}/{self._updates}  {state}")
 
     def say(self, state: str) -> None:
-        """Show on the live bar what takes long."""
+        """Set the state beside the progress bar, while something takes long."""
         if self._progress is not None:
             self._progress.update(self._task, state=state)
 
     def evaluation(self, update: int, epoch: float, scores: dict[str, float], is_best: bool) -> None:
-        """A row of the table of evaluations; its head comes before the first."""
+        """Print a row of the table of evaluations, before the first its head."""
         if not self._columns:
             self._columns = list(scores)
             head = "".join(f"  {name:>{max(9, len(name))}}" for name in self._columns)
@@ -121,7 +125,7 @@ class Console:
         self._out.print(f"{epoch:>6.2f}  {update:>7}{row}{mark}")
 
     def stop(self) -> None:
-        """End the live display, also after an error."""
+        """Stop the progress bar, also after an error."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None

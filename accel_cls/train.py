@@ -22,7 +22,7 @@ from accel_cls.devices.cpu.threads import give_way
 from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.hardware.launcher import find_place, how_started
 from accel_cls.hardware.nodes import JOIN_TIMEOUT
-from accel_cls.profiling.figures import Request
+from accel_cls.profiling.measurements import Request
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.rules import names_the_hub
 from accel_cls.startup import nothing_collected

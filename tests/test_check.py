@@ -311,11 +311,13 @@ def test_plan_divides_the_work(folder: Path, capsys: pytest.CaptureFixture) -> N
     status, out, _ = cli(capsys, "plan", "recipe.yaml", "--processes", "2", "--json")
     plan = json.loads(out)
     assert (status, plan["processes"], plan["updates"], plan["updates_per_epoch"]) == (0, 2, 44, 22)
-    assert 0.5 < plan["cutting"]["busy"] <= 1
-    rates = [point["rate"] for point in plan["learning_rate"]]
-    assert max(rates) <= 1e-2
-    assert rates[-1] < rates[len(rates) // 2]
-    assert plan["learning_rate"][-1]["update"] == 44
+    assert plan["tokens_per_epoch"] == 7280
+    assert (plan["cutting"]["micro_batches"], plan["cutting"]["busy"]) == (2.0, 1.0)
+    assert plan["cutting"]["padding"] == pytest.approx(1 - 7280 / (21 * 2 * 192 + 2 * 160))
+    rates = {point["update"]: point["rate"] for point in plan["learning_rate"]}
+    assert (len(rates), max(rates)) == (21, 44)
+    for update, rate in ((1, 1e-2 * 1 / 6), (5, 1e-2 * 5 / 6), (20, 1e-2 * 25 / 39), (44, 1e-2 * 1 / 39)):
+        assert rates[update] == pytest.approx(rate), "rises over 5 updates, falls over 39"
     status, out, _ = cli(capsys, "plan", "recipe.yaml", "hardware=cpu_multi")
     assert "2 processes" in out
 

@@ -106,6 +106,23 @@ def test_metrics_have_every_update_and_every_evaluation(finished: Path) -> None:
     }
 
 
+def test_training_of_a_recipe_never_changes(work: Path) -> None:
+    """The split, the order, the cut and the seeds of what is drawn: a change of any of them is another training."""
+    done = train(work, "train.trace=true", "train.max_updates=3")
+    assert done.returncode == 0, done.stderr
+    traced = (work / "run" / "trace" / "process-0.jsonl").read_text(encoding="utf-8").splitlines()
+    (first, *_) = [[(part["width"], part["examples"]) for part in json.loads(line)["parts"]] for line in traced]
+    assert first == [
+        (192, [24, 86, 98, 146, 152, 88]),
+        (192, [115, 7, 145, 147, 54, 159, 184, 67, 94]),
+        (192, [104, 143, 9, 20, 89, 158, 25, 66, 182, 38, 68, 123, 173, 37, 119, 133, 103]),
+    ]
+    losses = [record["loss"] for record in metrics(work / "run") if "loss" in record]
+    assert losses == pytest.approx([0.694080, 0.669802, 0.668019], rel=1e-4)  # dropout and first weights are drawn
+    rows = [row["row"] for row in read_csv(work / "run" / "predictions.csv")][:5]
+    assert rows == ["reviews.csv:1", "reviews.csv:3", "reviews.csv:7", "reviews.csv:16", "reviews.csv:23"]
+
+
 def test_training_learns(work: Path) -> None:
     done = train(work, "train.epochs=10", "evaluate.every=60")
     assert done.returncode == 0, done.stderr

@@ -41,6 +41,24 @@ def test_all_scores_equal_scikit_learn_without_a_network():
     assert compute_scores(list(BY_SCIKIT_LEARN), PREDICTIONS, REFERENCES, 4) == pytest.approx(BY_SCIKIT_LEARN)
 
 
+def test_all_scores_are_those_that_are_reckoned_by_hand():
+    """scikit-learn computes both sides above. Of classes 0 to 2, 2, 2 and 1 of 4, 3 and 2 are found, among 4, 4, 2."""
+    f1 = [0.5, 4 / 7, 0.5, 0]
+    assert compute_scores(METRICS, PREDICTIONS, REFERENCES) == pytest.approx(
+        {
+            "accuracy": 5 / 10,
+            "precision": 0.5 * (4 + 3 + 2) / 10,
+            "recall": 5 / 10,
+            "f1": (4 * f1[0] + 3 * f1[1] + 2 * f1[2]) / 10,
+            "precision_macro": 1.5 / 4,
+            "recall_macro": (1 / 2 + 2 / 3 + 1 / 2) / 4,
+            "f1_macro": sum(f1) / 4,
+            "balanced_accuracy": (1 / 2 + 2 / 3 + 1 / 2) / 4,
+            "matthews_correlation": (10 * 5 - 32) / ((100 - 36) * (100 - 30)) ** 0.5,
+        }
+    )
+
+
 def test_scores_come_in_the_order_of_the_names():
     names = ["recall", "accuracy", "f1_macro"]
     scores = compute_scores(names, PREDICTIONS, REFERENCES, 4)

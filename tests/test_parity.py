@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from conftest import cli, command, fsdp_on_cpu, write_recipe, write_reviews
 
-from accel_cls.parity.cases import Case, Leg, Pair, Wanted, control_of, pairs_of
-from accel_cls.parity.command import wanted_of
-from accel_cls.parity.compare import Trained, compare
-from accel_cls.parity.verdict import judge
+from accel_cls.parity.cases import Case, Launch, Pair, make_control, make_pairs
+from accel_cls.parity.compare import TrainedRun, compare
+from accel_cls.parity.options import ParityOptions, parse_options
+from accel_cls.parity.verdict import assess
 from accel_cls.profiles import find_profile
 from accel_cls.recipe import Recipe
 from accel_cls.training.trace import TracedPart, TracedUpdate, read_trace
@@ -120,15 +120,15 @@ def test_training_that_fails_is_shown(work: Path) -> None:
 )
 def test_one_and_two_processes_unless_something_else_is_asked_for(options: dict, processes: list[int]) -> None:
     given = {"processes": "", "hardware": "", "precision": "", "micro_batches": "", "resume": False, "updates": 9}
-    assert wanted_of(**(given | options)).processes == processes
+    assert parse_options(**(given | options)).processes == processes
 
 
 CPU = find_profile("cpu")
 RECIPE = Recipe.model_validate({"name": "a", "output": "o", "data": {"train": "a.csv"}, "hardware": "cpu"})
 
 
-def names(**wanted) -> list[tuple[str, str]]:
-    return [(pair.reference.name, pair.case.name) for pair in pairs_of(RECIPE, Wanted(**wanted))]
+def names(**options) -> list[tuple[str, str]]:
+    return [(pair.reference.name, pair.case.name) for pair in make_pairs(RECIPE, ParityOptions(**options))]
 
 
 def test_dropout_is_on_wherever_its_draws_can_be_the_same() -> None:
@@ -146,8 +146,10 @@ def test_dropout_is_on_wherever_its_draws_can_be_the_same() -> None:
 
 
 def test_one_precision_goes_for_all() -> None:
-    (pair,) = pairs_of(RECIPE, Wanted(processes=[1, 2], precisions=["bf16"]))
-    assert {leg.profile.mixed_precision for case in (pair.reference, pair.case) for leg in case.legs} == {"bf16"}
+    (pair,) = make_pairs(RECIPE, ParityOptions(processes=[1, 2], precisions=["bf16"]))
+    assert {launch.profile.mixed_precision for case in (pair.reference, pair.case) for launch in case.launches} == {
+        "bf16"
+    }
 
 
 # The verdict -------------------------------------------------------------------------------------------
@@ -155,7 +157,7 @@ def test_one_precision_goes_for_all() -> None:
 UPDATES = 60
 
 
-def trained(loss=1.0, examples=(0, 1, 2), width=16, rate=1e-3, weight=0.5, rows=("a", "b"), grow=None) -> Trained:
+def trained(loss=1.0, examples=(0, 1, 2), width=16, rate=1e-3, weight=0.5, rows=("a", "b"), grow=None) -> TrainedRun:
     """A made-up training of 60 updates; `grow` is the relative error of its loss and gradient at the last one."""
     errors = np.zeros(UPDATES) if grow is None else 1e-8 * (grow / 1e-8) ** np.linspace(0, 1, UPDATES)
     updates = [
@@ -164,17 +166,17 @@ def trained(loss=1.0, examples=(0, 1, 2), width=16, rate=1e-3, weight=0.5, rows=
         )
         for k in range(UPDATES)
     ]
-    return Trained(updates, {"w": np.full(4, weight, np.float32)}, list(rows), np.array([[0.25, 0.75]] * len(rows)))
+    return TrainedRun(updates, {"w": np.full(4, weight, np.float32)}, list(rows), np.array([[0.25, 0.75]] * len(rows)))
 
 
 def pair_of(same_cut: bool = True, precision: str = "no") -> Pair:
-    other = Leg(CPU.changed(mixed_precision=precision))
-    return Pair(Case("reference", (Leg(CPU),)), Case("case", (other,), same_cut=same_cut))
+    other = Launch(CPU.changed(mixed_precision=precision))
+    return Pair(Case("reference", (Launch(CPU),)), Case("case", (other,), same_cut=same_cut))
 
 
-def verdict(other: Trained, control: Trained | None = None, reference: Trained | None = None, **pair):
+def verdict(other: TrainedRun, control: TrainedRun | None = None, reference: TrainedRun | None = None, **pair):
     reference = reference or trained()
-    return judge(pair_of(**pair), compare(reference, other), None if control is None else compare(reference, control))
+    return assess(pair_of(**pair), compare(reference, other), None if control is None else compare(reference, control))
 
 
 def test_equal_trainings_are_the_same() -> None:
@@ -196,7 +198,7 @@ def test_equal_trainings_are_the_same() -> None:
         (trained(loss=float("nan")), "update 1 has a loss nan"),
     ],
 )
-def test_each_difference_is_found(other: Trained, fault: str) -> None:
+def test_each_difference_is_found(other: TrainedRun, fault: str) -> None:
     found = verdict(other)
     assert str(found).startswith(f"DIFFERENT: {fault}")
     assert not found.as_json()["same"]
@@ -204,7 +206,7 @@ def test_each_difference_is_found(other: Trained, fault: str) -> None:
 
 def test_rows_judged_twice_are_a_fault_even_where_both_do_it() -> None:
     twice = trained(rows=("a", "a"))
-    assert verdict(twice, reference=twice).faults
+    assert verdict(twice, reference=twice).mismatches
 
 
 def test_differences_that_the_control_has_too_are_rounding() -> None:
@@ -225,9 +227,9 @@ def test_difference_far_beyond_the_control_is_no_rounding() -> None:
 
 def test_low_precision_has_a_tolerance_of_its_own() -> None:
     off = trained(loss=1.01)
-    assert verdict(off).faults
-    assert not verdict(off, precision="bf16").faults
-    assert verdict(trained(loss=1.05), precision="bf16").faults
+    assert verdict(off).mismatches
+    assert not verdict(off, precision="bf16").mismatches
+    assert verdict(trained(loss=1.05), precision="bf16").mismatches
 
 
 def test_micro_batches_that_stayed_the_same_prove_nothing() -> None:
@@ -236,10 +238,10 @@ def test_micro_batches_that_stayed_the_same_prove_nothing() -> None:
 
 
 def test_control_is_the_reference_with_its_last_digit_off() -> None:
-    control = control_of(pair_of(), RECIPE)
-    ((override,),) = (leg.overrides for leg in control.legs)
+    control = make_control(pair_of(), RECIPE)
+    ((override,),) = (launch.overrides for launch in control.launches)
     assert float(override.removeprefix("train.learning_rate=")) == pytest.approx(2e-5 * (1 + 2**-24), rel=1e-12)
-    assert replace(control, name="reference", legs=pair_of().reference.legs) == pair_of().reference
+    assert replace(control, name="reference", launches=pair_of().reference.launches) == pair_of().reference
 
 
 # Traces ------------------------------------------------------------------------------------------------

@@ -19,13 +19,22 @@ from transformers import BertConfig
 
 from accel_cls.console import Console
 from accel_cls.profiling.advice import advice
-from accel_cls.profiling.command import what_was_explained
-from accel_cls.profiling.figures import BETWEEN, PARTS, TRACED, Cut, Figures, Operator, Profile, Update
+from accel_cls.profiling.command import error_message_of
 from accel_cls.profiling.flops import training_flops
-from accel_cls.profiling.operators import KINDS, OTHER, kind_of
+from accel_cls.profiling.measurements import (
+    BETWEEN,
+    PARTS,
+    PROFILED_UPDATES,
+    Cut,
+    Operator,
+    ProcessMeasurements,
+    ProfileResult,
+    Update,
+)
+from accel_cls.profiling.operators import KINDS, OTHER, operator_kind
 from accel_cls.profiling.report import as_json, show
-from accel_cls.profiling.stopwatch import Clock, Enough, Stopwatch
-from accel_cls.training.spans import heard_by, span, update_done
+from accel_cls.profiling.stopwatch import DeviceClock, MeasurementDone, Stopwatch
+from accel_cls.training.spans import observe_spans, span, update_done
 
 # The real thing ----------------------------------------------------------------------------------------
 
@@ -44,14 +53,14 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_parts_add_up(measured: Path) -> None:
-    (figures,) = Figures.read(measured / "out")
+    (figures,) = ProcessMeasurements.read(measured / "out")
     assert len(figures.updates) == UPDATES
     for update in figures.updates:
         assert set(update.parts) == set(PARTS)
         assert update.parts["waiting"] == 0
         assert all(update.parts[part] > 0 for part in PARTS if part != "waiting")
         assert sum(update.parts.values()) < update.seconds
-    *parts, whole = Profile([figures]).parts()
+    *parts, whole = ProfileResult([figures]).parts()
     assert [part.name for part in parts] == ["data", "forward", "backward", "optimizer", "other"]
     assert sum(part.mean for part in parts) == pytest.approx(whole.mean)
     assert sum(part.share for part in parts) == pytest.approx(1)
@@ -61,7 +70,7 @@ def test_parts_add_up(measured: Path) -> None:
 
 def test_tokens_are_those_of_the_plan(measured: Path, monkeypatch, capsys) -> None:
     """Updates 6 to 11, counted from 0, are the second epoch: 192 examples in updates of 32."""
-    (figures,) = Figures.read(measured / "out")
+    (figures,) = ProcessMeasurements.read(measured / "out")
     assert [update.examples for update in figures.updates] == [32] * UPDATES
     monkeypatch.chdir(measured)
     plan = json.loads(cli(capsys, "plan", "recipe.yaml", "--json")[1])
@@ -86,7 +95,7 @@ def test_nothing_but_updates_is_measured_and_no_run_is_left(measured: Path) -> N
     assert not (measured / "run").exists()
     assert not (measured / "out" / "run" / "checkpoints").exists()
     lines = (measured / "out" / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    assert len(lines) == 5 + UPDATES + TRACED
+    assert len(lines) == 5 + UPDATES + PROFILED_UPDATES
     assert not any("evaluation" in json.loads(line) for line in lines)
 
 
@@ -95,18 +104,22 @@ def test_trace_has_the_parts_of_each_update(measured: Path) -> None:
         events = json.load(file)["traceEvents"]
     spans = [event for event in events if event.get("cat") == "user_annotation"]
     found = Counter(event["name"] for event in spans)
-    assert (found["update"], found["optimizer"]) == (TRACED, TRACED)
-    assert found["forward"] == found["backward"] == found["data"] - TRACED > TRACED
+    assert (found["update"], found["optimizer"]) == (PROFILED_UPDATES, PROFILED_UPDATES)
+    assert found["forward"] == found["backward"] == found["data"] - PROFILED_UPDATES > PROFILED_UPDATES
     assert any(event["name"] == "aten::addmm" for event in events)
 
 
 def test_own_times_of_operators_are_the_whole(measured: Path) -> None:
-    (figures,) = Figures.read(measured / "out")
+    (figures,) = ProcessMeasurements.read(measured / "out")
     with gzip.open(measured / "out" / "trace-0.json.gz", "rt", encoding="utf-8") as file:
         events = json.load(file)["traceEvents"]
-    traced = sum(event["dur"] for event in events if event.get("name") == "update" and "dur" in event) / 1e6 / TRACED
+    traced = (
+        sum(event["dur"] for event in events if event.get("name") == "update" and "dur" in event)
+        / 1e6
+        / PROFILED_UPDATES
+    )
     assert sum(operator.seconds for operator in figures.operators) == pytest.approx(traced, rel=0.01)
-    kinds = Profile([figures]).kinds()
+    kinds = ProfileResult([figures]).kinds()
     assert sum(share for _, share in kinds) == pytest.approx(1)
     assert {kind for kind, _ in kinds} <= set(KINDS)
     assert {"matrix products", "attention", "dropout", "normalization", "activation", "optimizer"} <= dict(
@@ -116,7 +129,7 @@ def test_own_times_of_operators_are_the_whole(measured: Path) -> None:
 
 
 def test_shown_to_people_and_to_programs(measured: Path, capsys: pytest.CaptureFixture) -> None:
-    profile = Profile(Figures.read(measured / "out"))
+    profile = ProfileResult(ProcessMeasurements.read(measured / "out"))
     show(profile, measured / "out", Console(speaks=True))
     said = capsys.readouterr().out
     for words in ("precision fp32", "forward", "100.0%", "GFLOP/s", "matrix products", "trace-0.json.gz", "perfetto"):
@@ -192,9 +205,9 @@ TORCH = "(That is all. What torchrun prints below is a traceback of its own.)\nT
     ],
 )
 def test_training_that_fails_is_told_as_training_tells_it(log: str, said: str) -> None:
-    assert what_was_explained(log).endswith(said)
+    assert error_message_of(log).endswith(said)
     if "KeyError" not in said:
-        assert what_was_explained(log) == said
+        assert error_message_of(log) == said
 
 
 def test_number_of_updates_is_checked(work: Path) -> None:
@@ -207,21 +220,21 @@ def test_number_of_updates_is_checked(work: Path) -> None:
 
 
 def test_nobody_listens_unless_asked_to() -> None:
-    stopwatch = Stopwatch(Clock(torch.device("cpu")), 2)
-    with heard_by(stopwatch):
+    stopwatch = Stopwatch(DeviceClock(torch.device("cpu")), 2)
+    with observe_spans(stopwatch):
         with span("data"):
             pass
         update_done()
         with span("backward"):
             stopwatch.gradient_ready()
             stopwatch.gradient_ready()
-        with pytest.raises(Enough):
+        with pytest.raises(MeasurementDone):
             update_done()
     with span("data"):
         pass
     update_done()
     stopwatch.gradient_ready()
-    first, second = stopwatch.laps
+    first, second = stopwatch.updates
     assert [name for name, _, _ in first.parts] == ["data"]
     (_, begun, ready), (_, waits, ended) = second.parts
     assert [name for name, _, _ in second.parts] == ["backward", "waiting"]
@@ -229,16 +242,16 @@ def test_nobody_listens_unless_asked_to() -> None:
 
 
 def test_span_ends_with_an_error_too() -> None:
-    stopwatch = Stopwatch(Clock(torch.device("cpu")), 2)
-    with pytest.raises(ValueError, match="wrong"), heard_by(stopwatch), span("data"):
+    stopwatch = Stopwatch(DeviceClock(torch.device("cpu")), 2)
+    with pytest.raises(ValueError, match="wrong"), observe_spans(stopwatch), span("data"):
         raise ValueError("wrong")
-    assert [name for name, _, _ in stopwatch.laps[0].parts] == ["data"]
+    assert [name for name, _, _ in stopwatch.updates[0].parts] == ["data"]
     with span("data"):
         pass
-    assert len(stopwatch.laps[0].parts) == 1
+    assert len(stopwatch.updates[0].parts) == 1
 
 
-# Figures -----------------------------------------------------------------------------------------------
+# Measurements ------------------------------------------------------------------------------------------
 
 
 def test_flops_are_six_for_each_weight_and_token_and_attention() -> None:
@@ -285,10 +298,10 @@ def test_flops_are_six_for_each_weight_and_token_and_attention() -> None:
     ],
 )
 def test_kinds_of_operators(names: list[str], kind: str) -> None:
-    assert kind_of(names) == kind
+    assert operator_kind(names) == kind
 
 
-def figures(process: int = 0, **changes) -> Figures:
+def figures(process: int = 0, **changes) -> ProcessMeasurements:
     """Made up: an update of 100 ms, four fifths of it forward and backward passes; 4 micro-batches of 250 tokens."""
     update = Update(
         seconds=0.1,
@@ -299,7 +312,7 @@ def figures(process: int = 0, **changes) -> Figures:
         padded=1000,
         micro_batches=4,
     )
-    made = Figures(
+    made = ProcessMeasurements(
         process=process,
         hardware="1 process on cpu",
         device="cpu",
@@ -322,16 +335,16 @@ def figures(process: int = 0, **changes) -> Figures:
 
 def test_what_a_micro_batch_costs_is_the_line_through_all() -> None:
     passes = [(tokens, 0.004 + tokens * 5e-5) for tokens in (100, 200, 400, 800, 300)]
-    alone, by_token = Profile([figures(passes=[*passes, (150, 1.0)])]).pass_cost  # one was disturbed
+    alone, by_token = ProfileResult([figures(passes=[*passes, (150, 1.0)])]).micro_batch_cost  # one was disturbed
     assert alone == pytest.approx(0.004, rel=0.01)
     assert by_token == pytest.approx(5e-5, rel=0.01)
-    assert Profile([figures()]).pass_cost == (0, pytest.approx(0.02 / 250)), "all alike: no line"
+    assert ProfileResult([figures()]).micro_batch_cost == (0, pytest.approx(0.02 / 250)), "all alike: no line"
     falling = [(100, 0.02), (200, 0.01)]
-    assert Profile([figures(passes=falling)]).pass_cost == (0, pytest.approx(1e-4))
+    assert ProfileResult([figures(passes=falling)]).micro_batch_cost == (0, pytest.approx(1e-4))
 
 
 def test_padding_costs_its_tokens() -> None:
-    profile = Profile([figures()])
+    profile = ProfileResult([figures()])
     assert profile.padding == pytest.approx(0.2)
     assert profile.padding_seconds == pytest.approx(200 * 0.02 / 250)
     assert profile.flops == pytest.approx(3e9 / 3 / 0.1)
@@ -341,14 +354,14 @@ def test_waiting_is_for_others_or_for_the_exchange() -> None:
     waiting = {"data": 0.0, "forward": 0.03, "backward": 0.03, "waiting": 0.03, "optimizer": 0.01}
     slow = figures(0, ready=7.07, parts={**waiting, "backward": 0.05, "waiting": 0.01})
     fast = figures(1, ready=7.05, parts=waiting)
-    (slow_late, slow_exchange), (fast_late, fast_exchange) = Profile([slow, fast]).waits()
+    (slow_late, slow_exchange), (fast_late, fast_exchange) = ProfileResult([slow, fast]).waiting_times()
     assert (slow_late, slow_exchange) == (0, pytest.approx(0.01))
     assert (fast_late, fast_exchange) == (pytest.approx(0.02), pytest.approx(0.01))
-    assert Profile([slow, fast]).share("waiting") == pytest.approx(0.2)
+    assert ProfileResult([slow, fast]).share("waiting") == pytest.approx(0.2)
 
 
 def test_waiting_that_can_not_be_told_is_not_shown(capsys: pytest.CaptureFixture) -> None:
-    profile = Profile([figures(0), figures(1)])
+    profile = ProfileResult([figures(0), figures(1)])
     assert "waiting" not in [part.name for part in profile.parts()]
     show(profile, Path("out"), Console(speaks=True))
     said = capsys.readouterr().out
@@ -388,7 +401,7 @@ LOG = {"data": 0.0, "forward": 0.03, "backward": 0.03, "waiting": 0.0, "optimize
     ],
 )
 def test_advice_needs_figures(changes: dict, words: str | None) -> None:
-    found = advice(Profile([figures(**changes)]))
+    found = advice(ProfileResult([figures(**changes)]))
     assert len(found) == (words is not None), found
     assert words is None or words in found[0]
 
@@ -397,13 +410,13 @@ def test_advice_for_processes_that_wait() -> None:
     waiting = {"data": 0.0, "forward": 0.02, "backward": 0.02, "waiting": 0.05, "optimizer": 0.005}
     slow = figures(0, ready=7.07, parts={**waiting, "backward": 0.06, "waiting": 0.01})
     fast = figures(1, ready=7.03, parts=waiting)
-    (late,) = advice(Profile([slow, fast]))
+    (late,) = advice(ProfileResult([slow, fast]))
     assert "one process waits 40% of an update for another" in late
-    (exchange,) = advice(Profile([replace(fast, process=0), fast]))
+    (exchange,) = advice(ProfileResult([replace(fast, process=0), fast]))
     assert "the exchange of gradients takes 50% of an update" in exchange
     even = Cut("train.min_micro_batches", 4, 0.4, 4.0, 0.95)
     both = [replace(one, cuts=[replace(OWN, busy=0.6), even, LARGER]) for one in (slow, fast)]
-    assert "train.min_micro_batches=4 would cut an update into 4.0" in advice(Profile(both))[0]
+    assert "train.min_micro_batches=4 would cut an update into 4.0" in advice(ProfileResult(both))[0]
 
 
 _FAULTS = """
@@ -411,9 +424,9 @@ import resource, sys
 from accel_cls.devices.cpu.allocator import keep_memory
 keep_memory()
 import torch
-from accel_cls.profiling.operators import make_room
+from accel_cls.profiling.operators import preallocate_memory
 if sys.argv[1] == "room":
-    make_room()
+    preallocate_memory()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 kept = [torch.ones(12_000_000) for _ in range(3)]
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)

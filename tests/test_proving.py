@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from accel_cls.checkpoints.checkpoint import list_checkpoints
 from accel_cls.proving import interrupt
-from accel_cls.proving.evidence import PARTS, Evidence, differences
+from accel_cls.proving.fingerprint import PARTS, Fingerprint, differences
 from accel_cls.runs.folder import RunFolder
 
 # The real thing ----------------------------------------------------------------------------------------
@@ -77,8 +77,8 @@ def test_resume_that_changes_something_is_found(work: Path, monkeypatch, capsys)
     status, said, errors = cli(capsys, "resume", "--prove", "recipe.yaml", "--kills", "1", "--keep", "kept")
     assert status == 1, errors
     assert "killed and resumed: DIFFERENT: updates: " in said
-    run = Evidence.of(work / "kept" / "killed")
-    (first, *_) = differences(Evidence.of(work / "kept" / "whole"), run)
+    run = Fingerprint.of(work / "kept" / "killed")
+    (first, *_) = differences(Fingerprint.of(work / "kept" / "whole"), run)
     assert first in said
     update = int(first.rpartition(" ")[2])
     assert 2 <= update <= 12, "the first update after the altered checkpoint"
@@ -95,7 +95,7 @@ def test_differences_name_file_and_update() -> None:
         "updates": {f"trace, update {k}": str(k) for k in range(1, 5)},
         "metrics": {"metrics.jsonl, line 1, update 2": "a"},
     }
-    one = Evidence(4, parts)
+    one = Fingerprint(4, parts)
     assert differences(one, one) == []
     other = replace(one, parts=parts | {"updates": parts["updates"] | {"trace, update 3": "x"}, "metrics": {}})
     assert differences(one, other) == [
@@ -106,11 +106,13 @@ def test_differences_name_file_and_update() -> None:
 
 
 def test_kills_are_drawn_from_a_seed_over_the_whole_training() -> None:
-    kills = interrupt.draw_kills(3, 100, 50.0, seed=7)
-    assert kills == interrupt.draw_kills(3, 100, 50.0, seed=7)
-    assert kills != interrupt.draw_kills(3, 100, 50.0, seed=8)
-    assert [(kill.update - 1) // 33 for kill in kills] == [0, 1, 2]
-    assert all(0 <= kill.delay <= 1 for kill in kills)
+    """One in each third of the updates, up to two updates (here a second) after it was reached."""
+    for seed, kills in (
+        (7, [(21, 0.947865), (59, 0.650934), (71, 0.821274)]),
+        (8, [(15, 0.370412), (58, 0.126331), (69, 0.085185)]),
+    ):
+        found = interrupt.draw_kills(3, 100, 50.0, seed)
+        assert [(kill.update, round(kill.delay, 6)) for kill in found] == kills
     assert [kill.update for kill in interrupt.draw_kills(3, 4, 1.0, seed=0)] == [1, 2, 3]
 
 

@@ -143,8 +143,8 @@ def _in_both(corpus: Corpus, train: Sequence[str], validation: Sequence[str]) ->
     if cases:
         yield Finding(
             "leak",
-            f"the same text in data.validation and data.train: {len(cases):,} of {len(validation):,} validation examples "
-            f"({len(cases) / len(validation):.1%})",
+            f"the same text in data.validation and data.train: {len(cases):,} of {len(validation):,} validation "
+            f"examples ({len(cases) / len(validation):.1%})",
             "take them out of data.train: the score is of texts that the model was trained on",
             tuple(cases),
         )

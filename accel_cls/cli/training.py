@@ -97,9 +97,9 @@ def resume(
     """
     loaded = load(recipe, overrides)
     from accel_cls.console import Console
-    from accel_cls.proving.command import asked_of, prove
+    from accel_cls.proving.command import parse_options, prove
 
-    asked = asked_of(is_proof, processes, kills, updates, seed, keep)
+    options = parse_options(is_proof, processes, kills, updates, seed, keep)
     console = None if as_json else Console(speaks=True)
     if not is_proof:
         from accel_cls.proving.state import show_state, state_of
@@ -111,10 +111,10 @@ def resume(
             console.section(f"accel-cls resume · {loaded.name} · {recipe}", [])
             show_state(state, console)
         return
-    proven = prove(recipe, loaded, overrides or (), asked, keep, console)
+    proof_runs = prove(recipe, loaded, overrides or (), options, keep, console)
     if as_json:
-        print_json([one.as_json() for one in proven])
-    raise typer.Exit(0 if all(one.is_same for one in proven) else 1)
+        print_json([one.as_json() for one in proof_runs])
+    raise typer.Exit(0 if all(one.is_same for one in proof_runs) else 1)
 
 
 @app.command()
@@ -149,14 +149,15 @@ def parity(
     """
     loaded = load(recipe, overrides)
     from accel_cls.console import Console
-    from accel_cls.parity.command import compare_trainings, wanted_of
+    from accel_cls.parity.command import compare_trainings
+    from accel_cls.parity.options import parse_options
 
-    wanted = wanted_of(processes, hardware, precision, micro_batches, resume, updates)
+    options = parse_options(processes, hardware, precision, micro_batches, resume, updates)
     console = None if as_json else Console(speaks=True)
-    verdicts = compare_trainings(recipe, loaded, overrides or (), wanted, keep, console)
+    verdicts = compare_trainings(recipe, loaded, overrides or (), options, keep, console)
     if as_json:
         print_json([verdict.as_json() for verdict in verdicts])
-    raise typer.Exit(1 if any(verdict.faults for verdict in verdicts) else 0)
+    raise typer.Exit(1 if any(verdict.mismatches for verdict in verdicts) else 0)
 
 
 @app.command()
@@ -185,7 +186,7 @@ def profile(
     """
     loaded = load(recipe, overrides)
     from accel_cls.profiling.command import measure_recipe, out_folder
-    from accel_cls.profiling.figures import TRACED, WARM_UP
+    from accel_cls.profiling.measurements import PROFILED_UPDATES, WARM_UP_UPDATES
     from accel_cls.profiling.report import heading, show
 
     folder = out_folder(loaded, out)
@@ -196,6 +197,8 @@ def profile(
     from accel_cls.console import Console
 
     console = Console(speaks=True)
-    console.section(f"accel-cls profile · {loaded.name} · {recipe}", heading(updates, WARM_UP, TRACED, folder))
+    console.section(
+        f"accel-cls profile · {loaded.name} · {recipe}", heading(updates, WARM_UP_UPDATES, PROFILED_UPDATES, folder)
+    )
     measured, _ = measure_recipe(recipe, loaded, overrides or (), processes, updates, folder, console.print)
     show(measured, folder, console)

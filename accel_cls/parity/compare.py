@@ -16,8 +16,8 @@ from accel_cls.training.trace import TracedUpdate, read_trace
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What one training left."""
+class TrainedRun:
+    """What one run recorded."""
 
     updates: list[TracedUpdate]
     weights: dict[str, np.ndarray]
@@ -25,7 +25,7 @@ class Trained:
     probabilities: np.ndarray  # float64 [rows, classes]
 
     @classmethod
-    def of(cls, folder: Path) -> Trained:
+    def of(cls, folder: Path) -> TrainedRun:
         """Read a run folder. Raises ValueError where its trace is not that of one whole training."""
         run = RunFolder(folder)
         with open(run.predictions, encoding="utf-8-sig", newline="") as file:
@@ -60,7 +60,7 @@ class Comparison:
         return int(beyond[0]) + 1 if len(beyond) else None
 
 
-def compare(reference: Trained, other: Trained) -> Comparison:
+def compare(reference: TrainedRun, other: TrainedRun) -> Comparison:
     """Compare two trainings.
 
     Raises:

@@ -48,7 +48,7 @@ def show(verdicts: Sequence[Verdict], console: Console) -> None:
     console.section("verdicts", [])
     for verdict in verdicts:
         tolerance, control = verdict.tolerance, verdict.control
-        kind = "different" if verdict.faults else "same"
+        kind = "different" if verdict.mismatches else "same"
         basis = [f"against: {verdict.pair.reference.name}; tolerance {tolerance.loss:.0e} in each update"]
         if control is not None:
             basis.append(

@@ -20,7 +20,7 @@ from accel_cls.parity.compare import Comparison
 # A difference passes for rounding while it is at most this many times the control's largest so far. Measured on
 # recipes/food.yaml, one process against two: 0.4 to 3 times in fp32; fp32 against bf16: up to 13 times in the first
 # ten updates, then 1 to 3.
-MAGNIFIED = 15
+MAX_AMPLIFICATION = 15
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ TOLERANCES = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a pair."""
+    """Whether a pair is the same training."""
 
     pair: Pair
     comparison: Comparison
     control: Comparison | None  # the reference against its control, where one was needed
-    faults: tuple[str, ...]  # what rounding can't explain; none where it is the same training
+    mismatches: tuple[str, ...]  # what rounding can't explain; none where it is the same training
 
     @property
     def tolerance(self) -> Tolerance:
@@ -62,8 +62,8 @@ class Verdict:
         return self.comparison.first_beyond(self.tolerance.loss)
 
     def __str__(self) -> str:
-        if self.faults:
-            return "DIFFERENT: " + "; ".join(self.faults)
+        if self.mismatches:
+            return "DIFFERENT: " + "; ".join(self.mismatches)
         if not self.pair.case.same_cut and self.comparison.cut is None:
             return "the same, but so were the micro-batches, which proves nothing; take fewer train.micro_batch_tokens"
         if is_within(self.comparison, self.tolerance):
@@ -76,7 +76,7 @@ class Verdict:
         return {
             "reference": self.pair.reference.name,
             "case": self.pair.case.name,
-            "same": not self.faults,
+            "same": not self.mismatches,
             "verdict": str(self),
             "updates": comparison.updates,
             "first_other_examples": comparison.examples,
@@ -109,42 +109,42 @@ def is_within(comparison: Comparison, tolerance: Tolerance) -> bool:
     )
 
 
-def faults_of_plan(pair: Pair, comparison: Comparison) -> list[str]:
-    """What no rounding can be blamed for: other examples, micro-batches, rates or validation rows."""
-    faults = []
+def plan_mismatches(pair: Pair, comparison: Comparison) -> list[str]:
+    """What rounding can't explain: other examples, micro-batches, rates or validation rows."""
+    mismatches = []
     if comparison.examples is not None:
-        faults.append(f"update {comparison.examples} is made of other examples")
+        mismatches.append(f"update {comparison.examples} is made of other examples")
     elif comparison.cut is not None and pair.case.same_cut:
-        faults.append(
+        mismatches.append(
             f"update {comparison.cut} is cut into other micro-batches, so that dropout draws otherwise; "
             "train.min_micro_batches with the largest number of processes prevents that"
         )
     if comparison.rate is not None:
-        faults.append(f"update {comparison.rate} has another learning rate")
+        mismatches.append(f"update {comparison.rate} has another learning rate")
     if not comparison.rows:
-        faults.append("other validation rows were judged, or some of them twice")
-    return faults
+        mismatches.append("other validation rows were judged, or some of them twice")
+    return mismatches
 
 
-def judge(pair: Pair, comparison: Comparison, control: Comparison | None) -> Verdict:
-    """Judge a pair; without a control, whatever is beyond the tolerance is a fault."""
-    tolerance, faults = tolerance_of(pair), faults_of_plan(pair, comparison)
+def assess(pair: Pair, comparison: Comparison, control: Comparison | None) -> Verdict:
+    """Reach a verdict; without a control, whatever is beyond the tolerance is a mismatch."""
+    tolerance, mismatches = tolerance_of(pair), plan_mismatches(pair, comparison)
     allowed: np.ndarray | float = tolerance.loss
     weights, weight, probability = tolerance.weights, tolerance.weight, tolerance.probability
     if control is not None:
-        magnified = np.maximum.accumulate(np.maximum(control.loss, control.gradient))
-        allowed = np.maximum(allowed, MAGNIFIED * magnified)
-        weights = max(weights, MAGNIFIED * control.weights)
-        weight = max(weight, MAGNIFIED * control.weight)
-        probability = max(probability, MAGNIFIED * control.probability)
+        amplified = np.maximum.accumulate(np.maximum(control.loss, control.gradient))
+        allowed = np.maximum(allowed, MAX_AMPLIFICATION * amplified)
+        weights = max(weights, MAX_AMPLIFICATION * control.weights)
+        weight = max(weight, MAX_AMPLIFICATION * control.weight)
+        probability = max(probability, MAX_AMPLIFICATION * control.probability)
     first = comparison.first_beyond(allowed)
     if first is not None:
-        faults.append(
+        mismatches.append(
             f"update {first} has a loss {comparison.loss[first - 1]:.0e} and a gradient norm "
             f"{comparison.gradient[first - 1]:.0e} off"
         )
     elif comparison.weights > weights or comparison.weight > weight:
-        faults.append(f"the weights differ by {comparison.weights:.0e}, one of them by {comparison.weight:.0e}")
+        mismatches.append(f"the weights differ by {comparison.weights:.0e}, one of them by {comparison.weight:.0e}")
     elif comparison.rows and comparison.probability > probability:
-        faults.append(f"a probability differs by {comparison.probability:.0e}")
-    return Verdict(pair, comparison, control, tuple(faults))
+        mismatches.append(f"a probability differs by {comparison.probability:.0e}")
+    return Verdict(pair, comparison, control, tuple(mismatches))

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from accel_cls.profiling.figures import Cut, Profile
+from accel_cls.profiling.measurements import Cut, ProfileResult
 
 _ANOTHER = "(it is another training, though)"
 
 
-def advice(profile: Profile) -> list[str]:
+def advice(profile: ProfileResult) -> list[str]:
     """A line for each change that would pay; none where nothing stands out."""
     return [*_cut(profile), *_precision(profile), *_processes(profile), *_parts(profile)]
 
 
-def _cut(profile: Profile) -> Iterator[str]:
+def _cut(profile: ProfileResult) -> Iterator[str]:
     """Another cut has less padding, or can be shared more evenly; but each micro-batch costs something by itself."""
-    alone, by_token = profile.pass_cost
+    per_pass, per_token = profile.micro_batch_cost
     own, *others = profile.first.cuts
     real, processes = profile.each("real"), len(profile.processes)
 
     def cost(cut: Cut) -> float:
-        return (alone * cut.micro_batches + by_token * real / (1 - cut.padding)) / processes / cut.busy
+        return (per_pass * cut.micro_batches + per_token * real / (1 - cut.padding)) / processes / cut.busy
 
     same = [cut for cut in others if cut.key != "train.batch_size"]
     best = min(same, key=cost, default=own)
@@ -44,7 +44,7 @@ def _cut(profile: Profile) -> Iterator[str]:
             )
 
 
-def _precision(profile: Profile) -> Iterator[str]:
+def _precision(profile: ProfileResult) -> Iterator[str]:
     products = profile.first.products
     if not products:
         return
@@ -60,10 +60,10 @@ def _precision(profile: Profile) -> Iterator[str]:
         )
 
 
-def _processes(profile: Profile) -> Iterator[str]:
+def _processes(profile: ProfileResult) -> Iterator[str]:
     if len(profile.processes) == 1 or profile.first.updates[0].ready is None:
         return
-    late, exchange = (max(seconds) / profile.seconds for seconds in zip(*profile.waits(), strict=True))
+    late, exchange = (max(seconds) / profile.seconds for seconds in zip(*profile.waiting_times(), strict=True))
     if late >= 0.1:
         yield (
             f"one process waits {late:.0%} of an update for another: the plan has them busy "
@@ -77,7 +77,7 @@ def _processes(profile: Profile) -> Iterator[str]:
         )
 
 
-def _parts(profile: Profile) -> Iterator[str]:
+def _parts(profile: ProfileResult) -> Iterator[str]:
     kinds = dict(profile.kinds())
     if profile.share("data") >= 0.1:
         yield (

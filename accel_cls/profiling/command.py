@@ -12,12 +12,12 @@ from typing import Any
 from accel_cls.atomic import write_json
 from accel_cls.errors import UserError
 from accel_cls.profiles import launch_command, profile_to_launch, quietly, shell
-from accel_cls.profiling.figures import Figures, Profile
+from accel_cls.profiling.measurements import ProcessMeasurements, ProfileResult
 from accel_cls.profiling.report import as_json
 from accel_cls.recipe import Recipe
 from accel_cls.runs.folder import RunFolder
 
-_LINES = 15  # of what a training that failed has said
+_LINES = 15  # of a failed training's log that are shown
 _BEFORE_TRACEBACK = "\n(That is all. What"  # as train.py says it
 
 
@@ -41,12 +41,12 @@ def measure_recipe(
     processes: int | None,
     updates: int,
     out: Path,
-    say: Callable[[str], None],
-) -> tuple[Profile, dict[str, Any]]:
+    print_line: Callable[[str], None],
+) -> tuple[ProfileResult, dict[str, Any]]:
     """Measure some updates of a recipe; leaves `profile.json` and the traces in `out`. Returns both forms of it.
 
     Raises:
-        UserError: where the hardware is not here, or the training fails; with what it said last.
+        UserError: where the hardware is not here, or the training fails; with the end of its log.
     """
     profile = profile_to_launch(recipe.hardware, processes)
     if profile is not None and profile.machines > 1:
@@ -55,16 +55,16 @@ def measure_recipe(
             "for one, such as hardware=multi_gpu"
         )
     with tempfile.TemporaryDirectory(prefix="profile-") as place:
-        figures = Path(place, "figures")
-        figures.mkdir()
-        say(f"  $ {shell(launch_command(profile, path, overrides, processes))}")
-        arguments = [*overrides, "--profiling", str(figures), str(updates)]
+        measurements = Path(place, "measurements")
+        measurements.mkdir()
+        print_line(f"  $ {shell(launch_command(profile, path, overrides, processes))}")
+        arguments = [*overrides, "--profiling", str(measurements), str(updates)]
         _run(launch_command(profile, path, arguments, processes), Path(place, "log"))
-        found = Profile(Figures.read(figures))
+        found = ProfileResult(ProcessMeasurements.read(measurements))
         out.mkdir(parents=True, exist_ok=True)
         for old in out.glob("trace-*.json.gz"):
             old.unlink()
-        for trace in figures.glob("trace-*.json.gz"):
+        for trace in measurements.glob("trace-*.json.gz"):
             shutil.move(trace, out / trace.name)
     content = as_json(found, out)
     write_json(out / "profile.json", content)
@@ -75,12 +75,12 @@ def _run(command: Sequence[str], log: Path) -> None:
     with open(log, "w", encoding="utf-8") as file:
         done = subprocess.run(quietly(command), stdout=subprocess.DEVNULL, stderr=file, check=False)
     if done.returncode:
-        said = what_was_explained(log.read_text(encoding="utf-8", errors="replace"))
-        raise UserError(f"the training to be measured ended with an error:\n{said}")
+        message = error_message_of(log.read_text(encoding="utf-8", errors="replace"))
+        raise UserError(f"the training to be measured ended with an error:\n{message}")
 
 
-def what_was_explained(log: str) -> str:
-    """A training's last words: its message without what libraries print around it, or the end of a traceback."""
+def error_message_of(log: str) -> str:
+    """The error message in a training's log, without what libraries print around it; or the end of a traceback."""
     if "Traceback (most recent call last)" not in log.partition(_BEFORE_TRACEBACK)[0]:
         # The message comes after an empty line; a launcher of several processes adds a traceback to it.
         log = log.partition(_BEFORE_TRACEBACK)[0].strip().rpartition("\n\n")[2]

@@ -28,12 +28,12 @@ def training_flops(config: Any, lengths: np.ndarray, packed: bool = False) -> fl
         packed: whether the texts are packed, which leaves out what nothing reads of the last layer.
     """
     with torch.device("meta"):
-        outline = AutoModelForSequenceClassification.from_config(config).eval()
+        on_meta = AutoModelForSequenceClassification.from_config(config).eval()
     if packed:
-        make_packable(outline)
+        make_packable(on_meta)
     widths = [16, 32, 48]  # steps of attention's groups: no padding there
     try:
-        counted = [_packed_flops(outline, width) if packed else _forward_flops(outline, 0, width) for width in widths]
+        counted = [_packed_flops(on_meta, width) if packed else _forward_flops(on_meta, 0, width) for width in widths]
     except RuntimeError as error:
         if "meta" not in str(error).lower():
             raise
@@ -42,20 +42,20 @@ def training_flops(config: Any, lengths: np.ndarray, packed: bool = False) -> fl
     return 3 * float(np.polyval(parabola, lengths.astype(np.float64)).sum())
 
 
-def _packed_flops(outline: torch.nn.Module, width: int) -> int:
+def _packed_flops(on_meta: torch.nn.Module, width: int) -> int:
     # A row ends with at least one filler: what the second one adds, the first has added, too.
-    one, two = (_forward_flops(outline, width, width + fillers) for fillers in (1, 2))
+    one, two = (_forward_flops(on_meta, width, width + fillers) for fillers in (1, 2))
     return 2 * one - two
 
 
-def _forward_flops(outline: torch.nn.Module, text: int, width: int) -> int:
+def _forward_flops(on_meta: torch.nn.Module, text: int, width: int) -> int:
     """FLOPs for a row of so many tokens; with a packed text of the first of them, if `text` is not 0."""
     row = torch.zeros(1, width, dtype=torch.int64, device="meta")
     inputs: dict[str, Any] = {"input_ids": row}
     if text:
         inputs |= {"position_ids": row, "packing": pack(np.array([text]), width, row.device)[0]}
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        outline(**inputs)
+        on_meta(**inputs)
     return counter.get_total_flops()
 
 
@@ -82,18 +82,18 @@ def _product_flops(device: torch.device, size: int, kind: torch.dtype) -> float:
     return 2 * size**3 / best
 
 
-def own_products(model: torch.nn.Module, tokens: int) -> dict[str, float]:
+def matmul_seconds(model: torch.nn.Module, tokens: int) -> dict[str, float]:
     """Seconds that the products of a model's matrices with so many tokens take on this CPU, there and back.
 
     In bf16 with the casts that autocast makes: with 128 × 512 weights they eat up what a product gains.
     """
     matrices = [m.weight.detach().requires_grad_() for m in model.modules() if isinstance(m, torch.nn.Linear)]
     return {
-        name: min(_products_seconds(matrices, tokens, kind) for _ in range(3)) for name, kind in _PRECISIONS.items()
+        name: min(_seconds_of_matmuls(matrices, tokens, kind) for _ in range(3)) for name, kind in _PRECISIONS.items()
     }
 
 
-def _products_seconds(matrices: Sequence[torch.Tensor], tokens: int, kind: torch.dtype) -> float:
+def _seconds_of_matmuls(matrices: Sequence[torch.Tensor], tokens: int, kind: torch.dtype) -> float:
     began = time.perf_counter()
     for matrix in matrices:  # each once: in a training, too, it comes from memory
         inputs = torch.ones(tokens, matrix.shape[1], requires_grad=True)

@@ -15,18 +15,26 @@ from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.devices.prepare import is_xla
 from accel_cls.errors import UserError
 from accel_cls.profiles import precision_name
-from accel_cls.profiling.figures import PARTS, TRACED, WARM_UP, Cut, Figures, Request, Update
-from accel_cls.profiling.flops import own_products, peak_flops, training_flops
-from accel_cls.profiling.operators import trace_updates
-from accel_cls.profiling.stopwatch import Clock, Enough, Lap, Stopwatch, watch_exchange
+from accel_cls.profiling.flops import matmul_seconds, peak_flops, training_flops
+from accel_cls.profiling.measurements import (
+    PARTS,
+    PROFILED_UPDATES,
+    WARM_UP_UPDATES,
+    Cut,
+    ProcessMeasurements,
+    Request,
+    Update,
+)
+from accel_cls.profiling.operators import profile_updates
+from accel_cls.profiling.stopwatch import DeviceClock, MeasurementDone, Stopwatch, UpdateTimestamps, hook_all_reduce
 from accel_cls.training.loop import Training, train
-from accel_cls.training.spans import Listener, heard_by
+from accel_cls.training.spans import SpanObserver, observe_spans
 
 _NEVER = 10**9
 
 
 def measure(t: Training, progress: Progress, hardware: str, request: Request) -> None:
-    """Train for some updates and leave this process's figures and trace in a folder. Called by all processes.
+    """Train for some updates and leave this process's measurements and trace in a folder. Called by all processes.
 
     The recipe's own loop runs, without evaluations and checkpoints, over as many epochs as it takes.
 
@@ -35,41 +43,40 @@ def measure(t: Training, progress: Progress, hardware: str, request: Request) ->
     """
     if is_xla(t.accelerator):
         raise UserError("this command times what runs one by one, but XLA runs whole programs; use its own profiler")
-    t = _without_end(t, WARM_UP + request.updates + TRACED)
+    t = _endless(t, WARM_UP_UPDATES + request.updates + PROFILED_UPDATES)
     device, process = t.accelerator.device, t.accelerator.process_index
-    clock = Clock(device)
-    stopwatch = Stopwatch(clock, WARM_UP + request.updates)
-    is_watched = watch_exchange(t.model, stopwatch.gradient_ready)
+    clock = DeviceClock(device)
+    stopwatch = Stopwatch(clock, WARM_UP_UPDATES + request.updates)
+    is_hooked = hook_all_reduce(t.model, stopwatch.gradient_ready)
     _reset_memory(device)
     _train(t, progress, stopwatch)
     memory = _peak_memory(device)  # torch's profiler will take some
     path = request.folder / f"trace-{process}.json.gz"
-    operators = trace_updates(lambda traced: _train(t, progress, traced), TRACED, device, path)
+    operators = profile_updates(lambda spans: _train(t, progress, spans), PROFILED_UPDATES, device, path)
     t.accelerator.wait_for_everyone()  # at a time, so that they share the machine as in training
     peaks = peak_flops(device)
-    tokens = [tokens_of(t.train.make(part))[1] for part in t.plan.micro_batches(WARM_UP)]
+    tokens = [count_tokens(t.train.make(part))[1] for part in t.plan.micro_batches(WARM_UP_UPDATES)]
     is_fp32_on_cpu = device.type == "cpu" and t.accelerator.mixed_precision == "no" and not t.accelerator.is_fsdp2
-    products = own_products(t.model, int(np.median(tokens))) if is_fp32_on_cpu else {}
-    laps = stopwatch.laps[WARM_UP:]
+    products = matmul_seconds(t.model, int(np.median(tokens))) if is_fp32_on_cpu else {}
     updates, passes, lengths = [], [], []
-    for number, lap in enumerate(laps, start=WARM_UP):
-        update, sizes, real = _update_of(t, number, lap, clock)
+    for number, timestamps in enumerate(stopwatch.updates[WARM_UP_UPDATES:], start=WARM_UP_UPDATES):
+        update, sizes, real = _update_of(t, number, timestamps, clock)
         updates.append(update)
-        passes += list(zip(sizes, _seconds_of_passes(lap, clock), strict=True))
+        passes += list(zip(sizes, _seconds_of_passes(timestamps, clock), strict=True))
         lengths += real
     model = t.accelerator.unwrap_model(t.model)
-    Figures(
+    ProcessMeasurements(
         process=process,
         hardware=hardware,
         device=device.type,
         precision=precision_name(t.accelerator.mixed_precision),
-        updates=updates if is_watched and clock.is_shared else [replace(update, ready=None) for update in updates],
+        updates=updates if is_hooked and clock.is_shared else [replace(update, ready=None) for update in updates],
         passes=passes,
         flops=training_flops(model.config, np.array(lengths), t.plan.layout.packed),
         peaks=peaks,
         products=products,
         memory=memory,
-        traced=TRACED,
+        traced=PROFILED_UPDATES,
         operators=operators,
         trace=path.name,
         tokens=t.plan.layout.tokens,
@@ -77,7 +84,7 @@ def measure(t: Training, progress: Progress, hardware: str, request: Request) ->
     ).write(request.folder)
 
 
-def tokens_of(batch: Batch) -> tuple[int, int]:
+def count_tokens(batch: Batch) -> tuple[int, int]:
     """Real tokens of a micro-batch, and those that go through the model, padding included."""
     if "packing" in batch.inputs:
         return batch.inputs["packing"].real, batch.inputs["input_ids"].numel()
@@ -85,16 +92,16 @@ def tokens_of(batch: Batch) -> tuple[int, int]:
     return int(mask.sum()), mask.numel()
 
 
-def _train(t: Training, progress: Progress, listener: Listener) -> None:
-    with heard_by(listener):
+def _train(t: Training, progress: Progress, observer: SpanObserver) -> None:
+    with observe_spans(observer):
         try:
             train(t, progress)
-        except Enough:
+        except MeasurementDone:
             return
     raise AssertionError("the training ended before enough of it was measured")
 
 
-def _without_end(t: Training, updates: int) -> Training:
+def _endless(t: Training, updates: int) -> Training:
     """The same training with updates enough and nothing between them."""
     recipe = t.recipe.model_copy(
         update={
@@ -106,20 +113,22 @@ def _without_end(t: Training, updates: int) -> Training:
     return replace(t, recipe=recipe, plan=replace(t.plan, epochs=epochs, max_updates=None))
 
 
-def _update_of(t: Training, number: int, lap: Lap, clock: Clock) -> tuple[Update, list[int], list[int]]:
+def _update_of(
+    t: Training, number: int, timestamps: UpdateTimestamps, clock: DeviceClock
+) -> tuple[Update, list[int], list[int]]:
     """An update as it ran; the padded tokens of each micro-batch; the length of each example."""
     processes = t.accelerator.num_processes
     mine = [part for _, part in share(t.plan.micro_batches(number, processes), t.accelerator.process_index, processes)]
     # Made once more: what the tensors say is what went through the model.
-    tokens = [tokens_of(t.train.make(part)) for part in mine]
+    tokens = [count_tokens(t.train.make(part)) for part in mine]
     examples = [example for part in mine for example in part.examples]
     parts = dict.fromkeys(PARTS, 0.0)
-    for name, begun, ended in lap.parts:
-        parts[name] += clock.between(begun, ended)
+    for name, begun, ended in timestamps.parts:
+        parts[name] += clock.elapsed(begun, ended)
     update = Update(
-        seconds=clock.between(lap.began, lap.ended),
+        seconds=clock.elapsed(timestamps.began, timestamps.ended),
         parts=parts,
-        ready=lap.ready,
+        ready=timestamps.ready,
         examples=len(examples),
         # A process that only keeps step has a token that counts for nothing.
         real=sum(real for (real, _), part in zip(tokens, mine, strict=True) if part.examples),
@@ -129,10 +138,10 @@ def _update_of(t: Training, number: int, lap: Lap, clock: Clock) -> tuple[Update
     return update, [padded for _, padded in tokens], [int(t.plan.lengths[example]) for example in examples]
 
 
-def _seconds_of_passes(lap: Lap, clock: Clock) -> list[float]:
+def _seconds_of_passes(timestamps: UpdateTimestamps, clock: DeviceClock) -> list[float]:
     """Of each micro-batch, the seconds of its forward and backward passes."""
     forward, backward = (
-        [clock.between(begun, ended) for name, begun, ended in lap.parts if name == part]
+        [clock.elapsed(begun, ended) for name, begun, ended in timestamps.parts if name == part]
         for part in ("forward", "backward")
     )
     return [there + back for there, back in zip(forward, backward, strict=True)]

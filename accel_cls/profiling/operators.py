@@ -12,11 +12,11 @@ import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from accel_cls.profiling.figures import BETWEEN, PARTS, Operator
-from accel_cls.profiling.stopwatch import Enough
+from accel_cls.profiling.measurements import BETWEEN, PARTS, Operator
+from accel_cls.profiling.stopwatch import MeasurementDone
 
 # Kinds that take in all that an operator of theirs calls; the first that is found counts.
-_WHOLE = {
+_BY_ANY_CALLER = {
     "optimizer": r"^optimizer$|^Optimizer\.",
     "making micro-batches": r"^data$",
     "dropout": r"dropout|Dropout|bernoulli|::random_",
@@ -24,7 +24,7 @@ _WHOLE = {
     r"|: Softmax|^_Attention|^_Rearrange|^_Take|^_Put",
 }
 # Kinds by an operator's own name, or that of the nearest operator that calls it.
-_NEAREST = {
+_BY_NEAREST_CALLER = {
     "matrix products": r"::_?(linear|mkldnn_linear|addmm|mm|bmm|baddbmm|matmul|addmv|addmm_activation)(_backward)?$"
     r"|(Addmm|Mm|Bmm|Linear|MkldnnLinear)\w*Backward",
     "normalization": r"layer_norm|LayerNorm|rms_norm|RMSNorm|RmsNorm|group_norm|batch_norm",
@@ -36,7 +36,7 @@ _NEAREST = {
     r"|(ToCopy|Copy|Clone|Cat)\w*Backward",
 }
 OTHER = "other"
-KINDS = (*_WHOLE, *_NEAREST, BETWEEN, OTHER)
+KINDS = (*_BY_ANY_CALLER, *_BY_NEAREST_CALLER, BETWEEN, OTHER)
 
 
 # What the profiler notes lies between freed tensors, so that new ones don't fit there and take memory that the system
@@ -44,7 +44,7 @@ KINDS = (*_WHOLE, *_NEAREST, BETWEEN, OTHER)
 _ROOM = 2**30  # bytes
 
 
-class Traced:
+class ProfilerSpans:
     """Names the parts of an update to torch's profiler, and ends the training after so many updates."""
 
     def __init__(self, updates: int):
@@ -62,23 +62,25 @@ class Traced:
         self._open.pop().__exit__(None, None, None)
 
     def update_done(self) -> None:
-        """An update has ended. Raises Enough after the last one."""
+        """An update has ended. Raises MeasurementDone after the last one."""
         self.end("update")
         self._left -= 1
         if not self._left:
-            raise Enough
+            raise MeasurementDone
         self.begin("update")
 
 
-def trace_updates(run: Callable[[Traced], None], updates: int, device: torch.device, path: Path) -> list[Operator]:
-    """Run some updates under torch's profiler, write the trace (.json.gz), and say what each operator took."""
+def profile_updates(
+    run: Callable[[ProfilerSpans], None], updates: int, device: torch.device, path: Path
+) -> list[Operator]:
+    """Run some updates under torch's profiler, write the trace (.json.gz), and return what each operator took."""
     activities = [ProfilerActivity.CPU]
     if device.type in ("cuda", "xpu"):
         activities.append(ProfilerActivity.CUDA if device.type == "cuda" else ProfilerActivity.XPU)
     if device.type == "cpu":
-        make_room()
+        preallocate_memory()
     with profile(activities=activities) as profiler:
-        run(Traced(updates))
+        run(ProfilerSpans(updates))
     profiler.export_chrome_trace(str(path))
     on_device = len(activities) > 1
     calls: defaultdict[tuple[str, str], float] = defaultdict(float)
@@ -87,28 +89,28 @@ def trace_updates(run: Callable[[Traced], None], updates: int, device: torch.dev
         if event.device_type != DeviceType.CPU:
             continue  # a kernel: its time is in the operator that started it
         microseconds = event.self_device_time_total if on_device else event.self_cpu_time_total
-        key = event.name, kind_of(_names(event))
+        key = event.name, operator_kind(_names(event))
         calls[key] += 1 / updates
         seconds[key] += microseconds / 1e6 / updates
     found = [Operator(*key, calls[key], seconds[key]) for key in calls if seconds[key] > 0]
     return sorted(found, key=lambda operator: -operator.seconds)
 
 
-def make_room() -> None:
-    """Let this process, on a CPU, have 1 GiB of memory ready that the system has cleared and `keep_memory` keeps."""
+def preallocate_memory() -> None:
+    """Have this process, on a CPU, hold 1 GiB of memory that the system has cleared and `keep_memory` keeps."""
     # In parts: glibc never keeps a block of 1 GiB.
     _ = [torch.empty(_ROOM // 4, dtype=torch.uint8).fill_(0) for _ in range(4)]
 
 
-def kind_of(names: list[str]) -> str:
+def operator_kind(names: list[str]) -> str:
     """The kind of an operator, given its name and the names of those that called it, from the inside out."""
-    for kind, pattern in _WHOLE.items():
+    for kind, pattern in _BY_ANY_CALLER.items():
         if any(re.search(pattern, name) for name in names):
             return kind
     if names[0] in (*PARTS, "update", "DistributedDataParallel.forward"):
         return BETWEEN
     for name in names:
-        for kind, pattern in _NEAREST.items():
+        for kind, pattern in _BY_NEAREST_CALLER.items():
             if re.search(pattern, name):
                 return kind
     return OTHER

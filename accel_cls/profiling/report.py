@@ -10,12 +10,12 @@ from typing import Any
 
 from accel_cls.console import Console
 from accel_cls.profiling.advice import advice
-from accel_cls.profiling.figures import BETWEEN, PARTS, Figures, Profile
+from accel_cls.profiling.measurements import BETWEEN, PARTS, ProcessMeasurements, ProfileResult
 
 _OPERATORS = 8  # shown
 
 
-def show(profile: Profile, out: Path, console: Console) -> None:
+def show(profile: ProfileResult, out: Path, console: Console) -> None:
     """Tables, then advice, then where the traces are."""
     first, several = profile.first, len(profile.processes) > 1
     console.section(f"where an update's time goes: {first.hardware}", [])
@@ -56,15 +56,15 @@ def heading(updates: int, warm_up: int, traced: int, out: Path) -> list[tuple[st
     ]
 
 
-def traces(profile: Profile, out: Path) -> list[str]:
+def traces(profile: ProfileResult, out: Path) -> list[str]:
     """The trace file of each process."""
-    return [_short(out / figures.trace) for figures in profile.processes]
+    return [_short(out / measured.trace) for measured in profile.processes]
 
 
-def as_json(profile: Profile, out: Path) -> dict[str, Any]:
+def as_json(profile: ProfileResult, out: Path) -> dict[str, Any]:
     """The same for programs; times in seconds."""
     first, several = profile.first, len(profile.processes) > 1
-    alone, by_token = profile.pass_cost
+    per_pass, per_token = profile.micro_batch_cost
     return {
         "hardware": first.hardware,
         "precision": first.precision,
@@ -77,15 +77,15 @@ def as_json(profile: Profile, out: Path) -> dict[str, Any]:
         "padding_seconds_estimated": profile.padding_seconds,
         "micro_batches": profile.each("micro_batches"),
         "micro_batch_tokens": first.tokens,
-        "seconds_of_a_micro_batch": alone,
-        "seconds_of_a_padded_token": by_token,
+        "seconds_of_a_micro_batch": per_pass,
+        "seconds_of_a_padded_token": per_token,
         "flops": profile.flops,
         "peak_flops": profile.peaks,
         "products_seconds": first.products,
-        "peak_memory_bytes": [figures.memory for figures in profile.processes],
+        "peak_memory_bytes": [measured.memory for measured in profile.processes],
         "waiting": [
-            {"process": figures.process, "for_others": late, "exchange": exchange}
-            for figures, (late, exchange) in zip(profile.processes, profile.waits(), strict=True)
+            {"process": measured.process, "for_others": late, "exchange": exchange}
+            for measured, (late, exchange) in zip(profile.processes, profile.waiting_times(), strict=True)
         ]
         if several and first.updates[0].ready is not None
         else None,
@@ -97,32 +97,38 @@ def as_json(profile: Profile, out: Path) -> dict[str, Any]:
     }
 
 
-def _table_of_processes(profile: Profile) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+def _table_of_processes(profile: ProfileResult) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     """Who does how much, and who waits."""
     head = ["process", "examples", "padded tokens"]
-    if not profile.sees_waiting:  # as under FSDP, which waits in between
-        return head, [[str(figures.process), *_much(figures)] for figures in profile.processes]
+    if not profile.measures_waiting:  # as under FSDP, which waits in between
+        return head, [[str(measured.process), *_counts(measured)] for measured in profile.processes]
     head += ["busy ms", "waiting ms", "share"]
-    told = profile.first.updates[0].ready is not None
+    has_ready_times = profile.first.updates[0].ready is not None
     rows = []
-    for figures, (late, exchange) in zip(profile.processes, profile.waits(), strict=True):
-        updates = figures.updates
+    for measured, (late, exchange) in zip(profile.processes, profile.waiting_times(), strict=True):
+        updates = measured.updates
         waiting = fmean(update.parts["waiting"] for update in updates)
         busy = fmean(sum(update.parts[part] for part in PARTS) for update in updates) - waiting
-        row = [str(figures.process), *_much(figures), _ms(busy), _ms(waiting), f"{waiting / profile.seconds:.1%}"]
-        rows.append([*row, _ms(late), _ms(exchange)] if told else row)
-    return [*head, *(["for others", "exchange"] if told else [])], rows
+        row = [
+            str(measured.process),
+            *_counts(measured),
+            _ms(busy),
+            _ms(waiting),
+            f"{waiting / profile.seconds:.1%}",
+        ]
+        rows.append([*row, _ms(late), _ms(exchange)] if has_ready_times else row)
+    return [*head, *(["for others", "exchange"] if has_ready_times else [])], rows
 
 
-def _much(figures: Figures) -> list[str]:
-    return [f"{fmean(getattr(update, what) for update in figures.updates):,.1f}" for what in ("examples", "padded")]
+def _counts(measured: ProcessMeasurements) -> list[str]:
+    return [f"{fmean(getattr(update, what) for update in measured.updates):,.1f}" for what in ("examples", "padded")]
 
 
-def _lines(profile: Profile) -> list[tuple[str, str]]:
+def _lines(profile: ProfileResult) -> list[tuple[str, str]]:
     first, seconds = profile.first, profile.seconds
-    alone, by_token = profile.pass_cost
+    per_pass, per_token = profile.micro_batch_cost
     lost = profile.padding_seconds
-    each = f"a micro-batch {_ms(alone)} ms by itself, 1,000 padded tokens {_ms(1000 * by_token)} ms"
+    each = f"a micro-batch {_ms(per_pass)} ms by itself, 1,000 padded tokens {_ms(1000 * per_token)} ms"
     lines = [
         ("examples", f"{profile.each('examples') / seconds:,.0f}/s, {profile.each('examples'):.1f} an update"),
         ("tokens", f"{profile.each('real') / seconds:,.0f}/s, without padding"),
@@ -132,13 +138,13 @@ def _lines(profile: Profile) -> list[tuple[str, str]]:
             "(an estimate, by tokens)",
         ),
         ("micro-batches", f"{profile.each('micro_batches'):.1f} an update, at most {first.tokens:,} padded tokens"),
-        *([("", f"forward and backward: {each}")] if alone else []),
+        *([("", f"forward and backward: {each}")] if per_pass else []),
     ]
     if profile.flops is not None:
         peak = profile.peaks.get(first.precision)
         reached = "" if peak is None else f", {profile.flops / peak:.0%} of {_gflops(peak)} in a large matrix product"
         lines.append(("arithmetic", f"{_gflops(profile.flops)} for real tokens{reached} in {first.precision}"))
-    memory = [figures.memory for figures in profile.processes if figures.memory is not None]
+    memory = [measured.memory for measured in profile.processes if measured.memory is not None]
     if memory:
         whose = "of a process, from its start on" if first.device == "cpu" else "of a device, by torch"
         lines.append(("memory", f"{max(memory) / 1e9:.2f} GB at most, {whose}"))

@@ -1,4 +1,4 @@
-"""Train, end all processes without notice at a random instant, and go on by the same command; again and again."""
+"""Train, kill -9 all processes at a random instant, and resume by the same command, as often as asked for."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pathlib import Path
 
 import psutil
 
-from accel_cls.parity.training import begin, failed
+from accel_cls.parity.comparison_runs import start_training, training_failed
 from accel_cls.runs.folder import RunFolder
 
-_POLL = 0.002  # seconds between two looks at how far a training is
+_POLL = 0.002  # seconds between two checks of how far a run is
 _TAIL = 1 << 20  # bytes that hold the last line of a trace, however many examples an update has
 _UPDATE = re.compile(rb'^\{"update": (\d+),', re.M)
 _CONTINUES = re.compile(r"continues an unfinished run from update (\d+)")
@@ -26,15 +26,15 @@ _OVER = "this run is already finished"
 
 @dataclass(frozen=True)
 class Kill:
-    """When to end a training: so many seconds after it was seen to have finished an update."""
+    """When to kill a run: so many seconds after it was seen to have finished an update."""
 
     update: int
     delay: float
 
 
 @dataclass(frozen=True)
-class Leg:
-    """A part of a training, from one start of the command to its end or its being ended."""
+class Attempt:
+    """One start of the training command, up to its end or its kill."""
 
     resumed_from: int | None  # the update of the checkpoint; 0 where there was none; None for the first start
     killed_at: int | None  # the last update that it was seen to have finished; None where it came to its end
@@ -55,39 +55,39 @@ def draw_kills(count: int, updates: int, seconds: float, seed: int) -> list[Kill
 
 def train_with_kills(
     name: str, commands: Sequence[list[str]], kills: Sequence[Kill], run: Path, threads: int
-) -> list[Leg]:
+) -> list[Attempt]:
     """Run the commands one after the other, the last one as often as needed, until the training has ended by itself.
 
-    Returns the legs; `after_kill` is called between each two of them.
+    Returns the attempts; `after_kill` is called between each two of them.
 
     Raises:
         UserError: where a training fails by itself, or does not go on.
     """
-    legs: list[Leg] = []
-    waiting, reached = list(kills), 0
+    attempts: list[Attempt] = []
+    pending, reached = list(kills), 0
     while True:
-        command = commands[min(len(legs), len(commands) - 1)]
-        log = run.with_name(f"{run.name}-{len(legs) + 1}.log")
-        launcher = begin(command, log, threads)
+        command = commands[min(len(attempts), len(commands) - 1)]
+        log = run.with_name(f"{run.name}-{len(attempts) + 1}.log")
+        launcher = start_training(command, log, threads)
         try:
-            kill = waiting.pop(0) if waiting else None
+            kill = pending.pop(0) if pending else None
             was_killed = kill is not None and _kill_at(launcher, kill, RunFolder(run), reached)
         except BaseException:  # Ctrl-C, above all: nothing of this stays behind
-            end_all(launcher)
+            kill_process_tree(launcher)
             raise
         status = launcher.wait()
         if status and not was_killed:
-            raise failed(name, log)
-        resumed = _resumed_from(log, reached) if legs else None
+            raise training_failed(name, log)
+        resumed = _resumed_from(log, reached) if attempts else None
         reached = max(reached, last_update(RunFolder(run).trace))
-        legs.append(Leg(resumed, reached if was_killed else None))
+        attempts.append(Attempt(resumed, reached if was_killed else None))
         if not was_killed:
-            return legs
+            return attempts
         after_kill(run)
 
 
 def after_kill(run: Path) -> None:
-    """Called when all processes of a training have been ended, before it goes on. Here faults can be put in a test."""
+    """Called when all processes of a training have been ended, before it goes on. Here tests inject faults."""
 
 
 def last_update(trace: Path) -> int:
@@ -100,8 +100,8 @@ def last_update(trace: Path) -> int:
     return 0
 
 
-def end_all(launcher: subprocess.Popen[bytes]) -> None:
-    """kill -9 for all processes of a training, those that train before the launcher, which would tell of it."""
+def kill_process_tree(launcher: subprocess.Popen[bytes]) -> None:
+    """kill -9 all processes of a run, workers before the launcher, which would report their end."""
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(launcher.pid)
         family = process.children(recursive=True)
@@ -120,7 +120,7 @@ def _kill_at(launcher: subprocess.Popen[bytes], kill: Kill, run: RunFolder, reac
         if last_update(run.trace) >= target:
             time.sleep(kill.delay)
             if launcher.poll() is None and not run.is_finished:
-                end_all(launcher)
+                kill_process_tree(launcher)
                 return True
             return False
         time.sleep(_POLL)

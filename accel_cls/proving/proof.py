@@ -13,20 +13,19 @@ from typing import Any
 import yaml
 
 from accel_cls.errors import UserError
-from accel_cls.parity.cases import Case, Pair, control_of
-from accel_cls.parity.cases import Leg as CaseLeg
-from accel_cls.parity.compare import Trained, compare
-from accel_cls.parity.training import (
-    min_micro_batches_of,
-    threads_of,
-    updates_of,
+from accel_cls.parity.cases import Case, Launch, Pair, make_control
+from accel_cls.parity.compare import TrainedRun, compare
+from accel_cls.parity.comparison_runs import (
+    limit_updates,
+    min_micro_batches_for,
+    threads_per_process,
     updates_per_epoch,
-    without_place,
+    without_output_and_hardware,
 )
-from accel_cls.parity.verdict import Verdict, is_within, judge, tolerance_of
+from accel_cls.parity.verdict import Verdict, assess, is_within, tolerance_of
 from accel_cls.profiles import Profile, launch_command, profile_to_launch, write_profile
 from accel_cls.proving import interrupt
-from accel_cls.proving.evidence import PARTS, Evidence, differences
+from accel_cls.proving.fingerprint import PARTS, Fingerprint, differences
 from accel_cls.recipe import Recipe
 from accel_cls.runs.folder import RunFolder
 
@@ -35,8 +34,8 @@ _TRIES = 3  # to kill a training that was over too soon
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What to prove, as the command line says it."""
+class ProofOptions:
+    """What to prove."""
 
     processes: Sequence[int] = ()  # the first trains; the others go on with what it began; none: the profile's
     kills: int = 3
@@ -45,29 +44,29 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Proven:
-    """One training, and how it compares with the one that was not interrupted."""
+class ProofRun:
+    """One run, and how it compares with the reference run, which was not interrupted."""
 
     name: str
-    legs: Sequence[interrupt.Leg]
-    evidence: Evidence
+    attempts: Sequence[interrupt.Attempt]
+    fingerprint: Fingerprint
     differences: Sequence[str]  # to the last bit
     verdict: Verdict | None = None  # on another number of processes, where the last bit is not to be expected
 
     @property
     def killed_at(self) -> list[int]:
         """The last update before each kill."""
-        return [leg.killed_at for leg in self.legs if leg.killed_at is not None]
+        return [attempt.killed_at for attempt in self.attempts if attempt.killed_at is not None]
 
     @property
     def resumed_from(self) -> list[int]:
         """The update from which each later start went on."""
-        return [leg.resumed_from for leg in self.legs if leg.resumed_from is not None]
+        return [attempt.resumed_from for attempt in self.attempts if attempt.resumed_from is not None]
 
     @property
     def is_same(self) -> bool:
         """Whether it is the same training, as exactly as can be expected."""
-        return not self.differences if self.verdict is None else not self.verdict.faults
+        return not self.differences if self.verdict is None else not self.verdict.mismatches
 
     def __str__(self) -> str:
         if not self.differences:
@@ -82,8 +81,8 @@ class Proven:
             "name": self.name,
             "killed_at": self.killed_at,
             "resumed_from": self.resumed_from,
-            "updates": self.evidence.updates,
-            "hashes": {part: self.evidence.hash(part) for part in PARTS},
+            "updates": self.fingerprint.updates,
+            "hashes": {part: self.fingerprint.hash(part) for part in PARTS},
             "same": self.is_same,
             "same_to_the_last_bit": not self.differences,
             "verdict": str(self),
@@ -100,44 +99,44 @@ class Proof:
         path: str,
         recipe: Recipe,
         overrides: Sequence[str],
-        asked: Asked,
+        options: ProofOptions,
         folder: Path,
-        say: Callable[[str], None],
+        print_line: Callable[[str], None],
     ):
-        profile = profile_to_launch(recipe.hardware, asked.processes[0] if asked.processes else None)
+        profile = profile_to_launch(recipe.hardware, options.processes[0] if options.processes else None)
         assert profile is not None
         if profile.machines > 1:
             raise UserError(
                 f"hardware: {profile.name} is for {profile.machines} machines, but all processes are killed and "
                 "started here; take a profile for one, such as hardware=cpu"
             )
-        self.base = profile.changed(asked.processes[0] if asked.processes else None)
-        self.others = [self.base.changed(count) for count in asked.processes[1:]]
+        self.base = profile.changed(options.processes[0] if options.processes else None)
+        self.other_profiles = [self.base.changed(count) for count in options.processes[1:]]
         epoch = updates_per_epoch(recipe)
-        self.updates = updates_of(recipe, asked.updates, epoch)
+        self.updates = limit_updates(recipe, options.updates, epoch)
         if self.updates < 2:
             raise UserError(
                 "--prove: the training has 1 update; expected 2 or more, to be interrupted. Take more --updates, "
                 "a larger train.max_updates or a smaller train.batch_size"
             )
-        self.checkpoint_every = _at_most(recipe.checkpoint.every, epoch, max(1, self.updates // _CHECKPOINTS))
-        self.evaluate_every = _at_most(recipe.evaluate.every, epoch, self.updates // 2)
-        self.asked = asked
-        most = max(profile.processes for profile in (self.base, *self.others))
-        self.threads = threads_of(most)
-        self._recipe, self._path, self._folder, self._say = recipe, path, folder, say
+        self.checkpoint_every = _interval(recipe.checkpoint.every, epoch, max(1, self.updates // _CHECKPOINTS))
+        self.evaluate_every = _interval(recipe.evaluate.every, epoch, self.updates // 2)
+        self.options = options
+        most = max(profile.processes for profile in (self.base, *self.other_profiles))
+        self.threads = threads_per_process(most)
+        self._recipe, self._path, self._folder, self._print = recipe, path, folder, print_line
         self._overrides = [
-            *without_place(overrides),
+            *without_output_and_hardware(overrides),
             "train.trace=true",
             f"train.max_updates={self.updates}",
             f"checkpoint.every={self.checkpoint_every}",
             f"evaluate.every={self.evaluate_every}",
         ]
-        if self.others:
-            self._overrides.append(f"train.min_micro_batches={min_micro_batches_of(recipe, most)}")
+        if self.other_profiles:
+            self._overrides.append(f"train.min_micro_batches={min_micro_batches_for(recipe, most)}")
 
-    def run(self) -> list[Proven]:
-        """Train and compare; the first of what is returned is the training that was not interrupted.
+    def run(self) -> list[ProofRun]:
+        """Train and compare; the first of what is returned is the reference run.
 
         Raises:
             UserError: where a training fails, or was over before it could be interrupted.
@@ -148,50 +147,50 @@ class Proof:
             # Found once. Another training might find another number, with other cuts, and that is not in question.
             found = yaml.safe_load(RunFolder(whole).recipe.read_text(encoding="utf-8"))
             self._overrides.append(f"train.micro_batch_tokens={found['train']['micro_batch_tokens']}")
-        evidence = Evidence.of(whole)
-        proven = [Proven("without interruption", [interrupt.Leg(None, None)], evidence, [])]
+        fingerprint = Fingerprint.of(whole)
+        runs = [ProofRun("without interruption", [interrupt.Attempt(None, None)], fingerprint, [])]
         seconds = json.loads(RunFolder(whole).results.read_text(encoding="utf-8"))["seconds"]
         kills = interrupt.draw_kills(
-            min(self.asked.kills, evidence.updates - 1), evidence.updates, seconds, self.asked.seed
+            min(self.options.kills, fingerprint.updates - 1), fingerprint.updates, seconds, self.options.seed
         )
-        for profile in (self.base, *self.others):
+        for profile in (self.base, *self.other_profiles):
             is_other = profile != self.base
             name = f"killed, continued by {_many(profile.processes)}" if is_other else "killed and resumed"
             folder = self._folder / (f"killed-then-{profile.processes}" if is_other else "killed")
-            legs = self._train(name, folder, [self.base, profile], kills)
+            attempts = self._train(name, folder, [self.base, profile], kills)
             for _ in range(_TRIES):
-                if len(legs) > 1:
+                if len(attempts) > 1:
                     break
                 # A training of milliseconds may be over before it is seen to have begun: then as early as can be.
                 shutil.rmtree(folder)
-                legs = self._train(name, folder, [self.base, profile], [interrupt.Kill(1, 0.0), *kills[1:]])
-            if len(legs) == 1:
+                attempts = self._train(name, folder, [self.base, profile], [interrupt.Kill(1, 0.0), *kills[1:]])
+            if len(attempts) == 1:
                 raise UserError(
                     f"{name}: the training was over before it could be killed, which proves nothing; take more "
-                    f"--updates, or another --seed than {self.asked.seed}"
+                    f"--updates, or another --seed than {self.options.seed}"
                 )
-            own = Evidence.of(folder)
-            found_differences = differences(evidence, own)
-            verdict = self._judge(whole, folder, name, profile) if is_other and found_differences else None
-            proven.append(Proven(name, legs, own, found_differences, verdict))
-        return proven
+            own = Fingerprint.of(folder)
+            found_differences = differences(fingerprint, own)
+            verdict = self._assess_parity(whole, folder, name, profile) if is_other and found_differences else None
+            runs.append(ProofRun(name, attempts, own, found_differences, verdict))
+        return runs
 
-    def _judge(self, whole: Path, folder: Path, name: str, profile: Profile) -> Verdict:
-        """Hold a training on other processes to parity's tolerance, with a control where that is not enough."""
-        pair = Pair(Case("without interruption", (CaseLeg(self.base),)), Case(name, (CaseLeg(profile),)))
+    def _assess_parity(self, whole: Path, folder: Path, name: str, profile: Profile) -> Verdict:
+        """Compare a run on other processes within parity's tolerance, with a control where that is not enough."""
+        pair = Pair(Case("without interruption", (Launch(self.base),)), Case(name, (Launch(profile),)))
         try:
-            reference = Trained.of(whole)
-            comparison = compare(reference, Trained.of(folder))
+            reference = TrainedRun.of(whole)
+            comparison = compare(reference, TrainedRun.of(folder))
             control = None
             if not is_within(comparison, tolerance_of(pair)):
-                leg = control_of(pair, self._recipe).legs[0]
+                launch = make_control(pair, self._recipe).launches[0]
                 place = self._folder / "control"
                 if not place.exists():
-                    self._train("control", place, [self.base], [], leg.overrides)
-                control = compare(reference, Trained.of(place))
+                    self._train("control", place, [self.base], [], launch.overrides)
+                control = compare(reference, TrainedRun.of(place))
         except ValueError as error:
             raise UserError(f"{name}: {error}; what ends a training early differs, try ~evaluate.patience") from error
-        return judge(pair, comparison, control)
+        return assess(pair, comparison, control)
 
     def _train(
         self,
@@ -200,20 +199,20 @@ class Proof:
         profiles: Sequence[Profile],
         kills: Sequence[interrupt.Kill],
         more: Sequence[str] = (),
-    ) -> list[interrupt.Leg]:
+    ) -> list[interrupt.Attempt]:
         began = time.monotonic()
         commands = []
         for profile in profiles:
             written = write_profile(profile, output.with_name(f"profile-{profile.processes}.yaml"))
             overrides = [*self._overrides, f"hardware={written.path}", f"output={output}", *more]
             commands.append(launch_command(written, self._path, overrides))
-        legs = interrupt.train_with_kills(name, commands, kills, output, self.threads)
-        starts = f"{len(legs)} starts, " if kills else ""
-        self._say(f"  {name}, {starts}{time.monotonic() - began:.0f} s")
-        return legs
+        attempts = interrupt.train_with_kills(name, commands, kills, output, self.threads)
+        starts = f"{len(attempts)} starts, " if kills else ""
+        self._print(f"  {name}, {starts}{time.monotonic() - began:.0f} s")
+        return attempts
 
 
-def _at_most(every: str | int, epoch: int, most: int) -> int:
+def _interval(every: str | int, epoch: int, most: int) -> int:
     """An interval of the recipe, in updates, or a smaller one, to have it happen often enough in a short training."""
     return max(1, min(epoch if every == "epoch" else int(every), most))
 

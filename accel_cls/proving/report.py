@@ -1,11 +1,11 @@
-"""Show to a person what was proven."""
+"""Show the result of a proof to a person."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from accel_cls.console import Console
-from accel_cls.proving.proof import Proof, Proven
+from accel_cls.proving.proof import Proof, ProofRun
 
 _SHOWN = ("weights", "optimizer", "metrics", "predictions")  # the hashes that have a column
 _DIGITS = 12  # of a hash
@@ -13,7 +13,7 @@ _DIGITS = 12  # of a hash
 
 def heading(proof: Proof) -> list[tuple[str, str]]:
     """Name and text of each line above the trainings."""
-    asked = proof.asked
+    options = proof.options
     return [
         (
             "trainings",
@@ -24,33 +24,33 @@ def heading(proof: Proof) -> list[tuple[str, str]]:
             "checkpoints",
             f"every {_updates(proof.checkpoint_every)}; evaluations every {_updates(proof.evaluate_every)}",
         ),
-        ("kills", f"{asked.kills} by kill -9 of all processes, at instants drawn with seed {asked.seed}"),
+        ("kills", f"{options.kills} by kill -9 of all processes, at instants drawn with seed {options.seed}"),
     ]
 
 
-def show(proven: Sequence[Proven], kills: int, console: Console) -> None:
+def show(runs: Sequence[ProofRun], kills: int, console: Console) -> None:
     """A table of all trainings, then the verdicts."""
     rows = [
         [
             one.name,
             _list(one.killed_at),
             _list(one.resumed_from),
-            *(one.evidence.hash(part)[:_DIGITS] for part in _SHOWN),
-            "" if one is proven[0] else "same" if one.is_same else "DIFFERENT",
+            *(one.fingerprint.hash(part)[:_DIGITS] for part in _SHOWN),
+            "" if one is runs[0] else "same" if one.is_same else "DIFFERENT",
         ]
-        for one in proven
+        for one in runs
     ]
     console.section("what they left, sha256", [])
     console.table(["training", "killed at", "resumed from", *_SHOWN, "verdict"], rows)
     console.section("verdicts", [])
-    for one in proven[1:]:
+    for one in runs[1:]:
         cases = list(one.differences) if one.verdict is None else _basis(one)
         if len(one.killed_at) < kills:
             cases.append(f"killed {len(one.killed_at)} times, not {kills}: then it was over; take more --updates")
         console.finding("same" if one.is_same else "different", f"{one.name}: {one}", cases, "")
 
 
-def _basis(one: Proven) -> list[str]:
+def _basis(one: ProofRun) -> list[str]:
     """What a verdict on other processes rests on; to the last bit they need not be the same."""
     verdict = one.verdict
     assert verdict is not None

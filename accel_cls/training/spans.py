@@ -1,6 +1,6 @@
-"""The parts of an update by name, for whoever measures: `with span("forward"):`.
+"""Spans: the parts of an update by name, for a profiler: `with span("forward"):`.
 
-Nobody listens in a normal training: a span then costs half a microsecond, an update some ten of them.
+Without an observer, as in a normal training, a span costs half a microsecond, an update some ten of them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Protocol
 
 
-class Listener(Protocol):
-    """Is told where an update stands."""
+class SpanObserver(Protocol):
+    """Is called where a span or an update begins and ends."""
 
     def begin(self, part: str) -> None:
         """A part of an update begins; parts do not overlap."""
@@ -23,7 +23,7 @@ class Listener(Protocol):
         """An update has ended, with all that was logged and saved after it."""
 
 
-_listener: Listener | None = None
+_observer: SpanObserver | None = None
 
 
 class _Span:
@@ -33,12 +33,12 @@ class _Span:
         self._part = part
 
     def __enter__(self) -> None:
-        if _listener is not None:
-            _listener.begin(self._part)
+        if _observer is not None:
+            _observer.begin(self._part)
 
     def __exit__(self, *_: object) -> None:
-        if _listener is not None:
-            _listener.end(self._part)
+        if _observer is not None:
+            _observer.end(self._part)
 
 
 _SPANS = {part: _Span(part) for part in ("data", "forward", "backward", "optimizer")}
@@ -51,16 +51,16 @@ def span(part: str) -> _Span:
 
 def update_done() -> None:
     """An update has ended."""
-    if _listener is not None:
-        _listener.update_done()
+    if _observer is not None:
+        _observer.update_done()
 
 
 @contextmanager
-def heard_by(listener: Listener) -> Iterator[None]:
-    """Tell a listener of each span and update in this block."""
-    global _listener
-    _listener = listener
+def observe_spans(observer: SpanObserver) -> Iterator[None]:
+    """Call an observer for each span and update in this block."""
+    global _observer
+    _observer = observer
     try:
         yield
     finally:
-        _listener = None
+        _observer = None

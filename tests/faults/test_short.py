@@ -36,7 +36,9 @@ def test_killed_run_of_two_processes_ends_in_the_same_result(faulty: Work, aims:
 
 
 def test_process_that_is_killed_takes_the_others_along(faulty: Work) -> None:
-    survived(kinds.rank(faulty, TWO, update=20))
+    case = kinds.rank(faulty, TWO, update=20)
+    survived(case)
+    assert "had ended" not in case.what, "the process was there when it was killed"
 
 
 def test_second_run_in_a_folder_is_refused(faulty: Work) -> None:
@@ -57,7 +59,9 @@ def test_disk_that_refuses_loses_nothing(faulty: Work, fault: Callable[[Work, St
 
 @pytest.mark.parametrize("how", kinds.STOPS)
 def test_stopped_run_ends_in_the_same_result(faulty: Work, how: str) -> None:
-    survived(kinds.stop(faulty, TWO if how == "SIGTERM" else ONE, how, "one", update=22))
+    case = kinds.stop(faulty, TWO if how == "SIGTERM" else ONE, how, "one", update=22)
+    survived(case)
+    assert case.events[0]["status"] == kinds.STOPPED, "it was stopped before it came to its end"
 
 
 def test_harness_sees_what_is_lost(faulty: Work) -> None:

@@ -11,16 +11,16 @@ from statistics import fmean, median
 from typing import Any
 
 PARTS = ("data", "forward", "backward", "waiting", "optimizer")  # "other" is what is left of an update
-WARM_UP = 5  # updates: memory is taken for the first time, kernels are chosen, DDP forms its buckets
+WARM_UP_UPDATES = 5  # updates: memory is taken for the first time, kernels are chosen, DDP forms its buckets
 BETWEEN = "between operators: Python, waiting"  # the kind of what is none
-TRACED = 3  # updates: enough to see, few enough for a file of some MB
+PROFILED_UPDATES = 3  # updates: enough to see, few enough for a file of some MB
 
 
 @dataclass(frozen=True)
 class Request:
     """What a training is to measure instead of going to its end."""
 
-    folder: Path  # where the figures and traces of all processes go
+    folder: Path  # where the measurements and traces of all processes go
     updates: int  # to measure, after some to warm up
 
 
@@ -59,7 +59,7 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Figures:
+class ProcessMeasurements:
     """What one process measured."""
 
     process: int
@@ -79,13 +79,13 @@ class Figures:
     cuts: list[Cut]  # the plan's own first
 
     def write(self, folder: Path) -> None:
-        """Put it beside the other processes' figures."""
+        """Put it beside the other processes' measurements."""
         path = folder / f"process-{self.process}.json"
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod
-    def read(cls, folder: Path) -> list[Figures]:
-        """The figures of all processes."""
+    def read(cls, folder: Path) -> list[ProcessMeasurements]:
+        """The measurements of all processes."""
         found = []
         for path in folder.glob("process-*.json"):
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -96,7 +96,7 @@ class Figures:
                 "cuts": [Cut(**cut) for cut in content["cuts"]],
             }
             found.append(cls(**content))
-        return sorted(found, key=lambda figures: figures.process)
+        return sorted(found, key=lambda measured: measured.process)
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,13 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Profile:
+class ProfileResult:
     """What all processes measured together."""
 
-    processes: list[Figures]
+    processes: list[ProcessMeasurements]
 
     @property
-    def first(self) -> Figures:
+    def first(self) -> ProcessMeasurements:
         """Process 0."""
         return self.processes[0]
 
@@ -126,16 +126,16 @@ class Profile:
         return fmean(self._of_updates(lambda update: update.seconds))
 
     @property
-    def sees_waiting(self) -> bool:
-        """Whether processes wait for one another in a way that can be told from their work."""
-        return any(update.parts["waiting"] for figures in self.processes for update in figures.updates)
+    def measures_waiting(self) -> bool:
+        """Whether processes wait for one another in a way that can be separated from their work."""
+        return any(update.parts["waiting"] for measured in self.processes for update in measured.updates)
 
     def parts(self) -> list[Part]:
         """The parts of an update, then "other", then "all"."""
         every = {name: self._of_updates(lambda update, name=name: update.parts[name]) for name in PARTS}
         whole = self._of_updates(lambda update: update.seconds)
         every["other"] = [total - sum(parts) for total, *parts in zip(whole, *every.values(), strict=True)]
-        if not self.sees_waiting:
+        if not self.measures_waiting:
             del every["waiting"]
         every["all"] = whole
         return [Part(name, fmean(s), median(s), fmean(s) / fmean(whole)) for name, s in every.items()]
@@ -148,7 +148,7 @@ class Profile:
         """Examples, real, padded (tokens) or micro_batches of an update, over all processes, on average."""
         return fmean(
             sum(getattr(update, what) for update in updates)
-            for updates in zip(*(figures.updates for figures in self.processes), strict=True)
+            for updates in zip(*(measured.updates for measured in self.processes), strict=True)
         )
 
     @property
@@ -157,13 +157,13 @@ class Profile:
         return 1 - self.each("real") / self.each("padded")
 
     @property
-    def pass_cost(self) -> tuple[float, float]:
+    def micro_batch_cost(self) -> tuple[float, float]:
         """Seconds that a micro-batch costs by itself, and for each padded token: a line through all that ran.
 
         Theil and Sen's line, the median of all slopes: one micro-batch that was disturbed does not turn it. Where
         micro-batches are too much alike for a line, all is put down to the tokens.
         """
-        passes = [one for figures in self.processes for one in figures.passes]
+        passes = [one for measured in self.processes for one in measured.passes]
         some = passes[:: -(-len(passes) // 300)]  # 45,000 pairs at most
         slopes = [(t - s) / (b - a) for (a, s), (b, t) in itertools.combinations(some, 2) if abs(b - a) > 0.1 * a]
         if slopes and (slope := median(slopes)) > 0:
@@ -175,23 +175,23 @@ class Profile:
     @property
     def padding_seconds(self) -> float:
         """What padding costs a process in an update: an estimate, by its tokens."""
-        return (self.each("padded") - self.each("real")) / len(self.processes) * self.pass_cost[1]
+        return (self.each("padded") - self.each("real")) / len(self.processes) * self.micro_batch_cost[1]
 
-    def waits(self) -> list[tuple[float, float]]:
+    def waiting_times(self) -> list[tuple[float, float]]:
         """Of each process, seconds of an update in which it waits for slower ones, and in which gradients travel."""
         found = []
-        for figures in self.processes:
+        for measured in self.processes:
             late = [
                 min(mine.parts["waiting"], max(other.ready or 0.0 for other in all_of_it) - (mine.ready or 0.0))
-                for mine, *all_of_it in zip(figures.updates, *(f.updates for f in self.processes), strict=True)
+                for mine, *all_of_it in zip(measured.updates, *(f.updates for f in self.processes), strict=True)
             ]
-            found.append((fmean(late), fmean(u.parts["waiting"] for u in figures.updates) - fmean(late)))
+            found.append((fmean(late), fmean(u.parts["waiting"] for u in measured.updates) - fmean(late)))
         return found
 
     @property
     def flops(self) -> float | None:
         """FLOP/s for real tokens, over all processes."""
-        counted = [figures.flops for figures in self.processes if figures.flops is not None]
+        counted = [measured.flops for measured in self.processes if measured.flops is not None]
         if len(counted) < len(self.processes):
             return None
         return sum(counted) / len(self.first.updates) / self.seconds
@@ -199,7 +199,7 @@ class Profile:
     @property
     def peaks(self) -> dict[str, float]:
         """By precision, the FLOP/s of a matrix product, over all processes."""
-        return {name: sum(figures.peaks[name] for figures in self.processes) for name in self.first.peaks}
+        return {name: sum(measured.peaks[name] for measured in self.processes) for name in self.first.peaks}
 
     def kinds(self) -> list[tuple[str, float]]:
         """Kinds of operators and their share of an update of process 0, the largest first."""

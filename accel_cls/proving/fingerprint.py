@@ -1,4 +1,4 @@
-"""What a training left, as hashes: two trainings are the same to the last bit where all of these are.
+"""What a run left, as hashes: two runs are the same to the last bit where all of these are.
 
 Times and speeds are left out, and nothing else. Each part is a list of items (a tensor, a line, an update), so that a
 difference can be named and not only seen.
@@ -23,14 +23,14 @@ PARTS = ("updates", "weights", "optimizer", "counters", "metrics", "best model",
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Fingerprint:
     """For each part the hash of each item, by a name that says file and place."""
 
     updates: int  # that were made
     parts: dict[str, dict[str, str]]
 
     @classmethod
-    def of(cls, folder: Path) -> Evidence:
+    def of(cls, folder: Path) -> Fingerprint:
         """Hash a finished run folder.
 
         Raises:
@@ -74,7 +74,7 @@ class Evidence:
         return _digest(list(self.parts[part].items()))
 
 
-def differences(a: Evidence, b: Evidence) -> list[str]:
+def differences(a: Fingerprint, b: Fingerprint) -> list[str]:
     """What differs, a line for each part: how much of it, and where first. None where all is the same."""
     found = []
     for part in PARTS:

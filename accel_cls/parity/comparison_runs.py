@@ -1,4 +1,4 @@
-"""How trainings that are compared are started: by the real command, into folders of their own, with the same threads.
+"""Runs that are compared: started by the real command, in folders of their own, with the same number of threads.
 
 Used by `accel-cls parity` and by `accel-cls resume --prove`.
 """
@@ -21,11 +21,11 @@ from accel_cls.profiles import quietly, shell
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import task_of
 
-_LINES = 15  # of what a training that failed has said
+_LINES = 15  # of a failed run's log that are shown
 
 
 @contextmanager
-def place_for(keep: Path | None, prefix: str) -> Iterator[Path]:
+def folder_of_runs(keep: Path | None, prefix: str) -> Iterator[Path]:
     """The folder for all trainings of a comparison: the one that is to be kept, or one that is deleted afterwards.
 
     Raises:
@@ -39,8 +39,8 @@ def place_for(keep: Path | None, prefix: str) -> Iterator[Path]:
         yield folder
 
 
-def without_place(overrides: Sequence[str]) -> list[str]:
-    """A user's overrides but for those that say where to train: a comparison decides that by itself."""
+def without_output_and_hardware(overrides: Sequence[str]) -> list[str]:
+    """A user's overrides but for `output` and `hardware`, which a comparison sets by itself."""
     return [text for text in overrides if not text.startswith(("hardware=", "output=", "~hardware"))]
 
 
@@ -49,23 +49,23 @@ def updates_per_epoch(recipe: Recipe) -> int:
     return -(-len(load_corpus(recipe, task_of(recipe)).train) // recipe.train.batch_size)
 
 
-def updates_of(recipe: Recipe, most: int, epoch: int) -> int:
-    """The updates of a training that is cut to `most`, of so many in an epoch."""
+def limit_updates(recipe: Recipe, most: int, epoch: int) -> int:
+    """Updates of a run that is limited to `most`, with `epoch` updates in an epoch."""
     return min(most, recipe.train.max_updates or most, recipe.train.epochs * epoch)
 
 
-def min_micro_batches_of(recipe: Recipe, processes: int) -> int:
-    """What makes dropout draw alike on up to so many processes; the recipe's own number where it has one."""
+def min_micro_batches_for(recipe: Recipe, processes: int) -> int:
+    """The micro-batches with which dropout draws alike on up to so many processes; the recipe's own number, if any."""
     least = recipe.train.min_micro_batches
     return least if "min_micro_batches" in recipe.train.model_fields_set else max(least, processes)
 
 
-def threads_of(processes: int) -> int:
+def threads_per_process(processes: int) -> int:
     """Threads a process, the same in each training: sums are then made in the same order inside each micro-batch."""
     return max(1, (psutil.cpu_count(logical=False) or 1) // processes)
 
 
-def begin(command: Sequence[str], log: Path, threads: int) -> subprocess.Popen[bytes]:
+def start_training(command: Sequence[str], log: Path, threads: int) -> subprocess.Popen[bytes]:
     """Start a training; its log begins with the command as a user would type it."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     with open(log, "w", encoding="utf-8") as out:
@@ -74,29 +74,12 @@ def begin(command: Sequence[str], log: Path, threads: int) -> subprocess.Popen[b
         return subprocess.Popen(quietly(command), stdout=out, stderr=subprocess.STDOUT, env=environment)
 
 
-def failed(name: str, log: Path) -> UserError:
+def training_failed(name: str, log: Path) -> UserError:
     """What to raise where a training ended with an error, with its last lines."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     return UserError(f"{name}: its training ended with an error; {log} ends with:\n" + "\n".join(lines[-_LINES:]))
 
 
-def numbers_of(option: str, text: str) -> list[int]:
-    """What an option's list of whole numbers says. Raises UserError where it is none."""
-    parts = names_of(option, text)
-    if not all(part.isdecimal() and int(part) for part in parts):
-        raise UserError(f"{option}: found {text!r}; expected whole numbers, 1 or more, such as 1,2")
-    return [int(part) for part in parts]
-
-
-def names_of(option: str, text: str) -> list[str]:
-    """The parts of a list; each once, since a training that is compared with itself proves nothing."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    twice = [part for part in parts if parts.count(part) > 1]
-    if twice:
-        raise UserError(f"{option}: {twice[0]} stands twice in {text!r}; expected each once")
-    return parts
-
-
-def to_stderr(text: str) -> None:
-    """Tell progress where standard output is for a program."""
+def print_to_stderr(text: str) -> None:
+    """Print progress where standard output is for a program."""
     print(text, file=sys.stderr, flush=True)
