@@ -44,7 +44,7 @@ def test_all_scores_equal_scikit_learn_without_a_network():
 def test_all_scores_are_those_that_are_reckoned_by_hand():
     """scikit-learn computes both sides above. Of classes 0 to 2, 2, 2 and 1 of 4, 3 and 2 are found, among 4, 4, 2."""
     f1 = [0.5, 4 / 7, 0.5, 0]
-    assert compute_scores(METRICS, PREDICTIONS, REFERENCES) == pytest.approx(
+    assert compute_scores(list(BY_SCIKIT_LEARN), PREDICTIONS, REFERENCES, 4) == pytest.approx(
         {
             "accuracy": 5 / 10,
             "precision": 0.5 * (4 + 3 + 2) / 10,
