@@ -213,13 +213,14 @@ def three_classes(folder: Path) -> None:
 
 
 FOUR = [""] * 4  # the classes of four texts, whatever they are
+KEPT = "the head of m is kept: its classes are these"
 FRESH = "weights that m does not have start fresh: classifier.bias, classifier.weight"
 HEADLESS = weights(lambda t: {name: tensor for name, tensor in t.items() if "classifier" not in name})
 SAFETENSORS_OF_A_TERABYTE = (1 << 40).to_bytes(8, "little") + b"{}"
 
 # name, what is done to the folder, what training says of it, what classifying says of it; a list: it is taken.
 MODELS: list[tuple[str, Callable[[Path], Any], str | list[str], str | list[str]]] = [
-    ("nothing", lambda m: None, [], FOUR),
+    ("nothing", lambda m: None, [KEPT], FOUR),
     (
         "pickle with code only",
         raw_pickle,
@@ -232,11 +233,11 @@ MODELS: list[tuple[str, Callable[[Path], Any], str | list[str], str | list[str]]
         "its weights are a pickle with code in it",
         "its weights are a pickle with code",
     ),
-    ("pickle of tensors", pickled(lambda m: load_file(m / "model.safetensors")), [], FOUR),
-    ("pickles beside safetensors", beside, [], FOUR),
+    ("pickle of tensors", pickled(lambda m: load_file(m / "model.safetensors")), [KEPT], FOUR),
+    ("pickles beside safetensors", beside, [KEPT], FOUR),
     ("no weights", remove("model.safetensors"), "model.name: the model of the folder", "the model of the folder"),
-    ("code for the configuration", lambda m: code(m, "AutoConfig"), [], FOUR),
-    ("code for the model", lambda m: code(m, "AutoModelForSequenceClassification"), [], FOUR),
+    ("code for the configuration", lambda m: code(m, "AutoConfig"), [KEPT], FOUR),
+    ("code for the model", lambda m: code(m, "AutoModelForSequenceClassification"), [KEPT], FOUR),
     (
         "code for a kind that is unknown",
         lambda m: all_code(m, model_type="evil"),
@@ -244,11 +245,11 @@ MODELS: list[tuple[str, Callable[[Path], Any], str | list[str], str | list[str]]
         "it needs code of its own, which is never run",
     ),
     ("code for a kind without a name", lambda m: all_code(m, model_type=None), "model.name: the ", "model.name: the "),
-    ("code for the tokenizer", lambda m: code(m, "AutoTokenizer", "tokenizer_config.json"), [], FOUR),
+    ("code for the tokenizer", lambda m: code(m, "AutoTokenizer", "tokenizer_config.json"), [KEPT], FOUR),
     (
         "code for a tokenizer that is unknown",
         lambda m: code(m, "AutoTokenizer", "tokenizer_config.json", tokenizer_class="Evil"),
-        [],
+        [KEPT],
         FOUR,
     ),
     (
@@ -261,7 +262,7 @@ MODELS: list[tuple[str, Callable[[Path], Any], str | list[str], str | list[str]]
     (
         "template with code",
         change("tokenizer_config.json", chat_template="{{ ''.__class__.__mro__ }}"),
-        [],
+        [KEPT],
         FOUR,
     ),
     ("configuration that is no JSON", write("config.json", "{"), "model.name: the ", "model.name: the "),
@@ -290,22 +291,22 @@ MODELS: list[tuple[str, Callable[[Path], Any], str | list[str], str | list[str]]
     (
         "other number of classes",
         three_classes,
-        ["start fresh: classifier.bias, classifier.weight"],
+        ["the head of m is made anew: its weights are not for the 2 classes that its config.json names"],
         "model.name: the model of the folder",
     ),
     (
         "three classes named",
         change("config.json", id2label={"0": "a", "1": "b", "2": "c"}),
-        [],
+        ["the head of m is made anew: its classes are a, b, c, not bad, good"],
         "model.name: the model of the folder",
     ),
     (
         "class ids with a gap",
         change("config.json", id2label={"0": "a", "7": "b"}),
-        [],
+        ["the head of m is made anew: its classes are a, b, not bad, good"],
         "names the classes 0, 7; expected 0, 1, 2",
     ),
-    ("class names with escapes", change("config.json", id2label={"0": "\x1b[31m", "1": "b"}), [], FOUR),
+    ("class names with escapes", change("config.json", id2label={"0": "\x1b[31m", "1": "b"}), ["is made anew"], FOUR),
     (
         "without a head",
         HEADLESS,
@@ -330,7 +331,7 @@ MODELS: list[tuple[str, Callable[[Path], Any], str | list[str], str | list[str]]
         "m has 5 embeddings, but its tokenizer",
         "has 5 embeddings, but its tokenizer",
     ),
-    ("weights that are no numbers", weights(not_a_number), [], "the model answers with what is no number"),
+    ("weights that are no numbers", weights(not_a_number), [KEPT], "the model answers with what is no number"),
     (
         "weights cut in the middle",
         lambda m: os.truncate(m / "model.safetensors", 500),
