@@ -122,6 +122,7 @@ def load_classifier(folder: str | Path) -> Classifier:
     import accel_cls.models.classifier  # noqa: F401 - quiets the libraries, as in training
     from accel_cls.models.classifier import check_embeddings
     from accel_cls.models.packing import can_pack, make_packable
+    from accel_cls.models.text_limit import text_limit
     from accel_cls.tokenization.pretrained import unusable
     from accel_cls.tokenization.tokenizer import check_tokenizer
 
@@ -147,8 +148,7 @@ def load_classifier(folder: str | Path) -> Classifier:
         raise UserError(f"{folder}: its tokenizer has no padding token")
     check_embeddings(model, tokenizer, str(path))
     # A model of another origin may have a tokenizer that knows no limit; its positions are one.
-    limit = getattr(model.config, "max_position_embeddings", tokenizer.model_max_length)
-    tokenizer.model_max_length = min(tokenizer.model_max_length, limit)
+    tokenizer.model_max_length = text_limit(model, tokenizer.model_max_length)
     first_position = make_packable(model) if can_pack(model.config) else None
     return Classifier(model.eval().to(device), tokenizer, device, first_position)
 

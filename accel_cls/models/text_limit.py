@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from transformers import PreTrainedModel
 
+# Tokens: longer than any text, and still a number that all libraries can count to.
+UNLIMITED = 1_000_000
 # What transformers calls a table of positions, by the last part of the module's name. Tables of relative positions
 # have other names: distances beyond them share their last entry.
 _TABLES = {"position_embeddings", "embed_positions", "char_position_embeddings", "wpe"}
@@ -26,6 +28,16 @@ def longest_text(model: PreTrainedModel) -> int | None:
     if isinstance(configured, int) and configured > 0 and not is_relative:
         limits.append(configured)
     return min(limits, default=None)
+
+
+def text_limit(model: PreTrainedModel, tokenizers: float) -> int:
+    """The most tokens of a text that both a model and its tokenizer take.
+
+    Args:
+        model: any.
+        tokenizers: the tokenizer's `model_max_length`, 1e30 where it knows no limit.
+    """
+    return int(min(tokenizers, longest_text(model) or UNLIMITED, UNLIMITED))
 
 
 def _is_table(name: str) -> bool:
