@@ -124,7 +124,7 @@ def load_classifier(folder: str | Path) -> Classifier:
     from accel_cls.models.packing import can_pack, make_packable
     from accel_cls.models.text_limit import text_limit
     from accel_cls.tokenization.pretrained import unusable
-    from accel_cls.tokenization.tokenizer import check_tokenizer
+    from accel_cls.tokenization.tokenizer import check_tokenizer, drop_unknown_token_types
 
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
@@ -147,6 +147,7 @@ def load_classifier(folder: str | Path) -> Classifier:
     if tokenizer.pad_token is None:
         raise UserError(f"{folder}: its tokenizer has no padding token")
     check_embeddings(model, tokenizer, str(path))
+    drop_unknown_token_types(tokenizer, model.config)
     # A model of another origin may have a tokenizer that knows no limit; its positions are one.
     tokenizer.model_max_length = text_limit(model, tokenizer.model_max_length)
     first_position = make_packable(model) if can_pack(model.config) else None

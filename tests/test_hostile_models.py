@@ -28,7 +28,7 @@ from accel_cls.predict import load_classifier
 from accel_cls.predict import main as predict
 from accel_cls.recipe import Recipe
 from accel_cls.tokenization import cache
-from accel_cls.tokenization.encode import encode, encode_once
+from accel_cls.tokenization.encode import encode, encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
 from accel_cls.tokenization.vocabulary import learn_tokenizer
 
@@ -535,14 +535,14 @@ ENTRIES: list[tuple[str, Callable[[Path], Any]]] = [
 def test_entry_of_tokens_is_made_anew(model, tamper):
     tokenizer = learn_tokenizer(Texts.of({"text": WORDS}), 100)
     texts = Texts.of({"text": WORDS})
-    first = encode_once(tokenizer, texts, 16, [])
+    first = encode_cached(tokenizer, texts, 16, [])
     expected = first.ids.tolist()
     (entry,) = Path("cache/tokens").glob("[0-9a-f]*")
     tamper(entry)
     notes: list[str] = []
-    for is_old in (False, True):
-        again = encode_once(tokenizer, texts, 16, notes)
-        assert (again.ids.tolist(), again.is_old, notes) == (expected, is_old, [])
+    for from_cache in (False, True):
+        again = encode_cached(tokenizer, texts, 16, notes)
+        assert (again.ids.tolist(), again.from_cache, notes) == (expected, from_cache, [])
     assert expected == encode(tokenizer, texts, 16).ids.tolist()
 
 

@@ -67,7 +67,9 @@ def test_model_of_another_origin_classifies_texts_of_any_length(case: tuple[Path
 
 
 _HIDDEN = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+_HEADS = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "max_position_embeddings": 64}
 _BART = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32}
+_NYSTROM = {"num_landmarks": 8, "segment_means_seq_len": 64}
 _T5 = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_decoder_layers": 1, "num_heads": 2}
 
 
@@ -80,10 +82,10 @@ _T5 = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_decoder_layer
         ("MPNet", _HIDDEN | {"max_position_embeddings": 66}, 64),
         ("Longformer", _HIDDEN | {"max_position_embeddings": 66, "pad_token_id": 1, "attention_window": 16}, 64),
         ("Data2VecText", _HIDDEN | {"max_position_embeddings": 66, "pad_token_id": 1}, 64),
-        ("Bart", _BART | {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "max_position_embeddings": 64}, 64),
+        ("Bart", _BART | _HEADS, 64),
         ("T5", _T5 | {"n_positions": 64, "decoder_start_token_id": 0}, None),
         ("GPT2", {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 64}, 64),
-        ("Nystromformer", _HIDDEN | {"max_position_embeddings": 64, "num_landmarks": 8, "segment_means_seq_len": 64}, 64),
+        ("Nystromformer", _HIDDEN | _NYSTROM | {"max_position_embeddings": 64}, 64),
         ("ModernBert", _HIDDEN | {"max_position_embeddings": 64}, 64),
         ("DebertaV2", _HIDDEN | {"max_position_embeddings": 64, "relative_attention": False}, 64),
         ("RoFormer", _HIDDEN | {"embedding_size": 16, "max_position_embeddings": 64}, 64),

@@ -24,7 +24,7 @@ from accel_cls.errors import UserError
 from accel_cls.models.classifier import outline_model
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.rules import idle_settings
-from accel_cls.tokenization.encode import encode_once
+from accel_cls.tokenization.encode import encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
 
 
@@ -68,7 +68,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
     try:
         tokenizer = load_tokenizer(recipe, corpus.train)
         train, validation = (
-            encode_once(tokenizer, part.texts, WHOLE, notes) for part in (corpus.train, corpus.validation)
+            encode_cached(tokenizer, part.texts, WHOLE, notes) for part in (corpus.train, corpus.validation)
         )
         lengths = np.concatenate([train.lengths, validation.lengths])
         labels = np.concatenate([corpus.train.labels, corpus.validation.labels])
@@ -93,7 +93,7 @@ def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, F
     corpus = load_corpus(recipe)
     tokenizer = load_tokenizer(recipe, corpus.train)
     notes: list[str] = []
-    lengths = encode_once(tokenizer, corpus.train.texts, recipe.data.max_length, notes).lengths
+    lengths = encode_cached(tokenizer, corpus.train.texts, recipe.data.max_length, notes).lengths
     ahead = forecast(recipe, lengths, outline_model(recipe, tokenizer, corpus.labels), processes)
     return replace(corpus, notes=(*corpus.notes, *notes)), ahead
 

@@ -38,7 +38,7 @@ class Encoded:
     types: np.ndarray | None  # int8 token types, for models that take them
     offsets: np.ndarray  # int64, one more than there are examples
     truncated: int  # examples that were cut to max_length
-    is_old: bool = False  # an earlier start has tokenized them
+    from_cache: bool = False  # an earlier start has tokenized them
     known_digest: str | None = None  # of the ids, where they come from a file
 
     @property
@@ -57,7 +57,7 @@ class Encoded:
         return (
             "tokens",
             f"{self.lengths.mean():.1f} on average, 95% of the texts within {np.percentile(self.lengths, 95):.0f}, "
-            f"{share:.1%} cut to data.max_length {longest}" + ("; tokenized before" if self.is_old else ""),
+            f"{share:.1%} cut to data.max_length {longest}" + ("; tokenized before" if self.from_cache else ""),
         )
 
 
@@ -79,7 +79,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) ->
     return Encoded(ids, types if _takes_types(tokenizer) else None, offsets, truncated)
 
 
-def encode_once(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int, notes: list[str]) -> Encoded:
+def encode_cached(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int, notes: list[str]) -> Encoded:
     """The same, but only if no run before has: what it made is in the cache. A note where that can't be written."""
     if not _is_all_rust(tokenizer):  # Python code of its own can't be told by its content
         return encode(tokenizer, texts, max_length)
@@ -102,7 +102,7 @@ def encode_once(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: in
             and (folder / "truncated").read_text(encoding="ascii").isdecimal()
         )
 
-    entry = find_or_make("tokens", _key(tokenizer, texts, max_length), make, notes, is_sound)
+    entry = find_or_make("tokens", "token ids", _key(tokenizer, texts, max_length), make, notes, is_sound)
     if entry is None:
         return encode(tokenizer, texts, max_length)
     ids, types, offsets = (_mapped(entry.folder / name, kind) for name, kind in _FILES.items())
@@ -111,7 +111,7 @@ def encode_once(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: in
         types if _takes_types(tokenizer) else None,
         offsets,
         int((entry.folder / "truncated").read_text(encoding="ascii")),
-        entry.is_old,
+        entry.from_cache,
         entry.checksums["ids"],
     )
 

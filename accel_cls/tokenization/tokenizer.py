@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+import inspect
+from typing import Any
+
+from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    AutoConfig,
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+)
 
 from accel_cls.data.corpus import Examples
 from accel_cls.errors import UserError
@@ -28,9 +36,13 @@ def load_tokenizer(recipe: Recipe, train: Examples, notes: list[str] | None = No
         if tokenizer.pad_token is None:
             raise UserError(f"model.name: the tokenizer of {name} has no padding token; choose an encoder")
         if longest > tokenizer.model_max_length:
-            raise UserError(
-                f"data.max_length: found {longest}; {name} takes at most {tokenizer.model_max_length} tokens"
-            )
+            most = f"the tokenizer of {name} takes at most {tokenizer.model_max_length} tokens"
+            raise UserError(f"data.max_length: found {longest}; {most}")
+        try:
+            config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        except Exception as error:
+            raise unusable(name, "model", error) from error
+        drop_unknown_token_types(tokenizer, config)
     # Saved with the model, so that `truncation=True` cuts later texts as it cut the training texts.
     tokenizer.model_max_length = longest
     tokenizer.truncation_side = "right" if recipe.data.truncate == "end" else "left"
@@ -50,3 +62,27 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
     if not ids or set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
         # What transformers makes of a folder without a tokenizer's files.
         raise UserError(f"model.name: the tokenizer of {name} knows no words; are its files, tokenizer.json, missing?")
+
+
+def drop_unknown_token_types(tokenizer: PreTrainedTokenizerBase, config: Any) -> None:
+    """Let a tokenizer make no token types where its model takes none, or fewer than it makes.
+
+    A RoBERTa knows one type; with BERT's tokenizer, as many Chinese ones have it, a pair's second text has another,
+    for which there is no embedding.
+
+    Args:
+        tokenizer: the model's; changed, also as it is saved.
+        config: the model's.
+    """
+    if "token_type_ids" in tokenizer.model_input_names and not _takes_types_of(config, tokenizer):
+        tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
+        tokenizer.init_kwargs["model_input_names"] = tokenizer.model_input_names  # what save_pretrained writes
+
+
+def _takes_types_of(config: Any, tokenizer: PreTrainedTokenizerBase) -> bool:
+    known = getattr(config, "type_vocab_size", None)
+    if isinstance(known, int):
+        return max(tokenizer("a", "a", return_token_type_ids=True)["token_type_ids"]) < known
+    # Families without such a number take any (XLNet) or none (DistilBERT).
+    classifier = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING.get(type(config), None)
+    return classifier is not None and "token_type_ids" in inspect.signature(classifier.forward).parameters

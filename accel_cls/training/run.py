@@ -35,7 +35,7 @@ from accel_cls.runs.folder import RunFolder, explained
 from accel_cls.runs.report import describe_saves, describe_stop, duration, finish_run, read_results
 from accel_cls.runs.resume import Start, own_and_open_run
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
-from accel_cls.tokenization.encode import Encoded, encode_once
+from accel_cls.tokenization.encode import Encoded, encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
 from accel_cls.training.loop import Training, train
 from accel_cls.training.optimizer import make_optimizer
@@ -98,7 +98,8 @@ def _train(
     notes += [f"{'.'.join(key)} is {why}" for key, why, _ in idle_settings(recipe)]
     tokenizer = load_tokenizer(recipe, corpus.train, notes)
     learned, judged = (
-        encode_once(tokenizer, part.texts, recipe.data.max_length, notes) for part in (corpus.train, corpus.validation)
+        encode_cached(tokenizer, part.texts, recipe.data.max_length, notes)
+        for part in (corpus.train, corpus.validation)
     )
     model = load_model(recipe, tokenizer, corpus.labels, notes)
     packed = recipe.train.packing and can_pack(model.config) and not is_xla(accelerator)
