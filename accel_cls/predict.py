@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accel_cls.devices.cpu.allocator import keep_memory
-from accel_cls.devices.cpu.threads import give_way
+from accel_cls.devices.cpu.threads import limit_spinning
 from accel_cls.errors import UserError, listed, printable
 from accel_cls.startup import nothing_collected
 
@@ -210,7 +210,7 @@ def _predict(options: argparse.Namespace) -> None:
         raise UserError("nothing to classify: give --text, --file, or texts on standard input, one a line")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     keep_memory()
-    give_way()
+    limit_spinning()
     with nothing_collected():  # which imports torch and transformers
         classifier = load_classifier(options.run)
 

@@ -103,7 +103,7 @@ def _train(
     )
     model = load_model(recipe, tokenizer, corpus.labels, notes)
     packed = recipe.train.packing and can_pack(model.config) and not is_xla(accelerator)
-    first_position = make_packable(model) if packed else 0
+    first_position = make_packable(model, recipe.train.kernels) if packed else 0
     weights = class_weights(recipe.train.class_weights, corpus.train.labels, corpus.labels.names)
     facts = {
         "token ids": learned.digest[:16],
@@ -135,7 +135,7 @@ def _train(
         console.note(note)
 
     optimizer = make_optimizer(model, recipe.train, accelerator.device)
-    model, optimizer = prepare(accelerator, model, optimizer, recipe.train.max_grad_norm)
+    model, optimizer = prepare(accelerator, model, optimizer, recipe.train.max_grad_norm, recipe.train.kernels)
     progress = (
         Progress() if start.checkpoint is None else load_checkpoint(accelerator, model, optimizer, start.checkpoint)
     )
