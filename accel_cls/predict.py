@@ -123,21 +123,21 @@ def load_classifier(folder: str | Path) -> Classifier:
     from accel_cls.models.classifier import check_embeddings
     from accel_cls.models.packing import can_pack, make_packable
     from accel_cls.models.text_limit import text_limit
-    from accel_cls.tokenization.pretrained import unusable
+    from accel_cls.tokenization.pretrained import load_error
     from accel_cls.tokenization.tokenizer import check_tokenizer, drop_unknown_token_types
 
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     except Exception as error:  # OSError, ValueError, ImportError ...: whatever the folder lacks
-        raise unusable(str(path), "tokenizer", error) from error
-    check_tokenizer(tokenizer, str(path))
+        raise load_error(str(path), "tokenizer", error, str(folder)) from error
+    check_tokenizer(tokenizer, str(path), str(folder))
     try:
         model, loading = AutoModelForSequenceClassification.from_pretrained(
             path, trust_remote_code=False, weights_only=True, output_loading_info=True
         )
     except Exception as error:
-        raise unusable(str(path), "model", error) from error
+        raise load_error(str(path), "model", error, str(folder)) from error
     if loading["missing_keys"]:
         missing = listed(sorted(loading["missing_keys"]), 5)
         raise UserError(f"{folder}: no trained classifier, its weights lack {missing}; train it first")
@@ -146,7 +146,7 @@ def load_classifier(folder: str | Path) -> Classifier:
         raise UserError(f"{folder}: its config.json names the classes {listed([*map(str, ids)])}; expected 0, 1, 2 …")
     if tokenizer.pad_token is None:
         raise UserError(f"{folder}: its tokenizer has no padding token")
-    check_embeddings(model, tokenizer, str(path))
+    check_embeddings(model, tokenizer, str(path), str(folder))
     drop_unknown_token_types(tokenizer, model.config)
     # A model of another origin may have a tokenizer that knows no limit; its positions are one.
     tokenizer.model_max_length = text_limit(model, tokenizer.model_max_length)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tiny import text_of, write_model
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -20,6 +23,7 @@ from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import Layout
 from accel_cls.data.texts import Texts
 from accel_cls.models.packing import make_packable
+from accel_cls.predict import load_classifier
 from accel_cls.tokenization.encode import Encoded, encode
 from accel_cls.tokenization.vocabulary import learn_tokenizer
 
@@ -112,3 +116,16 @@ def test_threads_share_a_tokenizer_each_with_its_own_length() -> None:
         assert found.truncated == wanted.truncated
 
     _in_threads(work, 400)
+
+
+def test_threads_share_a_classifier(tmp_path: Path) -> None:
+    write_model(tmp_path / "m", head={0: "neg", 1: "pos"}, initializer_range=0.5)
+    classifier = load_classifier(tmp_path / "m")
+    draw = random.Random(1)
+    asked = [[text_of(draw.randrange(1, 30), True, draw) for _ in range(k)] for k in (1, 3, 2, 5)]
+    expected = [[p.probability for p in classifier.predict(texts)] for texts in asked]
+
+    def work(i: int) -> None:
+        assert [p.probability for p in classifier.predict(asked[i % 4])] == pytest.approx(expected[i % 4], abs=1e-5)
+
+    _in_threads(work, 200)

@@ -21,7 +21,7 @@ from accel_cls.models.head import SINGLE_LABEL, Classes, match_head, output_laye
 from accel_cls.models.text_limit import longest_text
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.schema import Scratch
-from accel_cls.tokenization.pretrained import unusable
+from accel_cls.tokenization.pretrained import load_error
 
 
 def load_model(
@@ -68,7 +68,7 @@ def load_model(
             output_loading_info=True,
         )
     except Exception as error:
-        raise unusable(name, "model", error) from error
+        raise load_error(name, "model", error) from error
     _check_weights(model, loading, name)
     missing, layer = set(loading["missing_keys"]), output_layer(outline)
     fresh = missing | {entry[0] for entry in loading["mismatched_keys"]}
@@ -99,7 +99,7 @@ def _outline(config: Any, name: str) -> PreTrainedModel:
         with torch.device("meta"):
             return AutoModelForSequenceClassification.from_config(config).float()
     except Exception as error:  # whatever numbers of its configuration make no model
-        raise unusable(name, "model", error) from error
+        raise load_error(name, "model", error) from error
 
 
 def _configuration(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> Any:
@@ -121,7 +121,7 @@ def _configuration(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> Any:
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
     except Exception as error:
-        raise unusable(name, "model", error) from error
+        raise load_error(name, "model", error) from error
     _set_dropout(config, recipe.model.dropout)
     return config
 
@@ -147,13 +147,15 @@ def _check_weights(model: PreTrainedModel, loading: dict[str, Any], name: str) -
         raise UserError(f"model.name: the weights of {name} are those of another model: none has a name that fits")
 
 
-def check_embeddings(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-    """Raise UserError where a tokenizer has ids that a model has no embeddings for."""
+def check_embeddings(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, place: str = "model.name"
+) -> None:
+    """Raise UserError where a tokenizer has ids that a model has no embeddings for; `place`: where users name it."""
     embeddings = model.get_input_embeddings().num_embeddings
     tokens = max(len(tokenizer), 1 + max(tokenizer.get_vocab().values(), default=0))  # ids may have gaps
     if tokens > embeddings:
         raise UserError(
-            f"model.name: {name} has {embeddings} embeddings, but its tokenizer {tokens} tokens: "
+            f"{place}: {name} has {embeddings} embeddings, but its tokenizer {tokens} tokens: "
             "they do not belong together"
         )
 

@@ -16,7 +16,7 @@ from accel_cls.data.corpus import Examples
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.schema import Scratch
-from accel_cls.tokenization.pretrained import unusable
+from accel_cls.tokenization.pretrained import load_error
 from accel_cls.tokenization.vocabulary import learn_tokenizer
 
 _ANY_TEXT = "a \u4e2d \U0001f600 \U0010fffd"  # known characters, and one that no tokenizer has seen
@@ -31,7 +31,7 @@ def load_tokenizer(recipe: Recipe, train: Examples, notes: list[str] | None = No
         try:
             tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, trust_remote_code=False)
         except Exception as error:  # OSError, ValueError, ImportError ...: whatever the folder lacks
-            raise unusable(name, "tokenizer", error) from error
+            raise load_error(name, "tokenizer", error) from error
         check_tokenizer(tokenizer, name)
         if tokenizer.pad_token is None:
             raise UserError(f"model.name: the tokenizer of {name} has no padding token; choose an encoder")
@@ -41,7 +41,7 @@ def load_tokenizer(recipe: Recipe, train: Examples, notes: list[str] | None = No
         try:
             config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         except Exception as error:
-            raise unusable(name, "model", error) from error
+            raise load_error(name, "model", error) from error
         drop_unknown_token_types(tokenizer, config)
     # Saved with the model, so that `truncation=True` cuts later texts as it cut the training texts.
     tokenizer.model_max_length = longest
@@ -50,18 +50,18 @@ def load_tokenizer(recipe: Recipe, train: Examples, notes: list[str] | None = No
     return tokenizer
 
 
-def check_tokenizer(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-    """Raise UserError for a tokenizer that loads and yet can't take every text."""
+def check_tokenizer(tokenizer: PreTrainedTokenizerBase, name: str, place: str = "model.name") -> None:
+    """Raise UserError for a tokenizer that loads and yet can't take every text; `place` is where the user named it."""
     if not isinstance(tokenizer.model_max_length, int | float):
         found = f"a model_max_length of {tokenizer.model_max_length!r}; expected a number"
-        raise UserError(f"model.name: the tokenizer of {name} has {found}")
+        raise UserError(f"{place}: the tokenizer of {name} has {found}")
     try:
         ids = tokenizer(_ANY_TEXT)["input_ids"]
     except Exception as error:  # what is unknown has no token of its own
-        raise unusable(name, "tokenizer", error) from error
+        raise load_error(name, "tokenizer", error, place) from error
     if not ids or set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
         # What transformers makes of a folder without a tokenizer's files.
-        raise UserError(f"model.name: the tokenizer of {name} knows no words; are its files, tokenizer.json, missing?")
+        raise UserError(f"{place}: the tokenizer of {name} knows no words; are its files, tokenizer.json, missing?")
 
 
 def drop_unknown_token_types(tokenizer: PreTrainedTokenizerBase, config: Any) -> None:

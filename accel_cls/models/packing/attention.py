@@ -108,7 +108,7 @@ def _sdpa_by_group(
     outputs = []
     for group, *parts in zip(packing.groups, queries, keys, values, strict=True):
         q, k, v = (part.view(group.rows, -1, heads, size).transpose(1, 2) for part in parts)
-        allowed = group.allowed(window, first_only, query.device)
+        allowed = group.attention_mask(window, first_only, query.device)
         output = scaled_dot_product_attention(q, k, v, attn_mask=allowed, dropout_p=dropout, scale=scaling)
         outputs.append(output.transpose(1, 2).reshape(-1, heads, size))
     output = torch.cat(outputs)

@@ -154,7 +154,7 @@ def _by_head(packing: Packing, heads: int) -> tuple[torch.Tensor, torch.Tensor, 
         The row of each slot, int64 [S × heads]; the slot of each row, int64 [T × heads]; the rows of the texts' first
         tokens, int64 [texts × heads].
     """
-    if heads not in packing.memo:
+    if heads not in packing.cache:
         first, lengths, head = packing.first.numpy(), packing.lengths.numpy(), np.arange(heads)
         widths = np.repeat([group.width for group in packing.groups], [group.rows for group in packing.groups])
         starts = (np.cumsum(widths) - widths) * heads
@@ -165,8 +165,8 @@ def _by_head(packing: Packing, heads: int) -> tuple[torch.Tensor, torch.Tensor, 
         row_of_slot = np.full(widths.sum() * heads, packing.tokens * heads - 1)  # a filler's, which nothing reads
         row_of_slot[slot_of_row[: packing.real].ravel()] = np.arange(packing.real * heads)
         arrays = row_of_slot, slot_of_row.ravel(), (first[:, None] * heads + head).ravel()
-        packing.memo[heads] = tuple(torch.from_numpy(array) for array in arrays)
-    return packing.memo[heads]
+        packing.cache[heads] = tuple(torch.from_numpy(array) for array in arrays)
+    return packing.cache[heads]
 
 
 def _biases(packing: Packing, window: int | None, first_only: bool, dtype: torch.dtype) -> list[torch.Tensor | None]:
@@ -175,10 +175,10 @@ def _biases(packing: Packing, window: int | None, first_only: bool, dtype: torch
     Not -inf: what stands for padding's own queries may see nothing within its window, and must not become NaN.
     """
     key = window, first_only, dtype
-    if key not in packing.memo:
-        allowed = [group.allowed(window, first_only, torch.device("cpu")) for group in packing.groups]
+    if key not in packing.cache:
+        allowed = [group.attention_mask(window, first_only, torch.device("cpu")) for group in packing.groups]
         least = torch.finfo(dtype).min
-        packing.memo[key] = [
+        packing.cache[key] = [
             None if a is None else torch.zeros(a.shape, dtype=dtype).masked_fill_(~a, least) for a in allowed
         ]
-    return packing.memo[key]
+    return packing.cache[key]

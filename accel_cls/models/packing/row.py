@@ -23,7 +23,7 @@ class Group:
     width: int
     mask: torch.Tensor | None  # bool [rows, 1, 1, width], False at padding; None where there is none
 
-    def allowed(self, window: int | None, first_only: bool, device: torch.device) -> torch.Tensor | None:
+    def attention_mask(self, window: int | None, first_only: bool, device: torch.device) -> torch.Tensor | None:
         """Which keys a query may attend to: bool, broadcastable to [rows, heads, width, width]; None for all.
 
         Args:
@@ -49,7 +49,7 @@ class Packing:
     tokens: int  # T
     real: int  # of these, before the fillers
     groups: tuple[Group, ...]
-    memo: dict[Any, Any] = field(default_factory=dict)  # what follows from it, worked out once for all layers
+    cache: dict[Any, Any] = field(default_factory=dict)  # what follows from it, worked out once for all layers
 
 
 def group_widths(lengths: np.ndarray) -> list[tuple[int, int]]:
