@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accel_cls.devices.cpu.allocator import keep_memory
-from accel_cls.devices.cpu.threads import give_way
+from accel_cls.devices.cpu.threads import limit_spinning
 from accel_cls.errors import UserError, printable
 from accel_cls.startup import nothing_collected
 
@@ -65,7 +65,7 @@ def _predict(options: argparse.Namespace) -> None:
     _check(options)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     keep_memory()
-    give_way()
+    limit_spinning()
     with nothing_collected():  # which imports torch and transformers
         from accel_cls.inference.classifier import load_classifier
         from accel_cls.inference.output import record, show_predictions, write_predictions

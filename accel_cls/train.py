@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from accel_cls.devices.cpu.allocator import keep_memory
-from accel_cls.devices.cpu.threads import give_way
+from accel_cls.devices.cpu.threads import limit_spinning
 from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.hardware.launcher import find_place, how_started
 from accel_cls.hardware.nodes import JOIN_TIMEOUT
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Else accelerate takes torch_xla where it is installed, whatever the profile says.
             os.environ.setdefault("USE_TORCH_XLA", "0")
         keep_memory()
-        notes = [note] if (note := give_way()) else []
+        notes = [note] if (note := limit_spinning()) else []
         with nothing_collected():
             import accel_cls.training.run as run
         loop = None

@@ -17,10 +17,10 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from transformers import BertConfig, BertForSequenceClassification
 
-from accel_cls.devices.cpu.dropout import QuickDropout, keep_mask, quick_dropout
-from accel_cls.devices.cpu.linear import Linear16
-from accel_cls.devices.cpu.modules import quicken
-from accel_cls.devices.cpu.threads import give_way
+from accel_cls.devices.cpu.dropout import FastDropout, fast_dropout, keep_mask
+from accel_cls.devices.cpu.linear import Bf16Linear
+from accel_cls.devices.cpu.modules import use_fast_modules
+from accel_cls.devices.cpu.threads import limit_spinning
 from accel_cls.devices.prepare import seed_generators
 from accel_cls.training.optimizer import clip_gradient
 
@@ -81,7 +81,7 @@ def test_draws_follow_from_torchs_seed() -> None:
 def test_what_stays_is_scaled_and_the_gradient_goes_where_the_value_went(dtype: torch.dtype) -> None:
     torch.manual_seed(4)
     values = torch.randn(200, 300).to(dtype).requires_grad_()
-    output = quick_dropout(values, 0.1)
+    output = fast_dropout(values, 0.1)
     kept = output != 0
     assert 0.08 < 1 - float(kept.float().mean()) < 0.12
     # The factor 1 / 0.9 is no bf16 number: what is rounded is the product, so that the mean is right.
@@ -94,19 +94,19 @@ def test_what_stays_is_scaled_and_the_gradient_goes_where_the_value_went(dtype: 
 
 def test_dropout_is_off_in_evaluation_and_at_rate_0_and_drops_all_at_1() -> None:
     values = torch.randn(10, 10)
-    assert torch.equal(QuickDropout(0.5).eval()(values), values)
-    assert torch.equal(QuickDropout(0.0)(values), values)
-    assert torch.equal(QuickDropout(1.0)(values), values * 0)
+    assert torch.equal(FastDropout(0.5).eval()(values), values)
+    assert torch.equal(FastDropout(0.0)(values), values)
+    assert torch.equal(FastDropout(1.0)(values), values * 0)
 
 
 # Layers in bf16
 
 
-def _pair() -> tuple[torch.nn.Linear, Linear16]:
+def _pair() -> tuple[torch.nn.Linear, Bf16Linear]:
     torch.manual_seed(5)
     plain = torch.nn.Linear(48, 32)
     quick = copy.deepcopy(plain)
-    quick.__class__ = Linear16
+    quick.__class__ = Bf16Linear
     return plain, quick
 
 
@@ -124,8 +124,8 @@ def test_layer_does_what_autocast_does_step_after_step(dtype: torch.dtype) -> No
     plain = torch.nn.Sequential(_pair()[0])
     quick = copy.deepcopy(plain)
     optimizers = [torch.optim.AdamW(layer.parameters(), lr=0.1, fused=True) for layer in (plain, quick)]
-    quicken(quick, optimizers[1], whole=True)
-    assert type(quick[0]) is Linear16
+    use_fast_modules(quick, optimizers[1], whole=True)
+    assert type(quick[0]) is Bf16Linear
     for _ in range(3):  # a conversion of the weights that is not repeated after a step would show in the second
         values = torch.randn(6, 5, 48).to(dtype)
         expected, found = _step(plain, values), _step(quick, values)
@@ -172,17 +172,17 @@ def test_model_keeps_its_weights_names_and_output() -> None:
     ids = torch.randint(0, 50, (2, 9))
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     logits = model(ids).logits
-    quicken(model, torch.optim.AdamW(model.parameters()), whole=True)
+    use_fast_modules(model, torch.optim.AdamW(model.parameters()), whole=True)
     kinds = {type(module) for module in model.modules()}
-    assert {QuickDropout, Linear16} < kinds
+    assert {FastDropout, Bf16Linear} < kinds
     assert not kinds & {torch.nn.Dropout, torch.nn.Linear}
     assert torch.equal(model(ids).logits, logits)
     after = model.state_dict()
     assert after.keys() == before.keys()
     assert all(torch.equal(after[name], before[name]) for name in before)
     divided = BertForSequenceClassification(config)
-    quicken(divided, torch.optim.AdamW(divided.parameters()), whole=False)
-    assert Linear16 not in {type(module) for module in divided.modules()}
+    use_fast_modules(divided, torch.optim.AdamW(divided.parameters()), whole=False)
+    assert Bf16Linear not in {type(module) for module in divided.modules()}
 
 
 # The clipped step
@@ -271,7 +271,7 @@ def test_threads_give_way_where_others_want_the_cores(
     monkeypatch.setattr(os, "environ", dict(set_before))
     if said is not None:
         (tmp_path / "cpu").write_text(said)
-    note = give_way(tmp_path / "cpu")
+    note = limit_spinning(tmp_path / "cpu")
     assert os.environ.get("GOMP_SPINCOUNT") == looks
     if looks == "1000":
         assert "53% of the last 10 s" in note

@@ -29,7 +29,7 @@ from accel_cls.predict import main as predict
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import task_of
 from accel_cls.tokenization import cache
-from accel_cls.tokenization.encode import encode, encode_once
+from accel_cls.tokenization.encode import encode, encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
 from accel_cls.tokenization.vocabulary import learn_tokenizer
 
@@ -89,8 +89,8 @@ def answer() -> str | list[str]:
     corpus = load_corpus(recipe, task)
     try:
         tokenizer = load_tokenizer(recipe, corpus.train)
-        outline_model(recipe, task.problem_type, tokenizer, corpus.classes)
-        loaded = load_model(recipe, task.problem_type, tokenizer, corpus.classes, notes)
+        outline_model(recipe, tokenizer, corpus.classes, task.problem_type)
+        loaded = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type)
     except UserError as error:
         return str(error)
     ids = torch.tensor([tokenizer("good food")["input_ids"]])
@@ -215,13 +215,14 @@ def three_classes(folder: Path) -> None:
 
 
 FOUR = [""] * 4  # the classes of four texts, whatever they are
+KEPT = "the head of m is kept: its classes are these"
 FRESH = "weights that m does not have start fresh: classifier.bias, classifier.weight"
 HEADLESS = weights(lambda t: {name: tensor for name, tensor in t.items() if "classifier" not in name})
 SAFETENSORS_OF_A_TERABYTE = (1 << 40).to_bytes(8, "little") + b"{}"
 
 # name, what is done to the folder, what training says of it, what classifying says of it; a list: it is taken.
 MODELS: list[tuple[str, Callable[[Path], Any], str | list[str], str | list[str]]] = [
-    ("nothing", lambda m: None, [], FOUR),
+    ("nothing", lambda m: None, [KEPT], FOUR),
     (
         "pickle with code only",
         raw_pickle,
@@ -234,23 +235,23 @@ MODELS: list[tuple[str, Callable[[Path], Any], str | list[str], str | list[str]]
         "its weights are a pickle with code in it",
         "its weights are a pickle with code",
     ),
-    ("pickle of tensors", pickled(lambda m: load_file(m / "model.safetensors")), [], FOUR),
-    ("pickles beside safetensors", beside, [], FOUR),
+    ("pickle of tensors", pickled(lambda m: load_file(m / "model.safetensors")), [KEPT], FOUR),
+    ("pickles beside safetensors", beside, [KEPT], FOUR),
     ("no weights", remove("model.safetensors"), "model.name: the model of the folder", "the model of the folder"),
-    ("code for the configuration", lambda m: code(m, "AutoConfig"), [], FOUR),
-    ("code for the model", lambda m: code(m, "AutoModelForSequenceClassification"), [], FOUR),
+    ("code for the configuration", lambda m: code(m, "AutoConfig"), [KEPT], FOUR),
+    ("code for the model", lambda m: code(m, "AutoModelForSequenceClassification"), [KEPT], FOUR),
     (
         "code for a kind that is unknown",
         lambda m: all_code(m, model_type="evil"),
         "it needs code of its own, which is never run",
         "it needs code of its own, which is never run",
     ),
-    ("code for a kind without a name", lambda m: all_code(m, model_type=None), "model.name: the ", "model.name: the "),
-    ("code for the tokenizer", lambda m: code(m, "AutoTokenizer", "tokenizer_config.json"), [], FOUR),
+    ("code for a kind without a name", lambda m: all_code(m, model_type=None), "model.name: the ", "m: the "),
+    ("code for the tokenizer", lambda m: code(m, "AutoTokenizer", "tokenizer_config.json"), [KEPT], FOUR),
     (
         "code for a tokenizer that is unknown",
         lambda m: code(m, "AutoTokenizer", "tokenizer_config.json", tokenizer_class="Evil"),
-        [],
+        [KEPT],
         FOUR,
     ),
     (
@@ -259,55 +260,55 @@ MODELS: list[tuple[str, Callable[[Path], Any], str | list[str], str | list[str]]
         "it needs code of its own",
         "it needs code of its own",
     ),
-    ("kind that is unknown", change("config.json", model_type="evil"), "model.name: the ", "model.name: the "),
+    ("kind that is unknown", change("config.json", model_type="evil"), "model.name: the ", "m: the "),
     (
         "template with code",
         change("tokenizer_config.json", chat_template="{{ ''.__class__.__mro__ }}"),
-        [],
+        [KEPT],
         FOUR,
     ),
-    ("configuration that is no JSON", write("config.json", "{"), "model.name: the ", "model.name: the "),
-    ("configuration that is a list", write("config.json", "[1]"), "model.name: the ", "model.name: the "),
-    ("configuration nested deeply", write("config.json", '{"a":' * 100_000), "model.name: the ", "model.name: the "),
-    ("configuration that is no UTF-8", write("config.json", b"\xff\xfe{"), "model.name: the ", "model.name: the "),
-    ("hidden size below 0", change("config.json", hidden_size=-8), "model.name: the ", "model.name: the "),
-    ("hidden size that is a text", change("config.json", hidden_size="x"), "model.name: the ", "model.name: the "),
-    ("no heads", change("config.json", num_attention_heads=0), "model.name: the ", "model.name: the "),
-    ("heads that do not divide", change("config.json", num_attention_heads=3), "model.name: the ", "model.name: the "),
-    ("vocabulary of a trillion", change("config.json", vocab_size=10**12), "model.name: ", "model.name: the "),
-    ("positions that are a text", change("config.json", max_position_embeddings="x"), "model.name: ", "model.name: "),
+    ("configuration that is no JSON", write("config.json", "{"), "model.name: the ", "m: the "),
+    ("configuration that is a list", write("config.json", "[1]"), "model.name: the ", "m: the "),
+    ("configuration nested deeply", write("config.json", '{"a":' * 100_000), "model.name: the ", "m: the "),
+    ("configuration that is no UTF-8", write("config.json", b"\xff\xfe{"), "model.name: the ", "m: the "),
+    ("hidden size below 0", change("config.json", hidden_size=-8), "model.name: the ", "m: the "),
+    ("hidden size that is a text", change("config.json", hidden_size="x"), "model.name: the ", "m: the "),
+    ("no heads", change("config.json", num_attention_heads=0), "model.name: the ", "m: the "),
+    ("heads that do not divide", change("config.json", num_attention_heads=3), "model.name: the ", "m: the "),
+    ("vocabulary of a trillion", change("config.json", vocab_size=10**12), "model.name: ", "m: the "),
+    ("positions that are a text", change("config.json", max_position_embeddings="x"), "model.name: ", "m: "),
     (
         "too few positions",
         change("config.json", max_position_embeddings=4),
         "data.max_length: found 16; m takes at most 4",
-        "model.name: ",
+        "m: ",
     ),
     (
         "activation with code",
         change("config.json", hidden_act="__import__('os').mkdir('HARMED')"),
         "model.name: the ",
-        "model.name: the ",
+        "m: the ",
     ),
-    ("dropout above 1", change("config.json", hidden_dropout_prob=7.0), "model.name: the ", "model.name: the "),
+    ("dropout above 1", change("config.json", hidden_dropout_prob=7.0), "model.name: the ", "m: the "),
     (
         "other number of classes",
         three_classes,
-        ["start fresh: classifier.bias, classifier.weight"],
-        "model.name: the model of the folder",
+        ["the head of m is made anew: its weights are not for the 2 classes that its config.json names"],
+        "m: the model of the folder",
     ),
     (
         "three classes named",
         change("config.json", id2label={"0": "a", "1": "b", "2": "c"}),
-        [],
-        "model.name: the model of the folder",
+        ["the head of m is made anew: its classes are a, b, c, not bad, good"],
+        "m: the model of the folder",
     ),
     (
         "class ids with a gap",
         change("config.json", id2label={"0": "a", "7": "b"}),
-        [],
+        ["the head of m is made anew: its classes are a, b, not bad, good"],
         "names the classes 0, 7; expected 0, 1, 2",
     ),
-    ("class names with escapes", change("config.json", id2label={"0": "\x1b[31m", "1": "b"}), [], FOUR),
+    ("class names with escapes", change("config.json", id2label={"0": "\x1b[31m", "1": "b"}), ["is made anew"], FOUR),
     (
         "without a head",
         HEADLESS,
@@ -324,7 +325,7 @@ MODELS: list[tuple[str, Callable[[Path], Any], str | list[str], str | list[str]]
         "too small an embedding",
         weights(halved),
         "embeddings.word_embeddings.weight of m have the shape (5, 8), its config.json says",
-        "model.name: the model",
+        "m: the model",
     ),
     (
         "too small an embedding, as configured",
@@ -332,7 +333,7 @@ MODELS: list[tuple[str, Callable[[Path], Any], str | list[str], str | list[str]]
         "m has 5 embeddings, but its tokenizer",
         "has 5 embeddings, but its tokenizer",
     ),
-    ("weights that are no numbers", weights(not_a_number), [], "the model answers with what is no number"),
+    ("weights that are no numbers", weights(not_a_number), [KEPT], "the model answers with what is no number"),
     (
         "weights cut in the middle",
         lambda m: os.truncate(m / "model.safetensors", 500),
@@ -537,14 +538,14 @@ ENTRIES: list[tuple[str, Callable[[Path], Any]]] = [
 def test_entry_of_tokens_is_made_anew(model, tamper):
     tokenizer = learn_tokenizer(Texts.of({"text": WORDS}), 100)
     texts = Texts.of({"text": WORDS})
-    first = encode_once(tokenizer, texts, 16, [])
+    first = encode_cached(tokenizer, texts, 16, [])
     expected = first.ids.tolist()
     (entry,) = Path("cache/tokens").glob("[0-9a-f]*")
     tamper(entry)
     notes: list[str] = []
-    for is_old in (False, True):
-        again = encode_once(tokenizer, texts, 16, notes)
-        assert (again.ids.tolist(), again.is_old, notes) == (expected, is_old, [])
+    for from_cache in (False, True):
+        again = encode_cached(tokenizer, texts, 16, notes)
+        assert (again.ids.tolist(), again.from_cache, notes) == (expected, from_cache, [])
     assert expected == encode(tokenizer, texts, 16).ids.tolist()
 
 

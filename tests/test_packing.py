@@ -14,7 +14,7 @@ from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import Layout, MicroBatch
 from accel_cls.devices.cpu.dropout import keep_mask
 from accel_cls.models.packing import can_pack, make_packable, pack
-from accel_cls.models.packing.cpu_attention import attend_with_dropout
+from accel_cls.models.packing.cpu_attention import attention_with_dropout
 from accel_cls.models.packing.families import _FAMILIES
 from accel_cls.tokenization.encode import Encoded
 
@@ -105,7 +105,7 @@ def test_attention_with_dropout_has_the_gradients_that_autograd_finds(first_only
     wanted = torch.randn(90, heads, size, dtype=torch.float64)
     wanted[packing.real :] = 0  # nothing reads fillers
     torch.manual_seed(2)
-    output = attend_with_dropout(*inputs, packing, first_only, window, scaling, rate)
+    output = attention_with_dropout(*inputs, packing, first_only, window, scaling, rate)
     found = [output.detach(), *torch.autograd.grad((output * wanted).sum(), inputs)]
     torch.manual_seed(2)
     sizes = [group.rows * heads * (1 if first_only else group.width) * group.width for group in packing.groups]
@@ -115,14 +115,14 @@ def test_attention_with_dropout_has_the_gradients_that_autograd_finds(first_only
     for group, mask in zip(packing.groups, kept, strict=True):
         for keep in mask.view(group.rows, heads, -1, group.width):
             start, length = int(packing.first[text]), int(lengths[text])
-            asking = 1 if first_only else length
+            queries = 1 if first_only else length
             q, k, v = (x[start : start + length].transpose(0, 1) for x in inputs)
-            scores = scaling * q[:, :asking] @ k.transpose(1, 2)
+            scores = scaling * q[:, :queries] @ k.transpose(1, 2)
             if window is not None:
-                places = torch.arange(length)
-                scores = scores.masked_fill((places[:asking, None] - places).abs() >= window, -torch.inf)
-            weights = scores.softmax(-1) * keep[:, :asking, :length] / (1 - rate)
-            expected = expected.index_copy(0, start + torch.arange(asking), (weights @ v).transpose(0, 1))
+                positions = torch.arange(length)
+                scores = scores.masked_fill((positions[:queries, None] - positions).abs() >= window, -torch.inf)
+            weights = scores.softmax(-1) * keep[:, :queries, :length] / (1 - rate)
+            expected = expected.index_copy(0, start + torch.arange(queries), (weights @ v).transpose(0, 1))
             text += 1
     assert text == len(lengths)
     gradients = torch.autograd.grad((expected * wanted).sum(), inputs)

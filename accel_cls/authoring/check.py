@@ -25,7 +25,7 @@ from accel_cls.models.classifier import outline_model
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.tasks import task_of
-from accel_cls.tokenization.encode import encode_once
+from accel_cls.tokenization.encode import encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
 
 
@@ -71,7 +71,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
     try:
         tokenizer = load_tokenizer(recipe, corpus.train)
         train, validation = (
-            encode_once(tokenizer, part.texts, WHOLE, notes) for part in (corpus.train, corpus.validation)
+            encode_cached(tokenizer, part.texts, WHOLE, notes) for part in (corpus.train, corpus.validation)
         )
         lengths = np.concatenate([train.lengths, validation.lengths])
         labels = np.concatenate([corpus.train.labels, corpus.validation.labels])
@@ -80,7 +80,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         findings += truncation_findings(kept, sides, recipe.data, corpus.classes.names)
         findings += unknown_findings(train, tokenizer.unk_token_id)
         lengths = np.minimum(train.lengths, recipe.data.max_length)
-        outline = outline_model(recipe, task.problem_type, tokenizer, corpus.classes)
+        outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type)
         ahead = forecast(recipe, lengths, outline, processes)
     except UserError as error:
         errors.append(str(error))
@@ -98,8 +98,8 @@ def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, F
     corpus = load_corpus(recipe, task)
     tokenizer = load_tokenizer(recipe, corpus.train)
     notes: list[str] = []
-    lengths = encode_once(tokenizer, corpus.train.texts, recipe.data.max_length, notes).lengths
-    outline = outline_model(recipe, task.problem_type, tokenizer, corpus.classes)
+    lengths = encode_cached(tokenizer, corpus.train.texts, recipe.data.max_length, notes).lengths
+    outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type)
     ahead = forecast(recipe, lengths, outline, processes)
     return replace(corpus, notes=(*corpus.notes, *notes)), ahead
 

@@ -74,7 +74,7 @@ def survey(table: Table, validation: Path | None, text: Sequence[str], label: st
     lengths = encode(tokenizer, corpus.train.texts, WHOLE).lengths
     hidden, limit = None, max(LENGTHS)
     if model is not None:
-        config = outline_model(recipe, task.problem_type, tokenizer, corpus.classes).config
+        config = outline_model(recipe, tokenizer, corpus.classes, task.problem_type).config
         hidden = int(getattr(config, "hidden_size", None) or config.dim)
         limit = max((length for length in LENGTHS if _takes(recipe, corpus, length)), default=LENGTHS[0])
     return Survey(
@@ -92,7 +92,7 @@ def _takes(recipe: Recipe, corpus: Corpus, length: int) -> bool:
     """Whether a pretrained model takes texts of so many tokens."""
     longer = recipe.model_copy(update={"data": recipe.data.model_copy(update={"max_length": length})})
     try:
-        outline_model(longer, task_of(longer).problem_type, load_tokenizer(longer, corpus.train), corpus.classes)
+        outline_model(longer, load_tokenizer(longer, corpus.train), corpus.classes, task_of(longer).problem_type)
     except UserError:  # "takes at most …": the model itself has been loaded already
         return False
     return True

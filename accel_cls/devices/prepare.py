@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
-from accelerate.utils import set_seed
+from accelerate.utils import DistributedType, set_seed
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from accel_cls.devices.cpu.modules import quicken
+from accel_cls.devices.cpu.modules import use_fast_modules
+
+# What divides weights among processes, or keeps them where only it can reach them. All else is DDP.
+_SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM, DistributedType.XLA)
 
 
 def prepare(
-    accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.optim.Optimizer, max_grad_norm: float
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    max_grad_norm: float,
+    kernels: Literal["fast", "plain"],
 ) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
-    """Wrap model and optimizer for the hardware. Loaders and schedulers are the plan's, and not prepared."""
+    """Wrap model and optimizer for the hardware. Loaders and schedulers are the plan's, and not prepared.
+
+    Args:
+        accelerator: the run's.
+        model: the classifier.
+        optimizer: of its weights.
+        max_grad_norm: for DeepSpeed, which clips inside its own step.
+        kernels: "fast" replaces torch's modules where others are faster, "plain" keeps them.
+    """
     plugin = accelerator.state.deepspeed_plugin
     if plugin is not None:
         # DeepSpeed clips inside its own step. Its batch size only labels its logs: the plan decides.
@@ -29,9 +44,9 @@ def prepare(
     if accelerator.is_fsdp2 and accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap is None:
         accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap = _layers_to_wrap(model)
     if is_xla(accelerator):
-        _attend_without_a_look(model)
-    elif accelerator.device.type == "cpu":
-        quicken(model, optimizer, whole=has_whole_weights(accelerator))
+        _always_apply_mask(model)
+    elif accelerator.device.type == "cpu" and kernels == "fast":
+        use_fast_modules(model, optimizer, whole=has_whole_weights(accelerator))
     model, optimizer = accelerator.prepare(model, optimizer)
     if is_xla(accelerator):
         for parameter in model.parameters():
@@ -45,8 +60,8 @@ def is_xla(accelerator: Accelerator) -> bool:
 
 
 def has_whole_weights(accelerator: Accelerator) -> bool:
-    """Whether each process has all weights and gradients, as tensors of its own: no FSDP, no DeepSpeed, no XLA."""
-    return accelerator.distributed_type.value in ("NO", "MULTI_CPU", "MULTI_GPU")
+    """Whether each process has all weights and gradients, as tensors of its own: one process, or DDP on any device."""
+    return accelerator.distributed_type not in _SHARDED
 
 
 def seed_generators(device: torch.device, seed: int) -> None:
@@ -77,17 +92,17 @@ def mark_step(accelerator: Accelerator) -> None:
 def whole_weights(accelerator: Accelerator, model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """The weights of a prepared model by name, put together where they are sharded, as safetensors can save them.
 
-    Called by all processes; under FSDP only the main process gets them.
+    Called by all processes; under FSDP only rank 0 gets them.
     """
     state = accelerator.get_state_dict(model)
     # XLA's tensors have no memory that can be written to a file.
     return {name: tensor.cpu() for name, tensor in state.items()} if is_xla(accelerator) else state
 
 
-def _attend_without_a_look(model: torch.nn.Module) -> None:
-    """Keep transformers from looking at each attention mask, to leave out one that masks nothing.
+def _always_apply_mask(model: torch.nn.Module) -> None:
+    """Let transformers apply every attention mask, instead of leaving out one that masks nothing.
 
-    On XLA that look is a wait for the device in every pass, and makes a second program for each shape.
+    To find that out, XLA has to wait for the device in every pass, and makes a second program for each shape.
     """
 
     def mask(*shape: Any, **options: Any) -> Any:

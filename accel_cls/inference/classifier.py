@@ -18,11 +18,12 @@ from accel_cls.errors import UserError, listed
 from accel_cls.evaluation.predictions import forward
 from accel_cls.models.classifier import check_embeddings
 from accel_cls.models.packing import can_pack, make_packable
+from accel_cls.models.text_limit import text_limit
 from accel_cls.recipe import load_recipe
 from accel_cls.tasks import Task, task_of_model
 from accel_cls.tokenization.encode import encode
-from accel_cls.tokenization.pretrained import unusable
-from accel_cls.tokenization.tokenizer import check_tokenizer
+from accel_cls.tokenization.pretrained import load_error
+from accel_cls.tokenization.tokenizer import check_tokenizer, drop_unknown_token_types
 
 # Tokens that go through the model at once. On a CPU fewer stay in its cache: 12,000 reviews through a BERT 2×128 took
 # 2.6 s by 4,096, 2.9 by 16,384.
@@ -132,14 +133,14 @@ def load_classifier(folder: str | Path) -> Classifier:
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     except Exception as error:  # OSError, ValueError, ImportError ...: whatever the folder lacks
-        raise unusable(str(path), "tokenizer", error) from error
-    check_tokenizer(tokenizer, str(path))
+        raise load_error(str(path), "tokenizer", error, str(folder)) from error
+    check_tokenizer(tokenizer, str(path), str(folder))
     try:
         model, loading = AutoModelForSequenceClassification.from_pretrained(
             path, trust_remote_code=False, weights_only=True, output_loading_info=True
         )
     except Exception as error:
-        raise unusable(str(path), "model", error) from error
+        raise load_error(str(path), "model", error, str(folder)) from error
     if loading["missing_keys"]:
         missing = listed(sorted(loading["missing_keys"]), 5)
         raise UserError(f"{folder}: no trained classifier, its weights lack {missing}; train it first")
@@ -151,10 +152,10 @@ def load_classifier(folder: str | Path) -> Classifier:
         raise UserError(f"{folder}: its config.json names the classes {listed([*map(str, ids)])}; expected 0, 1, 2 …")
     if tokenizer.pad_token is None:
         raise UserError(f"{folder}: its tokenizer has no padding token")
-    check_embeddings(model, tokenizer, str(path))
+    check_embeddings(model, tokenizer, str(path), str(folder))
+    drop_unknown_token_types(tokenizer, model.config)
     # A model of another origin may have a tokenizer that knows no limit; its positions are one.
-    limit = getattr(model.config, "max_position_embeddings", tokenizer.model_max_length)
-    tokenizer.model_max_length = min(tokenizer.model_max_length, limit)
+    tokenizer.model_max_length = text_limit(model, tokenizer.model_max_length)
     first_position = make_packable(model) if can_pack(model.config) else None
     return Classifier(model.eval().to(device), tokenizer, task, device, first_position, _text_columns(path, model))
 

@@ -17,24 +17,46 @@ from transformers import (
 
 from accel_cls.data.labels import Classes
 from accel_cls.errors import UserError, listed
+from accel_cls.models.head import HeadClasses, match_head, output_layer
+from accel_cls.models.text_limit import longest_text
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.schema import Scratch
-from accel_cls.tokenization.pretrained import unusable
+from accel_cls.tokenization.pretrained import load_error
 
 
 def load_model(
-    recipe: Recipe, problem_type: str, tokenizer: PreTrainedTokenizerBase, classes: Classes, notes: list[str]
+    recipe: Recipe,
+    tokenizer: PreTrainedTokenizerBase,
+    classes: Classes,
+    notes: list[str],
+    problem_type: str,
 ) -> PreTrainedModel:
     """The classifier in fp32, its fresh weights drawn from the recipe's seed.
 
+    A folder's trained head is mapped by the names of its classes; where they are others, it is made anew.
+
+    Args:
+        recipe: the recipe.
+        tokenizer: the recipe's.
+        classes: the classes.
+        notes: takes what is told of the weights: which start fresh, and what became of a trained head.
+        problem_type: transformers' name for what is learned.
+
     Raises:
-        UserError: where the folder or hub id holds no model that can classify.
+        UserError: where the folder or hub id holds no model that can classify texts of data.max_length.
     """
     name = recipe.model.name
-    config = _configuration(recipe, problem_type, tokenizer, classes)
-    set_seed(recipe.seed)  # every process draws the same head, or the same whole model
+    config, trained = _configuration(recipe, tokenizer), None
+    wanted = HeadClasses(classes.names, problem_type)
+    if name is not None:
+        trained = HeadClasses.of(config)
+    wanted.set_in(config)
     if name is None:
+        set_seed(recipe.seed)  # every process draws the same whole model
         return AutoModelForSequenceClassification.from_config(config).float()
+    outline = _outline(config, name)
+    _check_length(outline, recipe)
+    set_seed(recipe.seed)  # every process draws the same head
     try:
         model, loading = AutoModelForSequenceClassification.from_pretrained(
             name,
@@ -42,42 +64,47 @@ def load_model(
             dtype=torch.float32,
             trust_remote_code=False,
             weights_only=True,  # a pickle's tensors without its code
-            ignore_mismatched_sizes=True,  # a head for other classes is replaced; the note below says so
+            ignore_mismatched_sizes=True,  # a head for other classes is replaced; a note says so
             output_loading_info=True,
         )
     except Exception as error:
-        raise unusable(name, "model", error) from error
+        raise load_error(name, "model", error) from error
     _check_weights(model, loading, name)
-    fresh = sorted(set(loading["missing_keys"]) | {entry[0] for entry in loading["mismatched_keys"]})
-    if fresh:
-        notes.append(f"weights that {Path(name).name} does not have start fresh: {listed(fresh)}")
+    missing, layer = set(loading["missing_keys"]), output_layer(outline)
+    fresh = missing | {entry[0] for entry in loading["mismatched_keys"]}
+    has_head = not missing & set(layer)
+    if told := sorted(fresh - set(layer) if has_head else fresh):
+        notes.append(f"weights that {Path(name).name} does not have start fresh: {listed(told)}")
     check_embeddings(model, tokenizer, name)
-    return model
+    if not has_head:
+        return model
+    assert trained is not None
+    return match_head(model, layer, fresh, trained, wanted, Path(name).name, recipe.seed, notes)
 
 
 def outline_model(
-    recipe: Recipe, problem_type: str, tokenizer: PreTrainedTokenizerBase, classes: Classes
+    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, classes: Classes, problem_type: str
 ) -> PreTrainedModel:
     """The same classifier on torch's meta device: every shape, no weights, made in a moment. For arithmetic."""
-    config = _configuration(recipe, problem_type, tokenizer, classes)
-    try:
-        with torch.device("meta"):
-            model = AutoModelForSequenceClassification.from_config(config).float()
-    except Exception as error:  # whatever numbers of its configuration make no model
-        raise unusable(str(recipe.model.name), "model", error) from error
+    config = _configuration(recipe, tokenizer)
+    HeadClasses(classes.names, problem_type).set_in(config)
+    model = _outline(config, str(recipe.model.name))
+    _check_length(model, recipe)
     check_embeddings(model, tokenizer, str(recipe.model.name))
     return model
 
 
-def _configuration(recipe: Recipe, problem_type: str, tokenizer: PreTrainedTokenizerBase, classes: Classes) -> Any:
-    """The model's configuration, with the recipe's classes and dropout."""
-    label_ids: dict[str, Any] = {
-        "num_labels": len(classes.names),
-        "id2label": dict(enumerate(classes.names)),
-        "label2id": {name: i for i, name in enumerate(classes.names)},
-        "problem_type": problem_type,
-    }
-    name, longest = recipe.model.name, recipe.data.max_length
+def _outline(config: Any, name: str) -> PreTrainedModel:
+    try:
+        with torch.device("meta"):
+            return AutoModelForSequenceClassification.from_config(config).float()
+    except Exception as error:  # whatever numbers of its configuration make no model
+        raise load_error(name, "model", error) from error
+
+
+def _configuration(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> Any:
+    """The model's configuration with the recipe's dropout, and with the classes that a folder was trained for."""
+    name = recipe.model.name
     if name is None:
         scratch = recipe.model.scratch or Scratch()
         config = BertConfig(
@@ -86,23 +113,24 @@ def _configuration(recipe: Recipe, problem_type: str, tokenizer: PreTrainedToken
             num_hidden_layers=scratch.layers,
             num_attention_heads=scratch.heads,
             intermediate_size=4 * scratch.hidden,
-            max_position_embeddings=longest,
+            max_position_embeddings=recipe.data.max_length,
             pad_token_id=tokenizer.pad_token_id,
-            **label_ids,
         )
         _set_dropout(config, scratch.dropout if recipe.model.dropout is None else recipe.model.dropout)
         return config
     try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False, **label_ids)
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
     except Exception as error:
-        raise unusable(name, "model", error) from error
+        raise load_error(name, "model", error) from error
     _set_dropout(config, recipe.model.dropout)
-    positions = getattr(config, "max_position_embeddings", None) or longest
-    if not isinstance(positions, int):
-        raise UserError(f"model.name: {name} has a max_position_embeddings of {positions!r}; expected a whole number")
-    if longest > positions:
-        raise UserError(f"data.max_length: found {longest}; {name} takes at most {positions} tokens")
     return config
+
+
+def _check_length(model: PreTrainedModel, recipe: Recipe) -> None:
+    """Raise UserError where texts may be longer than the model can take."""
+    longest, limit = recipe.data.max_length, longest_text(model)
+    if limit is not None and longest > limit:
+        raise UserError(f"data.max_length: found {longest}; {recipe.model.name} takes at most {limit} tokens")
 
 
 def _check_weights(model: PreTrainedModel, loading: dict[str, Any], name: str) -> None:
@@ -119,13 +147,15 @@ def _check_weights(model: PreTrainedModel, loading: dict[str, Any], name: str) -
         raise UserError(f"model.name: the weights of {name} are those of another model: none has a name that fits")
 
 
-def check_embeddings(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-    """Raise UserError where a tokenizer has ids that a model has no embeddings for."""
+def check_embeddings(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, place: str = "model.name"
+) -> None:
+    """Raise UserError where a tokenizer has ids that a model has no embeddings for; `place`: where users name it."""
     embeddings = model.get_input_embeddings().num_embeddings
     tokens = max(len(tokenizer), 1 + max(tokenizer.get_vocab().values(), default=0))  # ids may have gaps
     if tokens > embeddings:
         raise UserError(
-            f"model.name: {name} has {embeddings} embeddings, but its tokenizer {tokens} tokens: "
+            f"{place}: {name} has {embeddings} embeddings, but its tokenizer {tokens} tokens: "
             "they do not belong together"
         )
 

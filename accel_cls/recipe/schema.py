@@ -227,6 +227,13 @@ class Train(Section):
         "changes nothing that is learned but for rounding and dropout's draws",
         "",
     )
+    kernels: Literal["fast", "plain"] = setting(
+        "fast",
+        "'fast' or 'plain'",
+        "what computes dropout, linear layers and attention: 'fast' has backward passes and modules of its own where "
+        "torch's are slower, 'plain' is torch's own; changes nothing that is learned but for rounding and dropout's "
+        "draws",
+    )
     min_micro_batches: int = setting(
         1,
         "a whole number, 1 or more",

@@ -34,7 +34,7 @@ class Entry:
 
     folder: Path
     checksums: dict[str, str]  # SHA-256 by file name
-    is_old: bool  # it was there before
+    from_cache: bool  # it was there before
 
 
 def cache_folder() -> Path:
@@ -56,14 +56,15 @@ def cache_limit() -> int:
         size = -1.0
     if not 0 <= size < float("inf"):
         raise UserError(
-            f"the environment variable ACCEL_CLS_CACHE_GB is {text!r}; expected the GB that tokenized data may take, "
-            "such as 10; 0 keeps none"
+            f"the environment variable ACCEL_CLS_CACHE_GB is {text!r}; expected the GB that token ids may take, and "
+            "vocabularies once more, such as 10; 0 keeps neither"
         )
     return int(size * 1e9)
 
 
 def find_or_make(
     kind: str,
+    what: str,
     key: str,
     make: Callable[[Path], None],
     notes: list[str],
@@ -73,6 +74,7 @@ def find_or_make(
 
     Args:
         kind: the folder of entries of this kind.
+        what: what users call one, such as "the vocabulary".
         key: a digest of all that the entry follows from, 32 hexadecimal digits.
         make: writes the entry's files into the folder that it is given.
         notes: takes a line where the disk refuses.
@@ -94,12 +96,12 @@ def find_or_make(
             found = _checked(path)
             if found and _is_sound(path, is_sound):
                 os.utime(path)  # when it was last used
-                return Entry(path, found, is_old=True)
+                return Entry(path, found, from_cache=True)
             made = _write(path, make)
             _prune(folder, limit)
-            return Entry(path, made, is_old=False)
+            return Entry(path, made, from_cache=False)
     except OSError as error:
-        note = f"what is tokenized can't be kept for the next start: {error}"
+        note = f"{what} can't be kept for the next start: {error}"
         if note not in notes:
             notes.append(note)
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -23,6 +24,9 @@ from accel_cls.tokenization.cache import find_or_make
 
 _BATCH = 1000  # texts that are tokenized at once; 10,000 are a sixth slower, as their tokens leave the CPU's cache
 _FORMAT = 1  # of what is kept; another number makes all anew
+# Truncation is a state of the tokenizer: while it is set and used, no other thread may set another. A tokenizer in
+# Rust takes all cores for one batch anyway.
+_lock = threading.Lock()
 _FILES = {"ids": np.int32, "types": np.int8, "offsets": np.int64}
 
 
@@ -34,7 +38,7 @@ class Encoded:
     types: np.ndarray | None  # int8 token types, for models that take them
     offsets: np.ndarray  # int64, one more than there are examples
     truncated: int  # examples that were cut to max_length
-    is_old: bool = False  # an earlier start has tokenized them
+    from_cache: bool = False  # an earlier start has tokenized them
     known_digest: str | None = None  # of the ids, where they come from a file
 
     @property
@@ -53,7 +57,7 @@ class Encoded:
         return (
             "tokens",
             f"{self.lengths.mean():.1f} on average, 95% of the texts within {np.percentile(self.lengths, 95):.0f}, "
-            f"{share:.1%} cut to data.max_length {longest}" + ("; tokenized before" if self.is_old else ""),
+            f"{share:.1%} cut to data.max_length {longest}" + ("; tokenized before" if self.from_cache else ""),
         )
 
 
@@ -75,9 +79,9 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) ->
     return Encoded(ids, types if _takes_types(tokenizer) else None, offsets, truncated)
 
 
-def encode_once(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int, notes: list[str]) -> Encoded:
+def encode_cached(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int, notes: list[str]) -> Encoded:
     """The same, but only if no run before has: what it made is in the cache. A note where that can't be written."""
-    if not _is_plain(tokenizer):  # Python code of its own can't be told by its content
+    if not _is_all_rust(tokenizer):  # Python code of its own can't be told by its content
         return encode(tokenizer, texts, max_length)
 
     def make(folder: Path) -> None:
@@ -98,7 +102,7 @@ def encode_once(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: in
             and (folder / "truncated").read_text(encoding="ascii").isdecimal()
         )
 
-    entry = find_or_make("tokens", _key(tokenizer, texts, max_length), make, notes, is_sound)
+    entry = find_or_make("tokens", "token ids", _key(tokenizer, texts, max_length), make, notes, is_sound)
     if entry is None:
         return encode(tokenizer, texts, max_length)
     ids, types, offsets = (_mapped(entry.folder / name, kind) for name, kind in _FILES.items())
@@ -107,7 +111,7 @@ def encode_once(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: in
         types if _takes_types(tokenizer) else None,
         offsets,
         int((entry.folder / "truncated").read_text(encoding="ascii")),
-        entry.is_old,
+        entry.from_cache,
         entry.checksums["ids"],
     )
 
@@ -121,11 +125,13 @@ def _mapped(path: Path, kind: type) -> np.ndarray:
 
 def _key(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> str:
     """Of all that token ids follow from."""
-    _settle(tokenizer, texts, max_length)
+    with _lock:
+        _set_truncation(tokenizer, texts, max_length)
+        backend = tokenizer.backend_tokenizer.to_str()  # truncation included
     facts = [
         _FORMAT,
         [tokenizers.__version__, transformers.__version__],
-        hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),  # truncation included
+        hashlib.sha256(backend.encode()).hexdigest(),
         [tokenizer.backend_tokenizer.encode_special_tokens, _takes_types(tokenizer), max_length],
         texts.digest(),
     ]
@@ -136,7 +142,7 @@ def _write(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int, fi
     """Tokenize into files of ids, types and offsets; returns how many texts were cut."""
     end = truncated = 0
     files["offsets"].write(np.zeros(1, np.int64).data)
-    parts = _fast if _is_plain(tokenizer) else _slow
+    parts = _fast if _is_all_rust(tokenizer) else _slow
     for part in parts(tokenizer, texts, max_length):
         offsets = end + np.cumsum(part.lengths)
         end = int(offsets[-1])
@@ -154,15 +160,15 @@ def _fast(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> 
     What transformers makes of each text in Python costs more than the tokens do; so it only tells the tokenizer how
     to truncate. While a thread waits for the tokenizer's next batch, the last one's numbers are taken out here.
     """
-    _settle(tokenizer, texts, max_length)
     with_types = _takes_types(tokenizer)
 
     def tokenize(start: int) -> list[Any]:
         columns = texts[start : start + _BATCH].values()
-        # Without what only offsets into the text are for; the ids are the same.
-        return tokenizer.backend_tokenizer.encode_batch_fast(
-            [cells[0] if len(cells) == 1 else cells for cells in zip(*columns, strict=True)]
-        )
+        rows = [cells[0] if len(cells) == 1 else cells for cells in zip(*columns, strict=True)]
+        with _lock:
+            _set_truncation(tokenizer, texts, max_length)
+            # Without what only offsets into the text are for; the ids are the same.
+            return tokenizer.backend_tokenizer.encode_batch_fast(rows)
 
     with ThreadPoolExecutor(1) as thread:
         ahead = [thread.submit(tokenize, start) for start in range(0, len(texts), _BATCH)[:1]]
@@ -178,15 +184,25 @@ def _fast(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> 
 
 
 def _slow(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> Iterator[_Part]:
-    """By a tokenizer that is written in Python, or partly."""
+    """By a tokenizer that is written in Python, or partly.
+
+    Such a tokenizer does not tell what it has cut. So it is asked for whole texts first, and then again for those that
+    are longer than `max_length`.
+    """
+    with_types = _takes_types(tokenizer)
     for start in range(0, len(texts), _BATCH):
-        encoded = _call(tokenizer, texts[start : start + _BATCH], max_length)
-        yield _part(
-            encoded["input_ids"],
-            encoded["token_type_ids"] if _takes_types(tokenizer) else None,
-            # A fast tokenizer keeps what it cut off; a slow one does not say.
-            sum(bool(row.overflowing) for row in encoded.encodings or ()),
-        )
+        columns = texts[start : start + _BATCH]
+        with _lock:
+            whole = _call(tokenizer, columns, None)
+            ids, types = list(whole["input_ids"]), list(whole["token_type_ids"]) if with_types else None
+            longer = [i for i, row in enumerate(ids) if len(row) > max_length]
+            if longer:
+                cut = _call(tokenizer, {name: [c[i] for i in longer] for name, c in columns.items()}, max_length)
+                for k, i in enumerate(longer):
+                    ids[i] = cut["input_ids"][k]
+                    if types is not None:
+                        types[i] = cut["token_type_ids"][k]
+        yield _part(ids, types, len(longer))
 
 
 def _part(ids: Sequence[Sequence[int]], types: Sequence[Sequence[int]] | None, truncated: int) -> _Part:
@@ -199,11 +215,12 @@ def _part(ids: Sequence[Sequence[int]], types: Sequence[Sequence[int]] | None, t
     )
 
 
-def _call(tokenizer: PreTrainedTokenizerBase, columns: dict[str, list[str]], max_length: int) -> Any:
+def _call(tokenizer: PreTrainedTokenizerBase, columns: Mapping[str, Sequence[str]], max_length: int | None) -> Any:
+    """As transformers tokenizes, truncated to `max_length`; None: not at all."""
     return tokenizer(
         columns["text"],
         columns.get("pair"),
-        truncation=True,
+        truncation=max_length is not None,
         max_length=max_length,
         padding=False,
         return_attention_mask=False,
@@ -211,12 +228,12 @@ def _call(tokenizer: PreTrainedTokenizerBase, columns: dict[str, list[str]], max
     )
 
 
-def _settle(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> None:
+def _set_truncation(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> None:
     """Let transformers tell the Rust tokenizer how to truncate; the texts themselves do not matter."""
     _call(tokenizer, {name: ["a"] for name in texts.column_names}, max_length)
 
 
-def _is_plain(tokenizer: PreTrainedTokenizerBase) -> bool:
+def _is_all_rust(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Whether all that it does to a text is done by its Rust tokenizer: no class of its own has code for that."""
     kind = type(tokenizer)
     return (

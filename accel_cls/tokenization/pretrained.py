@@ -1,4 +1,4 @@
-"""Pretrained folders and hub ids: the libraries quiet, and what they refuse told in a line."""
+"""Pretrained folders and hub ids: the libraries quiet, and their errors in one line."""
 
 from __future__ import annotations
 
@@ -13,8 +13,15 @@ transformers.logging.set_verbosity_error()  # what matters of its warnings is sa
 transformers.utils.logging.disable_progress_bar()
 
 
-def unusable(name: str, what: str, error: Exception) -> UserError:
-    """Why a folder's or hub id's tokenizer or model can't be used, in the library's words."""
+def load_error(name: str, what: str, error: Exception, place: str = "model.name") -> UserError:
+    """Why a folder's or hub id's tokenizer or model can't be used, in the library's words.
+
+    Args:
+        name: the folder or hub id.
+        what: "tokenizer" or "model".
+        error: what the library has raised.
+        place: where the user has named it.
+    """
     if "trust_remote_code" in str(error):
         error = ValueError(
             "it needs code of its own, which is never run; choose a model that transformers itself knows"
@@ -25,6 +32,4 @@ def unusable(name: str, what: str, error: Exception) -> UserError:
     reason = " ".join(lines if lines[0].endswith(":") else lines[:1])  # a list of reasons is told whole
     missing = "folder, which does not exist," if os.path.isabs(name) else "hub id (no such folder exists)"
     kind = "folder" if os.path.isdir(name) else missing
-    return UserError(
-        f"model.name: the {what} of the {kind} {shown(name, 200)!r} can't be loaded: {shown(reason, 300)}"
-    )
+    return UserError(f"{place}: the {what} of the {kind} {shown(name, 200)!r} can't be loaded: {shown(reason, 300)}")

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+import inspect
+from typing import Any
+
+from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    AutoConfig,
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+)
 
 from accel_cls.data.examples import Examples
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.schema import Scratch
-from accel_cls.tokenization.pretrained import unusable
+from accel_cls.tokenization.pretrained import load_error
 from accel_cls.tokenization.vocabulary import learn_tokenizer
 
 _ANY_TEXT = "a \u4e2d \U0001f600 \U0010fffd"  # known characters, and one that no tokenizer has seen
@@ -23,14 +31,18 @@ def load_tokenizer(recipe: Recipe, train: Examples, notes: list[str] | None = No
         try:
             tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, trust_remote_code=False)
         except Exception as error:  # OSError, ValueError, ImportError ...: whatever the folder lacks
-            raise unusable(name, "tokenizer", error) from error
+            raise load_error(name, "tokenizer", error) from error
         check_tokenizer(tokenizer, name)
         if tokenizer.pad_token is None:
             raise UserError(f"model.name: the tokenizer of {name} has no padding token; choose an encoder")
         if longest > tokenizer.model_max_length:
-            raise UserError(
-                f"data.max_length: found {longest}; {name} takes at most {tokenizer.model_max_length} tokens"
-            )
+            most = f"the tokenizer of {name} takes at most {tokenizer.model_max_length} tokens"
+            raise UserError(f"data.max_length: found {longest}; {most}")
+        try:
+            config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        except Exception as error:
+            raise load_error(name, "model", error) from error
+        drop_unknown_token_types(tokenizer, config)
     # Saved with the model, so that `truncation=True` cuts later texts as it cut the training texts.
     tokenizer.model_max_length = longest
     tokenizer.truncation_side = "right" if recipe.data.truncate == "end" else "left"
@@ -38,15 +50,39 @@ def load_tokenizer(recipe: Recipe, train: Examples, notes: list[str] | None = No
     return tokenizer
 
 
-def check_tokenizer(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-    """Raise UserError for a tokenizer that loads and yet can't take every text."""
+def check_tokenizer(tokenizer: PreTrainedTokenizerBase, name: str, place: str = "model.name") -> None:
+    """Raise UserError for a tokenizer that loads and yet can't take every text; `place` is where the user named it."""
     if not isinstance(tokenizer.model_max_length, int | float):
         found = f"a model_max_length of {tokenizer.model_max_length!r}; expected a number"
-        raise UserError(f"model.name: the tokenizer of {name} has {found}")
+        raise UserError(f"{place}: the tokenizer of {name} has {found}")
     try:
         ids = tokenizer(_ANY_TEXT)["input_ids"]
     except Exception as error:  # what is unknown has no token of its own
-        raise unusable(name, "tokenizer", error) from error
+        raise load_error(name, "tokenizer", error, place) from error
     if not ids or set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
         # What transformers makes of a folder without a tokenizer's files.
-        raise UserError(f"model.name: the tokenizer of {name} knows no words; are its files, tokenizer.json, missing?")
+        raise UserError(f"{place}: the tokenizer of {name} knows no words; are its files, tokenizer.json, missing?")
+
+
+def drop_unknown_token_types(tokenizer: PreTrainedTokenizerBase, config: Any) -> None:
+    """Let a tokenizer make no token types where its model takes none, or fewer than it makes.
+
+    A RoBERTa knows one type; with BERT's tokenizer, as many Chinese ones have it, a pair's second text has another,
+    for which there is no embedding.
+
+    Args:
+        tokenizer: the model's; changed, also as it is saved.
+        config: the model's.
+    """
+    if "token_type_ids" in tokenizer.model_input_names and not _takes_types_of(config, tokenizer):
+        tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
+        tokenizer.init_kwargs["model_input_names"] = tokenizer.model_input_names  # what save_pretrained writes
+
+
+def _takes_types_of(config: Any, tokenizer: PreTrainedTokenizerBase) -> bool:
+    known = getattr(config, "type_vocab_size", None)
+    if isinstance(known, int):
+        return max(tokenizer("a", "a", return_token_type_ids=True)["token_type_ids"]) < known
+    # Families without such a number take any (XLNet) or none (DistilBERT).
+    classifier = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING.get(type(config), None)
+    return classifier is not None and "token_type_ids" in inspect.signature(classifier.forward).parameters

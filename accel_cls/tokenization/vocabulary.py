@@ -34,7 +34,7 @@ def learn_tokenizer(texts: Texts, vocabulary: int, notes: list[str] | None = Non
     With `notes`, which take a line where the disk refuses, what an earlier run has learned from these texts is
     found in the cache.
     """
-    entries = _learn(texts, vocabulary) if notes is None else _learn_once(texts, vocabulary, notes)
+    entries = _learn(texts, vocabulary) if notes is None else _learn_cached(texts, vocabulary, notes)
     ids = {piece: i for i, piece in enumerate(entries)}
     tokenizer = Tokenizer(models.WordPiece(vocab=ids, unk_token="[UNK]"))
     tokenizer.normalizer, tokenizer.pre_tokenizer = _NORMALIZER, _PRE_TOKENIZER
@@ -47,7 +47,7 @@ def learn_tokenizer(texts: Texts, vocabulary: int, notes: list[str] | None = Non
     return BertTokenizer(tokenizer_object=tokenizer, do_lower_case=True)
 
 
-def _learn_once(texts: Texts, vocabulary: int, notes: list[str]) -> list[str]:
+def _learn_cached(texts: Texts, vocabulary: int, notes: list[str]) -> list[str]:
     def make(folder: Path) -> None:
         (folder / "entries.json").write_text(json.dumps(_learn(texts, vocabulary)), encoding="utf-8")
 
@@ -58,7 +58,7 @@ def _learn_once(texts: Texts, vocabulary: int, notes: list[str]) -> list[str]:
 
     facts = [_FORMAT, tokenizers.__version__, vocabulary, texts.digest()]
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
-    entry = find_or_make("vocabularies", key, make, notes, is_sound)
+    entry = find_or_make("vocabularies", "the vocabulary", key, make, notes, is_sound)
     if entry is None:
         return _learn(texts, vocabulary)
     return json.loads((entry.folder / "entries.json").read_text(encoding="utf-8"))

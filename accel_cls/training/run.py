@@ -37,7 +37,7 @@ from accel_cls.runs.report import describe_saves, describe_stop, duration, finis
 from accel_cls.runs.resume import Start, own_and_open_run
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
 from accel_cls.tasks import task_of
-from accel_cls.tokenization.encode import Encoded, encode_once
+from accel_cls.tokenization.encode import Encoded, encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
 from accel_cls.training.loop import Training, train
 from accel_cls.training.non_finite import NonFiniteGuard
@@ -103,11 +103,12 @@ def _train(
     task = task_of(recipe)
     tokenizer = load_tokenizer(recipe, corpus.train, notes)
     encoded, encoded_validation = (
-        encode_once(tokenizer, part.texts, recipe.data.max_length, notes) for part in (corpus.train, corpus.validation)
+        encode_cached(tokenizer, part.texts, recipe.data.max_length, notes)
+        for part in (corpus.train, corpus.validation)
     )
-    model = load_model(recipe, task.problem_type, tokenizer, corpus.classes, notes)
+    model = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type)
     packed = recipe.train.packing and can_pack(model.config) and not is_xla(accelerator)
-    first_position = make_packable(model) if packed else 0
+    first_position = make_packable(model, recipe.train.kernels) if packed else 0
     loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device)
     facts = {
         "token ids": encoded.digest[:16],
@@ -123,7 +124,7 @@ def _train(
 
     sizes, key = Sizes.of(recipe, encoded.lengths, few_shapes=is_xla(accelerator)), None
     if recipe.train.micro_batch_tokens == "auto":
-        outline = functools.partial(outline_model, recipe, task.problem_type, tokenizer, corpus.classes)
+        outline = functools.partial(outline_model, recipe, tokenizer, corpus.classes, task.problem_type)
         trial = batches(encoded, corpus.train.labels, None, None)
         search = Search.of(accelerator, sizes, model, outline, trial)
         recipe, key = with_tokens(recipe, start.tokens or find_fitting(search, notes)), search.key
@@ -138,7 +139,7 @@ def _train(
         console.note(note)
 
     optimizer = make_optimizer(model, recipe.train, accelerator.device)
-    model, optimizer = prepare(accelerator, model, optimizer, recipe.train.max_grad_norm)
+    model, optimizer = prepare(accelerator, model, optimizer, recipe.train.max_grad_norm, recipe.train.kernels)
     progress = (
         Progress() if start.checkpoint is None else load_checkpoint(accelerator, model, optimizer, start.checkpoint)
     )

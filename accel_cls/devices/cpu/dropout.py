@@ -43,7 +43,7 @@ def apply_mask(values: torch.Tensor, kept: torch.Tensor, rate: float) -> torch.T
     return torch.addcmul(torch.zeros((), dtype=values.dtype), values, kept, value=1 / (1 - rate))
 
 
-class _QuickDropout(torch.autograd.Function):
+class _FastDropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: torch.Tensor, rate: float) -> torch.Tensor:
         mask = keep_mask(values.shape, rate, values.dtype)
@@ -57,16 +57,16 @@ class _QuickDropout(torch.autograd.Function):
         return apply_mask(gradient, mask, ctx.rate), None
 
 
-def quick_dropout(values: torch.Tensor, rate: float) -> torch.Tensor:
+def fast_dropout(values: torch.Tensor, rate: float) -> torch.Tensor:
     """Dropout of CPU values at 0 <= rate <= 1, always on."""
     if rate >= 1:
         return values * 0
-    return _QuickDropout.apply(values, rate) if rate else values
+    return _FastDropout.apply(values, rate) if rate else values
 
 
-class QuickDropout(torch.nn.Dropout):
-    """torch.nn.Dropout, by `quick_dropout`."""
+class FastDropout(torch.nn.Dropout):
+    """torch.nn.Dropout, by `fast_dropout`."""
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Drop in training, hand on in evaluation."""
-        return quick_dropout(values, self.p) if self.training else values
+        return fast_dropout(values, self.p) if self.training else values

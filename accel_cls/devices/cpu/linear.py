@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import linear
 
 
-class _Linear16(torch.autograd.Function):
+class _Bf16Product(torch.autograd.Function):
     """A product in bf16 whose gradient for weight and bias is fp32, as they are."""
 
     @staticmethod
@@ -42,7 +42,7 @@ class _Linear16(torch.autograd.Function):
         return for_values, for_weight, for_bias, None, None
 
 
-class Linear16(torch.nn.Linear):
+class Bf16Linear(torch.nn.Linear):
     """torch.nn.Linear that under autocast to bf16 keeps its converted weights until the optimizer changes them."""
 
     _converted: tuple[tuple[int, ...], torch.Tensor, torch.Tensor | None] | None = None
@@ -52,7 +52,7 @@ class Linear16(torch.nn.Linear):
         if not torch.is_autocast_enabled("cpu") or torch.get_autocast_dtype("cpu") != torch.bfloat16:
             return super().forward(values)
         weight16, bias16 = self._in_bf16()
-        return _Linear16.apply(values, self.weight, self.bias, weight16, bias16)
+        return _Bf16Product.apply(values, self.weight, self.bias, weight16, bias16)
 
     def _in_bf16(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         own = (self.weight,) if self.bias is None else (self.weight, self.bias)

@@ -1,4 +1,4 @@
-"""A model's parts, exchanged for what is faster on a CPU."""
+"""A model's modules replaced by faster ones on a CPU."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
-from accel_cls.devices.cpu.dropout import QuickDropout
-from accel_cls.devices.cpu.linear import Linear16
+from accel_cls.devices.cpu.dropout import FastDropout
+from accel_cls.devices.cpu.linear import Bf16Linear
 
 
-def quicken(model: torch.nn.Module, optimizer: torch.optim.Optimizer, whole: bool) -> None:
-    """Let a model's dropout and linear layers be done by what is faster on a CPU. Weights and names stay.
+def use_fast_modules(model: torch.nn.Module, optimizer: torch.optim.Optimizer, whole: bool) -> None:
+    """Replace a model's dropout and linear layers by classes that are faster on a CPU. Weights and names stay.
 
     Args:
         model: on the CPU.
@@ -21,11 +21,11 @@ def quicken(model: torch.nn.Module, optimizer: torch.optim.Optimizer, whole: boo
     for module in model.modules():
         # A class of the same layout takes the place of torch's own: nothing else of the module changes.
         if type(module) is torch.nn.Dropout:
-            module.__class__ = QuickDropout
+            module.__class__ = FastDropout
         elif type(module) is torch.nn.Linear and whole:
-            module.__class__ = Linear16
+            module.__class__ = Bf16Linear
     if whole:
-        # torch's fused optimizers (2.13) change weights without counting it, and by that count Linear16 goes.
+        # torch's fused optimizers (2.13) change weights without counting it, and Bf16Linear goes by that count.
         optimizer.register_step_post_hook(_count_change)
 
 

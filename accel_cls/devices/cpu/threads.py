@@ -1,9 +1,9 @@
-"""How long a thread waits for the others of an operation before it sleeps, on a machine that others use, too.
+"""How long an OpenMP thread spins at a barrier before it sleeps, on a machine that others use, too.
 
-An operation of torch ends when the last of its threads has done its part. Until then the others keep their cores busy
-with looking (GNU OpenMP), which is quickest where nobody else wants these cores. Where other programs do, it takes
-them from the very thread that is waited for. On two cores with two busy programs beside it, a BERT 2×128 trained at
-87 texts/s, and at 271 where threads look a thousand times only. Alone, a BERT 4×256 made 190 and 170.
+An operation of torch ends when the last of its threads has done its part. Until then the others spin (GNU OpenMP),
+which is quickest where nobody else wants these cores. Where other programs do, it takes them from the very thread
+that is waited for. On two cores with two busy programs beside it, a BERT 2×128 trained at 87 texts/s, and at 271
+where threads spin a thousand times only. Alone, a BERT 4×256 made 190 and 170.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import sys
 from pathlib import Path
 
 _CROWDED = 25.0  # per cent of the last 10 s in which something that could run had to wait for a core
-_LOOKS = "1000"
+_SPIN_COUNT = "1000"
 
 
-def give_way(pressure: Path = Path("/proc/pressure/cpu")) -> str | None:
-    """Let threads look less often where cores are wanted by others; returns what to tell of it, None where they don't.
+def limit_spinning(pressure: Path = Path("/proc/pressure/cpu")) -> str | None:
+    """Let threads spin for less where other programs want the cores; returns a note of it, None where none do.
 
     To be called before torch is imported. A user's own settings stay. Linux only, whose kernel knows who waits.
     """
@@ -30,8 +30,8 @@ def give_way(pressure: Path = Path("/proc/pressure/cpu")) -> str | None:
         return None
     if found is None or float(found[1]) < _CROWDED:
         return None
-    os.environ["GOMP_SPINCOUNT"] = _LOOKS
+    os.environ["GOMP_SPINCOUNT"] = _SPIN_COUNT
     return (
         f"other programs want this machine's cores, too ({float(found[1]):.0f}% of the last 10 s something waited for "
-        f"one); threads give way sooner: GOMP_SPINCOUNT={_LOOKS}"
+        f"one); threads give way sooner: GOMP_SPINCOUNT={_SPIN_COUNT}"
     )

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from accel_cls.devices.cpu.dropout import apply_mask, keep_mask
-from accel_cls.models.packing.gather import among_zeros
+from accel_cls.models.packing.gather import scatter_rows
 from accel_cls.models.packing.row import Packing
 
 
-def attend_with_dropout(
+def attention_with_dropout(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -32,8 +32,8 @@ def attend_with_dropout(
 
     Args:
         query, key, value: [T, heads, size].
-        first_only: whether each text's first token alone asks; the others get zeros.
-        window: how far, exclusive, a token looks to both sides; None for no limit.
+        first_only: whether the only query of each text is its first token's; the others get zeros.
+        window: how far, exclusive, a token attends to both sides; None for no limit.
         dropout: the rate, between 0 and 1, both exclusive.
 
     Returns:
@@ -59,8 +59,8 @@ class _Attention(torch.autograd.Function):
         heads, size = query.shape[1:]
         shapes = _Shapes(packing, heads, first_only)
         row_of_slot, slot_of_row, first = _by_head(packing, heads)
-        asking = first if first_only else row_of_slot
-        q = query.reshape(-1, size).index_select(0, asking).mul_(scaling)
+        queried = first if first_only else row_of_slot
+        q = query.reshape(-1, size).index_select(0, queried).mul_(scaling)
         k, v = (x.reshape(-1, size).index_select(0, row_of_slot) for x in (key, value))
         scores = q.new_empty(shapes.scores)
         weights = torch.empty_like(scores)
@@ -76,18 +76,18 @@ class _Attention(torch.autograd.Function):
         output = torch.empty_like(q)
         for dropped_, v_, output_ in zip(shapes.of(dropped), shapes.keys(v), shapes.queries(output), strict=True):
             torch.bmm(dropped_, v_, out=output_)
-        ctx.save_for_backward(q, k, v, weights, kept, dropped, slot_of_row, asking)
+        ctx.save_for_backward(q, k, v, weights, kept, dropped, slot_of_row, queried)
         ctx.shapes, ctx.scaling, ctx.dropout, ctx.first_only = shapes, scaling, dropout, first_only
         ctx.real = packing.real * heads
-        return _to_rows(output, slot_of_row, asking, first_only).view(-1, heads, size)
+        return _to_rows(output, slot_of_row, queried, first_only).view(-1, heads, size)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        q, k, v, weights, kept, dropped, slot_of_row, asking = ctx.saved_tensors
+        q, k, v, weights, kept, dropped, slot_of_row, queried = ctx.saved_tensors
         shapes: _Shapes = ctx.shapes
         shape = gradient.shape
-        of_output = gradient.reshape(-1, shape[-1]).index_select(0, asking)
+        of_output = gradient.reshape(-1, shape[-1]).index_select(0, queried)
         of_dropped, of_q, of_k, of_v = (torch.empty_like(x) for x in (dropped, q, k, v))
         parts = zip(
             shapes.queries(of_output), shapes.keys(v), shapes.of(dropped), shapes.of(of_dropped), shapes.keys(of_v),
@@ -105,7 +105,7 @@ class _Attention(torch.autograd.Function):
         for of_scores_, q_, of_k_ in zip(shapes.of(of_scores), shapes.queries(q), shapes.keys(of_k), strict=True):
             torch.bmm(of_scores_.transpose(1, 2), q_, out=of_k_)
         of_q.mul_(ctx.scaling)
-        of_query = _to_rows(of_q, slot_of_row, asking, ctx.first_only)
+        of_query = _to_rows(of_q, slot_of_row, queried, ctx.first_only)
         of_key, of_value = (x.index_select(0, slot_of_row) for x in (of_k, of_v))
         for rows in (of_query, of_key, of_value):
             rows[ctx.real :] = 0  # fillers: their index points to anything
@@ -142,9 +142,9 @@ def _cut(values: torch.Tensor, shapes: Sequence[tuple[int, ...]]) -> Iterator[to
     return (part.view(*shape, *values.shape[1:]) for part, shape in zip(parts, shapes, strict=True))
 
 
-def _to_rows(asked: torch.Tensor, slot_of_row: torch.Tensor, asking: torch.Tensor, first_only: bool) -> torch.Tensor:
+def _to_rows(values: torch.Tensor, slot_of_row: torch.Tensor, queried: torch.Tensor, first_only: bool) -> torch.Tensor:
     """A row for each token and head, of one for each query."""
-    return among_zeros(asked, asking, len(slot_of_row)) if first_only else asked.index_select(0, slot_of_row)
+    return scatter_rows(values, queried, len(slot_of_row)) if first_only else values.index_select(0, slot_of_row)
 
 
 def _by_head(packing: Packing, heads: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -154,19 +154,19 @@ def _by_head(packing: Packing, heads: int) -> tuple[torch.Tensor, torch.Tensor, 
         The row of each slot, int64 [S × heads]; the slot of each row, int64 [T × heads]; the rows of the texts' first
         tokens, int64 [texts × heads].
     """
-    if heads not in packing.memo:
+    if heads not in packing.cache:
         first, lengths, head = packing.first.numpy(), packing.lengths.numpy(), np.arange(heads)
         widths = np.repeat([group.width for group in packing.groups], [group.rows for group in packing.groups])
         starts = (np.cumsum(widths) - widths) * heads
-        places = np.arange(packing.real) - np.repeat(first, lengths)
+        positions = np.arange(packing.real) - np.repeat(first, lengths)
         slot_of_row = np.zeros((packing.tokens, heads), np.int64)
-        slot_of_row[: packing.real] = (np.repeat(starts, lengths) + places)[:, None]
+        slot_of_row[: packing.real] = (np.repeat(starts, lengths) + positions)[:, None]
         slot_of_row[: packing.real] += np.repeat(widths, lengths)[:, None] * head
         row_of_slot = np.full(widths.sum() * heads, packing.tokens * heads - 1)  # a filler's, which nothing reads
         row_of_slot[slot_of_row[: packing.real].ravel()] = np.arange(packing.real * heads)
         arrays = row_of_slot, slot_of_row.ravel(), (first[:, None] * heads + head).ravel()
-        packing.memo[heads] = tuple(torch.from_numpy(array) for array in arrays)
-    return packing.memo[heads]
+        packing.cache[heads] = tuple(torch.from_numpy(array) for array in arrays)
+    return packing.cache[heads]
 
 
 def _biases(packing: Packing, window: int | None, first_only: bool, dtype: torch.dtype) -> list[torch.Tensor | None]:
@@ -175,10 +175,10 @@ def _biases(packing: Packing, window: int | None, first_only: bool, dtype: torch
     Not -inf: what stands for padding's own queries may see nothing within its window, and must not become NaN.
     """
     key = window, first_only, dtype
-    if key not in packing.memo:
-        allowed = [group.allowed(window, first_only, torch.device("cpu")) for group in packing.groups]
+    if key not in packing.cache:
+        allowed = [group.attention_mask(window, first_only, torch.device("cpu")) for group in packing.groups]
         least = torch.finfo(dtype).min
-        packing.memo[key] = [
+        packing.cache[key] = [
             None if a is None else torch.zeros(a.shape, dtype=dtype).masked_fill_(~a, least) for a in allowed
         ]
-    return packing.memo[key]
+    return packing.cache[key]

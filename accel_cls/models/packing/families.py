@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers import PreTrainedModel
 
-from accel_cls.models.packing.attention import attend, mask_of_padding
-from accel_cls.models.packing.gather import put, take
+from accel_cls.models.packing.attention import Kernels, register_attention
+from accel_cls.models.packing.gather import FAST, PLAIN, RowKernels
 from accel_cls.models.packing.row import Packing
+
+# Of the last layer's pass that is under way in this thread: its parts are called without keywords.
+_packing: ContextVar[Packing | None] = ContextVar("packing", default=None)
 
 
 @dataclass(frozen=True)
@@ -18,9 +22,9 @@ class _Layer:
     """Names of modules in a layer that see each token by itself, except for the attention."""
 
     layers: str  # all of them, in the base model
-    attention: str  # the one that calls `attend`
-    alone: tuple[str, ...]  # whose output has to have a row for each token
-    onward: str | None  # from whose input on there may be fewer rows, up to the layer's end
+    attention: str  # the one that calls `packed_attention`
+    full_output: tuple[str, ...]  # whose output has to have a row for each token
+    first_rows_from: str | None  # from whose input on there are the first tokens' rows only, up to the layer's end
 
 
 _BERT = _Layer("encoder.layer", "attention.self", ("attention.self.query",), "attention.output")
@@ -50,56 +54,66 @@ def can_pack(config: Any) -> bool:
     return config.model_type in _FAMILIES and getattr(config, "position_embedding_type", None) in (None, "absolute")
 
 
-def make_packable(model: PreTrainedModel) -> int:
+def make_packable(model: PreTrainedModel, kernels: Kernels = "fast") -> int:
     """Let a classifier take packed texts: `model(input_ids, position_ids=…, packing=…)`. Padded rows work as ever.
+
+    Several threads may share the model.
+
+    Args:
+        model: of a family that `can_pack`.
+        kernels: what attention and the gathering of rows are done by.
 
     Returns:
         The position id of a text's first token: 0, or past the padding's own in RoBERTa's line.
     """
-    AttentionInterface.register("packed", attend)
-    AttentionMaskInterface.register("packed", mask_of_padding)
-    model.set_attn_implementation("packed")
+    model.set_attn_implementation(register_attention(kernels))
     pooling = getattr(model.config, "classifier_pooling", "cls")
-    end, names = _FAMILIES[model.config.model_type]
+    encoder, names = _FAMILIES[model.config.model_type]
     if names is not None and pooling == "cls":
-        _go_on_with_first_tokens(model.base_model.get_submodule(names.layers)[-1], names)
+        last = model.base_model.get_submodule(names.layers)[-1]
+        _compute_first_tokens_only(last, names, {"fast": FAST, "plain": PLAIN}[kernels])
 
-    def hand_on_one_vector_a_text(_: Any, __: Any, options: dict[str, Any], output: Any) -> Any:
+    def pool_texts(_: Any, __: Any, options: dict[str, Any], output: Any) -> Any:
         packing = options.get("packing")
         if packing is not None:
             hidden = output.last_hidden_state.squeeze(0)
-            is_done = len(hidden) == len(packing.first)  # else there is at least a filler more than texts
-            output.last_hidden_state = (hidden if is_done else _pool(hidden, packing, pooling)).unsqueeze(1)
+            is_pooled = len(hidden) == len(packing.first)  # else there is at least a filler more than texts
+            output.last_hidden_state = (hidden if is_pooled else _pool(hidden, packing, pooling)).unsqueeze(1)
         return output
 
-    model.base_model.get_submodule(end).register_forward_hook(hand_on_one_vector_a_text, with_kwargs=True)
+    model.base_model.get_submodule(encoder).register_forward_hook(pool_texts, with_kwargs=True)
     positions = [m for name, m in model.named_modules() if name.endswith("position_embeddings")]
     padding = positions[0].padding_idx if positions else None
     return 0 if padding is None else padding + 1
 
 
-def _go_on_with_first_tokens(layer: torch.nn.Module, names: _Layer) -> None:
+def _compute_first_tokens_only(layer: torch.nn.Module, names: _Layer, rows: RowKernels) -> None:
     """Let a layer compute keys and values of all tokens, and all else for each text's first token only."""
-    now: list[Packing | None] = [None]  # of the forward pass that is under way
 
-    def remember(_: Any, __: Any, options: dict[str, Any]) -> None:
-        now[0] = options.get("packing")
+    def enter(_: Any, __: Any, options: dict[str, Any]) -> None:
+        _packing.set(options.get("packing"))
 
-    def first_only(_: Any, values: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        packing = now[0]
-        return values if packing is None else tuple(take(x.squeeze(0), packing.first).unsqueeze(0) for x in values)
+    def leave(*_: Any) -> None:
+        _packing.set(None)
 
-    def among_all(_: Any, __: Any, output: torch.Tensor) -> torch.Tensor:
-        packing = now[0]
-        return output if packing is None else put(output.squeeze(0), packing.first, packing.tokens).unsqueeze(0)
+    def gather_first(_: Any, values: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        packing = _packing.get()
+        if packing is None:
+            return values
+        return tuple(rows.gather(x.squeeze(0), packing.first).unsqueeze(0) for x in values)
 
-    layer.register_forward_pre_hook(remember, with_kwargs=True)
+    def scatter_first(_: Any, __: Any, output: torch.Tensor) -> torch.Tensor:
+        packing = _packing.get()
+        return output if packing is None else rows.scatter(output.squeeze(0), packing.first, packing.tokens)[None]
+
+    layer.register_forward_pre_hook(enter, with_kwargs=True)
+    layer.register_forward_hook(leave, always_call=True)  # after a failed pass, too
     layer.get_submodule(names.attention).first_only = True  # type: ignore[assignment]
-    for name in names.alone:
-        layer.get_submodule(name).register_forward_pre_hook(first_only)
-        layer.get_submodule(name).register_forward_hook(among_all)
-    if names.onward is not None:
-        layer.get_submodule(names.onward).register_forward_pre_hook(first_only)
+    for name in names.full_output:
+        layer.get_submodule(name).register_forward_pre_hook(gather_first)
+        layer.get_submodule(name).register_forward_hook(scatter_first)
+    if names.first_rows_from is not None:
+        layer.get_submodule(names.first_rows_from).register_forward_pre_hook(gather_first)
 
 
 def _pool(hidden: torch.Tensor, packing: Packing, pooling: str) -> torch.Tensor:

@@ -23,18 +23,18 @@ class Group:
     width: int
     mask: torch.Tensor | None  # bool [rows, 1, 1, width], False at padding; None where there is none
 
-    def allowed(self, window: int | None, first_only: bool, device: torch.device) -> torch.Tensor | None:
-        """Which keys a query may look at: bool, broadcastable to [rows, heads, width, width]; None for all.
+    def attention_mask(self, window: int | None, first_only: bool, device: torch.device) -> torch.Tensor | None:
+        """Which keys a query may attend to: bool, broadcastable to [rows, heads, width, width]; None for all.
 
         Args:
-            window: how far, exclusive, a token looks to both sides; None for no limit.
+            window: how far, exclusive, a token attends to both sides; None for no limit.
             first_only: whether there is one query a text, its first token's.
         """
         if window is None or window >= self.width:
             return self.mask
-        places = torch.arange(self.width, device=device)
-        asking = places[:1] if first_only else places
-        near = (asking[:, None] - places).abs() < window
+        positions = torch.arange(self.width, device=device)
+        queries = positions[:1] if first_only else positions
+        near = (queries[:, None] - positions).abs() < window
         return near[None, None] if self.mask is None else self.mask & near
 
 
@@ -49,7 +49,7 @@ class Packing:
     tokens: int  # T
     real: int  # of these, before the fillers
     groups: tuple[Group, ...]
-    memo: dict[Any, Any] = field(default_factory=dict)  # what follows from it, worked out once for all layers
+    cache: dict[Any, Any] = field(default_factory=dict)  # what follows from it, worked out once for all layers
 
 
 def group_widths(lengths: np.ndarray) -> list[tuple[int, int]]:
