@@ -11,7 +11,7 @@ from conftest import train, write_recipe
 from tiny import FAMILIES, write_model, write_texts
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from accel_cls.data.corpus import Labels
+from accel_cls.data.labels import Classes
 from accel_cls.models.classifier import load_model
 from accel_cls.recipe import Recipe
 
@@ -63,11 +63,13 @@ def test_other_classes_get_a_new_head(trained: Path) -> None:
 NAMES = ("a", "b", "c")
 
 
-def _load(folder: Path, names: tuple[str, ...], **more: str) -> tuple[dict[str, torch.Tensor], list[str]]:
+def _load(
+    folder: Path, names: tuple[str, ...], problem_type: str = "single_label_classification"
+) -> tuple[dict[str, torch.Tensor], list[str]]:
     data = {"train": "a.csv", "validation": "a.csv", "max_length": 16}
     recipe = Recipe.model_validate({"name": "a", "output": "o", "data": data, "model": {"name": str(folder)}})
     notes: list[str] = []
-    model = load_model(recipe, AutoTokenizer.from_pretrained(folder), Labels(names, names), notes, **more)
+    model = load_model(recipe, AutoTokenizer.from_pretrained(folder), Classes(names, names), notes, problem_type)
     assert [model.config.id2label[i] for i in range(len(names))] == list(names)
     return model.state_dict(), notes
 
