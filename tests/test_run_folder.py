@@ -420,6 +420,26 @@ def test_run_that_is_further_than_it_is_to_go_is_left_as_it_is(tmp_path):
     assert files_of(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    ("before", "now"), [("yes", "on"), ("no", "off"), ("0b11", "0b011")]
+)
+def test_class_that_is_renamed_to_what_yaml_1_1_reads_as_the_same_is_another_recipe(tmp_path, before, now):
+    """Recipes are YAML 1.2, where these are texts; by YAML 1.1 both are the same boolean or number."""
+    named = [recipe_of(tmp_path, data={"train": "/data/a.csv", "labels": {0: "x", 1: one}}) for one in (before, now)]
+    opened(tmp_path, named[0])
+    newest = make_checkpoint(tmp_path / "food/checkpoints", 20)
+    assert opened(tmp_path, named[0])[0] == Start(checkpoint=newest)
+    with pytest.raises(UserError, match=rf"data\.labels\.1: {before} → {now}"):
+        opened(tmp_path, named[1])
+
+
+def test_saved_recipe_that_was_spoilt_is_explained(tmp_path):
+    opened(tmp_path)
+    (tmp_path / "food/recipe.yaml").write_text("name: [food\n")
+    with pytest.raises(UserError, match=r"recipe\.yaml:.*not readable as YAML"):
+        opened(tmp_path)
+
+
 def test_each_start_is_recorded_with_what_changed(tmp_path):
     opened(tmp_path)
     make_checkpoint(tmp_path / "food/checkpoints", 20)

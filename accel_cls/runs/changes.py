@@ -8,12 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from accel_cls.batching.plan import count_updates
 from accel_cls.data.files import expand
 from accel_cls.errors import UserError
-from accel_cls.recipe import Recipe, leaves, recipe_to_yaml
+from accel_cls.recipe import Recipe, leaves, read_plain, recipe_to_plain
 from accel_cls.recipe.keys import field_of
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.shortage import read_shortage
@@ -56,8 +54,7 @@ class Changes:
 def changes_of(folder: RunFolder, asked: Asked) -> Changes:
     """What differs between the run in the folder and what is asked for."""
     recipe = asked.recipe
-    old = dict(leaves(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))))
-    new = dict(leaves(yaml.safe_load(recipe_to_yaml(recipe))))
+    old, new = dict(leaves(read_plain(folder.recipe))), dict(leaves(recipe_to_plain(recipe)))
     # A run that began before there was a key had what is its default now.
     old = {key: value for key, value in new.items() if value == _default(key)} | old
     differing = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]

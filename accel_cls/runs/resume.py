@@ -7,13 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from accel_cls.atomic import write_json, write_text
 from accel_cls.checkpoints.checkpoint import list_checkpoints, newest_checkpoint, update_of, with_own_name
 from accel_cls.errors import UserError
 from accel_cls.memory.arithmetic import with_tokens
-from accel_cls.recipe import Recipe, leaves, recipe_to_yaml
+from accel_cls.recipe import Recipe, leaves, read_plain, recipe_to_yaml
 from accel_cls.runs.changes import TOKENS, Asked, Changes, changes_of, digests_of, origin_of
 from accel_cls.runs.folder import RunFolder, explained
 from accel_cls.runs.shortage import read_shortage
@@ -130,6 +128,6 @@ def _tokens(folder: RunFolder, recipe: Recipe, checkpoint: Path | None, notes: l
             f"goes on with {tokens:,}: from here on updates are cut finer, the same gradient but for dropout's draws"
         )
     elif asked == "auto" and checkpoint is not None:
-        tokens = dict(leaves(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))))[TOKENS]
+        tokens = dict(leaves(read_plain(folder.recipe)))[TOKENS]
         notes.append(f"train.micro_batch_tokens: auto → {tokens:,}, with which this run began")
     return tokens if asked == "auto" else None
