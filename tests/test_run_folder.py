@@ -420,9 +420,7 @@ def test_run_that_is_further_than_it_is_to_go_is_left_as_it_is(tmp_path):
     assert files_of(tmp_path) == before
 
 
-@pytest.mark.parametrize(
-    ("before", "now"), [("yes", "on"), ("no", "off"), ("0b11", "0b011")]
-)
+@pytest.mark.parametrize(("before", "now"), [("yes", "on"), ("no", "off"), ("0b11", "0b011")])
 def test_class_that_is_renamed_to_what_yaml_1_1_reads_as_the_same_is_another_recipe(tmp_path, before, now):
     """Recipes are YAML 1.2, where these are texts; by YAML 1.1 both are the same boolean or number."""
     named = [recipe_of(tmp_path, data={"train": "/data/a.csv", "labels": {0: "x", 1: one}}) for one in (before, now)]

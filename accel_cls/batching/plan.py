@@ -96,10 +96,15 @@ class Plan:
 
     @property
     def warmup_updates(self) -> int:
-        """Updates over which the rate rises."""
+        """Updates over which the rate rises; of a fraction, at least one update of the schedule is left after them."""
         if isinstance(self.warmup, float):
-            return math.ceil(self.warmup * self.scheduled_updates)
+            return min(self._fraction_of_updates, self.scheduled_updates - 1)
         return self.warmup
+
+    @property
+    def _fraction_of_updates(self) -> int:
+        """A fractional warm-up in updates, rounded up: 0.9 of 3 updates are all 3."""
+        return math.ceil(self.warmup * self.scheduled_updates)
 
     def rate(self, update: int) -> float:
         """The learning rate of an update, counted from 0."""
@@ -160,21 +165,13 @@ class Plan:
         )
         if self.updates < self.scheduled_updates:
             updates += f"; train.max_updates stops after {self.updates:,}"
-        fall = {"constant": "stays", "linear": "falls to 0", "cosine": "falls to 0 as a cosine"}[self.schedule]
-        many = f"{self.warmup_updates:,} update{'s' if self.warmup_updates > 1 else ''}"
-        start = (
-            f"rises to {self.learning_rate:g} over {many}"
-            if self.warmup_updates
-            else f"starts at {self.learning_rate:g}"
-        )
-        rate = f"{start}, then {fall}"
         cutting = self.cutting(processes)
         kind = "tokens, packed" if self.layout.packed else "padded tokens"
         micro = (
             f"{cutting.micro_batches:.1f} an update, of at most {self.layout.tokens:,} {kind}; "
             f"{cutting.padding:.0%} of them padding"
         )
-        lines = [("updates", updates), ("rate", rate), ("micro-batches", micro)]
+        lines = [("updates", updates), ("rate", self._describe_rate()), ("micro-batches", micro)]
         idle = processes - min(self.batch_size, len(self.lengths))
         if idle > 0:
             lines.append(
@@ -203,6 +200,21 @@ class Plan:
             )
         )
         return lines
+
+    def _describe_rate(self) -> str:
+        """How the learning rate goes, and where a warm-up is not what the recipe says."""
+        fall = {"constant": "stays", "linear": "falls to 0", "cosine": "falls to 0 as a cosine"}[self.schedule]
+        many = f"{self.warmup_updates:,} update{'s' if self.warmup_updates > 1 else ''}"
+        highest = f"{self.learning_rate:g}"
+        text = f"rises to {highest} over {many}" if self.warmup_updates else f"starts at {highest}"
+        text += f", then {fall}"
+        if isinstance(self.warmup, float) and self.warmup_updates < self._fraction_of_updates:
+            if self.scheduled_updates == 1:
+                return f"{text}; no warm-up in a schedule of one update"
+            text += f"; {self.warmup:g} of {self.scheduled_updates:,} would be all of them: one stays"
+        if self.updates <= self.warmup_updates:
+            text += f"; stopped before at {self.rate(self.updates - 1):g}"
+        return text
 
 
 @functools.lru_cache(maxsize=2)  # this epoch's and the next one's
