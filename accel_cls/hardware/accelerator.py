@@ -17,7 +17,7 @@ from accelerate.utils import (
 )
 
 from accel_cls.errors import UserError
-from accel_cls.hardware.launcher import Launch, how_started
+from accel_cls.hardware.launcher import SWITCHES, Launch, flag_words, how_started, with_flags
 from accel_cls.hardware.meeting import Meeting, agree_by_gathering, facts_of
 from accel_cls.hardware.nodes import interface_towards
 from accel_cls.profiles import Profile, find_profile, launch_command, precision_name, read_profile, shell
@@ -35,7 +35,7 @@ class Hardware:
     """An Accelerator and the facts about it that the user is told."""
 
     accelerator: Accelerator
-    launch: Launch
+    started_by: str  # the launcher, and what it took from a config file and from its command line
     threads: int
     meeting: Meeting
     interface: str | None  # the network interface that was chosen for gloo
@@ -68,7 +68,7 @@ class Hardware:
         """Name and text of each line of the banner that is about hardware."""
         return [
             ("hardware", self.name),
-            ("started by", f"{self.launch.by}; {self.launch.why}"),
+            ("started by", self.started_by),
             *([("machines", self.meeting.describe())] if _several_machines() else []),
         ]
 
@@ -89,20 +89,17 @@ def start_hardware(checked: Recipe, recipe: str, overrides: Sequence[str], meeti
     launch = how_started()
     if launch.by == "accelerate launch":
         stop_with_parent()
-    in_force = read_profile(launch.config_file) if launch.config_file else None
+    in_file = read_profile(launch.config_file) if launch.config_file else None
+    in_force = with_flags(in_file, launch.flags) if in_file else None
     profile = find_profile(hardware) or in_force
     world = int(os.environ.get("WORLD_SIZE", "1"))
     device = _device_type(in_force)
+    _refuse_one_of_several(launch, in_force, hardware, world, device, recipe, overrides)
     if profile is not None:
-        differences = _differences(profile, launch, world, device)
-        if differences:
-            raise UserError(_refusal(profile, hardware, differences, recipe, overrides))
-    elif launch.asked_processes and launch.asked_processes > 1 and world == 1 and device != "xla":
-        raise UserError(
-            f"{launch.asked_processes} processes were asked for, but accelerate launch started one. On a CPU it "
-            f"does so silently; this starts them all:\n  {shell(['accel-cls', 'launch', recipe, *overrides])} "
-            "hardware=cpu_multi"
-        )
+        found = _differences(profile, launch, world, device)
+        if found:
+            fits = in_file if in_force and not _differences(in_force, launch, world, device) else None
+            raise UserError(_refusal(profile, hardware, found, launch, fits, recipe, overrides))
     if device == "cpu":
         # Without it, processes that torchrun or MULTI_GPU started on a CPU each believe they are alone.
         os.environ["ACCELERATE_USE_CPU"] = "true"
@@ -124,7 +121,8 @@ def start_hardware(checked: Recipe, recipe: str, overrides: Sequence[str], meeti
             f"WORLD_SIZE is {world}, but accelerate runs {accelerator.num_processes}: these processes would each "
             "train alone. Start them with `accel-cls launch` or one of the files in accelerate_configs/"
         )
-    return Hardware(accelerator, launch, _use_all_cores(accelerator, launch), meeting, interface)
+    threads = _use_all_cores(accelerator, launch)
+    return Hardware(accelerator, launch.describe(in_file), threads, meeting, interface)
 
 
 def _make_accelerator(device: str) -> Accelerator:
@@ -172,10 +170,45 @@ def _device_type(in_force: Profile | None) -> str:
     return found.type if found is not None else "cpu"
 
 
+def _refuse_one_of_several(
+    launch: Launch,
+    in_force: Profile | None,
+    hardware: str,
+    world: int,
+    device: str,
+    recipe: str,
+    overrides: Sequence[str],
+) -> None:
+    """Raise UserError where accelerate launch was asked for several processes, and silently started one."""
+    kind = in_force.distributed_type if in_force is not None else "NO"
+    in_file = in_force.processes if in_force is not None and hardware == "auto" else 1
+    wanted = launch.asked_processes or in_file
+    is_one = launch.by == "accelerate launch" and world == 1 < wanted
+    if not is_one or kind not in ("NO", "MULTI_CPU") or device == "xla":
+        return
+    if "cpu" in launch.flags:
+        why = "--cpu"
+    else:
+        why = f"distributed_type {kind}" if in_force is not None else "no --multi_gpu"
+    target = find_profile("cpu_multi" if device == "cpu" else "multi_gpu")
+    assert target is not None
+    flags = {name: value for name, value in launch.flags.items() if name not in SWITCHES}
+    flags |= {} if wanted == target.processes else {"num_processes": str(wanted)}
+    precision = _precision()
+    flags |= {} if precision == target.mixed_precision else {"mixed_precision": precision}
+    if hardware != "auto":
+        overrides = [*_without_hardware(overrides), "hardware=auto"]
+    raise UserError(
+        f"{wanted} processes were asked for, but accelerate launch started one: with {why} it does so, silently. This "
+        f"starts them all:\n  {shell(launch_command(target, recipe, overrides, options=flag_words(flags)))}"
+    )
+
+
 def _differences(profile: Profile, launch: Launch, world: int, device: str) -> list[str]:
     """In words, each way in which what runs is not what the profile asks for."""
     found = []
-    if profile.distributed_type != "XLA" and world != profile.processes and world != launch.asked_processes:
+    processes = launch.asked_processes or profile.processes
+    if profile.distributed_type != "XLA" and world not in (profile.processes, processes):
         found.append(f"{world} process{' is' if world == 1 else 'es are'} running instead of {profile.processes}")
     if profile.use_cpu and device != "cpu":
         found.append(f"the device is {device}, not the CPU")
@@ -186,26 +219,52 @@ def _differences(profile: Profile, launch: Launch, world: int, device: str) -> l
     for kind, variable in _SHARDED.items():
         if _is_on(variable) != (profile.distributed_type == kind):
             found.append(f"{kind} is {'on' if _is_on(variable) else 'off'}")
-    precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no").lower()
+    precision = _precision()
     if precision != profile.mixed_precision and device != "xla":
-        found.append(f"precision is {precision_name(precision)}, not {precision_name(profile.mixed_precision)}")
+        by = " (--mixed_precision on the command line)" if "mixed_precision" in launch.flags else ""
+        found.append(f"precision is {precision_name(precision)}{by}, not {precision_name(profile.mixed_precision)}")
     return found
 
 
-def _refusal(profile: Profile, hardware: str, differences: list[str], recipe: str, overrides: Sequence[str]) -> str:
+def _precision() -> str:
+    """accelerate's word for the precision that the launcher has set: no, fp16, bf16, fp8."""
+    return os.environ.get("ACCELERATE_MIXED_PRECISION", "no").lower()
+
+
+def _refusal(
+    profile: Profile,
+    hardware: str,
+    differences: list[str],
+    launch: Launch,
+    fits: Profile | None,
+    recipe: str,
+    overrides: Sequence[str],
+) -> str:
+    """What is wrong, and commands that are right; `fits` is the config file in force, where that is what runs."""
     asked = "the config file in force" if hardware == "auto" else f"hardware: {hardware}"
-    if profile.distributed_type == "MULTI_CPU":
-        advice = "MULTI_CPU makes accelerate launch start one process, silently. This starts them all:\n  " + shell(
-            ["accel-cls", "launch", recipe, *overrides, "hardware=cpu_multi"]
+    against = {name: value for name, value in launch.flags.items() if _contradicts(profile, name, value)}
+    kept = {name: value for name, value in launch.flags.items() if name not in against}
+    without = f", without {' '.join(flag_words(against))}" if against else ""
+    right = launch_command(profile, recipe, overrides, options=flag_words(kept))
+    advice = f"On hardware that has it, start it with{without}:\n  {shell(right)}"
+    if hardware != "auto":
+        anything = launch_command(
+            fits, recipe, [*_without_hardware(overrides), "hardware=auto"], options=flag_words(launch.flags)
         )
-    else:
-        elsewhere = [override for override in overrides if not override.startswith("hardware=")]
-        advice = "On hardware that has it, start it with:\n  " + shell(launch_command(profile, recipe, overrides))
-        if hardware != "auto":
-            advice += "\nor take whatever is here:\n  " + shell(
-                launch_command(None, recipe, [*elsewhere, "hardware=auto"])
-            )
+        what = "what the command line says" if launch.flags else "whatever is here"
+        advice += f"\nor take {what}:\n  {shell(anything)}"
     return f"{asked} ({profile.path}) asks for {profile}; but {'; '.join(differences)}.\n{advice}"
+
+
+def _contradicts(profile: Profile, name: str, value: str) -> bool:
+    """Whether a flag asks for another kind of hardware, or another precision, than a profile."""
+    flagged = with_flags(profile, {name: value})
+    same = ("distributed_type", "use_cpu", "mixed_precision")
+    return any(getattr(flagged, field) != getattr(profile, field) for field in same)
+
+
+def _without_hardware(overrides: Sequence[str]) -> list[str]:
+    return [override for override in overrides if not override.startswith(("hardware=", "~hardware"))]
 
 
 def _several_machines() -> bool:
