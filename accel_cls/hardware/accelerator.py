@@ -61,8 +61,12 @@ class Hardware:
         each = " each" if state.num_processes > 1 else ""
         plural = "" if self.threads == 1 else "s"
         threads = f", {self.threads} thread{plural}{each}" if state.device.type == "cpu" else ""
-        precision = precision_name(state.mixed_precision)
-        return f"{state.num_processes} {many} on {device}{threads}{backend}; precision {precision}"
+        return f"{state.num_processes} {many} on {device}{threads}{backend}; precision {self.precision}"
+
+    @property
+    def precision(self) -> str:
+        """What forward passes compute in: fp32, fp16, bf16, fp8."""
+        return precision_name(self.accelerator.mixed_precision)
 
     def describe(self) -> list[tuple[str, str]]:
         """Name and text of each line of the banner that is about hardware."""

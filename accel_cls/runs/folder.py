@@ -50,7 +50,7 @@ class RunFolder:
             path.name.endswith(".partial") or path.name in (LOCK_NAME, SAVE_FILE) for path in self.path.iterdir()
         )
 
-    def move_aside(self) -> Path:
+    def set_aside(self) -> Path:
         """Rename the folder to the next free `NAME.1`, `NAME.2` ...; nothing is deleted."""
         number = 1
         while (aside := self.path.with_name(f"{self.path.name}.{number}")).exists():
@@ -105,7 +105,7 @@ _REFUSALS = {
 
 
 @contextmanager
-def explained(folder: RunFolder) -> Iterator[None]:
+def disk_errors_explained(folder: RunFolder) -> Iterator[None]:
     """Make a refusal of the run folder's disk a message to the user.
 
     Raises:

@@ -30,10 +30,10 @@ from accel_cls.profiles import shell
 from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.runs.artifacts import Results
-from accel_cls.runs.changes import Asked
-from accel_cls.runs.folder import RunFolder, explained
+from accel_cls.runs.changes import RunSpec
+from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.report import describe_saves, describe_stop, duration, finish_run, read_results
-from accel_cls.runs.resume import Start, own_and_open_run
+from accel_cls.runs.resume import Start, lock_and_open_run
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
 from accel_cls.tokenization.encode import Encoded, encode_once
 from accel_cls.tokenization.tokenizer import load_tokenizer
@@ -65,7 +65,7 @@ def run_command(command: Command, stopping: Stopping) -> None:
     """Train a recipe on the hardware at hand, or only measure some updates of it."""
     meeting = open_meeting(command.join_timeout)
     folder = RunFolder(command.recipe.output)
-    with meeting.telling(), lost_process_explained(), closing(folder.lock), explained(folder):
+    with meeting.telling(), lost_process_explained(), closing(folder.lock), disk_errors_explained(folder):
         _run(command, meeting, folder, stopping)
 
 
@@ -211,8 +211,8 @@ def _open_on_main(
     error: UserError | None = None
     if accelerator.is_main_process:
         try:
-            asked = Asked(recipe, corpus.digest, len(corpus.train.labels), hardware.name)
-            start = own_and_open_run(folder, asked, fresh, notes)
+            spec = RunSpec(recipe, corpus.digest, len(corpus.train.labels), hardware.name, hardware.precision)
+            start = lock_and_open_run(folder, spec, fresh, notes)
         except UserError as caught:
             error = caught
             decision[0] = failed
