@@ -17,10 +17,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from accel_cls.devices.cpu.allocator import keep_memory
-from accel_cls.devices.cpu.threads import give_way
 from accel_cls.errors import UserError, listed, printable
-from accel_cls.startup import nothing_collected
+from accel_cls.startup import heavy_imports
 
 if TYPE_CHECKING:
     import torch
@@ -207,10 +205,7 @@ def _predict(options: argparse.Namespace) -> None:
         raise UserError(f"--pair: found {len(options.pair)} for {len(options.text or ())} --text; give one for each")
     if not options.text and not options.file and sys.stdin.isatty():
         raise UserError("nothing to classify: give --text, --file, or texts on standard input, one a line")
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    keep_memory()
-    give_way()
-    with nothing_collected():  # which imports torch and transformers
+    with heavy_imports(names_hub=False):
         classifier = load_classifier(options.run)
 
     if options.file:
