@@ -88,7 +88,7 @@ class Classifier:
         layout = Layout(max(tokens, longest), longest, packed=self.first_position is not None)
         logits = np.empty((len(texts), len(self.names)), np.float32)
         with torch.inference_mode():
-            for part in layout.cut(np.arange(len(texts)), encoded.lengths):
+            for part in layout.to_micro_batches(np.arange(len(texts)), encoded.lengths):
                 output = self.model(**batches.make(part).inputs).logits
                 logits[list(part.examples)] = output.float().cpu().numpy()
         if not np.isfinite(logits).all():

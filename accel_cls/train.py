@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from accel_cls.errors import ToldElsewhere, UserError
-from accel_cls.hardware.launcher import find_place, how_started
+from accel_cls.hardware.launcher import how_started, read_distributed_env
 from accel_cls.hardware.nodes import JOIN_TIMEOUT
 from accel_cls.profiling.figures import Request
 from accel_cls.recipe import load_recipe
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         stopping.listen()
         recipe = load_recipe(options.recipe, options.overrides)
-        find_place()  # refuses an environment that makes no sense before seconds are spent on imports
+        read_distributed_env()  # refuses an environment that makes no sense before seconds are spent on imports
         with heavy_imports(names_the_hub(recipe)) as notes:
             import accel_cls.training.run as run
         loop = None
@@ -160,9 +160,9 @@ def _explain(error: UserError) -> None:
 
 def _tell_others(error: UserError) -> None:
     """Where only this machine's recipe is wrong, the other machines' processes have gone on, and wait for this one."""
-    from accel_cls.hardware.meeting import open_meeting
+    from accel_cls.hardware.rendezvous import join_rendezvous
 
-    with suppress(UserError), open_meeting(seconds=30).telling():
+    with suppress(UserError), join_rendezvous(seconds=30).announcing_failure():
         raise error
 
 

@@ -46,7 +46,7 @@ def test_several_processes_judge_each_row_once_in_order(tmp_path: Path, processe
     empty = []
     for size in judge.SIZES:
         lengths = judge.batches_of(size).encoded.lengths
-        parts = Layout(judge.TOKENS, judge.LONGEST).cut(np.arange(size), lengths)
+        parts = Layout(judge.TOKENS, judge.LONGEST).to_micro_batches(np.arange(size), lengths)
         empty.append([not share(parts, process, processes)[-1][1].examples for process in range(processes)])
     assert any(any(row) for row in empty)
     assert any(not any(row) for row in empty)

@@ -1,4 +1,4 @@
-"""What this process runs on: checked against what the recipe asks for, said aloud, made an Accelerator."""
+"""The Accelerator of this process: what runs is checked against what the recipe asks for, and described."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from accelerate.utils import (
 
 from accel_cls.errors import UserError
 from accel_cls.hardware.launcher import SWITCHES, Launch, flag_words, how_started, with_flags
-from accel_cls.hardware.meeting import Meeting, agree_by_gathering, facts_of
 from accel_cls.hardware.nodes import interface_towards
+from accel_cls.hardware.rendezvous import Rendezvous, compare_by_gather, facts_of
 from accel_cls.profiles import Profile, find_profile, launch_command, precision_name, read_profile, shell
 from accel_cls.recipe import Recipe
 from accel_cls.stopping import stop_with_parent
@@ -32,20 +32,20 @@ _SHARED = ("ACCELERATE_MIXED_PRECISION", *_SHARDED.values())
 
 @dataclass(frozen=True)
 class Hardware:
-    """An Accelerator and the facts about it that the user is told."""
+    """An Accelerator and what the banner says of it."""
 
     accelerator: Accelerator
     started_by: str  # the launcher, and what it took from a config file and from its command line
     threads: int
-    meeting: Meeting
+    rendezvous: Rendezvous
     interface: str | None  # the network interface that was chosen for gloo
 
-    def agree(self, topic: str, facts: Mapping[str, str], advice: str) -> None:
-        """End the run where its processes differ in these facts: no error would show it later."""
-        if self.meeting.processes == 1 < self.accelerator.num_processes:  # XLA starts its own, without a store
-            agree_by_gathering(self.accelerator, topic, facts, advice)
+    def require_same(self, topic: str, facts: Mapping[str, str], advice: str) -> None:
+        """End the run where its ranks differ in these facts: no error would show it later."""
+        if self.rendezvous.world_size == 1 < self.accelerator.num_processes:  # XLA starts its own, without a store
+            compare_by_gather(self.accelerator, topic, facts, advice)
         else:
-            self.meeting.agree(topic, facts, advice)
+            self.rendezvous.require_same(topic, facts, advice)
 
     @property
     def name(self) -> str:
@@ -73,17 +73,17 @@ class Hardware:
         return [
             ("hardware", self.name),
             ("started by", self.started_by),
-            *([("machines", self.meeting.describe())] if _several_machines() else []),
+            *([("machines", self.rendezvous.describe())] if _several_machines() else []),
         ]
 
 
-def start_hardware(checked: Recipe, recipe: str, overrides: Sequence[str], meeting: Meeting) -> Hardware:
+def start_hardware(checked: Recipe, recipe: str, overrides: Sequence[str], rendezvous: Rendezvous) -> Hardware:
     """Check that what runs is what the recipe's `hardware` asks for, and make the Accelerator.
 
     Args:
         checked: the recipe.
         recipe, overrides: as on the command line, to print the right command where they differ.
-        meeting: where the processes agree before one of them waits for another in a collective.
+        rendezvous: where the ranks compare what they have before one of them waits for another in a collective.
 
     Raises:
         UserError: where the profile and the running processes differ, where the processes differ from one
@@ -114,7 +114,7 @@ def start_hardware(checked: Recipe, recipe: str, overrides: Sequence[str], meeti
             "and train.micro_batch_tokens decide how an update is divided"
         )
     interface = _choose_interface()
-    meeting.agree(
+    rendezvous.require_same(
         "start",
         facts_of(checked) | {"device": device} | {name: os.environ.get(name, "no").lower() for name in _SHARED},
         "Install the same versions on all machines, and give all the same recipe, overrides and profile",
@@ -126,7 +126,7 @@ def start_hardware(checked: Recipe, recipe: str, overrides: Sequence[str], meeti
             "train alone. Start them with `accel-cls launch` or one of the files in accelerate_configs/"
         )
     threads = _use_all_cores(accelerator, launch)
-    return Hardware(accelerator, launch.describe(in_file), threads, meeting, interface)
+    return Hardware(accelerator, launch.describe(in_file), threads, rendezvous, interface)
 
 
 def _make_accelerator(device: str) -> Accelerator:

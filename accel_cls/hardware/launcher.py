@@ -60,11 +60,11 @@ class Launch:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Which of how many processes this one is, and where they meet."""
+class DistributedEnv:
+    """What torch's `env://` rendezvous needs: RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT."""
 
-    process: int
-    processes: int
+    rank: int
+    world_size: int
     host: str
     port: int
 
@@ -72,26 +72,26 @@ class Place:
         return f"{self.host} port {self.port}"
 
 
-def find_place() -> Place:
+def read_distributed_env() -> DistributedEnv:
     """What a launcher has put into the environment, or somebody by hand.
 
     Raises:
         UserError: where it does not say enough.
     """
-    processes = _count("WORLD_SIZE", 1)
-    if processes == 1:
-        return Place(0, 1, "", 0)
+    world_size = _count("WORLD_SIZE", 1)
+    if world_size == 1:
+        return DistributedEnv(0, 1, "", 0)
     missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
     if missing:
         raise UserError(
-            f"WORLD_SIZE is {processes}, but {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set: "
+            f"WORLD_SIZE is {world_size}, but {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set: "
             "this process can't know which of them it is, or where they meet. Start all of them with `accel-cls "
             "launch`, accelerate launch or torchrun, which set what is needed, or unset WORLD_SIZE to train alone"
         )
-    process = _count("RANK", 0)
-    if process >= processes:
-        raise UserError(f"RANK is {process}; expected a number below WORLD_SIZE, which is {processes}")
-    return Place(process, processes, os.environ["MASTER_ADDR"], _count("MASTER_PORT", 1))
+    rank = _count("RANK", 0)
+    if rank >= world_size:
+        raise UserError(f"RANK is {rank}; expected a number below WORLD_SIZE, which is {world_size}")
+    return DistributedEnv(rank, world_size, os.environ["MASTER_ADDR"], _count("MASTER_PORT", 1))
 
 
 def _count(name: str, least: int) -> int:

@@ -65,18 +65,18 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     # `auto` is the number with which the run began; after running out of memory, a smaller one is no other run.
     if TOKENS in differing and (new[TOKENS] == "auto" or (shortage is not None and new[TOKENS] < shortage.tokens)):
         differing.remove(TOKENS)
-    ends = (*_END, _EPOCHS) if _is_endless(old) and _is_endless(new) else _END
+    ends = (*_END, _EPOCHS) if _has_rate_without_end(old) and _has_rate_without_end(new) else _END
 
-    def told(keys: list[str]) -> list[str]:
+    def lines_of(keys: list[str]) -> list[str]:
         return [f"{key}: {old.get(key, 'not set')} → {new.get(key, 'not set')}" for key in keys]
 
     training = [key for key in differing if not _is_under(key, (*_HARMLESS, *ends, *_DATA_FILES))]
-    lines = told(training)
+    lines = lines_of(training)
     if training == [_EPOCHS]:
         lines[0] += " (with train.schedule: constant and a train.warmup in updates, the run would go on)"
     origin = origin_of(folder)
     if origin.get("data", spec.data) != spec.data:
-        lines += told([key for key in differing if _is_under(key, _DATA_FILES)])
+        lines += lines_of([key for key in differing if _is_under(key, _DATA_FILES)])
         lines = lines or [": ".join(["the data files' content", *_changed_files(origin, recipe)])]
     precision = _precision_of(origin)
     if None not in (precision, spec.precision) and precision != spec.precision:
@@ -84,12 +84,12 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
         lines.append(f"precision: {precision} → {spec.precision} ({where})")
     return Changes(
         lines,
-        told([key for key in differing if _is_under(key, ends)]),
-        told([key for key in differing if _is_under(key, (*_HARMLESS, *_DATA_FILES))]),
+        lines_of([key for key in differing if _is_under(key, ends)]),
+        lines_of([key for key in differing if _is_under(key, (*_HARMLESS, *_DATA_FILES))]),
     )
 
 
-def _is_endless(values: dict[str, Any]) -> bool:
+def _has_rate_without_end(values: dict[str, Any]) -> bool:
     """Whether the learning rate of an update is the same, however many epochs a recipe of these values has."""
     return values.get("train.schedule") == "constant" and isinstance(values.get("train.warmup"), int)
 

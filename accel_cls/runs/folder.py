@@ -1,4 +1,4 @@
-"""The folder that holds all that a training left: where each thing lies, and what a refusing disk is told as."""
+"""The folder that holds all that a training left: where each thing lies, and how errors of its disk are explained."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class RunFolder:
         number = 1
         while (aside := self.path.with_name(f"{self.path.name}.{number}")).exists():
             number += 1
-        with self.lock.moving(aside):
+        with self.lock.held_through_rename(aside):
             self.path.rename(aside)
         return aside
 

@@ -21,7 +21,7 @@ from accel_cls.data.corpus import Corpus, Examples, load_corpus
 from accel_cls.devices.prepare import is_xla, prepare
 from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.hardware.accelerator import Hardware, start_hardware
-from accel_cls.hardware.meeting import Meeting, lost_process_explained, open_meeting
+from accel_cls.hardware.rendezvous import Rendezvous, join_rendezvous, lost_process_explained
 from accel_cls.memory.arithmetic import Sizes, with_tokens
 from accel_cls.memory.search import Search, find_fitting
 from accel_cls.models.classifier import describe_model, load_model, outline_model
@@ -63,19 +63,24 @@ class Command:
 
 def run_command(command: Command, stopping: Stopping) -> None:
     """Train a recipe on the hardware at hand, or only measure some updates of it."""
-    meeting = open_meeting(command.join_timeout)
+    rendezvous = join_rendezvous(command.join_timeout)
     folder = RunFolder(command.recipe.output)
-    with meeting.telling(), lost_process_explained(), closing(folder.lock), disk_errors_explained(folder):
-        _run(command, meeting, folder, stopping)
+    with (
+        rendezvous.announcing_failure(),
+        lost_process_explained(),
+        closing(folder.lock),
+        disk_errors_explained(folder),
+    ):
+        _run(command, rendezvous, folder, stopping)
 
 
-def _run(command: Command, meeting: Meeting, folder: RunFolder, stopping: Stopping) -> None:
+def _run(command: Command, rendezvous: Rendezvous, folder: RunFolder, stopping: Stopping) -> None:
     recipe = command.recipe
-    hardware = start_hardware(recipe, command.path, command.overrides, meeting)
+    hardware = start_hardware(recipe, command.path, command.overrides, rendezvous)
     console = Console(speaks=hardware.accelerator.is_main_process)
     console.section(f"accel_cls · {recipe.name} · {command.path}", hardware.describe())
     corpus = load_corpus(recipe)
-    hardware.agree("data", corpus.facts(), "Give all machines the same data files")
+    hardware.require_same("data", corpus.facts(), "Give all machines the same data files")
     start = _open_on_main(hardware, folder, recipe, corpus, command.fresh, console)
     if not start.finished:
         _train(command, hardware, corpus, folder, start, console, stopping)
@@ -109,8 +114,8 @@ def _train(
         "weights": f"{model.num_parameters():,}",
         "checkpoint": manifest_digest(start.checkpoint),
     }
-    hardware.agree("model", facts, "Give all machines the same model folder, and one disk for `output`")
-    hardware.meeting.close()
+    hardware.require_same("model", facts, "Give all machines the same model folder, and one disk for `output`")
+    hardware.rendezvous.close()
 
     def batches(texts: Encoded, examples: Examples, fixed_tokens: int | None, fixed_rows: int | None) -> Batches:
         pad, device = tokenizer.pad_token_id, accelerator.device
