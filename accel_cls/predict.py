@@ -16,10 +16,8 @@ from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from accel_cls.devices.cpu.allocator import keep_memory
-from accel_cls.devices.cpu.threads import limit_spinning
 from accel_cls.errors import UserError, printable
-from accel_cls.startup import nothing_collected
+from accel_cls.startup import heavy_imports
 
 if TYPE_CHECKING:
     from accel_cls.inference.classifier import Classifier
@@ -63,10 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _predict(options: argparse.Namespace) -> None:
     _check(options)
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    keep_memory()
-    limit_spinning()
-    with nothing_collected():  # which imports torch and transformers
+    with heavy_imports(names_hub=False):
         from accel_cls.inference.classifier import load_classifier
         from accel_cls.inference.output import record, show_predictions, write_predictions
 

@@ -5,6 +5,7 @@ Reads them without importing torch or accelerate, so that commands answer at onc
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -122,10 +123,16 @@ def find_profile(hardware: str) -> Profile | None:
     return read_profile(path)
 
 
+def profile_content(path: Path) -> Any:
+    """What stands in a profile file, by accelerate's own rule: JSON by its ending, else PyYAML's YAML 1.1."""
+    text = path.read_text(encoding="utf-8")
+    return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+
+
 def read_profile(path: Path) -> Profile:
     """Read a profile file. Raises UserError where it is not one."""
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = profile_content(path)
     except RecursionError as error:
         raise UserError(f"{path}: not readable as a profile: nested too deeply") from error
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:  # no UTF-8, a number or date that is none
@@ -146,7 +153,7 @@ def read_profile(path: Path) -> Profile:
         path=path,
         # YAML 1.1 reads an unquoted NO as false.
         distributed_type=str(content["distributed_type"] or "NO").upper().replace("TPU", "XLA"),
-        use_cpu=bool(content.get("use_cpu", False)),
+        use_cpu=str(content.get("use_cpu")).lower() in ("true", "yes", "1"),  # quoted, too
         processes=_count(content, "num_processes", path),
         machines=_count(content, "num_machines", path),
         mixed_precision=str(content.get("mixed_precision") or "no").lower(),
@@ -159,7 +166,7 @@ def read_profile(path: Path) -> Profile:
 
 def write_profile(profile: Profile, path: Path) -> Profile:
     """Write what `Profile.changed` made as a file of its own, everything else as in the file that it comes from."""
-    content = yaml.safe_load(profile.path.read_text(encoding="utf-8"))
+    content = profile_content(profile.path)
     content |= {
         "distributed_type": profile.distributed_type,
         "num_processes": profile.processes,

@@ -1,16 +1,49 @@
-"""Python's garbage collector, kept from looking through what stays until the end."""
+"""What a command does before it imports torch: no network, kept memory, threads that yield, no garbage collection.
+
+Imports nothing slow itself.
+"""
 
 from __future__ import annotations
 
 import atexit
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from accel_cls.devices.cpu.allocator import keep_memory
+from accel_cls.devices.cpu.threads import limit_spinning
+
 
 @contextmanager
-def nothing_collected() -> Iterator[None]:
-    """Look for no garbage while the block imports, nor ever among what it has imported.
+def heavy_imports(names_hub: bool) -> Iterator[list[str]]:
+    """For a command that computes: all of what follows, in whose block torch and transformers are imported.
+
+    Args:
+        names_hub: whether the user has named a hub id, see `stay_offline`.
+
+    Yields:
+        Notes on what was decided, for the user.
+    """
+    stay_offline(names_hub)
+    if os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true":
+        # Else accelerate takes torch_xla where it is installed, whatever the profile says.
+        os.environ.setdefault("USE_TORCH_XLA", "0")
+    keep_memory()
+    note = limit_spinning()
+    with no_garbage_collection():
+        yield [] if note is None else [note]
+
+
+def stay_offline(names_hub: bool) -> None:
+    """Let nothing be fetched unless the user has named a hub id; the libraries read it when they are imported."""
+    if not names_hub:
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Collect no garbage while the block imports, nor ever among what it has imported.
 
     While torch and transformers are imported, which makes a million objects that stay, Python looks for garbage
     among them 1,200 times: 0.7 of 3.8 s, for nothing. It looks through all of them once more at its exit: 1.1 s.

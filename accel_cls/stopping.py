@@ -28,9 +28,9 @@ SAVE_FILE = "SAVE"  # touched in a run folder, it stops the run as a signal does
 
 _SIGNALS = ("SIGTERM", "SIGINT", "SIGUSR1")  # SIGUSR1: what Slurm's --signal=USR1@120 sends ahead of the time limit
 # A launcher passes Ctrl-C on to processes that the terminal has told already: what comes so soon is the same one.
-_SAME = 1.0  # seconds
-_LOOK = 1.0  # seconds between two looks for the file: on a network disk a look costs a millisecond
-_XLA_LOOK = 10  # updates between two questions on XLA, each of which waits for the device
+_SAME_INTERRUPT = 1.0  # seconds
+_POLL = 1.0  # seconds between two checks for the file: on a network disk one costs a millisecond
+_XLA_POLL = 10  # updates between two questions on XLA, each of which waits for the device
 _PR_SET_PDEATHSIG = 1  # Linux: prctl's request for a signal when the parent ends
 
 
@@ -43,22 +43,22 @@ class Stopped(BaseException):
 
 
 class Stopping:
-    """What has told this process to stop, and, once training has begun, any process of the run."""
+    """The signal, or file, that stops this process, and, once training has begun, any process of the run."""
 
     def __init__(self) -> None:
-        self.cause: str | None = None  # "SIGTERM" ...: what this process was told
+        self.cause: str | None = None  # "SIGTERM" ...: what stops this process
         self._is_training = False
         self._since = 0.0
         self._asked = 0
-        self._looked = 0.0
+        self._checked = 0.0
 
     def listen(self) -> None:
         """Take over the signals, from the main thread; where there is another one, as in a test, they stay."""
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in heard_signals():
-            signal.signal(number, self._told)
-        self._watch_for_a_second()
+        for number in stop_signals():
+            signal.signal(number, self._on_signal)
+        self._watch_for_second_interrupt()
 
     def begin_training(self) -> None:
         """From here on a signal does not end the process, but is heard after the update.
@@ -73,17 +73,17 @@ class Stopping:
     def end_training(self) -> None:
         """All is saved: signals that come now, such as the launcher's to the last process, change nothing."""
         if threading.current_thread() is threading.main_thread():
-            for number in heard_signals():
+            for number in stop_signals():
                 signal.signal(number, signal.SIG_IGN)
 
     def let_go(self) -> None:
         """The run has failed: what tells this process to stop ends it, as if it had never listened."""
         if threading.current_thread() is threading.main_thread():
-            for number in heard_signals():
+            for number in stop_signals():
                 signal.signal(number, signal.SIG_DFL)
 
     def agree(self, accelerator: Accelerator, folder: Path, save: bool = False) -> tuple[str | None, bool]:
-        """What any process was told, and whether the main process wants to `save`. Called by all processes.
+        """What stops any process, and whether rank 0 wants to `save`. Called by all processes.
 
         A sum over the processes' CPUs: it waits for no device, but for the slowest process, as the gradient does.
 
@@ -91,16 +91,16 @@ class Stopping:
             The cause, such as "SIGTERM", or None; and whether to save.
         """
         if accelerator.is_main_process and self.cause is None:
-            self._look_for_file(folder / SAVE_FILE)
+            self._check_save_file(folder / SAVE_FILE)
         if accelerator.num_processes == 1:
             return self.cause, save
         self._asked += 1
-        if accelerator.device.type == "xla" and self._asked % _XLA_LOOK:
+        if accelerator.device.type == "xla" and self._asked % _XLA_POLL:
             return None, False
         causes = [*_SIGNALS, SAVE_FILE]
         mine = [float(cause == self.cause) for cause in causes] + [float(save and accelerator.is_main_process)]
-        *told, saves = self._sum(accelerator, mine)
-        return next((cause for cause, count in zip(causes, told, strict=True) if count), None), saves > 0
+        *counts, saves = self._sum(accelerator, mine)
+        return next((cause for cause, count in zip(causes, counts, strict=True) if count), None), saves > 0
 
     def _sum(self, accelerator: Accelerator, numbers: list[float]) -> list[float]:
         import torch
@@ -114,20 +114,20 @@ class Stopping:
         dist.all_reduce(flags, group=self._group)
         return flags.tolist()
 
-    def _look_for_file(self, path: Path) -> None:
+    def _check_save_file(self, path: Path) -> None:
         now = time.monotonic()
-        if now - self._looked >= _LOOK:
-            self._looked = now
+        if now - self._checked >= _POLL:
+            self._checked = now
             if path.exists():
                 self.cause = SAVE_FILE
 
-    def _told(self, number: int, _: FrameType | None) -> None:
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
         if self.cause is None:
             self.cause, self._since = signal.Signals(number).name, time.monotonic()
             if not self._is_training:
                 raise Stopped(self.cause)
 
-    def _watch_for_a_second(self) -> None:
+    def _watch_for_second_interrupt(self) -> None:
         """A second Ctrl-C ends the process in the middle of whatever it does, also inside torch.
 
         Python runs signal handlers between two of its own instructions only, which may be minutes away; the number of
@@ -149,7 +149,7 @@ class Stopping:
                         text = "\nends after this update, and saves; Ctrl-C once more stops at once\n"
                         with suppress(OSError):
                             os.write(2, text.encode())
-                elif now - first > _SAME:
+                elif now - first > _SAME_INTERRUPT:
                     with suppress(OSError):
                         os.write(2, b"\nstopped at once; the same command goes on from the newest checkpoint\n")
                     os._exit(INTERRUPTED)
@@ -157,14 +157,14 @@ class Stopping:
         threading.Thread(target=watch, name="second Ctrl-C", daemon=True).start()
 
 
-def heard_signals(*more: str) -> list[signal.Signals]:
+def stop_signals(*more: str) -> list[signal.Signals]:
     """The signals that stop a run, as far as this system has them and nohup or a shell has not turned them off."""
     numbers = [getattr(signal, name) for name in (*_SIGNALS, *more) if hasattr(signal, name)]  # Windows: no SIGUSR1
     return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def stop_with_parent() -> None:
-    """Be told to stop when the launcher ends: `accelerate launch` with one process passes no signal on. Linux only."""
+    """Get SIGTERM when the launcher ends: `accelerate launch` with one process passes no signal on. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 

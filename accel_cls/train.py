@@ -17,15 +17,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from accel_cls.devices.cpu.allocator import keep_memory
-from accel_cls.devices.cpu.threads import limit_spinning
 from accel_cls.errors import ToldElsewhere, UserError
-from accel_cls.hardware.launcher import find_place, how_started
+from accel_cls.hardware.launcher import how_started, read_distributed_env
 from accel_cls.hardware.nodes import JOIN_TIMEOUT
 from accel_cls.profiling.measurements import Request
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.rules import names_the_hub
-from accel_cls.startup import nothing_collected
+from accel_cls.startup import heavy_imports
 from accel_cls.stopping import STOPPED, Stopped, Stopping, leave_status
 
 _USER_ERROR = 2  # exit status for a mistake in a recipe, a data file or a command
@@ -84,16 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         stopping.listen()
         recipe = load_recipe(options.recipe, options.overrides)
-        find_place()  # refuses an environment that makes no sense before seconds are spent on imports
-        if not names_the_hub(recipe):
-            # Read by the libraries when they are imported: nothing is fetched unless the recipe says so.
-            os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        if os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true":
-            # Else accelerate takes torch_xla where it is installed, whatever the profile says.
-            os.environ.setdefault("USE_TORCH_XLA", "0")
-        keep_memory()
-        notes = [note] if (note := limit_spinning()) else []
-        with nothing_collected():
+        read_distributed_env()  # refuses an environment that makes no sense before seconds are spent on imports
+        with heavy_imports(names_the_hub(recipe)) as notes:
             import accel_cls.training.run as run
         loop = None
         if options.profiling:
@@ -170,9 +160,9 @@ def _explain(error: UserError) -> None:
 
 def _tell_others(error: UserError) -> None:
     """Where only this machine's recipe is wrong, the other machines' processes have gone on, and wait for this one."""
-    from accel_cls.hardware.meeting import open_meeting
+    from accel_cls.hardware.rendezvous import join_rendezvous
 
-    with suppress(UserError), open_meeting(seconds=30).telling():
+    with suppress(UserError), join_rendezvous(seconds=30).announcing_failure():
         raise error
 
 

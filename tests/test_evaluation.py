@@ -48,7 +48,7 @@ def test_several_processes_judge_each_row_once_in_order(tmp_path: Path, processe
     empty = []
     for size in judge.SIZES:
         lengths = judge.batches_of(size).encoded.lengths
-        parts = Layout(judge.TOKENS, judge.LONGEST).cut(np.arange(size), lengths)
+        parts = Layout(judge.TOKENS, judge.LONGEST).to_micro_batches(np.arange(size), lengths)
         empty.append([not share(parts, process, processes)[-1][1].examples for process in range(processes)])
     assert any(any(row) for row in empty)
     assert any(not any(row) for row in empty)
@@ -64,13 +64,13 @@ def test_several_processes_judge_each_row_once_in_order(tmp_path: Path, processe
     ],
 )
 def test_row_that_is_doubled_or_lost_is_an_error(accelerator, monkeypatch, wrong, told: str) -> None:
-    whole = Layout.cut
+    whole = Layout.to_micro_batches
 
     def one_row_each(*arguments: object) -> list:
         parts = whole(*arguments)  # type: ignore[arg-type]
         return wrong([type(part)((i,), part.width) for part in parts for i in part.examples])
 
-    monkeypatch.setattr(Layout, "cut", one_row_each)
+    monkeypatch.setattr(Layout, "to_micro_batches", one_row_each)
     with pytest.raises(RuntimeError, match=told):
         judge.judge(accelerator, judge.batches_of(60))
 

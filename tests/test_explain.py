@@ -83,7 +83,8 @@ def test_command_for_one_key(capsys: pytest.CaptureFixture) -> None:
         "  default   0.1",
         "  takes     a fraction of all updates below 1, or a whole number of updates",
         "  since     at 1.0 the rate would never reach its height; whole numbers count updates",
-        "  meaning   the rate rises linearly from 0 over this part of the run",
+        "  meaning   the rate rises linearly from 0 over this part of the run; "
+        "a fraction leaves one update or more at the full rate",
     ]
 
 

@@ -110,3 +110,15 @@ def test_sharding_divides_what_it_divides(work: Path, monkeypatch: pytest.Monkey
 )
 def test_sizes_in_words(count: int, text: str) -> None:
     assert in_bytes(int(count)) == text
+
+
+def test_warmup_that_would_eat_the_schedule_is_told(work: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.chdir(work)
+    short = ("plan", "recipe.yaml", "train.warmup=0.9", "train.epochs=1", "train.batch_size=64")
+    said = cli(capsys, *short)[1]
+    assert "rises to 0.01 over 2 updates, then falls to 0; 0.9 of 3 would be all of them: one stays" in said
+    plan = json.loads(cli(capsys, *short, "--json")[1])
+    assert (plan["updates"], plan["warmup_updates"]) == (3, 2)
+    assert plan["learning_rate"][-1] == {"update": 3, "rate": 0.01}
+    plan = json.loads(cli(capsys, "plan", "recipe.yaml", "train.epochs=1", "train.batch_size=192", "--json")[1])
+    assert (plan["warmup_updates"], plan["learning_rate"]) == (0, [{"update": 1, "rate": 0.01}])

@@ -12,6 +12,7 @@ import pytest
 import torch
 from conftest import ROOT, cli, command, train
 
+from accel_cls.hardware.launcher import SWITCHES, VALUES, flags_of, with_flags
 from accel_cls.hardware.start import _relay
 from accel_cls.profiles import find_profile, profile_names
 
@@ -120,7 +121,10 @@ def test_multi_cpu_config_is_refused_since_it_starts_one_process(work: Path) -> 
     (work / "mine.yaml").write_text(text.replace("MULTI_GPU", "MULTI_CPU"), encoding="utf-8")
     refused = train(work, launcher=(*ACCELERATE, "--config_file", "mine.yaml"))
     assert refused.returncode != 0
-    assert "MULTI_CPU makes accelerate launch start one process, silently" in refused.stderr
+    assert (
+        "2 processes were asked for, but accelerate launch started one: with distributed_type MULTI_CPU it"
+        in refused.stderr
+    )
 
 
 def test_one_process_where_two_were_asked_for_is_refused(work: Path) -> None:
@@ -136,6 +140,101 @@ def test_sharding_that_would_not_happen_is_refused(work: Path, kind: str, words:
     assert refused.returncode == 2
     assert words in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+# Flags of accelerate launch ----------------------------------------------------------------------------
+
+
+def profile_here(work: Path, name: str) -> None:
+    shutil.copy(ROOT / "accelerate_configs" / f"{name}.yaml", work)
+
+
+@pytest.mark.parametrize("flag", [("--mixed_precision", "bf16"), ("--mixed-precision=bf16",)], ids=" ".join)
+def test_flag_wins_over_the_config_file_and_the_banner_says_so(work: Path, flag: tuple[str, ...]) -> None:
+    profile_here(work, "cpu")
+    done = train(work, "train.max_updates=2", launcher=(*ACCELERATE, "--config_file", "cpu.yaml", *flag))
+    assert done.returncode == 0, done.stderr
+    banner = done.stdout.splitlines()[1:3]
+    assert banner[0].endswith("; precision bf16")
+    assert banner[1] == (
+        "  started by    accelerate launch; config file cpu.yaml; from the command line: --mixed_precision bf16 "
+        "(in the file: no)"
+    )
+
+
+def test_flag_that_starts_another_number_of_processes_wins(work: Path) -> None:
+    profile_here(work, "cpu_multi")
+    launcher = (*ACCELERATE, "--config-file=cpu_multi.yaml", "--num-processes", "5", "--num-processes", "3")
+    done = train(work, "train.max_updates=2", launcher=launcher)
+    assert done.returncode == 0, done.stderr
+    banner = done.stdout.splitlines()[1:3]
+    assert banner[0].startswith("  hardware      3 processes on cpu, ")
+    assert banner[1].endswith(
+        "; config file cpu_multi.yaml; from the command line: --num_processes 3 (in the file: 2)"
+    )
+
+
+def test_flag_that_contradicts_a_named_profile_is_refused_and_both_ways_out_are_shown(work: Path) -> None:
+    profile_here(work, "cpu")
+    launcher = (*ACCELERATE, "--config_file", "cpu.yaml", "--mixed_precision", "bf16")
+    refused = train(work, "hardware=cpu", "train.max_updates=2", launcher=launcher)
+    assert refused.returncode != 0
+    assert "precision is bf16 (--mixed_precision on the command line), not fp32" in refused.stderr
+    assert "without --mixed_precision bf16:\n" in refused.stderr
+    assert (
+        "accelerate_configs/cpu.yaml -m accel_cls.train recipe.yaml hardware=cpu train.max_updates=2\n"
+        in refused.stderr
+    )
+    kept = "accelerate launch --config_file cpu.yaml --mixed_precision bf16 -m accel_cls.train recipe.yaml"
+    assert f"{kept} train.max_updates=2 hardware=auto\n" in refused.stderr
+    assert train(work, "hardware=auto", "train.max_updates=2", launcher=launcher).returncode == 0
+
+
+@pytest.mark.parametrize("hardware", ["auto", "cpu"])
+def test_processes_that_a_file_for_one_process_does_not_start_are_refused(work: Path, hardware: str) -> None:
+    """accelerate starts one, silently."""
+    profile_here(work, "cpu")
+    launcher = (*ACCELERATE, "--config_file", "cpu.yaml", "--num_processes", "2")
+    refused = train(work, f"hardware={hardware}", launcher=launcher)
+    assert refused.returncode != 0
+    assert (
+        "2 processes were asked for, but accelerate launch started one: with distributed_type NO it" in refused.stderr
+    )
+    assert re.search(
+        r"cpu_multi.yaml --num_processes 2 -m accel_cls.train recipe.yaml hardware=auto\n", refused.stderr
+    )
+
+
+FLAGS = [
+    (["--mixed_precision", "FP16"], {"mixed_precision": "fp16"}),
+    (["--num_processes=4", "--num_machines", "2", "--machine-rank", "1"], {"processes": 4, "machines": 2}),
+    (["--machine_rank", "1"], {"machine_rank": 1}),
+    (["--main_process_ip", "10.0.0.9", "--main-process-port=12"], {"main_host": "10.0.0.9", "main_port": 12}),
+    (["--cpu"], {"use_cpu": True, "distributed_type": "NO"}),
+    (["--use_fsdp"], {"distributed_type": "FSDP"}),
+    (["--use-deepspeed"], {"distributed_type": "DEEPSPEED"}),
+    (["--multi_gpu"], {"distributed_type": "MULTI_GPU"}),
+    (["--tpu"], {"distributed_type": "XLA"}),
+    (["-q", "-m"], {}),
+]
+
+
+@pytest.mark.parametrize(("written", "changes"), FLAGS, ids=str)
+def test_each_flag_that_a_profile_has_wins_over_it(written: list[str], changes: dict[str, object]) -> None:
+    profile = find_profile("fsdp")
+    arguments = ["accelerate", "launch", *written, "accel_cls.train", "r.yaml", "--num_processes", "9"]
+    changed = with_flags(profile, flags_of(arguments))
+    assert {name: getattr(changed, name) for name in changes} == changes
+    assert changes or changed == profile
+
+
+def test_our_parser_of_flags_agrees_with_accelerates() -> None:
+    from accelerate.commands.launch import launch_command_parser
+
+    ours = {f"--{name}" for name in (*VALUES, *SWITCHES)}
+    known = {option: action for action in launch_command_parser()._actions for option in action.option_strings}
+    assert ours <= {*known}
+    assert {name for name in ours if known[name].nargs == 0} == {f"--{name}" for name in SWITCHES}
 
 
 # What the launcher adds --------------------------------------------------------------------------------

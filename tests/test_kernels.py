@@ -54,7 +54,7 @@ def _losses(model: torch.nn.Module, first: int) -> torch.Tensor:
     offsets = np.concatenate([[0], np.cumsum([70, 3, 16, 15, 17, 44, 2, 1, 33, 20])])
     encoded = Encoded(draw.integers(4, 90, offsets[-1]).astype(np.int32), None, offsets, 0)
     batches = Batches(encoded, draw.integers(0, 3, 10), 0, torch.device("cpu"), None, first_position=first)
-    (micro_batch,) = Layout(320, 80, packed=True).cut(np.arange(10), encoded.lengths)
+    (micro_batch,) = Layout(320, 80, packed=True).to_micro_batches(np.arange(10), encoded.lengths)
     batch = batches.make(micro_batch)
     losses = cross_entropy(model(**batch.inputs).logits, batch.labels, reduction="none")
     losses.sum().backward()

@@ -20,7 +20,7 @@ def cuts(draw):
 
 
 def cut(examples, lengths, tokens, longest, packed=False, at_least=1):
-    return Layout(tokens, longest, packed=packed).cut(examples, lengths, at_least)
+    return Layout(tokens, longest, packed=packed).to_micro_batches(examples, lengths, at_least)
 
 
 def cost(micro_batches):
@@ -164,7 +164,7 @@ def test_text_goes_to_the_row_where_it_fits_better():
 def test_packed_examples_need_the_memory_of_few_wide_rows():
     lengths = np.array([40, 30, 20, 10, 50, 60])
     layout = Layout(512, 64, packed=True)
-    (part,) = layout.cut(np.arange(6), lengths)
+    (part,) = layout.to_micro_batches(np.arange(6), lengths)
     assert part.width == 224
     assert layout.padded_shape(part, lengths) == (4, 64)
 
@@ -185,7 +185,7 @@ def test_cut_that_is_fine_enough_for_some_processes_is_the_one_that_one_process_
     """Two rows would hold the tokens, but not the texts: one process makes three, and so do three."""
     lengths = np.array([1, 1, 1, 22, *[23] * 7], np.int32)
     layout = Layout(tokens=93, longest=23, packed=True)
-    alone = layout.cut(np.arange(11), lengths)
+    alone = layout.to_micro_batches(np.arange(11), lengths)
     assert len(alone) == 3
-    assert layout.cut(np.arange(11), lengths, 3) == alone
-    assert len(layout.cut(np.arange(11), lengths, 4)) == 4
+    assert layout.to_micro_batches(np.arange(11), lengths, 3) == alone
+    assert len(layout.to_micro_batches(np.arange(11), lengths, 4)) == 4

@@ -18,7 +18,7 @@ import pytest
 from conftest import cli, command, free_port, train, wait_for, write_recipe, write_reviews
 
 from accel_cls.errors import UserError
-from accel_cls.hardware.nodes import wait_for_answer
+from accel_cls.hardware.nodes import wait_for_port
 
 BIN = Path(sys.executable).parent
 TWO = """\
@@ -243,10 +243,10 @@ def test_waiting_ends_when_somebody_answers() -> None:
     opened: list[socket.socket] = []
     timer = threading.Timer(0.3, lambda: opened.append(socket.create_server(("127.0.0.1", port))))
     timer.start()
-    wait_for_answer("127.0.0.1", port, 10, "node 0")
+    wait_for_port("127.0.0.1", port, 10, "node 0")
     opened[0].close()
     with pytest.raises(UserError, match="waited 0 s for node 0"):
-        wait_for_answer("127.0.0.1", port, 0, "node 0")
+        wait_for_port("127.0.0.1", port, 0, "node 0")
 
 
 # Two machines ------------------------------------------------------------------------------------------

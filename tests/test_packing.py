@@ -78,10 +78,10 @@ def test_packed_texts_have_the_logits_and_gradients_of_padded_ones(family: str, 
     types = getattr(model.config, "type_vocab_size", 0) > 1
     everything = np.arange(9)
     lengths = _batches(0).encoded.lengths
-    padded = Layout(160, 160).cut(everything, lengths)
+    padded = Layout(160, 160).to_micro_batches(everything, lengths)
     logits, gradients = _run(model, _batches(0, types=types), padded)
     first = make_packable(model)
-    packed = Layout(160, 160, packed=True).cut(everything, lengths)
+    packed = Layout(160, 160, packed=True).to_micro_batches(everything, lengths)
     assert [part.packed for part in packed] == [True, True]
     assert len(padded) > 2
     logits_packed, gradients_packed = _run(model, _batches(first, types=types), packed)
@@ -140,7 +140,7 @@ def test_what_nothing_reads_of_the_last_layer_is_not_computed(family: str, more:
         if isinstance(module, torch.nn.Linear):
             module.register_forward_pre_hook(lambda _, x, name=name: seen.__setitem__(name, x[0].shape[-2]))
     batches = _batches(first)
-    (micro_batch, _) = Layout(160, 160, packed=True).cut(np.arange(9), batches.encoded.lengths)
+    (micro_batch, _) = Layout(160, 160, packed=True).to_micro_batches(np.arange(9), batches.encoded.lengths)
     batch = batches.make(micro_batch)
     model(**batch.inputs)
     texts, tokens = len(batch.labels), batch.inputs["input_ids"].shape[1]

@@ -325,6 +325,41 @@ def test_warmup_must_end_before_the_run(warmup, is_refused):
 
 
 @pytest.mark.parametrize(
+    ("warmup", "examples", "epochs", "updates"),
+    [
+        (0.9, 24, 1, 2),  # of 3
+        (0.99, 80, 3, 29),  # of 30
+        (0.5, 16, 1, 1),  # of 2
+        (0.1, 16, 1, 1),
+        (0.1, 8, 1, 0),  # of 1
+        (0.9, 8, 1, 0),
+    ],
+)
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
+def test_fractional_warmup_leaves_an_update_at_the_highest_rate(schedule, warmup, examples, epochs, updates):
+    plan = plan_of([5] * examples, warmup=warmup, epochs=epochs, schedule=schedule)
+    assert plan.warmup_updates == updates
+    assert plan.rate(updates) == plan.learning_rate
+    assert max(plan.rate(update) for update in range(plan.updates)) == plan.learning_rate
+
+
+@pytest.mark.parametrize(
+    ("warmup", "examples", "max_updates", "said"),
+    [
+        (0.9, 24, None, "rises to 0.001 over 2 updates, then falls to 0; 0.9 of 3 would be all of them: one stays"),
+        (0.1, 8, None, "starts at 0.001, then falls to 0; no warm-up in a schedule of one update"),
+        (0.5, 80, 3, "rises to 0.001 over 5 updates, then falls to 0; stopped before at 0.0005"),
+        (4, 80, 2, "rises to 0.001 over 4 updates, then falls to 0; stopped before at 0.0004"),
+        (0.5, 80, 6, "rises to 0.001 over 5 updates, then falls to 0"),
+    ],
+)
+def test_plan_says_where_a_warmup_is_not_what_was_written(warmup, examples, max_updates, said):
+    recipe = Recipe.model_validate({"name": "a", "output": "o", "data": {"train": "a.csv"}})
+    plan = plan_of([9] * examples, warmup=warmup, epochs=1, max_updates=max_updates)
+    assert ("rate", said) in plan.describe(recipe, 1)
+
+
+@pytest.mark.parametrize(
     ("warmup", "said"),
     [
         (0, "starts at 0.001, then falls to 0"),

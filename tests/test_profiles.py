@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from accelerate.commands.config.config_args import load_config_from_file
+from conftest import cli
 
 from accel_cls.errors import UserError
 from accel_cls.profiles import (
@@ -14,6 +15,7 @@ from accel_cls.profiles import (
     profile_names,
     read_profile,
     shell,
+    write_profile,
 )
 from accel_cls.shipped import shipped_folder
 
@@ -50,6 +52,38 @@ def test_accelerate_reads_a_shipped_profile_as_we_do(path):
     assert config.num_processes == profile.processes
     assert config.num_machines == profile.machines
     assert str(config.mixed_precision) == profile.mixed_precision
+
+
+TABBED = """{
+\t"compute_environment": "LOCAL_MACHINE",
+\t"distributed_type": "NO",
+\t"use_cpu": true,
+\t"mixed_precision": "bf16",
+\t"num_machines": 1,
+\t"num_processes": 1
+}"""
+
+
+def test_json_file_is_read_as_json_as_accelerate_does(capsys):
+    """With tabs, it is no YAML."""
+    profile, config = profile_of(TABBED, "p.json"), load_config_from_file("p.json")
+    assert config.use_cpu
+    assert profile.use_cpu
+    assert (
+        (profile.mixed_precision, profile.processes) == (config.mixed_precision, config.num_processes) == ("bf16", 1)
+    )
+    assert read_profile(write_profile(profile.changed(mixed_precision="no"), Path("q.yaml")).path).device == "CPU"
+    Path("r.yaml").write_text("name: a\noutput: o\ndata: {train: a.csv}\nhardware: ./p.json\n")
+    status, said, _ = cli(capsys, "explain", "r.yaml", "profile.mixed_precision")
+    assert status == 0
+    assert "from      p.json" in said
+    with pytest.raises(UserError, match="not readable as a profile: Expecting"):
+        profile_of("{", "p.json")
+
+
+@pytest.mark.parametrize(("written", "is_cpu"), [("true", True), ('"false"', False), ("no", False), ('"True"', True)])
+def test_use_cpu_that_was_quoted_means_what_it_says(written, is_cpu):
+    assert profile_of(f'distributed_type: "NO"\nuse_cpu: {written}\n').use_cpu is is_cpu
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import cli, command, train
+from conftest import ROOT, cli, command, train
 from safetensors.torch import load_file, save_file
 
 from accel_cls.checkpoints.checkpoint import list_checkpoints
@@ -154,6 +154,31 @@ def test_state_of_a_run_is_shown_and_nothing_is_touched(work: Path, monkeypatch,
     assert "train.max_updates: not set → 9" in said
     assert "is refused" in said
     assert before == {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
+
+
+def test_run_is_not_continued_in_another_precision(work: Path, monkeypatch, capsys) -> None:
+    """`accel-cls resume` says so, and the command does so."""
+    monkeypatch.chdir(work)
+    assert train(work, "train.max_updates=6").returncode == 0
+    (work / "run" / "results.json").unlink()  # as if it had been killed
+    text = (ROOT / "accelerate_configs" / "cpu.yaml").read_text()
+    (work / "bf16.yaml").write_text(text.replace('mixed_precision: "no"', "mixed_precision: bf16"))
+    assert "goes on from update 6" in cli(capsys, "resume", "recipe.yaml")[1]
+    state = json.loads(cli(capsys, "resume", "recipe.yaml", "hardware=./bf16.yaml", "--json")[1])
+    assert state["action"] == "refuse"
+    assert state["changes"][0].startswith("precision: fp32 → bf16")
+    refused = train(work, env={"ACCELERATE_MIXED_PRECISION": "bf16"})
+    assert refused.returncode == 2
+    assert "run holds an unfinished run that differs from this one:\n  precision: fp32 → bf16" in refused.stderr
+    assert train(work).returncode == 0
+
+
+def test_output_that_is_a_file_is_named(work: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(work)
+    (work / "run").write_text("mine")
+    status, said, _ = cli(capsys, "resume", "recipe.yaml")
+    assert status == 0
+    assert "is refused, since this folder is a file; name a folder with output=…" in said
 
 
 def test_folder_of_something_else_is_named(work: Path, monkeypatch, capsys) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import shutil
+from contextlib import nullcontext
 from dataclasses import asdict
 
 import pytest
@@ -24,9 +25,9 @@ from accel_cls.checkpoints.checkpoint import (
 )
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, load_recipe
-from accel_cls.runs.changes import Asked
+from accel_cls.runs.changes import RunSpec
 from accel_cls.runs.folder import RunFolder
-from accel_cls.runs.resume import Start, open_run
+from accel_cls.runs.resume import Action, Start, decide, open_run
 
 
 class StoppedError(Exception):
@@ -149,12 +150,12 @@ def test_whole_folder_starts_empty_after_a_failure(tmp_path):
 # The folder
 
 
-def test_move_aside_takes_the_next_free_number(tmp_path):
+def test_set_aside_takes_the_next_free_number(tmp_path):
     for expected in ("food.1", "food.2", "food.3"):
         folder = RunFolder(tmp_path / "food")
         folder.path.mkdir()
         (folder.path / "a").write_text(expected)
-        assert folder.move_aside() == tmp_path / expected
+        assert folder.set_aside() == tmp_path / expected
     assert not (tmp_path / "food").exists()
     assert files_of(tmp_path) == {f"food.{n}/a": f"food.{n}".encode() for n in (1, 2, 3)}
 
@@ -359,16 +360,37 @@ def test_prune_keeps_the_newest_and_the_best(tmp_path, keep, best, left):
 # How a command meets a folder
 
 
+def read_json(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def recipe_of(tmp_path, **changes):
     values = {"name": "food", "output": str(tmp_path / "food"), "data": {"train": "/data/a.csv"}}
     return Recipe.model_validate(values | changes)
 
 
-def opened(tmp_path, recipe=None, digest="d", fresh=False):
-    """What `open_run` decides, and its notes."""
-    notes = []
-    asked = Asked(recipe or recipe_of(tmp_path), digest, 320, "a machine")
-    start = open_run(RunFolder(tmp_path / "food"), asked, fresh, notes)
+def spec_of(tmp_path, recipe=None, digest="d", precision=None):
+    return RunSpec(recipe or recipe_of(tmp_path), digest, 320, "a machine", precision)
+
+
+def opened(tmp_path, recipe=None, digest="d", fresh=False, precision=None):
+    """What `open_run` does, and its notes; before it, `decide` has said so, and has touched nothing."""
+    folder, spec, notes = RunFolder(tmp_path / "food"), spec_of(tmp_path, recipe, digest, precision), []
+    before = files_of(tmp_path)
+    decision = decide(folder, spec, fresh)
+    assert files_of(tmp_path) == before
+    refused = decision.action == Action.REFUSE
+    with pytest.raises(UserError) if refused else nullcontext() as caught:
+        start = open_run(folder, spec, fresh, notes)
+    if refused:
+        assert str(caught.value) == decision.refusal(folder)
+        raise caught.value
+    if decision.action in (Action.BEGIN, Action.SET_ASIDE):
+        assert start == Start()
+    else:
+        assert start.finished == (decision.action == Action.SHOW)
+        assert (start.checkpoint is None) == (decision.checkpoint is None)
+    assert (tmp_path / "food.1").exists() == (decision.action == Action.SET_ASIDE or "food.1" in str(before))
     return start, notes
 
 
@@ -450,6 +472,51 @@ def test_run_that_is_further_than_it_is_to_go_is_left_as_it_is(tmp_path):
     assert files_of(tmp_path) == before
 
 
+@pytest.mark.parametrize(("before", "now"), [("yes", "on"), ("no", "off"), ("0b11", "0b011")])
+def test_class_that_is_renamed_to_what_yaml_1_1_reads_as_the_same_is_another_recipe(tmp_path, before, now):
+    """Recipes are YAML 1.2, where these are texts; by YAML 1.1 both are the same boolean or number."""
+    named = [recipe_of(tmp_path, data={"train": "/data/a.csv", "labels": {0: "x", 1: one}}) for one in (before, now)]
+    opened(tmp_path, named[0])
+    newest = make_checkpoint(tmp_path / "food/checkpoints", 20)
+    assert opened(tmp_path, named[0])[0] == Start(checkpoint=newest)
+    with pytest.raises(UserError, match=rf"data\.labels\.1: {before} → {now}"):
+        opened(tmp_path, named[1])
+
+
+def test_saved_recipe_that_was_spoilt_is_explained(tmp_path):
+    opened(tmp_path)
+    (tmp_path / "food/recipe.yaml").write_text("name: [food\n")
+    with pytest.raises(UserError, match=r"recipe\.yaml:.*not readable as YAML") as caught:
+        opened(tmp_path)
+    assert "--fresh" in str(caught.value)
+    assert opened(tmp_path, fresh=True)[0] == Start()
+
+
+def test_run_does_not_go_on_in_another_precision(tmp_path):
+    """Its updates would be other ones."""
+    opened(tmp_path, precision="fp32")
+    newest = make_checkpoint(tmp_path / "food/checkpoints", 20)
+    with pytest.raises(
+        UserError, match=r"  precision: fp32 → bf16 \(mixed_precision, of the hardware profile or of a"
+    ):
+        opened(tmp_path, precision="bf16")
+    assert opened(tmp_path, recipe_of(tmp_path, hardware="cpu_multi"), precision="fp32")[0].checkpoint == newest
+    assert [one["precision"] for one in read_json(tmp_path / "food/origin.json")["starts"]] == ["fp32", "fp32"]
+    write_json(tmp_path / "food/results.json", {"scores": {}})
+    assert "another recipe (precision: fp32 → bf16" in opened(tmp_path, precision="bf16")[1][0]
+
+
+def test_run_of_before_precision_was_recorded_goes_on_in_any(tmp_path):
+    opened(tmp_path, precision="fp32")
+    newest = make_checkpoint(tmp_path / "food/checkpoints", 20)
+    origin = read_json(tmp_path / "food/origin.json")
+    del origin["starts"][0]["precision"]
+    write_json(tmp_path / "food/origin.json", origin)
+    assert opened(tmp_path, precision="bf16")[0] == Start(checkpoint=newest)
+    with pytest.raises(UserError, match="precision: bf16 → fp32"):
+        opened(tmp_path, precision="fp32")
+
+
 def test_each_start_is_recorded_with_what_changed(tmp_path):
     opened(tmp_path)
     make_checkpoint(tmp_path / "food/checkpoints", 20)
@@ -516,8 +583,8 @@ def test_folder_that_was_moved_goes_on(tmp_path):
     (tmp_path / "food").rename(tmp_path / "moved")
     newest = make_checkpoint(tmp_path / "moved/checkpoints", 20)
     recipe = recipe_of(tmp_path, output=str(tmp_path / "moved"))
-    asked = Asked(recipe, "d", 320)
-    assert open_run(RunFolder(tmp_path / "moved"), asked, False, []) == Start(checkpoint=newest)
+    spec = RunSpec(recipe, "d", 320)
+    assert open_run(RunFolder(tmp_path / "moved"), spec, False, []) == Start(checkpoint=newest)
 
 
 def finish(tmp_path):

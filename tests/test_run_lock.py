@@ -80,11 +80,11 @@ def test_lock_ends_with_its_owner_and_not_with_its_children(owner: subprocess.Po
 @pytest.mark.parametrize("owner", ["alone"], indirect=True)
 def test_run_that_is_going_on_is_not_renamed(owner: subprocess.Popen, work: Path) -> None:
     from accel_cls.recipe import load_recipe
-    from accel_cls.runs.changes import Asked
-    from accel_cls.runs.resume import own_and_open_run
+    from accel_cls.runs.changes import RunSpec
+    from accel_cls.runs.resume import lock_and_open_run
 
     with pytest.raises(UserError, match="belongs to another run"):
-        own_and_open_run(RunFolder("food"), Asked(load_recipe(work / "recipe.yaml"), "d", 9), True, [])
+        lock_and_open_run(RunFolder("food"), RunSpec(load_recipe(work / "recipe.yaml"), "d", 9), True, [])
     assert sorted(path.name for path in Path.cwd().iterdir()) == ["food", "recipe.yaml", "reviews.csv"]
 
 
@@ -102,7 +102,7 @@ def test_renamed_folder_goes_without_the_lock_and_the_new_one_has_it(tmp_path: P
     folder = RunFolder(tmp_path / "food")
     folder.lock.acquire([])
     folder.recipe.write_text("x")
-    aside = folder.move_aside()
+    aside = folder.set_aside()
     assert [path.name for path in aside.iterdir()] == ["recipe.yaml"]
     assert [path.name for path in folder.path.iterdir()] == [LOCK_NAME]
     with pytest.raises(UserError, match="belongs to another run"):

@@ -65,7 +65,7 @@ def test_threads_share_a_packed_model(model: Callable[[], torch.nn.Module]) -> N
         encoded = Encoded(draw.integers(5, 90, offsets[-1]).astype(np.int32), None, offsets, 0)
         labels = np.zeros(len(lengths), np.int64)
         batches = Batches(encoded, labels, 0, torch.device("cpu"), None, first_position=first)
-        (micro_batch,) = Layout(512, 128, packed=True).cut(np.arange(len(lengths)), encoded.lengths)
+        (micro_batch,) = Layout(512, 128, packed=True).to_micro_batches(np.arange(len(lengths)), encoded.lengths)
         asked.append(batches.make(micro_batch).inputs)
     with torch.inference_mode():
         expected = [classifier(**inputs).logits for inputs in asked]
@@ -86,7 +86,7 @@ def test_a_failed_pass_leaves_nothing_behind() -> None:
     expected = model(ids).logits
     encoded = Encoded(np.arange(5, 15, dtype=np.int32), None, np.array([0, 6, 10]), 0)
     batches = Batches(encoded, np.zeros(2, np.int64), 0, torch.device("cpu"), None)
-    (micro_batch,) = Layout(64, 64, packed=True).cut(np.arange(2), encoded.lengths)
+    (micro_batch,) = Layout(64, 64, packed=True).to_micro_batches(np.arange(2), encoded.lengths)
     inputs = batches.make(micro_batch).inputs
 
     def fail(*_: object) -> None:

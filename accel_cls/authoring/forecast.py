@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedModel
 
-from accel_cls.batching.plan import Cutting, Plan
+from accel_cls.batching.plan import MicroBatchStats, Plan
 from accel_cls.memory.arithmetic import Place, foresee, with_tokens
 from accel_cls.memory.forecast import Memory, in_bytes, memory_of, size_of_weights
 from accel_cls.models.packing import can_pack, make_packable
@@ -24,7 +24,7 @@ class Forecast:
 
     plan: Plan
     processes: int
-    cutting: Cutting
+    cutting: MicroBatchStats
     tokens_from: str  # where train.micro_batch_tokens is from: "recipe", or what `auto` was resolved by
     memory: Memory
     checkpoint: int  # bytes of one
@@ -123,7 +123,7 @@ def forecast(recipe: Recipe, lengths: np.ndarray, outline: PreTrainedModel, proc
         tokens, tokens_from = foresee(recipe, lengths, outline, Place.expected(profile, processes))
         recipe = with_tokens(recipe, tokens)
     plan = Plan.of(recipe, lengths, packed=packed)
-    cutting = plan.cutting(processes)
+    cutting = plan.micro_batch_stats(processes)
     weights = size_of_weights(outline)
     buffers = sum(b.numel() * b.element_size() for b in outline.buffers())
     kept = recipe.checkpoint.keep + 1  # and the best

@@ -41,8 +41,8 @@ class Layout:
     step: int = WIDTH_STEP  # padded widths are multiples of it
     packed: bool = False
 
-    def cut(self, examples: np.ndarray, lengths: np.ndarray, at_least: int = 1) -> list[MicroBatch]:
-        """Cut examples into micro-batches, the longest texts first, so that running out of memory shows at once.
+    def to_micro_batches(self, examples: np.ndarray, lengths: np.ndarray, at_least: int = 1) -> list[MicroBatch]:
+        """The micro-batches of examples, the longest texts first, so that running out of memory shows at once.
 
         Args:
             examples: int, positions in the data set, any order.
@@ -54,10 +54,10 @@ class Layout:
         if self.packed:
             rows = -(-int(lengths[order].sum()) // self.tokens)
             # One row more at a time: what is enough for one number of processes is the same cut for any below it.
-            while len(cut := _cut_rows(order, lengths, self, rows)) < min(at_least, len(order)):
+            while len(cut := _pack_rows(order, lengths, self, rows)) < min(at_least, len(order)):
                 rows += 1
             return cut
-        micro_batches = _cut_padded(order, lengths, self)
+        micro_batches = _pad_rows(order, lengths, self)
         while len(micro_batches) < min(at_least, len(order)):
             largest = max(range(len(micro_batches)), key=lambda i: len(micro_batches[i].examples))
             whole = micro_batches[largest].examples
@@ -95,7 +95,7 @@ def width_step(longest: int, few_shapes: bool) -> int:
     return WIDTH_STEP * max(1, -(-longest // (XLA_WIDTHS * WIDTH_STEP))) if few_shapes else WIDTH_STEP
 
 
-def _cut_rows(order: np.ndarray, lengths: np.ndarray, layout: Layout, rows: int) -> list[MicroBatch]:
+def _pack_rows(order: np.ndarray, lengths: np.ndarray, layout: Layout, rows: int) -> list[MicroBatch]:
     """So many rows of about equally many tokens, or a few more where texts do not fit otherwise."""
     ends = np.cumsum(lengths[order], dtype=np.int64)  # tokens up to and with each text
     count, total = len(order), int(ends[-1])
@@ -114,7 +114,7 @@ def _cut_rows(order: np.ndarray, lengths: np.ndarray, layout: Layout, rows: int)
     return micro_batches
 
 
-def _cut_padded(order: np.ndarray, lengths: np.ndarray, layout: Layout) -> list[MicroBatch]:
+def _pad_rows(order: np.ndarray, lengths: np.ndarray, layout: Layout) -> list[MicroBatch]:
     """Padded micro-batches of texts of like length, as far as less padding is worth another pass through the model.
 
     Of all ways to cut the examples, sorted by length, it is the one with the least padded tokens + PASS_TOKENS for

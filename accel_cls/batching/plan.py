@@ -1,4 +1,4 @@
-"""Which examples form which update, how they are cut, at what learning rate: pure arithmetic.
+"""Which examples form which update, in which micro-batches, at what learning rate: pure arithmetic.
 
 Everything here follows from the recipe, the examples' lengths and the update's number. The number of
 processes enters in one place only, `Plan.micro_batches`, where an update that has fewer micro-batches
@@ -25,13 +25,13 @@ def count_updates(examples: int, batch_size: int, epochs: int, max_updates: int 
 
 
 @dataclass(frozen=True)
-class Cutting:
-    """How the updates of an epoch are cut for a number of processes, on average."""
+class MicroBatchStats:
+    """The micro-batches of an epoch's updates on a number of processes: their mean number, padding, balance."""
 
     micro_batches: float  # an update
     padding: float  # share of the padded tokens
-    finer: float  # share of the updates that are cut finer than on one process
-    busy: float  # share of the processes' time in which they have something to do
+    finer: float  # share of the updates that have more micro-batches than on one process
+    busy: float  # utilization: share of the processes' time in which they have something to do
     shapes: frozenset[tuple[int, int]]  # (rows, width) of all micro-batches; of packed ones, what would need as much
 
 
@@ -96,10 +96,15 @@ class Plan:
 
     @property
     def warmup_updates(self) -> int:
-        """Updates over which the rate rises."""
+        """Updates over which the rate rises; of a fraction, at least one update of the schedule is left after them."""
         if isinstance(self.warmup, float):
-            return math.ceil(self.warmup * self.scheduled_updates)
+            return min(self._fraction_of_updates, self.scheduled_updates - 1)
         return self.warmup
+
+    @property
+    def _fraction_of_updates(self) -> int:
+        """A fractional warm-up in updates, rounded up: 0.9 of 3 updates are all 3."""
+        return math.ceil(self.warmup * self.scheduled_updates)
 
     def rate(self, update: int) -> float:
         """The learning rate of an update, counted from 0."""
@@ -121,36 +126,41 @@ class Plan:
         return order[position * self.batch_size : (position + 1) * self.batch_size]
 
     def micro_batches(self, update: int, processes: int = 1) -> list[MicroBatch]:
-        """How an update is cut; process p of P takes the micro-batches p, p + P, p + 2P ..."""
-        return self.layout.cut(self.examples(update), self.lengths, max(processes, self.min_micro_batches))
+        """The micro-batches of an update; process p of P takes p, p + P, p + 2P ..."""
+        return self.layout.to_micro_batches(
+            self.examples(update), self.lengths, max(processes, self.min_micro_batches)
+        )
 
-    def cutting(self, processes: int) -> Cutting:
-        """How the first epoch's updates are cut: all of them, or 200 of a long epoch, evenly chosen."""
+    def micro_batch_stats(self, processes: int) -> MicroBatchStats:
+        """Of the first epoch's updates: all of them, or 200 of a long epoch, evenly chosen."""
         count = self.updates_per_epoch
         sample = range(0, count, max(1, count // 200))  # enough for two digits, and quick for millions
-        cuts = [self.micro_batches(update, processes) for update in sample]
-        finer = 0  # on one process, the cut is the one that it is compared with
+        updates = [self.micro_batches(update, processes) for update in sample]
+        finer = 0  # one process is what the others are compared with
         if processes > 1:
-            finer = sum(len(cut) != len(self.micro_batches(u)) for cut, u in zip(cuts, sample, strict=True))
-        padded = [[part.tokens for part in cut] for cut in cuts]
+            finer = sum(len(parts) != len(self.micro_batches(u)) for parts, u in zip(updates, sample, strict=True))
+        tokens = [[part.tokens for part in parts] for parts in updates]
         # In each round the processes wait for the one with the most to do.
-        rounds = [sizes[i : i + processes] for sizes in padded for i in range(0, len(sizes), processes)]
-        return Cutting(
-            micro_batches=sum(map(len, cuts)) / len(cuts),
-            padding=1 - sum(int(self.lengths[self.examples(u)].sum()) for u in sample) / sum(map(sum, padded)),
-            finer=finer / len(cuts),
-            busy=sum(map(sum, padded)) / sum(processes * max(sizes) for sizes in rounds),
-            shapes=frozenset(self.layout.padded_shape(part, self.lengths) for cut in cuts for part in cut),
+        rounds = [sizes[i : i + processes] for sizes in tokens for i in range(0, len(sizes), processes)]
+        return MicroBatchStats(
+            micro_batches=sum(map(len, updates)) / len(updates),
+            padding=1 - sum(int(self.lengths[self.examples(u)].sum()) for u in sample) / sum(map(sum, tokens)),
+            finer=finer / len(updates),
+            busy=sum(map(sum, tokens)) / sum(processes * max(sizes) for sizes in rounds),
+            shapes=frozenset(self.layout.padded_shape(part, self.lengths) for parts in updates for part in parts),
         )
 
-    def programs(self, judged: np.ndarray) -> str:
-        """About how many programs XLA compiles, where examples of these lengths are judged."""
-        learn, judge = (
+    def programs(self, validation: np.ndarray) -> str:
+        """About how many programs XLA compiles, with validation examples of these lengths."""
+        train_widths, validation_widths = (
             len(np.unique(padded_widths(lengths, self.layout.longest, self.layout.step)))
-            for lengths in (self.lengths, judged)
+            for lengths in (self.lengths, validation)
         )
-        each = f"{learn} for widths to learn from, {judge} for those to judge by, one for the optimizer's step"
-        return f"XLA compiles about {learn + judge + 1}: {each}; the first updates take long"
+        each = (
+            f"{train_widths} for widths to learn from, {validation_widths} for those to judge by, one for the "
+            "optimizer's step"
+        )
+        return f"XLA compiles about {train_widths + validation_widths + 1}: {each}; the first updates take long"
 
     def describe(self, recipe: Recipe, processes: int) -> list[tuple[str, str]]:
         """Name and text of each line of the banner that is about the plan: the arithmetic, spelled out."""
@@ -160,21 +170,13 @@ class Plan:
         )
         if self.updates < self.scheduled_updates:
             updates += f"; train.max_updates stops after {self.updates:,}"
-        fall = {"constant": "stays", "linear": "falls to 0", "cosine": "falls to 0 as a cosine"}[self.schedule]
-        many = f"{self.warmup_updates:,} update{'s' if self.warmup_updates > 1 else ''}"
-        start = (
-            f"rises to {self.learning_rate:g} over {many}"
-            if self.warmup_updates
-            else f"starts at {self.learning_rate:g}"
-        )
-        rate = f"{start}, then {fall}"
-        cutting = self.cutting(processes)
+        stats = self.micro_batch_stats(processes)
         kind = "tokens, packed" if self.layout.packed else "padded tokens"
         micro = (
-            f"{cutting.micro_batches:.1f} an update, of at most {self.layout.tokens:,} {kind}; "
-            f"{cutting.padding:.0%} of them padding"
+            f"{stats.micro_batches:.1f} an update, of at most {self.layout.tokens:,} {kind}; "
+            f"{stats.padding:.0%} of them padding"
         )
-        lines = [("updates", updates), ("rate", rate), ("micro-batches", micro)]
+        lines = [("updates", updates), ("rate", self._describe_rate()), ("micro-batches", micro)]
         idle = processes - min(self.batch_size, len(self.lengths))
         if idle > 0:
             lines.append(
@@ -183,11 +185,11 @@ class Plan:
                     f"{idle:,} of the {processes:,} processes idle: an update has {processes - idle:,} examples",
                 )
             )
-        elif cutting.finer:
+        elif stats.finer:
             lines.append(
                 (
                     "",
-                    f"{cutting.finer:.0%} of the updates are cut finer than on one process, so that none of "
+                    f"{stats.finer:.0%} of the updates are cut finer than on one process, so that none of "
                     f"the {processes} idles: the same gradient but for dropout's draws, which "
                     f"train.min_micro_batches={processes} makes the same, too",
                 )
@@ -203,6 +205,21 @@ class Plan:
             )
         )
         return lines
+
+    def _describe_rate(self) -> str:
+        """How the learning rate goes, and where a warm-up is not what the recipe says."""
+        fall = {"constant": "stays", "linear": "falls to 0", "cosine": "falls to 0 as a cosine"}[self.schedule]
+        many = f"{self.warmup_updates:,} update{'s' if self.warmup_updates > 1 else ''}"
+        highest = f"{self.learning_rate:g}"
+        text = f"rises to {highest} over {many}" if self.warmup_updates else f"starts at {highest}"
+        text += f", then {fall}"
+        if isinstance(self.warmup, float) and self.warmup_updates < self._fraction_of_updates:
+            if self.scheduled_updates == 1:
+                return f"{text}; no warm-up in a schedule of one update"
+            text += f"; {self.warmup:g} of {self.scheduled_updates:,} would be all of them: one stays"
+        if self.updates <= self.warmup_updates:
+            text += f"; stopped before at {self.rate(self.updates - 1):g}"
+        return text
 
 
 @functools.lru_cache(maxsize=2)  # this epoch's and the next one's

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from accel_cls.errors import UserError
+from accel_cls.startup import stay_offline
 
 if TYPE_CHECKING:
     from accel_cls.recipe import Recipe
@@ -52,14 +53,8 @@ def load(recipe: str, overrides: list[str] | None) -> Recipe:
     from accel_cls.recipe.rules import names_the_hub
 
     loaded = load_recipe(recipe, overrides or ())
-    stay_offline(not names_the_hub(loaded))
+    stay_offline(names_the_hub(loaded))
     return loaded
-
-
-def stay_offline(is_local: bool) -> None:
-    """Read by the libraries when they are imported: nothing is fetched unless the user has named a hub id."""
-    if is_local:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 def print_json(content: Any) -> None:

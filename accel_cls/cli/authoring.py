@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, complete_key, load, print_json, stay_offline
-from accel_cls.startup import nothing_collected
+from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, complete_key, load, print_json
+from accel_cls.startup import no_garbage_collection, stay_offline
 
 if TYPE_CHECKING:
     from accel_cls.authoring.columns import Choice
@@ -40,8 +40,8 @@ def new(
 
       accel-cls new train.tsv dev.tsv --model bert-base-chinese -o recipes/news.yaml
     """
-    stay_offline(model is None or Path(model).exists())
-    with nothing_collected():
+    stay_offline(names_hub=model is not None and not Path(model).exists())
+    with no_garbage_collection():
         from accel_cls.authoring.new import new_recipe
 
     new_recipe(data, validation, out, text, label, model, classes, name, force, _ask)
@@ -68,7 +68,7 @@ def check(
       accel-cls check recipes/food.yaml --json > audit.json
     """
     loaded = load(recipe, overrides)
-    with nothing_collected():
+    with no_garbage_collection():
         from accel_cls.authoring.check import check_recipe, report_as_json, show_report
 
     report = check_recipe(loaded, processes)
@@ -93,7 +93,7 @@ def plan(recipe: RecipePath, overrides: Overrides = None, processes: Processes =
       accel-cls plan recipes/food_bert.yaml data.train=food_reviews_10k.csv --processes 8
     """
     loaded = load(recipe, overrides)
-    with nothing_collected():
+    with no_garbage_collection():
         from accel_cls.authoring.check import plan_recipe
         from accel_cls.console import Console
 

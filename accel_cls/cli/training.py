@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, load, print_json
+from accel_cls.startup import no_garbage_collection
 
 
 @app.command()
@@ -96,14 +97,14 @@ def resume(
       accel-cls resume --prove recipes/food.yaml data.train=reviews.csv --kills 5 --processes 1,2 --keep proof
     """
     loaded = load(recipe, overrides)
-    from accel_cls.console import Console
-    from accel_cls.proving.command import parse_options, prove
+    with no_garbage_collection():
+        from accel_cls.console import Console
+        from accel_cls.proving.command import parse_options, prove
+        from accel_cls.proving.state import show_state, state_of
 
     options = parse_options(is_proof, processes, kills, updates, seed, keep)
     console = None if as_json else Console(speaks=True)
     if not is_proof:
-        from accel_cls.proving.state import show_state, state_of
-
         state = state_of(recipe, loaded, overrides or ())
         if console is None:
             print_json(state.as_json())
@@ -148,9 +149,10 @@ def parity(
       accel-cls parity recipes/food_bert.yaml --hardware cpu,gpu --precision fp32 --updates 50 --keep parity
     """
     loaded = load(recipe, overrides)
-    from accel_cls.console import Console
-    from accel_cls.parity.command import compare_trainings
-    from accel_cls.parity.options import parse_options
+    with no_garbage_collection():
+        from accel_cls.console import Console
+        from accel_cls.parity.command import compare_trainings
+        from accel_cls.parity.options import parse_options
 
     options = parse_options(processes, hardware, precision, micro_batches, resume, updates)
     console = None if as_json else Console(speaks=True)
@@ -185,9 +187,10 @@ def profile(
       accel-cls profile recipes/food_bert.yaml data.train=food_reviews_10k.csv --updates 10 --json > profile.json
     """
     loaded = load(recipe, overrides)
-    from accel_cls.profiling.command import measure_recipe, out_folder
-    from accel_cls.profiling.measurements import PROFILED_UPDATES, WARM_UP_UPDATES
-    from accel_cls.profiling.report import heading, show
+    with no_garbage_collection():
+        from accel_cls.profiling.command import measure_recipe, out_folder
+        from accel_cls.profiling.measurements import PROFILED_UPDATES, WARM_UP_UPDATES
+        from accel_cls.profiling.report import heading, show
 
     folder = out_folder(loaded, out)
     if as_json:

@@ -1,1 +1,1 @@
-"""From a profile to processes that run, agree with each other, and have an Accelerator."""
+"""From a profile to processes that run, have compared what they run, and have an Accelerator."""

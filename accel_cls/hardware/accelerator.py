@@ -1,4 +1,4 @@
-"""What this process runs on: checked against what the recipe asks for, said aloud, made an Accelerator."""
+"""The Accelerator of this process: what runs is checked against what the recipe asks for, and described."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from accelerate.utils import (
 )
 
 from accel_cls.errors import UserError
-from accel_cls.hardware.launcher import Launch, how_started
-from accel_cls.hardware.meeting import Meeting, agree_by_gathering, facts_of
+from accel_cls.hardware.launcher import SWITCHES, Launch, flag_words, how_started, with_flags
 from accel_cls.hardware.nodes import interface_towards
+from accel_cls.hardware.rendezvous import Rendezvous, compare_by_gather, facts_of
 from accel_cls.profiles import Profile, find_profile, launch_command, precision_name, read_profile, shell
 from accel_cls.recipe import Recipe
 from accel_cls.stopping import stop_with_parent
@@ -32,20 +32,20 @@ _SHARED = ("ACCELERATE_MIXED_PRECISION", *_SHARDED.values())
 
 @dataclass(frozen=True)
 class Hardware:
-    """An Accelerator and the facts about it that the user is told."""
+    """An Accelerator and what the banner says of it."""
 
     accelerator: Accelerator
-    launch: Launch
+    started_by: str  # the launcher, and what it took from a config file and from its command line
     threads: int
-    meeting: Meeting
+    rendezvous: Rendezvous
     interface: str | None  # the network interface that was chosen for gloo
 
-    def agree(self, topic: str, facts: Mapping[str, str], advice: str) -> None:
-        """End the run where its processes differ in these facts: no error would show it later."""
-        if self.meeting.processes == 1 < self.accelerator.num_processes:  # XLA starts its own, without a store
-            agree_by_gathering(self.accelerator, topic, facts, advice)
+    def require_same(self, topic: str, facts: Mapping[str, str], advice: str) -> None:
+        """End the run where its ranks differ in these facts: no error would show it later."""
+        if self.rendezvous.world_size == 1 < self.accelerator.num_processes:  # XLA starts its own, without a store
+            compare_by_gather(self.accelerator, topic, facts, advice)
         else:
-            self.meeting.agree(topic, facts, advice)
+            self.rendezvous.require_same(topic, facts, advice)
 
     @property
     def name(self) -> str:
@@ -61,25 +61,29 @@ class Hardware:
         each = " each" if state.num_processes > 1 else ""
         plural = "" if self.threads == 1 else "s"
         threads = f", {self.threads} thread{plural}{each}" if state.device.type == "cpu" else ""
-        precision = precision_name(state.mixed_precision)
-        return f"{state.num_processes} {many} on {device}{threads}{backend}; precision {precision}"
+        return f"{state.num_processes} {many} on {device}{threads}{backend}; precision {self.precision}"
+
+    @property
+    def precision(self) -> str:
+        """What forward passes compute in: fp32, fp16, bf16, fp8."""
+        return precision_name(self.accelerator.mixed_precision)
 
     def describe(self) -> list[tuple[str, str]]:
         """Name and text of each line of the banner that is about hardware."""
         return [
             ("hardware", self.name),
-            ("started by", f"{self.launch.by}; {self.launch.why}"),
-            *([("machines", self.meeting.describe())] if _several_machines() else []),
+            ("started by", self.started_by),
+            *([("machines", self.rendezvous.describe())] if _several_machines() else []),
         ]
 
 
-def start_hardware(checked: Recipe, recipe: str, overrides: Sequence[str], meeting: Meeting) -> Hardware:
+def start_hardware(checked: Recipe, recipe: str, overrides: Sequence[str], rendezvous: Rendezvous) -> Hardware:
     """Check that what runs is what the recipe's `hardware` asks for, and make the Accelerator.
 
     Args:
         checked: the recipe.
         recipe, overrides: as on the command line, to print the right command where they differ.
-        meeting: where the processes agree before one of them waits for another in a collective.
+        rendezvous: where the ranks compare what they have before one of them waits for another in a collective.
 
     Raises:
         UserError: where the profile and the running processes differ, where the processes differ from one
@@ -89,20 +93,17 @@ def start_hardware(checked: Recipe, recipe: str, overrides: Sequence[str], meeti
     launch = how_started()
     if launch.by == "accelerate launch":
         stop_with_parent()
-    in_force = read_profile(launch.config_file) if launch.config_file else None
+    in_file = read_profile(launch.config_file) if launch.config_file else None
+    in_force = with_flags(in_file, launch.flags) if in_file else None
     profile = find_profile(hardware) or in_force
     world = int(os.environ.get("WORLD_SIZE", "1"))
     device = _device_type(in_force)
+    _refuse_one_of_several(launch, in_force, hardware, world, device, recipe, overrides)
     if profile is not None:
-        differences = _differences(profile, launch, world, device)
-        if differences:
-            raise UserError(_refusal(profile, hardware, differences, recipe, overrides))
-    elif launch.asked_processes and launch.asked_processes > 1 and world == 1 and device != "xla":
-        raise UserError(
-            f"{launch.asked_processes} processes were asked for, but accelerate launch started one. On a CPU it "
-            f"does so silently; this starts them all:\n  {shell(['accel-cls', 'launch', recipe, *overrides])} "
-            "hardware=cpu_multi"
-        )
+        found = _differences(profile, launch, world, device)
+        if found:
+            fits = in_file if in_force and not _differences(in_force, launch, world, device) else None
+            raise UserError(_refusal(profile, hardware, found, launch, fits, recipe, overrides))
     if device == "cpu":
         # Without it, processes that torchrun or MULTI_GPU started on a CPU each believe they are alone.
         os.environ["ACCELERATE_USE_CPU"] = "true"
@@ -113,7 +114,7 @@ def start_hardware(checked: Recipe, recipe: str, overrides: Sequence[str], meeti
             "and train.micro_batch_tokens decide how an update is divided"
         )
     interface = _choose_interface()
-    meeting.agree(
+    rendezvous.require_same(
         "start",
         facts_of(checked) | {"device": device} | {name: os.environ.get(name, "no").lower() for name in _SHARED},
         "Install the same versions on all machines, and give all the same recipe, overrides and profile",
@@ -124,7 +125,8 @@ def start_hardware(checked: Recipe, recipe: str, overrides: Sequence[str], meeti
             f"WORLD_SIZE is {world}, but accelerate runs {accelerator.num_processes}: these processes would each "
             "train alone. Start them with `accel-cls launch` or one of the files in accelerate_configs/"
         )
-    return Hardware(accelerator, launch, _use_all_cores(accelerator, launch), meeting, interface)
+    threads = _use_all_cores(accelerator, launch)
+    return Hardware(accelerator, launch.describe(in_file), threads, rendezvous, interface)
 
 
 def _make_accelerator(device: str) -> Accelerator:
@@ -172,10 +174,45 @@ def _device_type(in_force: Profile | None) -> str:
     return found.type if found is not None else "cpu"
 
 
+def _refuse_one_of_several(
+    launch: Launch,
+    in_force: Profile | None,
+    hardware: str,
+    world: int,
+    device: str,
+    recipe: str,
+    overrides: Sequence[str],
+) -> None:
+    """Raise UserError where accelerate launch was asked for several processes, and silently started one."""
+    kind = in_force.distributed_type if in_force is not None else "NO"
+    in_file = in_force.processes if in_force is not None and hardware == "auto" else 1
+    wanted = launch.asked_processes or in_file
+    is_one = launch.by == "accelerate launch" and world == 1 < wanted
+    if not is_one or kind not in ("NO", "MULTI_CPU") or device == "xla":
+        return
+    if "cpu" in launch.flags:
+        why = "--cpu"
+    else:
+        why = f"distributed_type {kind}" if in_force is not None else "no --multi_gpu"
+    target = find_profile("cpu_multi" if device == "cpu" else "multi_gpu")
+    assert target is not None
+    flags = {name: value for name, value in launch.flags.items() if name not in SWITCHES}
+    flags |= {} if wanted == target.processes else {"num_processes": str(wanted)}
+    precision = _precision()
+    flags |= {} if precision == target.mixed_precision else {"mixed_precision": precision}
+    if hardware != "auto":
+        overrides = [*_without_hardware(overrides), "hardware=auto"]
+    raise UserError(
+        f"{wanted} processes were asked for, but accelerate launch started one: with {why} it does so, silently. This "
+        f"starts them all:\n  {shell(launch_command(target, recipe, overrides, options=flag_words(flags)))}"
+    )
+
+
 def _differences(profile: Profile, launch: Launch, world: int, device: str) -> list[str]:
     """In words, each way in which what runs is not what the profile asks for."""
     found = []
-    if profile.distributed_type != "XLA" and world != profile.processes and world != launch.asked_processes:
+    processes = launch.asked_processes or profile.processes
+    if profile.distributed_type != "XLA" and world not in (profile.processes, processes):
         found.append(f"{world} process{' is' if world == 1 else 'es are'} running instead of {profile.processes}")
     if profile.use_cpu and device != "cpu":
         found.append(f"the device is {device}, not the CPU")
@@ -186,26 +223,52 @@ def _differences(profile: Profile, launch: Launch, world: int, device: str) -> l
     for kind, variable in _SHARDED.items():
         if _is_on(variable) != (profile.distributed_type == kind):
             found.append(f"{kind} is {'on' if _is_on(variable) else 'off'}")
-    precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no").lower()
+    precision = _precision()
     if precision != profile.mixed_precision and device != "xla":
-        found.append(f"precision is {precision_name(precision)}, not {precision_name(profile.mixed_precision)}")
+        by = " (--mixed_precision on the command line)" if "mixed_precision" in launch.flags else ""
+        found.append(f"precision is {precision_name(precision)}{by}, not {precision_name(profile.mixed_precision)}")
     return found
 
 
-def _refusal(profile: Profile, hardware: str, differences: list[str], recipe: str, overrides: Sequence[str]) -> str:
+def _precision() -> str:
+    """accelerate's word for the precision that the launcher has set: no, fp16, bf16, fp8."""
+    return os.environ.get("ACCELERATE_MIXED_PRECISION", "no").lower()
+
+
+def _refusal(
+    profile: Profile,
+    hardware: str,
+    differences: list[str],
+    launch: Launch,
+    fits: Profile | None,
+    recipe: str,
+    overrides: Sequence[str],
+) -> str:
+    """What is wrong, and commands that are right; `fits` is the config file in force, where that is what runs."""
     asked = "the config file in force" if hardware == "auto" else f"hardware: {hardware}"
-    if profile.distributed_type == "MULTI_CPU":
-        advice = "MULTI_CPU makes accelerate launch start one process, silently. This starts them all:\n  " + shell(
-            ["accel-cls", "launch", recipe, *overrides, "hardware=cpu_multi"]
+    against = {name: value for name, value in launch.flags.items() if _contradicts(profile, name, value)}
+    kept = {name: value for name, value in launch.flags.items() if name not in against}
+    without = f", without {' '.join(flag_words(against))}" if against else ""
+    right = launch_command(profile, recipe, overrides, options=flag_words(kept))
+    advice = f"On hardware that has it, start it with{without}:\n  {shell(right)}"
+    if hardware != "auto":
+        anything = launch_command(
+            fits, recipe, [*_without_hardware(overrides), "hardware=auto"], options=flag_words(launch.flags)
         )
-    else:
-        elsewhere = [override for override in overrides if not override.startswith("hardware=")]
-        advice = "On hardware that has it, start it with:\n  " + shell(launch_command(profile, recipe, overrides))
-        if hardware != "auto":
-            advice += "\nor take whatever is here:\n  " + shell(
-                launch_command(None, recipe, [*elsewhere, "hardware=auto"])
-            )
+        what = "what the command line says" if launch.flags else "whatever is here"
+        advice += f"\nor take {what}:\n  {shell(anything)}"
     return f"{asked} ({profile.path}) asks for {profile}; but {'; '.join(differences)}.\n{advice}"
+
+
+def _contradicts(profile: Profile, name: str, value: str) -> bool:
+    """Whether a flag asks for another kind of hardware, or another precision, than a profile."""
+    flagged = with_flags(profile, {name: value})
+    same = ("distributed_type", "use_cpu", "mixed_precision")
+    return any(getattr(flagged, field) != getattr(profile, field) for field in same)
+
+
+def _without_hardware(overrides: Sequence[str]) -> list[str]:
+    return [override for override in overrides if not override.startswith(("hardware=", "~hardware"))]
 
 
 def _several_machines() -> bool:

@@ -1,4 +1,4 @@
-"""Several machines that run one training together: the command of each, a Slurm script, and how they find another.
+"""Several machines (nodes) of one training: the command of each, a Slurm script, and how they find each other.
 
 Imports neither torch nor accelerate: the commands are printed at once.
 """
@@ -150,8 +150,8 @@ def slurm_script(
         'export MAIN_ADDRESS="${hosts[0]}"',
         f"run_folder={shlex.quote(output)}",
         "# The run saves and ends when its time is nearly up.",
-        "told=",
-        "trap 'told=1; touch \"$run_folder/SAVE\"' USR1",
+        "notified=",
+        "trap 'notified=1; touch \"$run_folder/SAVE\"' USR1",
         f"srun --kill-on-bad-exit=1 bash -c {shlex.quote(command)} &",
         "step=$!",
         'while kill -0 "$step" 2> /dev/null; do wait "$step" || true; done',
@@ -159,14 +159,16 @@ def slurm_script(
         *(
             []
             if starts_over
-            else ['if [ "$told" ] && [ ! -e "$run_folder/results.json" ]; then scontrol requeue "$SLURM_JOB_ID"; fi']
+            else [
+                'if [ "$notified" ] && [ ! -e "$run_folder/results.json" ]; then scontrol requeue "$SLURM_JOB_ID"; fi'
+            ]
         ),
         'exit "$status"',
     ]
     return "\n".join(lines) + "\n"
 
 
-def wait_for_answer(host: str, port: int, seconds: int, whom: str) -> None:
+def wait_for_port(host: str, port: int, seconds: int, whom: str) -> None:
     """Wait until somebody listens there. A connection that says nothing does not disturb torch's store.
 
     Raises:

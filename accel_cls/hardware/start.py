@@ -23,16 +23,16 @@ from typing import BinaryIO
 import psutil
 
 from accel_cls.errors import UserError
-from accel_cls.hardware.nodes import JOIN_TIMEOUT, Nodes, find_nodes, rank_of, slurm_script, wait_for_answer
+from accel_cls.hardware.nodes import JOIN_TIMEOUT, Nodes, find_nodes, rank_of, slurm_script, wait_for_port
 from accel_cls.profiles import check_devices, launch_command, profile_to_launch, quietly, shell
 from accel_cls.recipe import load_recipe
-from accel_cls.stopping import INTERRUPTED, STATUS_FILE, heard_signals, stop_with_parent
+from accel_cls.stopping import INTERRUPTED, STATUS_FILE, stop_signals, stop_with_parent
 
 # The first line of the report of torch's launcher, and what it says while it ends the other processes.
 _REPORT = re.compile(rb"E\d{4} .*torch/distributed/elastic/.*failed \(exitcode|Traceback \(most recent call last\):")
-_ENDS_OTHERS = re.compile(rb"W\d{4} .*torch/distributed/elastic/.*Sending process \d+ closing signal")
-_LAST_WORDS = 5  # seconds
-_HANG_UP = getattr(signal, "SIGHUP", None)  # the terminal has been closed
+_SENDS_SIGNAL = re.compile(rb"W\d{4} .*torch/distributed/elastic/.*Sending process \d+ closing signal")
+_RELAY_TIMEOUT = 5  # seconds
+_SIGHUP = getattr(signal, "SIGHUP", None)  # the terminal has been closed
 
 
 def start(
@@ -78,10 +78,12 @@ def start(
             say(f"$ {shell(commands[one])}")
         return 0
     say(f"$ {shell(commands[rank])}")
-    _before_start(machines, rank, join_timeout or JOIN_TIMEOUT, say)
+    _check_node(machines, rank, join_timeout or JOIN_TIMEOUT, say)
     if machines.count == 1:
         return _run(commands[0])
-    return _run(commands[rank], lambda launcher: _watch_start(launcher, machines, rank, join_timeout or JOIN_TIMEOUT))
+    return _run(
+        commands[rank], lambda launcher: _wait_for_nodes(launcher, machines, rank, join_timeout or JOIN_TIMEOUT)
+    )
 
 
 def _run(command: Sequence[str], watch: Callable[[subprocess.Popen], None] | None = None) -> int:
@@ -105,13 +107,13 @@ def _run(command: Sequence[str], watch: Callable[[subprocess.Popen], None] | Non
             try:
                 watch(launcher)
             except KeyboardInterrupt:
-                _end(launcher)
+                _terminate(launcher)
                 return INTERRUPTED
-        with _passing_on(launcher, status_file):
+        with _forwarding_signals(launcher, status_file):
             status = launcher.wait()
             if status < 0:  # ended by a signal: those whom it has started are told, and may still be saving
                 psutil.wait_procs(_orphans(status_file))
-        relay.join(_LAST_WORDS)
+        relay.join(_RELAY_TIMEOUT)
         return int(status_file.read_text()) if status and status_file.is_file() else status
 
 
@@ -132,7 +134,7 @@ def _relay(source: BinaryIO, status_file: Path) -> None:
             if _REPORT.match(line):
                 source.read()  # to its end, or the launcher would wait for somebody to take it
                 return
-            if not _ENDS_OTHERS.match(line):
+            if not _SENDS_SIGNAL.match(line):
                 _show(line + b"\n")
     _show(rest)
 
@@ -144,22 +146,22 @@ def _show(text: bytes) -> None:
 
 
 @contextmanager
-def _passing_on(launcher: subprocess.Popen, status_file: Path) -> Iterator[None]:
+def _forwarding_signals(launcher: subprocess.Popen, status_file: Path) -> Iterator[None]:
     """In the block, what tells this process to stop tells the training processes so."""
 
-    def pass_on(number: int, _: FrameType | None) -> None:
+    def forward(number: int, _: FrameType | None) -> None:
         is_there = launcher.poll() is None
         try:
             training = psutil.Process(launcher.pid).children() if is_there else _orphans(status_file)
             for process in training:
-                process.send_signal(signal.SIGTERM if number == _HANG_UP else number)
+                process.send_signal(signal.SIGTERM if number == _SIGHUP else number)
         except psutil.NoSuchProcess:  # it ends just now
             return
         if is_there and not training:
             launcher.terminate()
 
-    heard = heard_signals("SIGHUP")
-    before = [signal.signal(number, pass_on) for number in heard]
+    heard = stop_signals("SIGHUP")
+    before = [signal.signal(number, forward) for number in heard]
     try:
         yield
     finally:
@@ -177,7 +179,7 @@ def _orphans(status_file: Path) -> list[psutil.Process]:
     return found
 
 
-def _before_start(nodes: Nodes, rank: int, join_timeout: int, say: Callable[[str], None]) -> None:
+def _check_node(nodes: Nodes, rank: int, join_timeout: int, say: Callable[[str], None]) -> None:
     """Make sure that this machine can start: that node 0 answers, or that its port is free here.
 
     Raises:
@@ -188,7 +190,7 @@ def _before_start(nodes: Nodes, rank: int, join_timeout: int, say: Callable[[str
         return
     if rank:
         say(f"waits for node 0 to answer at {nodes.place}, at most {join_timeout} s")
-        wait_for_answer(nodes.host, nodes.port, join_timeout, "node 0")
+        wait_for_port(nodes.host, nodes.port, join_timeout, "node 0")
         return
     with socket.socket() as trial:
         if trial.connect_ex(("127.0.0.1", nodes.port)) == 0:
@@ -198,7 +200,7 @@ def _before_start(nodes: Nodes, rank: int, join_timeout: int, say: Callable[[str
             )
 
 
-def _watch_start(launcher: subprocess.Popen, nodes: Nodes, rank: int, join_timeout: int) -> None:
+def _wait_for_nodes(launcher: subprocess.Popen, nodes: Nodes, rank: int, join_timeout: int) -> None:
     """Wait until `accelerate launch` has started processes, which it does when all machines have come to node 0.
 
     Raises:
@@ -220,8 +222,8 @@ def _watch_start(launcher: subprocess.Popen, nodes: Nodes, rank: int, join_timeo
         if deadline is None and links:  # importing torch takes seconds, and does not count
             deadline = time.monotonic() + join_timeout
         if deadline is not None and time.monotonic() > deadline:
-            _end(launcher)
-            raise UserError(_not_all_came(nodes, rank, join_timeout, {link.raddr.ip for link in links if link.raddr}))
+            _terminate(launcher)
+            raise UserError(_missing_nodes(nodes, rank, join_timeout, {link.raddr.ip for link in links if link.raddr}))
         time.sleep(0.1)
     if launcher.returncode:
         raise UserError(
@@ -230,7 +232,7 @@ def _watch_start(launcher: subprocess.Popen, nodes: Nodes, rank: int, join_timeo
         )
 
 
-def _not_all_came(nodes: Nodes, rank: int, seconds: int, seen: set[str]) -> str:
+def _missing_nodes(nodes: Nodes, rank: int, seconds: int, seen: set[str]) -> str:
     here = {address.address for addresses in psutil.net_if_addrs().values() for address in addresses}
     others = sorted(ip.removeprefix("::ffff:") for ip in seen)
     others = [ip for ip in others if ip not in here]
@@ -249,7 +251,7 @@ def _not_all_came(nodes: Nodes, rank: int, seconds: int, seen: set[str]) -> str:
     )
 
 
-def _end(launcher: subprocess.Popen) -> None:
+def _terminate(launcher: subprocess.Popen) -> None:
     """End a launcher that waits for other machines: inside torch's store it hears no Ctrl-C."""
     launcher.terminate()
     try:

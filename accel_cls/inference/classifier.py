@@ -103,7 +103,9 @@ class Classifier:
         tokens = _TOKENS_ON_CPU if self.device.type == "cpu" else _TOKENS
         layout = Layout(max(tokens, longest), longest, packed=self.first_position is not None)
         logits = np.empty((len(texts), len(self.names)), np.float32)
-        for examples, output in forward(self.model, batches, layout.cut(np.arange(len(texts)), encoded.lengths)):
+        for examples, output in forward(
+            self.model, batches, layout.to_micro_batches(np.arange(len(texts)), encoded.lengths)
+        ):
             logits[list(examples)] = output.cpu().numpy()
         if not np.isfinite(logits).all():
             raise UserError("the model answers with what is no number: its weights are damaged")

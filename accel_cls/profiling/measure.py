@@ -158,7 +158,7 @@ def _cuts(plan: Plan, processes: int) -> list[Cut]:
     plans += [("train.min_micro_batches", least, replace(plan, min_micro_batches=least)) for least in numbers]
     double = 2 * plan.batch_size
     plans.append(("train.batch_size", double, replace(plan, batch_size=double)))
-    found = [(key, value, other.cutting(processes)) for key, value, other in plans]
+    found = [(key, value, other.micro_batch_stats(processes)) for key, value, other in plans]
     return [Cut(key, value, cut.padding, cut.micro_batches, cut.busy) for key, value, cut in found]
 
 

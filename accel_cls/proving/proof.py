@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from accel_cls.errors import UserError
 from accel_cls.parity.cases import Case, Launch, Pair, make_control
 from accel_cls.parity.compare import TrainedRun, compare
@@ -26,7 +24,7 @@ from accel_cls.parity.verdict import Verdict, assess, is_within, tolerance_of
 from accel_cls.profiles import Profile, launch_command, profile_to_launch, write_profile
 from accel_cls.proving import interrupt
 from accel_cls.proving.fingerprint import PARTS, Fingerprint, differences
-from accel_cls.recipe import Recipe
+from accel_cls.recipe import Recipe, read_plain
 from accel_cls.runs.folder import RunFolder
 
 _CHECKPOINTS = 10  # in a training, at least, where it has as many updates
@@ -145,7 +143,7 @@ class Proof:
         self._train("without interruption", whole, [self.base], [])
         if self._recipe.train.micro_batch_tokens == "auto":
             # Found once. Another training might find another number, with other cuts, and that is not in question.
-            found = yaml.safe_load(RunFolder(whole).recipe.read_text(encoding="utf-8"))
+            found = read_plain(RunFolder(whole).recipe)
             self._overrides.append(f"train.micro_batch_tokens={found['train']['micro_batch_tokens']}")
         fingerprint = Fingerprint.of(whole)
         runs = [ProofRun("without interruption", [interrupt.Attempt(None, None)], fingerprint, [])]

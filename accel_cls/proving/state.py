@@ -11,11 +11,12 @@ from typing import Any
 from accel_cls.checkpoints.checkpoint import find_fault, list_checkpoints, update_of
 from accel_cls.console import Console
 from accel_cls.data.corpus import load_corpus
-from accel_cls.profiles import shell
+from accel_cls.profiles import find_profile, precision_name, profile_to_launch, shell
 from accel_cls.recipe import Recipe
-from accel_cls.runs.changes import Asked, changes_of
+from accel_cls.runs.changes import RunSpec
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.report import read_results
+from accel_cls.runs.resume import Action, Decision, decide, decide_without_data
 from accel_cls.tasks import task_of
 
 
@@ -40,7 +41,8 @@ class State:
     end: Sequence[str] = ()  # in the recipe: only where the run ends
     harmless: Sequence[str] = ()  # in the recipe: nothing of what it does
     scores: dict[str, float] = field(default_factory=dict)
-    next: str = ""  # what the command would do
+    action: str = ""  # what the command would do: begin, continue, show, set aside, refuse
+    next: str = ""  # the same in words
     command: str = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -56,41 +58,48 @@ def state_of(path: str, recipe: Recipe, overrides: Sequence[str]) -> State:
     """
     folder, command = RunFolder(recipe.output), shell(["accel-cls", "launch", path, *overrides])
     where = min(os.path.relpath(folder.path), str(folder.path), key=len)
-    if folder.is_empty:
-        return State(where, "none", next="begins a new run, at update 0", command=command)
-    if not folder.recipe.is_file():
-        refused = "is refused, since this is no run of accel_cls; name another folder with output=…"
-        return State(where, "something else", next=refused, command=command)
+    decision = decide_without_data(folder)
+    if decision is not None:
+        state = "none" if decision.action == Action.BEGIN else "something else"
+        return State(where, state, action=decision.action, next=_in_words(decision), command=command)
     corpus = load_corpus(recipe, task_of(recipe))
-    asked = Asked(recipe, corpus.digest, len(corpus.train.labels))
-    differing = changes_of(folder, asked)
-    checkpoints = [Saved(one.name, update_of(one), find_fault(one)) for one in list_checkpoints(folder.checkpoints)]
-    newest = next((one for one in checkpoints if one.fault is None), None)
-    scores = read_results(folder)["scores"] if folder.is_finished else {}
-    if differing.training and (folder.is_finished or not checkpoints):
-        what = "keeps this run under another name, and begins a new one, at update 0"
-    elif differing.training:
-        what = "is refused: continue with the recipe of this run, name another folder with output=…, or add --fresh"
-    elif folder.is_finished and not differing.end:
-        what = "shows the result again and trains nothing; with --fresh it trains again"
-    elif newest is None:
-        what = "begins again at update 0, since no checkpoint verifies"
-    elif newest.update > asked.updates:
-        what = f"is refused, since this run has made more than its {asked.updates:,} updates already; let it end later"
-    else:
-        what = f"goes on from update {newest.update:,}"
+    spec = RunSpec(recipe, corpus.digest, len(corpus.train.labels), precision=_precision_of(recipe))
+    decision = decide(folder, spec)
     return State(
         folder=where,
         state="finished" if folder.is_finished else "unfinished",
         logged=_last_logged(folder),
-        checkpoints=checkpoints,
-        changes=differing.training,
-        end=differing.end,
-        harmless=differing.harmless,
-        scores=scores,
-        next=what,
+        checkpoints=[Saved(one.name, update_of(one), find_fault(one)) for one in list_checkpoints(folder.checkpoints)],
+        changes=decision.changes.training,
+        end=decision.changes.end,
+        harmless=decision.changes.harmless,
+        scores=read_results(folder)["scores"] if folder.is_finished else {},
+        action=decision.action,
+        next=_in_words(decision),
         command=command,
     )
+
+
+def _precision_of(recipe: Recipe) -> str:
+    """The precision of the command that is shown."""
+    profile = find_profile(recipe.hardware) or profile_to_launch("auto", None)
+    assert profile is not None
+    return precision_name(profile.mixed_precision)
+
+
+def _in_words(decision: Decision) -> str:
+    """What the command would do."""
+    if decision.action == Action.BEGIN:
+        return "begins a new run, at update 0"
+    if decision.action == Action.SET_ASIDE:
+        return "keeps this run under another name, and begins a new one, at update 0"
+    if decision.action == Action.SHOW:
+        return "shows the result again and trains nothing; with --fresh it trains again"
+    if decision.action == Action.REFUSE:
+        return f"is refused, since this folder {decision.why}; {decision.advice}"
+    if decision.checkpoint is None:
+        return "begins again at update 0, since no checkpoint verifies"
+    return f"goes on from update {update_of(decision.checkpoint):,}"
 
 
 def show_state(state: State, console: Console) -> None:

@@ -15,7 +15,7 @@ from accel_cls.recipe.keys import sections_of
 from accel_cls.recipe.messages import explain_errors
 from accel_cls.recipe.rules import broken_rules
 from accel_cls.recipe.schema import PATHS, Hub, Recipe, Section
-from accel_cls.recipe.source import Node, leaves, merge, origin_of, read_chain, read_override, to_yaml
+from accel_cls.recipe.source import Node, leaves, merge, origin_of, read_chain, read_override, read_plain, to_yaml
 
 __all__ = [
     "Hub",
@@ -25,6 +25,8 @@ __all__ = [
     "RecipeError",
     "leaves",
     "load_recipe",
+    "read_plain",
+    "recipe_to_plain",
     "recipe_to_yaml",
     "resolve_recipe",
 ]
@@ -67,12 +69,17 @@ def resolve_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Rec
     return recipe, tree
 
 
-def recipe_to_yaml(recipe: Recipe) -> str:
-    """Every value of the recipe, those that defaults decided included, as YAML that `load_recipe` reads."""
+def recipe_to_plain(recipe: Recipe) -> dict[str, Any]:
+    """Every value of the recipe, those that defaults decided included, as plain Python values."""
     plain = recipe.model_dump(mode="python", exclude_none=True)
     if recipe.model.name is not None:
         plain["model"].pop("scratch", None)
-    return to_yaml(plain)
+    return plain
+
+
+def recipe_to_yaml(recipe: Recipe) -> str:
+    """The same as YAML that `load_recipe` and `read_plain` read."""
+    return to_yaml(recipe_to_plain(recipe))
 
 
 def _expanded(path: str | Path) -> Path:

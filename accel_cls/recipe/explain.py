@@ -14,7 +14,7 @@ import yaml
 from pydantic_core import PydanticUndefined
 
 from accel_cls.errors import UserError
-from accel_cls.profiles import find_profile
+from accel_cls.profiles import find_profile, profile_content
 from accel_cls.recipe import resolve_recipe
 from accel_cls.recipe.messages import hint_from_elsewhere
 from accel_cls.recipe.rules import idle_settings
@@ -169,11 +169,12 @@ def _of_profile(hardware: str) -> Iterator[Setting]:
     if profile is None:
         return
     relative = min(os.path.relpath(profile.path), str(profile.path), key=len)
-    top = yaml.compose(profile.path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    values = yaml.safe_load(profile.path.read_text(encoding="utf-8"))
-    assert isinstance(top, yaml.MappingNode), profile.path  # read_profile has seen a mapping
-    for key_node, value_node in top.value:
-        key, value = key_node.value, values.get(key_node.value)
-        place = f"{relative}:{key_node.start_mark.line + 1}:{value_node.start_mark.column + 1}"
-        told = "a setting of accelerate's, from the hardware profile"
-        yield Setting(f"profile.{key}", value, place, (), "", "what accelerate takes", "", told, "")
+    places = {}
+    if profile.path.suffix != ".json":  # which may be no YAML
+        top = yaml.compose(profile.path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        assert isinstance(top, yaml.MappingNode), profile.path  # read_profile has seen a mapping
+        places = {key.value: f":{key.start_mark.line + 1}:{value.start_mark.column + 1}" for key, value in top.value}
+    meaning = "a setting of accelerate's, from the hardware profile"
+    for key, value in profile_content(profile.path).items():
+        place = f"{relative}{places.get(str(key), '')}"
+        yield Setting(f"profile.{key}", value, place, (), "", "what accelerate takes", "", meaning, "")

@@ -269,7 +269,8 @@ class Train(Section):
     warmup: Annotated[float, Field(ge=0, lt=1)] | Annotated[int, Field(ge=0)] = setting(
         0.1,
         "a fraction of all updates below 1, or a whole number of updates",
-        "the rate rises linearly from 0 over this part of the run",
+        "the rate rises linearly from 0 over this part of the run; "
+        "a fraction leaves one update or more at the full rate",
         "at 1.0 the rate would never reach its height; whole numbers count updates",
     )
     schedule: Literal["linear", "cosine", "constant"] = setting(

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from accel_cls.recipe.errors import Origin, Problem
+from accel_cls.recipe.errors import Origin, Problem, RecipeError
 
 _HALF = re.compile("[\ud800-\udfff]")
 _MOST_BYTES = 1_000_000
@@ -189,6 +189,21 @@ def read_file(path: Path, problems: list[Problem]) -> Node | None:
         problems.append(Problem(tree.origin, "", "found no mapping; expected `key: value` lines"))
         return None
     return tree
+
+
+def read_plain(path: Path) -> dict[Any, Any]:
+    """What stands in one recipe file, such as a run's recipe.yaml, as plain Python values; neither merged nor checked.
+
+    By the reader of all recipes: PyYAML's own takes YAML 1.1, to which the class names `yes` and `on` are both true.
+
+    Raises:
+        RecipeError: where it can't be read.
+    """
+    problems: list[Problem] = []
+    tree = read_file(path, problems)
+    if tree is None or problems:
+        raise RecipeError(problems)
+    return tree.plain()
 
 
 def merge(base: Node, over: Node) -> Node:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from accel_cls.batching.plan import count_updates
 from accel_cls.data.files import expand
 from accel_cls.errors import UserError
-from accel_cls.recipe import Recipe, leaves, recipe_to_yaml
+from accel_cls.recipe import Recipe, leaves, read_plain, recipe_to_plain
 from accel_cls.recipe.keys import field_of
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.shortage import read_shortage
 
-# Keys that change nothing of what an update does; train.non_finite only decides about one that does nothing.
+# Keys that change nothing of what an update does; train.non_finite only decides about one that does nothing. Of the
+# hardware, the precision does: it is no key of a recipe, and compared by itself.
 _HARMLESS = ("name", "output", "hardware", "checkpoint", "train.log_every", "train.trace", "train.non_finite")
 # Keys that only decide after which update the run ends.
 _END = ("train.max_updates", "evaluate.patience")
@@ -29,13 +29,14 @@ TOKENS = "train.micro_batch_tokens"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a command asks a run folder for."""
+class RunSpec:
+    """What a command is to train."""
 
     recipe: Recipe
     data: str  # digest of the data
     examples: int  # to learn from
     hardware: str = ""  # as people call it
+    precision: str | None = None  # fp32, fp16, bf16, fp8; None: not known
 
     @property
     def updates(self) -> int:
@@ -48,16 +49,15 @@ class Asked:
 class Changes:
     """What differs between the run in a folder and what is asked for, a line for each key."""
 
-    training: list[str]  # in what its updates do: such a run does not go on
-    end: list[str]  # in where it ends
-    harmless: list[str]
+    training: Sequence[str] = ()  # in what its updates do: such a run does not go on
+    end: Sequence[str] = ()  # in where it ends
+    harmless: Sequence[str] = ()
 
 
-def changes_of(folder: RunFolder, asked: Asked) -> Changes:
+def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     """What differs between the run in the folder and what is asked for."""
-    recipe = asked.recipe
-    old = dict(leaves(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))))
-    new = dict(leaves(yaml.safe_load(recipe_to_yaml(recipe))))
+    recipe = spec.recipe
+    old, new = dict(leaves(read_plain(folder.recipe))), dict(leaves(recipe_to_plain(recipe)))
     # A run that began before there was a key had what is its default now.
     old = {key: value for key, value in new.items() if value == _default(key)} | old
     differing = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
@@ -65,27 +65,31 @@ def changes_of(folder: RunFolder, asked: Asked) -> Changes:
     # `auto` is the number with which the run began; after running out of memory, a smaller one is no other run.
     if TOKENS in differing and (new[TOKENS] == "auto" or (shortage is not None and new[TOKENS] < shortage.tokens)):
         differing.remove(TOKENS)
-    ends = (*_END, _EPOCHS) if _is_endless(old) and _is_endless(new) else _END
+    ends = (*_END, _EPOCHS) if _has_rate_without_end(old) and _has_rate_without_end(new) else _END
 
-    def told(keys: list[str]) -> list[str]:
+    def lines_of(keys: list[str]) -> list[str]:
         return [f"{key}: {old.get(key, 'not set')} → {new.get(key, 'not set')}" for key in keys]
 
     training = [key for key in differing if not _is_under(key, (*_HARMLESS, *ends, *_DATA_FILES))]
-    lines = told(training)
+    lines = lines_of(training)
     if training == [_EPOCHS]:
         lines[0] += " (with train.schedule: constant and a train.warmup in updates, the run would go on)"
     origin = origin_of(folder)
-    if origin.get("data", asked.data) != asked.data:
-        lines += told([key for key in differing if _is_under(key, _DATA_FILES)])
+    if origin.get("data", spec.data) != spec.data:
+        lines += lines_of([key for key in differing if _is_under(key, _DATA_FILES)])
         lines = lines or [": ".join(["the data files' content", *_changed_files(origin, recipe)])]
+    precision = _precision_of(origin)
+    if None not in (precision, spec.precision) and precision != spec.precision:
+        where = "mixed_precision, of the hardware profile or of accelerate launch's command line"
+        lines.append(f"precision: {precision} → {spec.precision} ({where})")
     return Changes(
         lines,
-        told([key for key in differing if _is_under(key, ends)]),
-        told([key for key in differing if _is_under(key, (*_HARMLESS, *_DATA_FILES))]),
+        lines_of([key for key in differing if _is_under(key, ends)]),
+        lines_of([key for key in differing if _is_under(key, (*_HARMLESS, *_DATA_FILES))]),
     )
 
 
-def _is_endless(values: dict[str, Any]) -> bool:
+def _has_rate_without_end(values: dict[str, Any]) -> bool:
     """Whether the learning rate of an update is the same, however many epochs a recipe of these values has."""
     return values.get("train.schedule") == "constant" and isinstance(values.get("train.warmup"), int)
 
@@ -93,6 +97,11 @@ def _is_endless(values: dict[str, Any]) -> bool:
 def origin_of(folder: RunFolder) -> dict[str, Any]:
     """What is recorded of a run's data and starts; empty where nothing is."""
     return json.loads(folder.origin.read_text(encoding="utf-8")) if folder.origin.is_file() else {}
+
+
+def _precision_of(origin: dict[str, Any]) -> str | None:
+    """The precision that a run trains in; None where it began before that was recorded, and where nobody knows."""
+    return next((found for one in reversed(origin.get("starts", [])) if (found := one.get("precision"))), None)
 
 
 def _changed_files(origin: dict[str, Any], recipe: Recipe) -> list[str]:

@@ -1,4 +1,4 @@
-"""The folder that holds all that a training left: where each thing lies, and what a refusing disk is told as."""
+"""The folder that holds all that a training left: where each thing lies, and how errors of its disk are explained."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class RunFolder:
             path.name.endswith(".partial") or path.name in (LOCK_NAME, SAVE_FILE) for path in self.path.iterdir()
         )
 
-    def move_aside(self) -> Path:
+    def set_aside(self) -> Path:
         """Rename the folder to the next free `NAME.1`, `NAME.2` ...; nothing is deleted."""
         number = 1
         while (aside := self.path.with_name(f"{self.path.name}.{number}")).exists():
             number += 1
-        with self.lock.moving(aside):
+        with self.lock.held_through_rename(aside):
             self.path.rename(aside)
         return aside
 
@@ -115,7 +115,7 @@ _REFUSALS = {
 
 
 @contextmanager
-def explained(folder: RunFolder) -> Iterator[None]:
+def disk_errors_explained(folder: RunFolder) -> Iterator[None]:
     """Make a refusal of the run folder's disk a message to the user.
 
     Raises:

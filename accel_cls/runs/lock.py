@@ -57,10 +57,10 @@ class RunLock:
             elif error.errno not in _NO_WRITING:
                 raise
         else:
-            self._sign()
+            self._write_owner()
             if hasattr(os, "register_at_fork"):
                 # A forked child shares its parent's lock, and would keep it when the parent is gone.
-                os.register_at_fork(after_in_child=self._forget)
+                os.register_at_fork(after_in_child=self._close_in_child)
 
     def close(self) -> None:
         """Give the folder free, and leave nothing of the lock."""
@@ -76,7 +76,7 @@ class RunLock:
             os.close(descriptor)
 
     @contextmanager
-    def moving(self, aside: Path) -> Iterator[None]:
+    def held_through_rename(self, aside: Path) -> Iterator[None]:
         """While the folder is renamed to `aside`: the lock is held until then, and taken again in a new folder.
 
         Raises:
@@ -135,7 +135,7 @@ class RunLock:
             except OSError:
                 raise error from None
 
-    def _sign(self) -> None:
+    def _write_owner(self) -> None:
         """Write down who owns the folder; on a full disk nobody learns it, but the lock holds."""
         assert self._descriptor is not None
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")
@@ -160,7 +160,7 @@ class RunLock:
             "output=…"
         )
 
-    def _forget(self) -> None:
+    def _close_in_child(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

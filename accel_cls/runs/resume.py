@@ -1,21 +1,23 @@
-"""Decide how a command meets a run folder: begin, continue, or leave a finished run alone."""
+"""What a command does with the run folder that it names: begin, go on, show a finished run, set it aside, refuse.
+
+`decide` says it, and changes nothing; `open_run` does it. `accel-cls resume` shows the same decision.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from accel_cls.atomic import write_json, write_text
 from accel_cls.checkpoints.checkpoint import list_checkpoints, newest_checkpoint, update_of, with_own_name
 from accel_cls.errors import UserError
 from accel_cls.memory.arithmetic import with_tokens
-from accel_cls.recipe import Recipe, leaves, recipe_to_yaml
-from accel_cls.runs.changes import TOKENS, Asked, Changes, changes_of, digests_of, origin_of
-from accel_cls.runs.folder import RunFolder, explained
+from accel_cls.recipe import Recipe, RecipeError, leaves, read_plain, recipe_to_yaml
+from accel_cls.runs.changes import TOKENS, Changes, RunSpec, changes_of, digests_of, origin_of
+from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.shortage import read_shortage
 from accel_cls.runs.versions import versions
 
@@ -29,95 +31,135 @@ class Start:
     tokens: int | None = None  # what train.micro_batch_tokens: auto is in the run that goes on; None: to be found
 
 
-def own_and_open_run(folder: RunFolder, asked: Asked, fresh: bool, notes: list[str]) -> Start:
-    """Become the owner of the run folder, then `open_run`.
+class Action(StrEnum):
+    """What a command can do with a run folder."""
+
+    BEGIN = "begin"  # a new run, in an empty folder
+    CONTINUE = "continue"  # the run that is there
+    SHOW = "show"  # a finished run's result, without training
+    SET_ASIDE = "set aside"  # rename what is there, and begin a new run
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a command does with a run folder, and why."""
+
+    action: Action
+    why: str = ""  # of a refusal, or of what is set aside
+    advice: str = ""  # of a refusal: what to do instead
+    changes: Changes = field(default_factory=Changes)
+    checkpoint: Path | None = None  # to continue from; None: none verifies, and the run starts at update 0 again
+    tokens: int | None = None  # as in `Start`
+    notes: tuple[str, ...] = ()
+
+    def refusal(self, folder: RunFolder) -> str:
+        """The message of a refusal."""
+        if not self.changes.training:
+            return f"output: {folder.path} {self.why}; {self.advice}"
+        lines = "".join(f"  {change}\n" for change in self.changes.training)
+        return f"output: {folder.path} {self.why}:\n{lines}{self.advice[:1].upper()}{self.advice[1:]}"
+
+
+def lock_and_open_run(folder: RunFolder, spec: RunSpec, fresh: bool, notes: list[str]) -> Start:
+    """Take the run folder's lock, then `open_run`.
 
     Raises:
         UserError: where another run owns the folder, where it can't be written, and as `open_run` does.
     """
-    with explained(folder):
-        refuse_what_is_no_run(folder)  # before a lock is put into a folder that is not ours
+    with disk_errors_explained(folder):
+        known = decide_without_data(folder)  # before a lock is put into a folder that is not ours
+        if known is not None and known.action == Action.REFUSE:
+            raise UserError(known.refusal(folder))
         folder.lock.acquire(notes)
-        return open_run(folder, asked, fresh, notes)
+        return open_run(folder, spec, fresh, notes)
 
 
-def refuse_what_is_no_run(folder: RunFolder) -> None:
-    """Raise UserError where something else lies at the run folder's place."""
-    if folder.path.exists() and not folder.path.is_dir():
-        raise UserError(f"output: {folder.path} is a file; name a folder with output=…")
-    if not folder.is_empty and not folder.recipe.is_file():
-        raise UserError(
-            f"output: {folder.path} holds files, but no run of accel_cls; name another folder with output=…"
-        )
-
-
-def open_run(folder: RunFolder, asked: Asked, fresh: bool, notes: list[str]) -> Start:
-    """Make the run folder ready. Called by the main process only.
-
-    A folder with an unfinished run of the same recipe and data is continued. One with a run of another
-    recipe that is finished, or has no checkpoint to lose, and any with `fresh`, is renamed, never deleted.
+def open_run(folder: RunFolder, spec: RunSpec, fresh: bool, notes: list[str]) -> Start:
+    """Do what `decide` says, and record this start. Called by rank 0 only; nothing is ever deleted but renamed.
 
     Raises:
-        UserError: where the folder holds something else, an unfinished run of another recipe, or one that is
-            already further than it is to go.
+        UserError: where the command is refused.
     """
-    refuse_what_is_no_run(folder)
-    recipe, start = asked.recipe, Start()
-    starts: list[dict[str, Any]] = []  # of the run that goes on, and what has changed since the last one
+    decision = decide(folder, spec, fresh)
+    notes += decision.notes
+    if decision.action == Action.REFUSE:
+        raise UserError(decision.refusal(folder))
+    if decision.action == Action.SHOW:
+        return Start(finished=True)
+    starts: list[dict[str, Any]] = []
     changed: list[str] = []
-    if not folder.is_empty:
-        changes = changes_of(folder, asked)
-        if fresh:
-            notes.append(f"--fresh: what was here is kept as {folder.move_aside().name}")
-        elif folder.is_finished and not changes.training and not changes.end:
-            return Start(finished=True)
-        elif changes.training and (folder.is_finished or not list_checkpoints(folder.checkpoints)):
-            state = "a finished run" if folder.is_finished else "a run without a checkpoint yet,"
-            notes.append(
-                f"{folder.path.name} held {state} of another recipe ({'; '.join(changes.training)}); "
-                f"it is kept as {folder.move_aside().name}"
-            )
-        elif changes.training:
-            raise UserError(
-                f"output: {folder.path} holds an unfinished run that differs from this one:\n"
-                + "".join(f"  {change}\n" for change in changes.training)
-                + "Continue it with its own recipe, name another folder with output=…, or start over with "
-                f"--fresh (it is kept as {folder.path.name}.N)"
-            )
-        else:
-            checkpoint = newest_checkpoint(folder.checkpoints, notes)
-            if checkpoint is not None and update_of(checkpoint) > asked.updates:
-                raise UserError(_beyond(folder, checkpoint, asked, changes))
-            if folder.is_finished:
-                notes.append(f"the run that ended here is to end elsewhere ({'; '.join(changes.end)})")
-                folder.results.unlink()
-            checkpoint = with_own_name(checkpoint)
-            start = Start(checkpoint=checkpoint, tokens=_tokens(folder, recipe, checkpoint, notes))
-            recipe = with_tokens(recipe, start.tokens) if start.tokens else recipe
-            starts, changed = origin_of(folder).get("starts", []), [*changes.end, *changes.harmless]
+    if decision.action == Action.SET_ASIDE:
+        notes.append(f"{decision.why} is kept as {folder.set_aside().name}")
+    elif decision.action == Action.CONTINUE:
+        folder.results.unlink(missing_ok=True)
+        starts, changed = origin_of(folder).get("starts", []), [*decision.changes.end, *decision.changes.harmless]
+    checkpoint = with_own_name(decision.checkpoint)
+    recipe = with_tokens(spec.recipe, decision.tokens) if decision.tokens else spec.recipe
     folder.path.mkdir(parents=True, exist_ok=True)
     write_text(folder.recipe, recipe_to_yaml(recipe))
     folder.shortage.unlink(missing_ok=True)
     starts.append(
         {
             "time": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "update": 0 if start.checkpoint is None else update_of(start.checkpoint),
-            "hardware": asked.hardware,
+            "update": 0 if checkpoint is None else update_of(checkpoint),
+            "hardware": spec.hardware,
+            "precision": spec.precision,
             "versions": versions(),
             "changes": changed,
         }
     )
-    write_json(folder.origin, {"data": asked.data, "files": digests_of(recipe), "starts": starts})
-    return start
+    write_json(folder.origin, {"data": spec.data, "files": digests_of(recipe), "starts": starts})
+    return Start(checkpoint=checkpoint, tokens=decision.tokens)
 
 
-def _beyond(folder: RunFolder, checkpoint: Path, asked: Asked, changes: Changes) -> str:
+def decide_without_data(folder: RunFolder) -> Decision | None:
+    """What is decided before the data are read: where no run is in the folder. None where one is."""
+    if folder.path.exists() and not folder.path.is_dir():
+        return Decision(Action.REFUSE, "is a file", "name a folder with output=…")
+    if folder.is_empty:
+        return Decision(Action.BEGIN)
+    if not folder.recipe.is_file():
+        return Decision(Action.REFUSE, "holds files, but no run of accel_cls", "name another folder with output=…")
+    return None
+
+
+def decide(folder: RunFolder, spec: RunSpec, fresh: bool = False) -> Decision:
+    """What a command does with a run folder; nothing in it is changed.
+
+    An unfinished run of the same recipe, data and precision goes on. One of others that is finished, or has no
+    checkpoint to lose, and any with `fresh`, is set aside.
+    """
+    known = decide_without_data(folder)
+    if known is not None:
+        return known
+    if fresh:
+        return Decision(Action.SET_ASIDE, "--fresh: what was here")
+    elsewhere = f"name another folder with output=…, or start over with --fresh (it is kept as {folder.path.name}.N)"
+    try:
+        changes = changes_of(folder, spec)
+    except RecipeError as error:
+        return Decision(Action.REFUSE, f"holds a run whose recipe can't be read:\n{error}\n", elsewhere)
+    checkpoints = list_checkpoints(folder.checkpoints)
+    if changes.training and (folder.is_finished or not checkpoints):
+        state = "a finished run" if folder.is_finished else "a run without a checkpoint yet,"
+        why = f"{folder.path.name} held {state} of another recipe ({'; '.join(changes.training)}); it"
+        return Decision(Action.SET_ASIDE, why, changes=changes)
+    if changes.training:
+        advice = f"continue it with its own recipe, {elsewhere}"
+        return Decision(Action.REFUSE, "holds an unfinished run that differs from this one", advice, changes)
+    if folder.is_finished and not changes.end:
+        return Decision(Action.SHOW, changes=changes)
+    notes: list[str] = []
+    checkpoint = newest_checkpoint(folder.checkpoints, notes)
     ends = f" ({'; '.join(changes.end)})" if changes.end else ""
-    return (
-        f"output: {folder.path} holds a run that has made {update_of(checkpoint):,} updates already, but this one "
-        f"ends after {asked.updates:,}{ends}. Let it end later, name another folder with output=…, or start over "
-        f"with --fresh (it is kept as {folder.path.name}.N)"
-    )
+    if checkpoint is not None and update_of(checkpoint) > spec.updates:
+        why = f"holds a run that has made {update_of(checkpoint):,} updates already, but this one ends after "
+        return Decision(Action.REFUSE, f"{why}{spec.updates:,}{ends}", f"let it end later, {elsewhere}", changes)
+    if folder.is_finished:
+        notes.append(f"the run that ended here is to end elsewhere{ends}")
+    tokens = _tokens(folder, spec.recipe, checkpoint, notes)
+    return Decision(Action.CONTINUE, changes=changes, checkpoint=checkpoint, tokens=tokens, notes=tuple(notes))
 
 
 def _tokens(folder: RunFolder, recipe: Recipe, checkpoint: Path | None, notes: list[str]) -> int | None:
@@ -130,6 +172,6 @@ def _tokens(folder: RunFolder, recipe: Recipe, checkpoint: Path | None, notes: l
             f"goes on with {tokens:,}: from here on updates are cut finer, the same gradient but for dropout's draws"
         )
     elif asked == "auto" and checkpoint is not None:
-        tokens = dict(leaves(yaml.safe_load(folder.recipe.read_text(encoding="utf-8"))))[TOKENS]
+        tokens = dict(leaves(read_plain(folder.recipe)))[TOKENS]
         notes.append(f"train.micro_batch_tokens: auto → {tokens:,}, with which this run began")
     return tokens if asked == "auto" else None

@@ -22,7 +22,7 @@ from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.devices.prepare import is_xla, prepare
 from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.hardware.accelerator import Hardware, start_hardware
-from accel_cls.hardware.meeting import Meeting, lost_process_explained, open_meeting
+from accel_cls.hardware.rendezvous import Rendezvous, join_rendezvous, lost_process_explained
 from accel_cls.memory.arithmetic import Sizes, with_tokens
 from accel_cls.memory.search import Search, find_fitting
 from accel_cls.models.classifier import describe_model, load_model, outline_model
@@ -31,10 +31,10 @@ from accel_cls.profiles import shell
 from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.runs.artifacts import Artifacts
-from accel_cls.runs.changes import Asked
-from accel_cls.runs.folder import RunFolder, explained
+from accel_cls.runs.changes import RunSpec
+from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.report import describe_saves, describe_stop, duration, finish_run, read_results
-from accel_cls.runs.resume import Start, own_and_open_run
+from accel_cls.runs.resume import Start, lock_and_open_run
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
 from accel_cls.tasks import task_of
 from accel_cls.tokenization.encode import Encoded, encode_cached
@@ -67,19 +67,24 @@ class Command:
 
 def run_command(command: Command, stopping: Stopping) -> None:
     """Train a recipe on the hardware at hand, or only measure some updates of it."""
-    meeting = open_meeting(command.join_timeout)
+    rendezvous = join_rendezvous(command.join_timeout)
     folder = RunFolder(command.recipe.output)
-    with meeting.telling(), lost_process_explained(), closing(folder.lock), explained(folder):
-        _run(command, meeting, folder, stopping)
+    with (
+        rendezvous.announcing_failure(),
+        lost_process_explained(),
+        closing(folder.lock),
+        disk_errors_explained(folder),
+    ):
+        _run(command, rendezvous, folder, stopping)
 
 
-def _run(command: Command, meeting: Meeting, folder: RunFolder, stopping: Stopping) -> None:
+def _run(command: Command, rendezvous: Rendezvous, folder: RunFolder, stopping: Stopping) -> None:
     recipe = command.recipe
-    hardware = start_hardware(recipe, command.path, command.overrides, meeting)
+    hardware = start_hardware(recipe, command.path, command.overrides, rendezvous)
     console = Console(speaks=hardware.accelerator.is_main_process)
     console.section(f"accel_cls · {recipe.name} · {command.path}", hardware.describe())
     corpus = load_corpus(recipe, task_of(recipe))
-    hardware.agree("data", corpus.facts(), "Give all machines the same data files")
+    hardware.require_same("data", corpus.facts(), "Give all machines the same data files")
     start = _open_on_main(hardware, folder, recipe, corpus, command.fresh, console)
     if not start.finished:
         _train(command, hardware, corpus, folder, start, console, stopping)
@@ -115,8 +120,8 @@ def _train(
         "weights": f"{model.num_parameters():,}",
         "checkpoint": manifest_digest(start.checkpoint),
     }
-    hardware.agree("model", facts, "Give all machines the same model folder, and one disk for `output`")
-    hardware.meeting.close()
+    hardware.require_same("model", facts, "Give all machines the same model folder, and one disk for `output`")
+    hardware.rendezvous.close()
 
     def batches(texts: Encoded, labels: np.ndarray, fixed_tokens: int | None, fixed_rows: int | None) -> Batches:
         pad, device = tokenizer.pad_token_id, accelerator.device
@@ -221,8 +226,8 @@ def _open_on_main(
     error: UserError | None = None
     if accelerator.is_main_process:
         try:
-            asked = Asked(recipe, corpus.digest, len(corpus.train.labels), hardware.name)
-            start = own_and_open_run(folder, asked, fresh, notes)
+            spec = RunSpec(recipe, corpus.digest, len(corpus.train.labels), hardware.name, hardware.precision)
+            start = lock_and_open_run(folder, spec, fresh, notes)
         except UserError as caught:
             error = caught
             decision[0] = failed

@@ -16,8 +16,8 @@ import torch.distributed as dist
 from conftest import command, free_port, train, write_reviews
 
 from accel_cls.errors import ToldElsewhere, UserError
-from accel_cls.hardware.launcher import Place
-from accel_cls.hardware.meeting import Meeting, agree_by_gathering, differences, lost_process_explained
+from accel_cls.hardware.launcher import DistributedEnv
+from accel_cls.hardware.rendezvous import Rendezvous, compare_by_gather, lost_process_explained, mismatches
 from accel_cls.train import main
 
 HOST = socket.gethostname()
@@ -28,7 +28,7 @@ HOST = socket.gethostname()
 
 def told(*values: str, hosts: dict[int, str] | None = None) -> str:
     hosts = hosts or {process: f"node{process // 8}" for process in range(len(values))}
-    lines, _ = differences([{"torch": value} for value in values], hosts)
+    lines, _ = mismatches([{"torch": value} for value in values], hosts)
     return "\n".join(lines)
 
 
@@ -44,28 +44,30 @@ def test_the_odd_one_is_named_by_majority() -> None:
 
 
 def test_what_one_of_them_lacks_is_a_difference() -> None:
-    lines, odd = differences([{"a": "1"}, {"a": "1"}, {}], {0: "n", 1: "n", 2: "m"})
+    lines, odd = mismatches([{"a": "1"}, {"a": "1"}, {}], {0: "n", 1: "n", 2: "m"})
     assert lines == ["  process 2 on m has a not set, all others 1"]
     assert odd == [2]
 
 
-# The meeting, of threads that stand for processes -------------------------------------------------------
+# The rendezvous, of threads that stand for processes -------------------------------------------------------
 
 
 def meet(
-    monkeypatch: pytest.MonkeyPatch, processes: int, act: Callable[[Meeting], None], absent: tuple[int, ...] = ()
+    monkeypatch: pytest.MonkeyPatch, processes: int, act: Callable[[Rendezvous], None], absent: tuple[int, ...] = ()
 ) -> dict[int, Exception]:
-    """Let processes 0, 1 on node0 and 2, 3 on node1 act in one meeting that waits 1 s; what each of them raises."""
-    monkeypatch.setattr("accel_cls.hardware.meeting._host", lambda: f"node{int(threading.current_thread().name) // 2}")
+    """Let processes 0, 1 on node0 and 2, 3 on node1 act in one rendezvous that waits 1 s; what each of them raises."""
+    monkeypatch.setattr(
+        "accel_cls.hardware.rendezvous._host", lambda: f"node{int(threading.current_thread().name) // 2}"
+    )
     server = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     raised: dict[int, Exception] = {}
 
     def one(process: int) -> None:
         store = dist.TCPStore("127.0.0.1", server.port, is_master=False, wait_for_workers=False)
-        meeting = Meeting(store, Place(process, processes, "127.0.0.1", server.port), seconds=1)
+        rendezvous = Rendezvous(store, DistributedEnv(process, processes, "127.0.0.1", server.port), seconds=1)
         try:
-            with meeting.telling():
-                act(meeting)
+            with rendezvous.announcing_failure():
+                act(rendezvous)
         except Exception as error:
             raised[process] = error
 
@@ -81,17 +83,21 @@ def meet(
 def test_those_who_agree_go_on_and_know_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
     met = []
 
-    def act(meeting: Meeting) -> None:
-        meeting.agree("start", {"a": "1"}, "")
-        meeting.agree("data", {"a": "2"}, "")
-        met.append(meeting)
+    def act(rendezvous: Rendezvous) -> None:
+        rendezvous.require_same("start", {"a": "1"}, "")
+        rendezvous.require_same("data", {"a": "2"}, "")
+        met.append(rendezvous)
 
     assert meet(monkeypatch, 4, act) == {}
-    assert [meeting.describe() for meeting in met if meeting.process == 0] == ["processes 0–1 on node0, 2–3 on node1"]
+    assert [rendezvous.describe() for rendezvous in met if rendezvous.rank == 0] == [
+        "processes 0–1 on node0, 2–3 on node1"
+    ]
 
 
 def test_only_process_0_and_the_odd_one_speak(monkeypatch: pytest.MonkeyPatch) -> None:
-    raised = meet(monkeypatch, 4, lambda meeting: meeting.agree("start", {"a": str(meeting.process == 2)}, "Do it."))
+    raised = meet(
+        monkeypatch, 4, lambda rendezvous: rendezvous.require_same("start", {"a": str(rendezvous.rank == 2)}, "Do it.")
+    )
     text = "the processes of this run are not alike:\n  process 2 on node1 has a True, all others False\nDo it."
     assert [str(raised[process]) for process in range(4)] == [text] * 4
     assert [type(raised[process]) for process in range(4)] == [UserError, ToldElsewhere, UserError, ToldElsewhere]
@@ -114,7 +120,7 @@ def test_collective_operation_that_finds_a_process_gone_says_so() -> None:
 def test_those_who_wait_know_who_is_missing(
     monkeypatch: pytest.MonkeyPatch, absent: tuple[int, ...], words: str
 ) -> None:
-    raised = meet(monkeypatch, 4, lambda meeting: meeting.agree("start", {}, ""), absent)
+    raised = meet(monkeypatch, 4, lambda rendezvous: rendezvous.require_same("start", {}, ""), absent)
     here = [process for process in range(4) if process not in absent]
     assert sorted(raised) == here
     assert all(str(error).startswith(words) for error in raised.values())
@@ -122,11 +128,11 @@ def test_those_who_wait_know_who_is_missing(
 
 
 def test_one_that_stops_is_told_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    def act(meeting: Meeting) -> None:
-        meeting.agree("start", {}, "")
-        if meeting.process == 3:
+    def act(rendezvous: Rendezvous) -> None:
+        rendezvous.require_same("start", {}, "")
+        if rendezvous.rank == 3:
             raise RuntimeError("no room")
-        meeting.agree("data", {}, "")
+        rendezvous.require_same("data", {}, "")
 
     raised = meet(monkeypatch, 4, act)
     assert [type(raised[process]) for process in range(4)] == [UserError, ToldElsewhere, ToldElsewhere, RuntimeError]
@@ -134,9 +140,9 @@ def test_one_that_stops_is_told_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_mistake_that_all_make_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    def act(meeting: Meeting) -> None:
-        if meeting.process:
-            meeting.agree("start", {}, "")  # to let process 0 be first
+    def act(rendezvous: Rendezvous) -> None:
+        if rendezvous.rank:
+            rendezvous.require_same("start", {}, "")  # to let process 0 be first
         raise UserError("wrong")
 
     raised = meet(monkeypatch, 3, act)
@@ -145,10 +151,10 @@ def test_a_mistake_that_all_make_is_told_once(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_two_that_call_themselves_the_same_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def act(meeting: Meeting) -> None:
-        meeting.process = min(meeting.process, 1)
+    def act(rendezvous: Rendezvous) -> None:
+        rendezvous.rank = min(rendezvous.rank, 1)
         monkeypatch.setattr("os.getpid", lambda: threading.current_thread().name)
-        meeting.agree("start", {}, "")
+        rendezvous.require_same("start", {}, "")
 
     raised = meet(monkeypatch, 3, act)
     assert str(raised[0]).startswith("process 1 has come twice, from node")
@@ -158,15 +164,15 @@ def test_two_that_call_themselves_the_same_are_told(monkeypatch: pytest.MonkeyPa
 def test_a_meeting_point_that_closes_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     server = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     store = dist.TCPStore("127.0.0.1", server.port, is_master=False, wait_for_workers=False)
-    meeting = Meeting(store, Place(1, 2, "127.0.0.1", server.port), seconds=20)
+    rendezvous = Rendezvous(store, DistributedEnv(1, 2, "127.0.0.1", server.port), seconds=20)
     del server
     with pytest.raises(
         UserError, match=r"the meeting point 127\.0\.0\.1 port \d+ has closed: process 0 or its launcher"
     ):
-        meeting.agree("start", {}, "")
+        rendezvous.require_same("start", {}, "")
     monkeypatch.setenv("LOCAL_RANK", "1")
     with pytest.raises(ToldElsewhere):
-        Meeting(store, Place(1, 2, "", 0), seconds=20).agree("start", {}, "")
+        Rendezvous(store, DistributedEnv(1, 2, "", 0), seconds=20).require_same("start", {}, "")
 
 
 def test_a_recipe_that_is_wrong_on_one_machine_only_is_told_to_the_others(
@@ -179,18 +185,20 @@ def test_a_recipe_that_is_wrong_on_one_machine_only_is_told_to_the_others(
     monkeypatch.setattr("accel_cls.train._PATIENCE", 0)
     assert main(["nowhere.yaml"]) == 2
     assert "[process 1] nowhere.yaml" in capsys.readouterr().err
-    first = Meeting(dist.PrefixStore("accel_cls/0", server), Place(0, 2, "127.0.0.1", server.port), seconds=20)
+    first = Rendezvous(
+        dist.PrefixStore("accel_cls/0", server), DistributedEnv(0, 2, "127.0.0.1", server.port), seconds=20
+    )
     with pytest.raises(UserError, match=rf"process 1 on {re.escape(HOST)} stopped: nowhere\.yaml"):
-        first.agree("start", {}, "")
+        first.require_same("start", {}, "")
 
 
 def test_processes_without_a_store_gather(monkeypatch: pytest.MonkeyPatch) -> None:
     def accelerator(other: int) -> Any:
         return SimpleNamespace(device="cpu", gather=lambda mine: torch.cat([mine, mine + other]))
 
-    agree_by_gathering(accelerator(0), "data", {"a": "1"}, "")
+    compare_by_gather(accelerator(0), "data", {"a": "1"}, "")
     with pytest.raises(UserError, match=r"process 1 has other data than process 0\nDo it\."):
-        agree_by_gathering(accelerator(1), "data", {"a": "1"}, "Do it.")
+        compare_by_gather(accelerator(1), "data", {"a": "1"}, "Do it.")
 
 
 # Real processes that can't agree -----------------------------------------------------------------------
