@@ -16,7 +16,7 @@ from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, leaves, recipe_to_yaml
 from accel_cls.recipe.keys import field_of
 from accel_cls.runs.folder import RunFolder
-from accel_cls.runs.shortage import read_shortage
+from accel_cls.runs.out_of_memory import read_out_of_memory
 
 # Keys that change nothing of what an update does; train.non_finite only decides about one that does nothing.
 _HARMLESS = ("name", "output", "hardware", "checkpoint", "train.log_every", "train.trace", "train.non_finite")
@@ -61,9 +61,9 @@ def changes_of(folder: RunFolder, asked: Asked) -> Changes:
     # A run that began before there was a key had what is its default now.
     old = {key: value for key, value in new.items() if value == _default(key)} | old
     differing = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
-    shortage = read_shortage(folder)
+    note = read_out_of_memory(folder)
     # `auto` is the number with which the run began; after running out of memory, a smaller one is no other run.
-    if TOKENS in differing and (new[TOKENS] == "auto" or (shortage is not None and new[TOKENS] < shortage.tokens)):
+    if TOKENS in differing and (new[TOKENS] == "auto" or (note is not None and new[TOKENS] < note.tokens)):
         differing.remove(TOKENS)
     ends = (*_END, _EPOCHS) if _is_endless(old) and _is_endless(new) else _END
 

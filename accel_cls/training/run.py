@@ -22,8 +22,8 @@ from accel_cls.devices.prepare import is_xla, prepare
 from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.hardware.accelerator import Hardware, start_hardware
 from accel_cls.hardware.meeting import Meeting, lost_process_explained, open_meeting
-from accel_cls.memory.arithmetic import Sizes, with_tokens
-from accel_cls.memory.search import Search, find_fitting
+from accel_cls.memory.search import Search, find_micro_batch_tokens
+from accel_cls.memory.sizes import MicroBatchSizes, with_micro_batch_tokens
 from accel_cls.models.classifier import describe_model, load_model, outline_model
 from accel_cls.models.packing import can_pack, make_packable
 from accel_cls.profiles import shell
@@ -39,7 +39,7 @@ from accel_cls.tokenization.encode import Encoded, encode_once
 from accel_cls.tokenization.tokenizer import load_tokenizer
 from accel_cls.training.loop import Training, train
 from accel_cls.training.optimizer import make_optimizer
-from accel_cls.training.out_of_memory import explain_shortage
+from accel_cls.training.out_of_memory import explain_out_of_memory
 from accel_cls.training.trace import Trace
 
 # What goes through the updates: the training loop, or what measures some of them. Takes the training, its counters,
@@ -118,11 +118,12 @@ def _train(
             texts, examples.labels, weights, pad, device, fixed_tokens, fixed_rows, first_position, examples.rows
         )
 
-    sizes, key = Sizes.of(recipe, learned.lengths, few_shapes=is_xla(accelerator)), None
+    sizes, key = MicroBatchSizes.of(recipe, learned.lengths, few_shapes=is_xla(accelerator)), None
     if recipe.train.micro_batch_tokens == "auto":
         outline = functools.partial(outline_model, recipe, tokenizer, corpus.labels)
         search = Search.of(accelerator, sizes, model, outline, batches(learned, corpus.train, None, None))
-        recipe, key = with_tokens(recipe, start.tokens or find_fitting(search, notes)), search.key
+        tokens, key = start.tokens or find_micro_batch_tokens(search, notes), search.key
+        recipe = with_micro_batch_tokens(recipe, tokens)
         if accelerator.is_main_process:
             write_text(folder.recipe, recipe_to_yaml(recipe))
     plan = Plan.of(recipe, learned.lengths, is_xla(accelerator), packed)
@@ -160,7 +161,17 @@ def _train(
         hardware.name,
         training,
         progress,
-        lambda error: explain_shortage(error, training, progress, sizes, key),
+        lambda error: explain_out_of_memory(
+            error,
+            plan=plan,
+            progress=progress,
+            accelerator=accelerator,
+            folder=folder,
+            is_training=model.training,
+            max_length=recipe.data.max_length,
+            sizes=sizes,
+            key=key,
+        ),
     )
     if accelerator.is_main_process and command.loop is None:
         finish_run(folder, recipe, plan, progress, corpus.labels.names, hardware.name)
