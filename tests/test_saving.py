@@ -24,7 +24,7 @@ from accel_cls.checkpoints.snapshot import Snapshot
 from accel_cls.checkpoints.tensors import tensor_places
 from accel_cls.console import Console
 from accel_cls.errors import UserError
-from accel_cls.memory.room import Room
+from accel_cls.memory.available import DeviceMemory
 
 
 class Tied(torch.nn.Module):
@@ -196,7 +196,7 @@ def no_memory(_):
 @pytest.mark.parametrize("short", ["too little is free", "none is given"])
 def test_where_memory_is_short_training_waits(tmp_path, accelerator, monkeypatch, short):
     if short == "too little is free":
-        monkeypatch.setattr(saving, "room_of", lambda *_: Room("the CPU", 10, 10))
+        monkeypatch.setattr(saving, "available_memory", lambda *_: DeviceMemory("the CPU", 10, 10))
     else:
         monkeypatch.setattr(snapshot, "_copy", no_memory)
     model, optimizer = tiny(accelerator)
@@ -215,8 +215,24 @@ def test_where_memory_is_short_training_waits(tmp_path, accelerator, monkeypatch
     assert same(weights(model), then)
 
 
+def test_memory_is_shared_with_the_processes_of_this_machine_only(tmp_path, accelerator, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        saving, "available_memory", lambda _, processes: asked.append(processes) or DeviceMemory("the CPU", 10, 10)
+    )
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setattr(type(accelerator), "num_processes", 16)
+    model, optimizer = tiny(accelerator)
+    one_step(model, optimizer)
+    saver = saver_of(accelerator, tmp_path)
+    save(saver, model, optimizer, update=1)
+    one_step(model, optimizer)
+    saver.finish()
+    assert asked == [2]
+
+
 def test_training_does_not_wait_for_a_checkpoint_that_has_failed(tmp_path, accelerator, monkeypatch):
-    monkeypatch.setattr(saving, "room_of", lambda *_: Room("the CPU", 10, 10))
+    monkeypatch.setattr(saving, "available_memory", lambda *_: DeviceMemory("the CPU", 10, 10))
     model, optimizer = tiny(accelerator)
     (tmp_path / "in the way").write_text("no folder")
     saver = saver_of(accelerator, tmp_path / "in the way")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,13 +10,17 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from accel_cls.batching.plan import MicroBatchStats, Plan
-from accel_cls.memory.arithmetic import Place, foresee, with_tokens
-from accel_cls.memory.forecast import Memory, in_bytes, memory_of, size_of_weights
+from accel_cls.memory.activations import activation_bytes
+from accel_cls.memory.estimate import estimate_micro_batch_tokens
+from accel_cls.memory.forecast import TrainingMemory, format_bytes, training_memory, weight_bytes
+from accel_cls.memory.setup import ParallelSetup
+from accel_cls.memory.sizes import with_micro_batch_tokens
 from accel_cls.models.packing import can_pack, make_packable
 from accel_cls.profiles import find_profile
 from accel_cls.recipe import Recipe
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
+_UNKNOWN = "activations can't be told for this family of models"
 
 
 @dataclass(frozen=True)
@@ -26,10 +31,20 @@ class Forecast:
     processes: int
     cutting: MicroBatchStats
     tokens_from: str  # where train.micro_batch_tokens is from: "recipe", or what `auto` was resolved by
-    memory: Memory
+    memory: TrainingMemory  # of the most demanding micro-batch
     checkpoint: int  # bytes of one
     model: int  # bytes of the saved model
     kept: int  # checkpoints at the end, at most
+
+    @property
+    def disk(self) -> int:
+        """Bytes of a finished run's checkpoints and model, at most."""
+        return self.kept * self.checkpoint + self.model
+
+    @property
+    def disk_peak(self) -> int:
+        """Bytes while the run goes on, at most: what is new is written beside what it replaces."""
+        return self.disk + self.checkpoint + self.model
 
     def lines(self, recipe: Recipe) -> list[tuple[str, str]]:
         """Name and text of each line that a person reads."""
@@ -37,7 +52,7 @@ class Forecast:
         lines = plan.describe(recipe, self.processes)
         real = int(plan.lengths.sum())
         padded = real / (1 - self.cutting.padding)
-        tokens = f"{real:,} an epoch, about {padded:,.0f} with padding; {real * plan.epochs:,} in all"
+        tokens = f"{real:,} an epoch, about {padded:,.0f} with padding; {_tokens_of(plan):,} in all"
         lines.insert(3, ("tokens", tokens))
         if self.processes > 1:
             busy = f"{self.cutting.busy:.0%} of the time; the rest they wait for the longest micro-batch of a round"
@@ -46,21 +61,15 @@ class Forecast:
         if self.tokens_from != "recipe":
             auto = f"train.micro_batch_tokens: auto → {plan.layout.tokens:,}, {self.tokens_from}"
             lines.insert(4, ("", auto))
-        rows, width = memory.shape
-        parts = [("weights", memory.weights), ("gradients", memory.gradients), ("AdamW", memory.optimizer)]
-        said = " + ".join(f"{name} {in_bytes(size)}" for name, size in parts)
-        if memory.activations is None:
-            said += "; activations can't be told for this family of models"
-        else:
-            said += f" + activations {in_bytes(memory.activations)} (a micro-batch of {rows} × {width} tokens)"
-            said += f" = {in_bytes(memory.total)} a process, in fp32"
-        lines.append(("memory", f"{said}, besides what torch takes for itself"))
-        disk = self.kept * self.checkpoint + self.model
+        known = f"{memory} a process" if memory.total is not None else f"{memory}; {_UNKNOWN}"
+        in_fp32 = ", activations in fp32" if memory.total is not None else ""
+        lines.append(("memory", f"{known}{in_fp32}, besides what torch takes for itself"))
         lines.append(
             (
                 "disk",
-                f"a checkpoint {in_bytes(self.checkpoint)}, the model {in_bytes(self.model)}; up to "
-                f"{in_bytes(disk)} with {self.kept} checkpoints",
+                f"a checkpoint {format_bytes(self.checkpoint)}, the model {format_bytes(self.model)}; up to "
+                f"{format_bytes(self.disk)} with {self.kept} checkpoints, {format_bytes(self.disk_peak)} while new "
+                "ones are written",
             )
         )
         return lines
@@ -81,10 +90,12 @@ class Forecast:
             "tokens_per_epoch": int(plan.lengths.sum()),
             "cutting": cutting,
             "learning_rate": [{"update": k + 1, "rate": plan.rate(k)} for k in self._points(21)],
-            "memory_bytes": asdict(self.memory) | {"total": self.memory.total},
+            "memory_bytes": self.memory.as_json(),
             "checkpoint_bytes": self.checkpoint,
             "model_bytes": self.model,
             "checkpoints_kept": self.kept,
+            "disk_bytes": self.disk,
+            "disk_peak_bytes": self.disk_peak,
         }
 
     def _points(self, count: int) -> list[int]:
@@ -114,26 +125,53 @@ def forecast(recipe: Recipe, lengths: np.ndarray, outline: PreTrainedModel, proc
     """
     profile = find_profile(recipe.hardware)
     processes = processes or (profile.processes if profile is not None else 1)
-    sharded = profile.distributed_type if profile is not None else "NO"
+    setup = ParallelSetup.expected(profile, processes)
+    is_xla = setup.strategy == "XLA"
     tokens_from = "recipe"
-    packed = recipe.train.packing and can_pack(outline.config)
+    packed = recipe.train.packing and can_pack(outline.config) and not is_xla
     if packed:
         make_packable(outline)
     if recipe.train.micro_batch_tokens == "auto":
-        tokens, tokens_from = foresee(recipe, lengths, outline, Place.expected(profile, processes))
-        recipe = with_tokens(recipe, tokens)
-    plan = Plan.of(recipe, lengths, packed=packed)
+        tokens, tokens_from = estimate_micro_batch_tokens(recipe, lengths, outline, setup)
+        recipe = with_micro_batch_tokens(recipe, tokens)
+    plan = Plan.of(recipe, lengths, few_shapes=is_xla, packed=packed)
     cutting = plan.micro_batch_stats(processes)
-    weights = size_of_weights(outline)
-    buffers = sum(b.numel() * b.element_size() for b in outline.buffers())
-    kept = recipe.checkpoint.keep + 1  # and the best
+    shapes = _filled_up(plan, cutting.shapes) if is_xla else cutting.shapes
+    all_buffers = dict(outline.named_buffers())
+    buffers = sum(value.nbytes for name, value in outline.state_dict().items() if name in all_buffers)  # those saved
+    weights = weight_bytes(outline)
     return Forecast(
         plan=plan,
         processes=processes,
         cutting=cutting,
         tokens_from=tokens_from,
-        memory=memory_of(outline, cutting.shapes, sharded, processes),
+        memory=_most_demanding(outline, setup, shapes),
         checkpoint=3 * weights + buffers,
-        model=weights,
-        kept=kept,
+        model=weights + buffers,
+        kept=recipe.checkpoint.keep + 1,  # and the best
     )
+
+
+def _filled_up(plan: Plan, shapes: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+    """The shapes of micro-batches whose rows are filled up to a fixed number, as `Batches` does on XLA."""
+    return {(min(plan.layout.tokens // width, plan.batch_size), width) for _, width in shapes}
+
+
+def _most_demanding(
+    outline: PreTrainedModel, setup: ParallelSetup, shapes: Iterable[tuple[int, int]]
+) -> TrainingMemory:
+    """The memory that the most demanding micro-batch needs, of these shapes (rows, width)."""
+    # What is saved grows with the tokens, and with tokens × width: one of these two is the largest.
+    candidates = {max(shapes, key=lambda s: s[0] * s[1]), max(shapes, key=lambda s: s[0] * s[1] ** 2)}
+    needed = [
+        training_memory(outline, setup, shape, activation_bytes(outline, *shape)) for shape in sorted(candidates)
+    ]
+    return max(needed, key=lambda memory: memory.activations or 0)
+
+
+def _tokens_of(plan: Plan) -> int:
+    """Tokens of the examples of all updates that the run makes, padding not included."""
+    epochs, updates = divmod(plan.updates, plan.updates_per_epoch)
+    first = epochs * plan.updates_per_epoch
+    rest = sum(int(plan.lengths[plan.examples(first + k)].sum()) for k in range(updates))
+    return epochs * int(plan.lengths.sum()) + rest

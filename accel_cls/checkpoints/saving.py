@@ -34,8 +34,7 @@ from accel_cls.checkpoints.tensors import Tensors, model_tensors, optimizer_tens
 from accel_cls.console import Console
 from accel_cls.devices.prepare import has_whole_weights, inner_optimizer
 from accel_cls.errors import UserError
-from accel_cls.memory.arithmetic import USABLE
-from accel_cls.memory.room import room_of
+from accel_cls.memory.available import USABLE_FRACTION, available_memory, local_process_count
 
 
 class Saver:
@@ -126,12 +125,12 @@ class Saver:
         if snapshot is not None:
             began = time.monotonic()
             # Larger micro-batches may come yet: train.micro_batch_tokens: auto counts on all but this part.
-            snapshot.let_change(self._room(1 - USABLE))
+            snapshot.let_change(self._room(1 - USABLE_FRACTION))
             self.progress.stall_seconds += time.monotonic() - began
 
     def _room(self, part: float) -> int | None:
         """Bytes that copies may take, of what is free."""
-        free = room_of(torch.device("cpu"), self._accelerator.num_processes).free
+        free = available_memory(torch.device("cpu"), local_process_count()).free
         return None if free is None else int(part * free)
 
     def _tensors(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensors]:

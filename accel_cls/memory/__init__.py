@@ -1,1 +1,1 @@
-"""How much goes through the model at once: what `train.micro_batch_tokens: auto` is, and what memory holds."""
+"""What a training needs of memory, what there is, and the largest micro-batch that fits."""

@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+import transformers
+
+from accel_cls.memory.available import DeviceMemory
+from accel_cls.memory.setup import ParallelSetup
+from accel_cls.memory.sizes import MicroBatchSizes
 from accel_cls.tokenization.cache import cache_folder
 
 _MOST = 300  # entries kept, the newest; an entry has about 200 bytes
+# Of a model's configuration, what has nothing to do with memory, or depends on how it was loaded.
+_IRRELEVANT = ("id2label", "label2id", "_name_or_path", "transformers_version", "dtype", "architectures")
+
+
+def search_key(
+    setup: ParallelSetup, available: DeviceMemory, sizes: MicroBatchSizes, model: transformers.PreTrainedModel
+) -> str:
+    """All that decides which micro-batch fits, as a short text to remember the answer under."""
+    config = {key: value for key, value in model.config.to_dict().items() if key not in _IRRELEVANT}
+    facts: list[Any] = [
+        [available.device_name, available.total],
+        [setup.strategy, setup.processes, setup.local_processes, setup.mixed_precision],
+        [type(model).__name__, model.config._attn_implementation, model.config.num_labels, config],
+        [torch.__version__, transformers.__version__],
+        asdict(sizes),
+    ]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 def cache_file() -> Path:
@@ -18,7 +43,7 @@ def cache_file() -> Path:
     return cache_folder() / "micro_batches.json"
 
 
-def recall(key: str, notes: list[str]) -> int | None:
+def remembered_tokens(key: str, notes: list[str]) -> int | None:
     """The tokens remembered under a key; None where there are none. A note where the file can't be used."""
     entry = _read(notes).get(key)
     tokens = entry.get("tokens") if isinstance(entry, dict) else None

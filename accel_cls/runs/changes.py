@@ -15,7 +15,7 @@ from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, leaves, read_plain, recipe_to_plain
 from accel_cls.recipe.keys import field_of
 from accel_cls.runs.folder import RunFolder
-from accel_cls.runs.shortage import read_shortage
+from accel_cls.runs.out_of_memory import read_out_of_memory
 
 # Keys that change nothing of what an update does; train.non_finite only decides about one that does nothing. Of the
 # hardware, the precision does: it is no key of a recipe, and compared by itself.
@@ -61,9 +61,9 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     # A run that began before there was a key had what is its default now.
     old = {key: value for key, value in new.items() if value == _default(key)} | old
     differing = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
-    shortage = read_shortage(folder)
+    note = read_out_of_memory(folder)
     # `auto` is the number with which the run began; after running out of memory, a smaller one is no other run.
-    if TOKENS in differing and (new[TOKENS] == "auto" or (shortage is not None and new[TOKENS] < shortage.tokens)):
+    if TOKENS in differing and (new[TOKENS] == "auto" or (note is not None and new[TOKENS] < note.tokens)):
         differing.remove(TOKENS)
     ends = (*_END, _EPOCHS) if _has_rate_without_end(old) and _has_rate_without_end(new) else _END
 

@@ -33,7 +33,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"  # the best model so far, as transformers loads it
         self.predictions = self.path / "predictions.csv"  # on the validation rows, by that model
-        self.shortage = self.path / "out_of_memory.json"  # is there after a run that ended so, until it goes on
+        self.out_of_memory = self.path / "out_of_memory.json"  # is there after a run that ended so, until it goes on
         self.results = self.path / "results.json"  # is there once the run is finished
         self.report = self.path / "report.md"
         self.lock = RunLock(self.path)  # taken before anything here is read or renamed

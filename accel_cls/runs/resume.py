@@ -14,11 +14,11 @@ from typing import Any
 from accel_cls.atomic import write_json, write_text
 from accel_cls.checkpoints.checkpoint import list_checkpoints, newest_checkpoint, update_of, with_own_name
 from accel_cls.errors import UserError
-from accel_cls.memory.arithmetic import with_tokens
+from accel_cls.memory.sizes import with_micro_batch_tokens
 from accel_cls.recipe import Recipe, RecipeError, leaves, read_plain, recipe_to_yaml
 from accel_cls.runs.changes import TOKENS, Changes, RunSpec, changes_of, digests_of, origin_of
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
-from accel_cls.runs.shortage import read_shortage
+from accel_cls.runs.out_of_memory import read_out_of_memory
 from accel_cls.runs.versions import versions
 
 
@@ -95,10 +95,10 @@ def open_run(folder: RunFolder, spec: RunSpec, fresh: bool, notes: list[str]) ->
         folder.results.unlink(missing_ok=True)
         starts, changed = origin_of(folder).get("starts", []), [*decision.changes.end, *decision.changes.harmless]
     checkpoint = with_own_name(decision.checkpoint)
-    recipe = with_tokens(spec.recipe, decision.tokens) if decision.tokens else spec.recipe
+    recipe = with_micro_batch_tokens(spec.recipe, decision.tokens) if decision.tokens else spec.recipe
     folder.path.mkdir(parents=True, exist_ok=True)
     write_text(folder.recipe, recipe_to_yaml(recipe))
-    folder.shortage.unlink(missing_ok=True)
+    folder.out_of_memory.unlink(missing_ok=True)
     starts.append(
         {
             "time": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -163,13 +163,13 @@ def decide(folder: RunFolder, spec: RunSpec, fresh: bool = False) -> Decision:
 
 
 def _tokens(folder: RunFolder, recipe: Recipe, checkpoint: Path | None, notes: list[str]) -> int | None:
-    """What train.micro_batch_tokens: auto is in a run that goes on: what it was, or less after a shortage."""
-    asked, shortage = recipe.train.micro_batch_tokens, read_shortage(folder)
-    tokens = asked if asked != "auto" else shortage.smaller if shortage is not None else None
-    if shortage is not None and tokens is not None and tokens < shortage.tokens:
+    """What train.micro_batch_tokens: auto is in a run that goes on: what it was; less where memory had run out."""
+    asked, note = recipe.train.micro_batch_tokens, read_out_of_memory(folder)
+    tokens = asked if asked != "auto" else note.smaller if note is not None else None
+    if note is not None and tokens is not None and tokens < note.tokens:
         notes.append(
-            f"this run ran out of memory {shortage.where} with train.micro_batch_tokens {shortage.tokens:,}; it "
-            f"goes on with {tokens:,}: from here on updates are cut finer, the same gradient but for dropout's draws"
+            f"this run ran out of memory {note.where} with train.micro_batch_tokens {note.tokens:,}; it goes on "
+            f"with {tokens:,}: from here on updates are cut finer, the same gradient but for dropout's draws"
         )
     elif asked == "auto" and checkpoint is not None:
         tokens = dict(leaves(read_plain(folder.recipe)))[TOKENS]

@@ -9,42 +9,33 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-import numpy as np
 import torch
+from accelerate import Accelerator
 
 from accel_cls.atomic import write_text
-from accel_cls.batching.batches import Batches
 from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress, checkpoint_path, load_checkpoint, manifest_digest, update_of
-from accel_cls.checkpoints.saving import Saver
 from accel_cls.console import Console
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.devices.prepare import is_xla, prepare
 from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.hardware.accelerator import Hardware, start_hardware
 from accel_cls.hardware.rendezvous import Rendezvous, join_rendezvous, lost_process_explained
-from accel_cls.memory.arithmetic import Sizes, with_tokens
-from accel_cls.memory.search import Search, find_fitting
-from accel_cls.models.classifier import describe_model, load_model, outline_model
-from accel_cls.models.packing import can_pack, make_packable
+from accel_cls.memory.sizes import MicroBatchSizes
+from accel_cls.models.classifier import describe_model
 from accel_cls.profiles import shell
 from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.recipe.rules import idle_settings
-from accel_cls.runs.artifacts import Artifacts
 from accel_cls.runs.changes import RunSpec
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.report import describe_saves, describe_stop, duration, finish_run, read_results
 from accel_cls.runs.resume import Start, lock_and_open_run
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
 from accel_cls.tasks import task_of
-from accel_cls.tokenization.encode import Encoded, encode_cached
-from accel_cls.tokenization.tokenizer import load_tokenizer
+from accel_cls.training.build import Inputs, build_training, load_inputs, resolve_micro_batch_tokens
 from accel_cls.training.loop import Training, train
-from accel_cls.training.non_finite import NonFiniteGuard
-from accel_cls.training.objective import Supervised
 from accel_cls.training.optimizer import make_optimizer
-from accel_cls.training.out_of_memory import explain_shortage
-from accel_cls.training.trace import Trace
+from accel_cls.training.out_of_memory import explain_out_of_memory
 
 # What goes through the updates: the training loop, or what measures some of them. Takes the training, its counters,
 # and what it runs on, as people call it.
@@ -105,81 +96,66 @@ def _train(
     recipe, accelerator, notes = command.recipe, hardware.accelerator, list(corpus.notes)
     notes += command.notes if accelerator.device.type == "cpu" else ()
     notes += [f"{'.'.join(key)} is {why}" for key, why, _ in idle_settings(recipe)]
-    task = task_of(recipe)
-    tokenizer = load_tokenizer(recipe, corpus.train, notes)
-    encoded, encoded_validation = (
-        encode_cached(tokenizer, part.texts, recipe.data.max_length, notes)
-        for part in (corpus.train, corpus.validation)
-    )
-    model = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type)
-    packed = recipe.train.packing and can_pack(model.config) and not is_xla(accelerator)
-    first_position = make_packable(model, recipe.train.kernels) if packed else 0
-    loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device)
+    inputs = load_inputs(recipe, task_of(recipe), corpus, accelerator, notes)
     facts = {
-        "token ids": encoded.digest[:16],
-        "weights": f"{model.num_parameters():,}",
+        "token ids": inputs.train.digest[:16],
+        "weights": f"{inputs.model.num_parameters():,}",
         "checkpoint": manifest_digest(start.checkpoint),
     }
     hardware.require_same("model", facts, "Give all machines the same model folder, and one disk for `output`")
     hardware.rendezvous.close()
+    recipe, sizes, key = resolve_micro_batch_tokens(recipe, inputs, accelerator, start.tokens, notes)
+    if key is not None and accelerator.is_main_process:
+        write_text(folder.recipe, recipe_to_yaml(recipe))
+    plan = Plan.of(recipe, inputs.train.lengths, is_xla(accelerator), inputs.packed)
+    _show_what_is_trained(recipe, inputs, plan, accelerator, notes, console)
 
-    def batches(texts: Encoded, labels: np.ndarray, fixed_tokens: int | None, fixed_rows: int | None) -> Batches:
-        pad, device = tokenizer.pad_token_id, accelerator.device
-        return Batches(texts, labels, pad, device, fixed_tokens, fixed_rows, first_position)
-
-    sizes, key = Sizes.of(recipe, encoded.lengths, few_shapes=is_xla(accelerator)), None
-    if recipe.train.micro_batch_tokens == "auto":
-        outline = functools.partial(outline_model, recipe, tokenizer, corpus.classes, task.problem_type)
-        trial = batches(encoded, corpus.train.labels, None, None)
-        search = Search.of(accelerator, sizes, model, outline, trial)
-        recipe, key = with_tokens(recipe, start.tokens or find_fitting(search, notes)), search.key
-        if accelerator.is_main_process:
-            write_text(folder.recipe, recipe_to_yaml(recipe))
-    plan = Plan.of(recipe, encoded.lengths, is_xla(accelerator), packed)
-    compiled = [("programs", plan.programs(encoded_validation.lengths))] if is_xla(accelerator) else []
-    console.section("data", [*corpus.describe(recipe.data), encoded.describe(recipe.data.max_length)])
-    console.section("model", [describe_model(model, recipe)])
-    console.section("plan", [*plan.describe(recipe, accelerator.num_processes), *compiled])
-    for note in notes:
-        console.note(note)
-
-    optimizer = make_optimizer(model, recipe.train, accelerator.device)
-    model, optimizer = prepare(accelerator, model, optimizer, recipe.train.max_grad_norm, recipe.train.kernels)
+    optimizer = make_optimizer(inputs.model, recipe.train, accelerator.device)
+    model, optimizer = prepare(accelerator, inputs.model, optimizer, recipe.train.max_grad_norm, recipe.train.kernels)
     progress = (
         Progress() if start.checkpoint is None else load_checkpoint(accelerator, model, optimizer, start.checkpoint)
     )
     if accelerator.is_main_process:
         folder.rewind(progress.update, progress.evaluated)
-    fixed = plan.layout.tokens if is_xla(accelerator) else None
-    artifacts = Artifacts(folder, recipe, corpus, task, tokenizer, accelerator.is_main_process)
-    saver = Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress)
-    policy, rows = recipe.train.non_finite, corpus.train.rows
-    training = Training(
-        recipe,
-        plan,
-        accelerator,
-        model,
-        optimizer,
-        Supervised(loss, corpus.train.labels),
-        batches(encoded, corpus.train.labels, fixed, plan.batch_size),
-        batches(encoded_validation, corpus.validation.labels, fixed, None),
-        artifacts,
-        Trace(folder.trace if recipe.train.trace else None, accelerator.process_index),
-        saver,
-        NonFiniteGuard(policy, accelerator, optimizer, plan, rows, progress, artifacts, saver, console),
-        stopping,
-        console,
-    )
-    _run_loop(
-        command.loop or (lambda training, progress, _: train(training, progress)),
-        hardware.name,
-        training,
-        progress,
-        lambda error: explain_shortage(error, training, progress, sizes, key),
-    )
+    training = build_training(recipe, plan, inputs, accelerator, model, optimizer, progress, folder, stopping, console)
+    explain = functools.partial(_explain_out_of_memory, training, progress, sizes, key)
+    _run_loop(command.loop or _train_to_the_end, hardware.name, training, progress, explain)
     if accelerator.is_main_process and command.loop is None:
-        finish_run(folder, recipe, plan, progress, task, corpus.classes.names, hardware.name)
+        finish_run(folder, recipe, plan, progress, inputs.task, corpus.classes.names, hardware.name)
     accelerator.wait_for_everyone()
+
+
+def _train_to_the_end(training: Training, progress: Progress, hardware: str) -> None:
+    train(training, progress)
+
+
+def _show_what_is_trained(
+    recipe: Recipe, inputs: Inputs, plan: Plan, accelerator: Accelerator, notes: Sequence[str], console: Console
+) -> None:
+    """The banner's sections on data, model and plan, and all notes."""
+    compiled = [("programs", plan.programs(inputs.validation.lengths))] if is_xla(accelerator) else []
+    lengths = inputs.train.describe(recipe.data.max_length)
+    console.section("data", [*inputs.corpus.describe(recipe.data), lengths])
+    console.section("model", [describe_model(inputs.model, recipe)])
+    console.section("plan", [*plan.describe(recipe, accelerator.num_processes), *compiled])
+    for note in notes:
+        console.note(note)
+
+
+def _explain_out_of_memory(
+    t: Training, progress: Progress, sizes: MicroBatchSizes, key: str | None, error: RuntimeError | MemoryError
+) -> UserError | None:
+    return explain_out_of_memory(
+        error,
+        plan=t.plan,
+        progress=progress,
+        accelerator=t.accelerator,
+        folder=t.artifacts.folder,
+        is_training=t.model.training,
+        max_length=t.recipe.data.max_length,
+        sizes=sizes,
+        key=key,
+    )
 
 
 def _run_loop(

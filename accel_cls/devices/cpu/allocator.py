@@ -31,3 +31,10 @@ def keep_memory() -> None:
     mallopt(_MMAP_THRESHOLD, 2**30) or mallopt(_MMAP_THRESHOLD, 2**25)
     mallopt(_TRIM_THRESHOLD, 2**31 - 1)
     mallopt(_TOP_PAD, 2**26)
+
+
+def give_back_memory() -> None:
+    """Give back to the system what this process keeps of what it has freed. Only with glibc."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)

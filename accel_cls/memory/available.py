@@ -1,7 +1,8 @@
-"""How much memory a process may take: of its device, of this machine, of a container's or a shell's limit."""
+"""How much memory a process may use: its device's, this machine's, within a container's or a shell's limit."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,41 +11,50 @@ from pathlib import Path
 import psutil
 import torch
 
+# Of what is free, the part that a training's forecast may reach. The rest is for what the forecast does not know: the
+# allocator's fragmentation, other programs; with a sharded model also what FSDP and DeepSpeed keep of their own.
+USABLE_FRACTION, USABLE_FRACTION_SHARDED = 0.8, 0.7
+
 
 @dataclass(frozen=True)
-class Room:
+class DeviceMemory:
     """The memory that this process may use, in bytes; None where the device does not tell."""
 
-    name: str  # the device, as people call it
+    device_name: str  # as people call it
     total: int | None
     free: int | None
 
 
-def room_of(device: torch.device, sharers: int) -> Room:
-    """The room on a device.
+def local_process_count() -> int:
+    """Processes of this training on this machine, as torch's launchers tell; 1 without one."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE") or "1")
+
+
+def available_memory(device: torch.device, local_processes: int) -> DeviceMemory:
+    """The memory of a device, now.
 
     Args:
         device: where the model is, or will be.
-        sharers: processes that divide this machine's memory, where the device is its CPU.
+        local_processes: how many share this machine's memory, where the device is its CPU.
     """
     if device.type == "cpu":
-        return _room_on_cpu(sharers)
+        return _cpu_memory(local_processes)
     if device.type == "mps":
         total = torch.mps.recommended_max_memory()
-        return Room("the GPU of this computer", total, total - torch.mps.driver_allocated_memory())
+        return DeviceMemory("the GPU of this computer", total, total - torch.mps.driver_allocated_memory())
     if device.type == "xla":
-        return _room_on_xla(device)
+        return _xla_memory(device)
     backend = getattr(torch, device.type)  # cuda, xpu, npu ...: all have these two
     free, total = backend.mem_get_info(device)
-    return Room(backend.get_device_name(device), total, free)
+    return DeviceMemory(backend.get_device_name(device), total, free)
 
 
-def _room_on_cpu(sharers: int) -> Room:
+def _cpu_memory(local_processes: int) -> DeviceMemory:
     machine = psutil.virtual_memory()
-    totals, free = [machine.total], [machine.available // sharers]
-    for limit, used in limits_of_groups():
+    totals, free = [machine.total], [machine.available // local_processes]
+    for limit, used in cgroup_limits():
         totals.append(limit)
-        free.append(max(0, limit - used) // sharers)
+        free.append(max(0, limit - used) // local_processes)
     if sys.platform != "win32":
         import resource
 
@@ -52,24 +62,24 @@ def _room_on_cpu(sharers: int) -> Room:
         if limit != resource.RLIM_INFINITY:  # this one is for each process by itself
             totals.append(limit)
             free.append(max(0, limit - psutil.Process().memory_info().vms))
-    return Room("the CPU", min(totals), min(free))
+    return DeviceMemory("the CPU", min(totals), min(free))
 
 
-def _room_on_xla(device: torch.device) -> Room:
+def _xla_memory(device: torch.device) -> DeviceMemory:
     import torch_xla.core.xla_model as xla
 
     try:
         facts = xla.get_memory_info(device)
         total, used = int(facts["bytes_limit"]), int(facts["bytes_used"])
     except (RuntimeError, KeyError, TypeError):  # some kinds of device do not tell
-        return Room(xla.xla_device_hw(device), None, None)
-    return Room(xla.xla_device_hw(device), total, total - used)
+        return DeviceMemory(xla.xla_device_hw(device), None, None)
+    return DeviceMemory(xla.xla_device_hw(device), total, total - used)
 
 
-def limits_of_groups(
+def cgroup_limits(
     membership: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
 ) -> Iterator[tuple[int, int]]:
-    """(limit, used) of each of this process's Linux control groups that limits memory, as containers do.
+    """(limit, used) of each of this process's Linux control groups (cgroups) that limits memory, as containers do.
 
     Psutil sees the machine, not these. What the page cache could give back at once does not count as used.
     """
@@ -89,11 +99,11 @@ def limits_of_groups(
         folder = base / path.lstrip("/")
         # Inside a container the path may be the host's; the files then lie at the root.
         for group in (folder, *folder.parents):
-            if group.is_relative_to(base) and (found := _limit_of(group, *files)) is not None:
+            if group.is_relative_to(base) and (found := _cgroup_limit(group, *files)) is not None:
                 yield found
 
 
-def _limit_of(group: Path, limit: str, used: str, reclaimable: str) -> tuple[int, int] | None:
+def _cgroup_limit(group: Path, limit: str, used: str, reclaimable: str) -> tuple[int, int] | None:
     try:
         most = (group / limit).read_text().strip()
         if not most.isdecimal() or int(most) >= 2**60:  # "max", or version 1's word for no limit

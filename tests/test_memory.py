@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 import json
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,20 +17,36 @@ import torch
 import yaml
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from conftest import ROOT, cli, command, train
+from conftest import ROOT, cli, command, train, write_recipe, write_reviews
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForSequenceClassification, BertConfig, DebertaV2Config
+from transformers import AutoModelForSequenceClassification, BertConfig, DebertaV2Config, ModernBertConfig
 
 from accel_cls.batching.batches import Batches
+from accel_cls.batching.layout import MicroBatch
+from accel_cls.batching.plan import Plan
+from accel_cls.checkpoints.checkpoint import Progress
+from accel_cls.data.corpus import load_corpus
 from accel_cls.errors import UserError
+from accel_cls.memory import errors
 from accel_cls.memory import search as searching
-from accel_cls.memory.arithmetic import Need, Place, Sizes, fits_by_arithmetic, key_of, need_of
+from accel_cls.memory.activations import activation_bytes, saved_tensor_bytes
+from accel_cls.memory.available import DeviceMemory, cgroup_limits
 from accel_cls.memory.errors import is_out_of_memory
-from accel_cls.memory.remembered import cache_file, recall, remember
-from accel_cls.memory.room import Room, limits_of_groups
-from accel_cls.memory.search import Search, find_fitting, largest
+from accel_cls.memory.estimate import should_fit
+from accel_cls.memory.forecast import TrainingMemory, format_bytes, training_memory, weight_bytes
+from accel_cls.memory.remembered import cache_file, remember, remembered_tokens, search_key
+from accel_cls.memory.search import Search, find_micro_batch_tokens, needed_memory
+from accel_cls.memory.setup import ParallelSetup
+from accel_cls.memory.sizes import MicroBatchSizes, largest_that_fits
+from accel_cls.models.classifier import outline_model
+from accel_cls.models.packing import make_packable
+from accel_cls.recipe import load_recipe
+from accel_cls.runs.folder import RunFolder
+from accel_cls.runs.out_of_memory import OutOfMemory, read_out_of_memory
 from accel_cls.tokenization.encode import Encoded
+from accel_cls.tokenization.tokenizer import load_tokenizer
+from accel_cls.training.out_of_memory import explain_out_of_memory
 
 # Trains with a second process whose memory ends at LIMIT tokens; LATER=24:130 says at 130 after 24 passes.
 STARVED = """
@@ -153,23 +171,25 @@ def test_auto_trains_like_its_number_and_the_plan_knows_it(work: Path, monkeypat
 
 LIMITED = """
 import dataclasses, resource, sys
-import psutil
+import psutil, torch
 from accel_cls.training import run
-from accel_cls.memory import arithmetic
+from accel_cls.memory import search as searching, setup
 from accel_cls.train import main
 
-arithmetic._USABLE = 99  # arithmetic allows everything: what fits is for the allocator to say
-find = run.find_fitting
+assert searching._AMPLE == 0.5 and setup.USABLE_FRACTION == 0.8
+torch.backends.mkldnn.enabled = False  # oneDNN, once refused memory for a kernel, has none for the rest of the process
+searching._AMPLE, setup.USABLE_FRACTION = 0, 99  # the forecast allows everything: the allocator has to say what fits
+find = run.find_micro_batch_tokens
 
 def find_within_limits(search, notes):
     limit = psutil.Process().memory_info().vms + 100_000_000
     resource.setrlimit(resource.RLIMIT_AS, (limit, -1))
     try:
-        return find(dataclasses.replace(search, room=search.place.room), notes)
+        return find(dataclasses.replace(search, available=search.setup.available()), notes)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
 
-run.find_fitting = find_within_limits
+run.find_micro_batch_tokens = find_within_limits
 sys.exit(main())
 """
 
@@ -210,7 +230,7 @@ def search(accelerator, tmp_path, monkeypatch) -> Search:
     lengths = np.arange(11, 31)
     encoded = Encoded(np.full(lengths.sum(), 7, np.int32), None, np.concatenate([[0], np.cumsum(lengths)]), 0)
     batches = Batches(encoded, np.zeros(20, np.int64), 0, torch.device("cpu"), None)
-    return Search.of(accelerator, Sizes(32, 64, 12), model, lambda: on_meta(BertConfig(**TINY)), batches)
+    return Search.of(accelerator, MicroBatchSizes(32, 64, 12), model, lambda: on_meta(BertConfig(**TINY)), batches)
 
 
 def on_meta(config):
@@ -235,7 +255,7 @@ def scarce(model: torch.nn.Module, tokens: int, error: Exception):
 def test_trying_leaves_the_model_as_it_was(search: Search) -> None:
     before = {name: tensor.clone() for name, tensor in search.model.state_dict().items()}
     notes: list[str] = []
-    assert find_fitting(search, notes) == 12 * 32
+    assert find_micro_batch_tokens(search, notes) == 12 * 32
     assert len(notes) == 1
     assert all(torch.equal(tensor, before[name]) for name, tensor in search.model.state_dict().items())
     assert all(parameter.grad is None for parameter in search.model.parameters())
@@ -245,23 +265,26 @@ def test_trying_leaves_the_model_as_it_was(search: Search) -> None:
 def test_largest_that_fits_is_found_in_few_tries_and_then_remembered(search: Search) -> None:
     shapes = scarce(search.model, 200, torch.OutOfMemoryError("XPU out of memory. Tried"))
     notes: list[str] = []
-    assert find_fitting(search, notes) == 192
+    assert find_micro_batch_tokens(search, notes) == 192
     assert shapes == [(12, 32), (4, 32), (6, 32), (8, 32)]
-    assert find_fitting(search, notes) == 192
+    assert find_micro_batch_tokens(search, notes) == 192
     assert len(shapes) == 4
     assert str(cache_file()) in notes[1]
-    other = dataclasses.replace(search, sizes=Sizes(32, 64, 24))
-    find_fitting(other, notes)
+    other = dataclasses.replace(search, sizes=MicroBatchSizes(32, 64, 24))
+    find_micro_batch_tokens(other, notes)
     assert len(shapes) > 4, "other updates are another question"
 
 
 def test_no_size_that_fits_is_explained(search: Search) -> None:
     scarce(search.model, 0, MemoryError("std::bad_alloc"))
     with pytest.raises(UserError) as caught:
-        find_fitting(search, [])
+        find_micro_batch_tokens(search, [])
     said = str(caught.value)
     assert "not even the smallest micro-batch fits, 2 × 32 tokens: the CPU has " in said
     assert "needed are weights " in said
+    assert "activations" in said
+    assert "(a micro-batch of 2 × 32 tokens)" in said
+    assert f" = {format_bytes(needed_memory(search)(64).total)}.\n" in said
     assert "Try a smaller data.max_length (now 64), a smaller model, a hardware profile with mixed_precision" in said
     assert not cache_file().exists()
 
@@ -269,40 +292,56 @@ def test_no_size_that_fits_is_explained(search: Search) -> None:
 def test_other_errors_are_not_taken_for_want_of_memory(search: Search) -> None:
     scarce(search.model, 0, RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     with pytest.raises(RuntimeError, match="mat1"):
-        find_fitting(search, [])
+        find_micro_batch_tokens(search, [])
 
 
 def test_on_a_cpu_nothing_is_tried_that_arithmetic_rules_out(search: Search) -> None:
     shapes = scarce(search.model, 10**9, MemoryError())
-    need = need_of(search.place, search.outline(), 32)
-    free = int(need.of(6) / 0.8) - need.weights + 1  # the weights are there already
-    assert find_fitting(dataclasses.replace(search, room=Room("the CPU", 2 * free, free)), []) == 6 * 32
+    needed = needed_memory(search)(6 * 32)
+    free = int(needed.total / 0.8) - needed.weights + 1  # the weights are there already
+    known = dataclasses.replace(search, available=DeviceMemory("the CPU", 2 * free, free))
+    assert find_micro_batch_tokens(known, []) == 6 * 32
     assert max(shapes) == (6, 32)
 
 
 def test_on_a_cpu_what_is_beyond_doubt_is_not_tried(search: Search, monkeypatch) -> None:
     monkeypatch.setattr(searching, "_AMPLE", 0.5)
     shapes = scarce(search.model, 0, MemoryError())
-    assert find_fitting(search, []) == 12 * 32
+    assert find_micro_batch_tokens(search, []) == 12 * 32
     assert shapes == []
 
 
 def test_divided_models_are_reckoned_and_not_tried(search: Search) -> None:
     shapes = scarce(search.model, 10**9, MemoryError())
-    place = Place(torch.device("cpu"), "FSDP", 2, 2, "bf16")
+    setup = ParallelSetup(torch.device("cpu"), "FSDP", 2, 2, "bf16")
     notes: list[str] = []
-    assert find_fitting(dataclasses.replace(search, place=place), notes) == 6 * 32  # each process's half of an update
+    assert (
+        find_micro_batch_tokens(dataclasses.replace(search, setup=setup), notes) == 6 * 32
+    )  # each process's half of an update
     assert "a process's whole share of an update at once; more is of no use (by arithmetic now)" in notes[0]
     assert shapes == []
 
 
-def test_family_that_meta_cannot_tell_is_measured_on_one_row_and_two(search: Search) -> None:
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_family_that_meta_cannot_tell_is_measured_on_three_rows_at_most(search: Search, precision: str) -> None:
     config = DebertaV2Config(**TINY, relative_attention=True)
     model = AutoModelForSequenceClassification.from_config(config)
-    odd = dataclasses.replace(search, model=model, outline=lambda: on_meta(config))
-    need = searching._known(odd, need_of(odd.place, odd.outline(), 32))
-    assert need.row is not None
-    assert need.row >= need.further_row > 32 * 16 * 4
+    setup = dataclasses.replace(search.setup, mixed_precision=precision)
+    odd = dataclasses.replace(search, setup=setup, model=model, outline=lambda: on_meta(config))
+    shapes = scarce(model, 10**9, MemoryError())
+    needed = needed_memory(odd)
+    found = {rows: needed(rows * 32).activations for rows in (2, 4, 6, 8, 12)}
+    assert sorted(shapes) == [(2, 32), (3, 32)]
+    longest = int(search.batches.encoded.lengths.argmax())
+    for rows, activations in found.items():
+        inputs = search.batches.make(MicroBatch((longest,) * rows, 32)).inputs
+        assert activations == saved_tensor_bytes(model, inputs)
+
+
+def test_family_whose_single_row_is_saved_otherwise_is_not_reckoned_from_it(search: Search) -> None:
+    config = ModernBertConfig(**TINY, pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2)
+    needed = needed_memory(dataclasses.replace(search, outline=lambda: on_meta(config)))
+    assert needed(12 * 32).activations == activation_bytes(on_meta(config), 12, 32)
 
 
 @pytest.mark.parametrize(
@@ -324,22 +363,120 @@ def test_out_of_memory_is_recognized(error: Exception, is_memory: bool) -> None:
     assert is_out_of_memory(error) is is_memory
 
 
+@pytest.mark.parametrize(("free", "is_memory"), [(10 * 2**20, True), (2**30, False)])
+def test_kernel_that_can_not_be_made_is_for_want_of_memory_where_little_is_free(monkeypatch, free, is_memory) -> None:
+    monkeypatch.setattr(errors, "available_memory", lambda *_: DeviceMemory("the CPU", 2**34, free))
+    assert is_out_of_memory(RuntimeError("could not create a primitive")) is is_memory
+
+
+# Telling the user, and the next start --------------------------------------------------------------------
+
+
+@pytest.fixture
+def explain(tmp_path: Path, monkeypatch):
+    """Run out of memory in a training of 64 texts of 32 tokens, 32 an update, and tell what the user is told."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "run").mkdir()
+
+    def explained(tokens: int, processes: int = 1, precision: str = "no", strategy: str = "NO", **options) -> str:
+        write_recipe(tmp_path)
+        recipe = load_recipe(tmp_path / "recipe.yaml", [f"train.micro_batch_tokens={tokens}"])
+        accelerator = SimpleNamespace(
+            device=torch.device("cpu"),
+            distributed_type=SimpleNamespace(value=strategy),
+            num_processes=processes,
+            process_index=0,
+            mixed_precision=precision,
+        )
+        lengths = np.full(64, 32)
+        default = {"is_training": True, "key": None, "sizes": MicroBatchSizes.of(recipe, lengths), "max_length": 32}
+        told = explain_out_of_memory(
+            torch.OutOfMemoryError("CUDA out of memory."),
+            plan=Plan.of(recipe, lengths),
+            progress=Progress(update=1),
+            accelerator=accelerator,
+            folder=RunFolder(tmp_path / "run"),
+            **(default | options),
+        )
+        assert isinstance(told, UserError)
+        return str(told)
+
+    return explained
+
+
+def noted(tmp_path: Path) -> OutOfMemory | None:
+    return read_out_of_memory(RunFolder(tmp_path / "run"))
+
+
+def test_after_running_out_of_memory_the_next_start_cuts_finer(explain, tmp_path: Path) -> None:
+    told = explain(tokens=512)
+    assert "out of memory in update 2 of 4; the largest micro-batch of it here: 16 × 32 tokens" in told
+    assert "With train.micro_batch_tokens=384, or train.micro_batch_tokens=auto, the same command goes on" in told
+    assert noted(tmp_path) == OutOfMemory("in update 2", 512, 384)
+    assert "the same command goes on from the newest checkpoint with 384" in explain(tokens=512, key="k")
+    assert remembered_tokens("k", []) == 384
+
+
+def test_a_smaller_size_is_smaller_than_what_a_process_had(explain, tmp_path: Path) -> None:
+    # Of an update of 32 × 32 = 1,024 tokens each of 4 processes has 256, whatever the recipe allows.
+    assert "the largest micro-batch of it here: 8 × 32 tokens" in explain(tokens=4096, processes=4)
+    assert noted(tmp_path) == OutOfMemory("in update 2", 4096, 192)
+    explain(tokens=4096, processes=4, is_training=False)  # where a micro-batch may have them all
+    assert noted(tmp_path) == OutOfMemory("in the evaluation after update 1", 4096, 1024)
+
+
+def test_what_keeps_the_next_start_from_knowing_is_told(explain, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert "note    what fits can't be remembered for the next run: " in explain(tokens=512, key="k")
+    assert noted(tmp_path) is not None
+    shutil.rmtree(tmp_path / "run")
+    told = explain(tokens=512)
+    assert "note    the next start can't be told of it: [Errno 2] No such file or directory" in told
+    assert told.endswith("Start over with train.micro_batch_tokens=384 --fresh")
+
+
+def test_only_what_is_not_there_yet_is_advised(explain) -> None:
+    plain = explain(tokens=32)
+    assert "no smaller micro-batch is possible. Try a smaller data.max_length (now 32), a smaller model" in plain
+    assert "mixed_precision: bf16" in plain
+    assert "hardware=fsdp" in plain
+    assert "bf16" not in explain(tokens=32, precision="bf16")
+    assert "hardware=fsdp" not in explain(tokens=32, processes=2, strategy="FSDP")
+
+
+def test_other_errors_are_not_explained(tmp_path: Path) -> None:
+    names = ("plan", "progress", "accelerator", "folder", "is_training", "max_length", "sizes", "key")
+    assert explain_out_of_memory(RuntimeError("mat1 and mat2"), **dict.fromkeys(names)) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"\xff", b"[]", b'{"tokens": 1}', b'{"where": "in update 1", "tokens": "x", "smaller": null}']
+)
+def test_damaged_note_is_told(tmp_path: Path, content: bytes) -> None:
+    folder = RunFolder(tmp_path)
+    assert read_out_of_memory(folder) is None
+    folder.out_of_memory.write_bytes(content)
+    with pytest.raises(UserError, match=r"out_of_memory\.json is damaged .* Delete it"):
+        read_out_of_memory(folder)
+
+
 # Sizes and arithmetic -----------------------------------------------------------------------------------
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(st.integers(1, 600), st.integers(0, 100), st.integers(1, 5000), st.integers(1, 64))
 def test_sizes_are_whole_rows_up_to_a_share_of_an_update(widest: int, more: int, rows: int, processes: int) -> None:
-    sizes = Sizes(widest, widest + more, rows)
-    found = sizes.smallest_first(processes)
+    sizes = MicroBatchSizes(widest, widest + more, rows)
+    found = sizes.candidates(processes)
     assert found == sorted(set(found))
-    assert found[0] >= sizes.longest
-    assert found[-1] == max(sizes.longest, -(-rows // processes) * widest)
-    assert all(size % widest == 0 or size == sizes.longest for size in found)
-    assert all(larger <= 2 * max(size, sizes.longest) for size, larger in itertools.pairwise(found))
+    assert found[0] >= sizes.max_length
+    assert found[-1] == max(sizes.max_length, -(-rows // processes) * widest)
+    assert all(size % widest == 0 or size == sizes.max_length for size in found)
+    assert all(larger <= 2 * max(size, sizes.max_length) for size, larger in itertools.pairwise(found))
     assert len(found) <= 2 * rows.bit_length() + 1
-    assert sizes.below(found[0]) is None or processes > 1
-    assert all(sizes.below(larger) >= size for size, larger in itertools.pairwise(found))
+    assert sizes.next_smaller(found[0]) is None or processes > 1
+    assert all(sizes.next_smaller(larger) >= size for size, larger in itertools.pairwise(found))
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
@@ -351,48 +488,112 @@ def test_search_finds_the_border(count: int, fitting: int) -> None:
         tried.append(size)
         return size < fitting
 
-    assert largest(range(count), fits) == (min(count, fitting) - 1 if fitting else None)
+    assert largest_that_fits(range(count), fits) == (min(count, fitting) - 1 if fitting else None)
     assert len(tried) == len(set(tried)) <= 1 + count.bit_length()
 
 
-def test_need_is_divided_as_the_weights_are_and_grows_with_rows() -> None:
-    outline, cpu = on_meta(BertConfig(**TINY)), torch.device("cpu")
-    whole, two, sharded = (
-        need_of(Place(cpu, kind, processes, 1, "no"), outline, 32)
-        for kind, processes in (("", 1), ("", 2), ("FSDP", 2))
+def setup_of(strategy: str, processes: int = 1, precision: str = "no") -> ParallelSetup:
+    return ParallelSetup(torch.device("cpu"), strategy, processes, processes, precision)
+
+
+# Parts of the whole weights' size W: weights, gradients, AdamW, communication, autocast's copies; L is FSDP's largest
+# layer, or the embeddings.
+PARTS = {
+    ("DDP", 1, "no"): ("W", "W", "2*W", "0", "0"),
+    ("DDP", 1, "bf16"): ("W", "W", "2*W", "0", "W//2"),
+    ("DDP", 4, "no"): ("W", "W", "2*W", "W", "0"),
+    ("DDP", 4, "bf16"): ("W", "W", "2*W", "W", "W//2"),
+    ("FSDP", 4, "no"): ("W//4", "W//4", "2*W//4", "3*L", "0"),
+    ("FSDP", 4, "bf16"): ("W//4", "W//4", "2*W//4", "3*L", "0"),
+    ("DEEPSPEED", 4, "no"): ("W+W//4", "W//4", "2*W//4", "W", "0"),
+    ("DEEPSPEED", 4, "bf16"): ("W//2+W//4", "W//4", "2*W//4", "W", "0"),
+    ("XLA", 8, "bf16"): ("W", "W", "2*W", "W", "W//2"),
+}
+
+
+@pytest.mark.parametrize("strategy", PARTS, ids=str)
+def test_parts_of_the_memory_are_those_of_the_strategy(strategy: tuple[str, int, str]) -> None:
+    model = AutoModelForSequenceClassification.from_config(BertConfig(**TINY))
+    sizes = {"W": weight_bytes(model), "L": max(weight_bytes(model.bert.encoder.layer[0]), 50 * 16 * 4)}
+    memory = training_memory(model, setup_of(*strategy), (6, 32), 1000)
+    parts = [memory.weights, memory.gradients, memory.optimizer, memory.communication, memory.autocast_copies]
+    assert parts == [eval(part, sizes) for part in PARTS[strategy]]
+    assert memory.total == sum(parts) + 1000 + 250
+
+
+@pytest.mark.parametrize("strategy", PARTS, ids=str)
+def test_plan_tells_the_memory_by_which_auto_decides(
+    search: Search, tmp_path: Path, monkeypatch, capsys, strategy: tuple[str, int, str]
+) -> None:
+    write_reviews(tmp_path / "reviews.csv")
+    write_recipe(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    kind, processes, precision = strategy
+    profile = {
+        "distributed_type": kind if kind != "DDP" else "NO" if processes == 1 else "MULTI_GPU",
+        "num_processes": processes,
+        "mixed_precision": precision,
+        "use_cpu": kind != "XLA",
+    }
+    (tmp_path / "profile.yaml").write_text(yaml.safe_dump(profile))
+    plan = json.loads(cli(capsys, "plan", "recipe.yaml", "hardware=profile.yaml", "--json")[1])["memory_bytes"]
+    rows, width = plan["shape"]
+    recipe = load_recipe(Path("recipe.yaml"), ["hardware=profile.yaml"])
+    corpus = load_corpus(recipe)
+    tokenizer = load_tokenizer(recipe, corpus.train)
+    auto = dataclasses.replace(
+        search,
+        setup=setup_of(*strategy),
+        sizes=MicroBatchSizes(width, width, rows),
+        outline=lambda: outline_model(recipe, tokenizer, corpus.labels),
     )
-    assert whole.lasting == 3 * whole.weights
-    assert two.lasting == 4 * whole.weights
-    assert sharded.weights == whole.weights // 2
-    assert whole.of(5) - whole.of(4) >= whole.further_row > 0
-    assert need_of(Place(cpu, "", 1, 1, "bf16"), outline, 32).lasting == 3.5 * whole.weights
+    needed = needed_memory(auto)(rows * width)
+    assert needed.shape == (rows, width)
+    assert plan == json.loads(json.dumps(needed.as_json()))
+    parts = ("weights", "gradients", "optimizer", "communication", "autocast_copies", "activations", "backward")
+    assert plan["total"] == sum(plan[part] for part in parts)
+    # And by this number it decides: at just enough it fits, with a byte less it does not.
+    usable = 0.8 if kind == "DDP" else 0.7
+    enough = next(free for free in itertools.count(int(needed.total / usable)) if usable * free >= needed.total)
+    for free, fits in ((enough, True), (enough - 1, False)):
+        assert should_fit(auto.setup, DeviceMemory("the CPU", 10**12, free), needed, auto.sizes) is fits
 
 
 def test_device_that_does_not_tell_its_memory_gets_a_usual_size() -> None:
-    place, need = Place(torch.device("xla"), "XLA", 4, 4, "bf16"), Need(1, 1, 1, 1)
-    room, sizes = Room("TPU", None, None), Sizes(128, 128, 1000)
-    assert [size for size in (2048, 4096, 8192) if fits_by_arithmetic(place, room, need, sizes, size)] == [2048, 4096]
+    def fits(size: int) -> bool:
+        needed = TrainingMemory(1, 1, 1, 1, 1, 1, sizes.worst_shape(size))
+        return should_fit(setup_of("XLA", 4, "bf16"), DeviceMemory("TPU", None, None), needed, sizes)
+
+    sizes = MicroBatchSizes(128, 128, 1000)
+    assert [size for size in (2048, 4096, 8192) if fits(size)] == [2048, 4096]
 
 
 def test_key_follows_from_all_that_decides() -> None:
-    place, room, sizes = Place(torch.device("cpu"), "", 2, 2, "no"), Room("GPU", 10, 5), Sizes(64, 64, 8)
+    setup, available, sizes = setup_of("DDP", 2), DeviceMemory("GPU", 10, 5), MicroBatchSizes(64, 64, 8)
     config = BertConfig(**TINY)
 
-    def key(place=place, room=room, sizes=sizes, config=config):
-        return key_of(place, room, sizes, on_meta(config))
+    def key(setup=setup, available=available, sizes=sizes, config=config, packable=False):
+        model = on_meta(copy.deepcopy(config))  # which make_packable changes
+        if packable:
+            make_packable(model)
+        return search_key(setup, available, sizes, model)
 
     same = BertConfig(**TINY, id2label={0: "a", 1: "b"})
-    assert key() == key(room=dataclasses.replace(room, free=1)) == key(config=same)
+    assert key() == key(available=dataclasses.replace(available, free=1)) == key(config=same)
     others = [
-        key(place=dataclasses.replace(place, processes=3)),
-        key(place=dataclasses.replace(place, precision="bf16")),
-        key(place=dataclasses.replace(place, distributed_type="FSDP")),
-        key(room=dataclasses.replace(room, total=11)),
-        key(room=dataclasses.replace(room, name="other")),
-        key(sizes=Sizes(80, 80, 8)),
-        key(sizes=Sizes(64, 64, 9)),
+        key(setup=dataclasses.replace(setup, processes=3)),
+        key(setup=dataclasses.replace(setup, local_processes=1)),
+        key(setup=dataclasses.replace(setup, mixed_precision="bf16")),
+        key(setup=dataclasses.replace(setup, strategy="FSDP")),
+        key(available=dataclasses.replace(available, total=11)),
+        key(available=dataclasses.replace(available, device_name="other")),
+        key(sizes=MicroBatchSizes(80, 80, 8)),
+        key(sizes=MicroBatchSizes(64, 80, 8)),
+        key(sizes=MicroBatchSizes(64, 64, 9)),
+        key(sizes=MicroBatchSizes(64, 64, 8, min_micro_batches=2)),
         key(config=BertConfig(**TINY, num_labels=3)),
         key(config=BertConfig(**(TINY | {"num_hidden_layers": 2}))),
+        key(packable=True),
     ]
     assert len({key(), *others}) == 1 + len(others)
 
@@ -403,10 +604,10 @@ def test_key_follows_from_all_that_decides() -> None:
 def test_newest_entries_are_kept_whole(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     notes: list[str] = []
-    assert recall("0", notes) is None
+    assert remembered_tokens("0", notes) is None
     for number in range(310):
         remember(str(number), number, "tried", "GPU", notes)
-    assert [recall(key, notes) for key in ("0", "9", "10", "309")] == [None, None, 10, 309]
+    assert [remembered_tokens(key, notes) for key in ("0", "9", "10", "309")] == [None, None, 10, 309]
     assert [path.name for path in (tmp_path / "accel_cls").iterdir()] == ["micro_batches.json"]
     assert notes == []
 
@@ -421,18 +622,18 @@ def test_damaged_file_is_told_and_replaced(tmp_path: Path, monkeypatch, content:
     cache_file().parent.mkdir()
     cache_file().write_bytes(content)
     notes: list[str] = []
-    assert recall("k", notes) is None
+    assert remembered_tokens("k", notes) is None
     assert len(notes) == (1 if content in DAMAGED else 0)
     assert all("is damaged and will be replaced" in note for note in notes)
     remember("k", 5, "tried", "GPU", notes)
-    assert recall("k", []) == 5
+    assert remembered_tokens("k", []) == 5
 
 
 def test_folder_that_takes_no_file_is_told(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     notes: list[str] = []
-    assert recall("k", notes) is None
+    assert remembered_tokens("k", notes) is None
     remember("k", 5, "tried", "GPU", notes)
     assert [note.split(":")[0] for note in notes] == [
         "what earlier runs found to fit can't be read",
@@ -450,14 +651,14 @@ def test_limits_of_control_groups(tmp_path: Path) -> None:
     for name, text in (("max", "1000"), ("current", "700"), ("stat", "anon 1\ninactive_file 200\n")):
         (two.parent / f"memory.{name}").write_text(text)
     (tmp_path / "two").write_text("0::/a/b\n")
-    assert list(limits_of_groups(tmp_path / "two", tmp_path / "v2")) == [(1000, 500)]
+    assert list(cgroup_limits(tmp_path / "two", tmp_path / "v2")) == [(1000, 500)]
 
     one = tmp_path / "v1" / "memory"  # the path is the host's, as in a container
     one.mkdir(parents=True)
     for name, text in (("limit_in_bytes", "900"), ("usage_in_bytes", "300"), ("stat", "total_inactive_file 50\n")):
         (one / f"memory.{name}").write_text(text)
     (tmp_path / "one").write_text("9:name=systemd:/\n4:cpu,memory:/docker/x\n")
-    assert list(limits_of_groups(tmp_path / "one", tmp_path / "v1")) == [(900, 250)]
+    assert list(cgroup_limits(tmp_path / "one", tmp_path / "v1")) == [(900, 250)]
     (one / "memory.limit_in_bytes").write_text("9223372036854771712")
-    assert list(limits_of_groups(tmp_path / "one", tmp_path / "v1")) == []
-    assert list(limits_of_groups(tmp_path / "nowhere", tmp_path)) == []
+    assert list(cgroup_limits(tmp_path / "one", tmp_path / "v1")) == []
+    assert list(cgroup_limits(tmp_path / "nowhere", tmp_path)) == []

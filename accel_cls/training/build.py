@@ -1,0 +1,144 @@
+"""The parts of a training, made of a recipe and a corpus: model, token ids, micro-batches, objective."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from accel_cls.batching.batches import Batches
+from accel_cls.batching.plan import Plan
+from accel_cls.checkpoints.checkpoint import Progress
+from accel_cls.checkpoints.saving import Saver
+from accel_cls.console import Console
+from accel_cls.data.corpus import Corpus
+from accel_cls.data.examples import Examples
+from accel_cls.devices.prepare import is_xla
+from accel_cls.memory.search import Search, find_micro_batch_tokens
+from accel_cls.memory.sizes import MicroBatchSizes, with_micro_batch_tokens
+from accel_cls.models.classifier import load_model, outline_model
+from accel_cls.models.packing import can_pack, make_packable
+from accel_cls.recipe import Recipe
+from accel_cls.runs.artifacts import Artifacts
+from accel_cls.runs.folder import RunFolder
+from accel_cls.stopping import Stopping
+from accel_cls.tasks import Loss, Task
+from accel_cls.tokenization.encode import Encoded, encode_cached
+from accel_cls.tokenization.tokenizer import load_tokenizer
+from accel_cls.training.loop import Training
+from accel_cls.training.non_finite import NonFiniteGuard
+from accel_cls.training.objective import Supervised
+from accel_cls.training.trace import Trace
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is trained, and on what."""
+
+    corpus: Corpus
+    task: Task
+    loss: Loss
+    tokenizer: PreTrainedTokenizerBase
+    model: PreTrainedModel  # not yet prepared for the hardware
+    train: Encoded
+    validation: Encoded
+    packed: bool  # whether several texts lie in a row
+    first_position: int  # the position id of a packed text's first token
+
+    def batches(
+        self,
+        texts: Encoded,
+        examples: Examples,
+        device: torch.device,
+        fixed_tokens: int | None = None,
+        fixed_rows: int | None = None,
+    ) -> Batches:
+        """What makes micro-batches of one part of the corpus; see `Batches`."""
+        pad = self.tokenizer.pad_token_id
+        return Batches(texts, examples.labels, pad, device, fixed_tokens, fixed_rows, self.first_position)
+
+
+def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Accelerator, notes: list[str]) -> Inputs:
+    """Tokenizer, token ids, model and loss.
+
+    Raises:
+        UserError: for a model that can't be used, or class weights that do not fit the classes.
+    """
+    tokenizer = load_tokenizer(recipe, corpus.train, notes)
+    train, validation = (
+        encode_cached(tokenizer, part.texts, recipe.data.max_length, notes)
+        for part in (corpus.train, corpus.validation)
+    )
+    model = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type)
+    packed = recipe.train.packing and can_pack(model.config) and not is_xla(accelerator)
+    first_position = make_packable(model, recipe.train.kernels) if packed else 0
+    loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device)
+    return Inputs(corpus, task, loss, tokenizer, model, train, validation, packed, first_position)
+
+
+def resolve_micro_batch_tokens(
+    recipe: Recipe, inputs: Inputs, accelerator: Accelerator, known: int | None, notes: list[str]
+) -> tuple[Recipe, MicroBatchSizes, str | None]:
+    """Find the number that `train.micro_batch_tokens: auto` stands for. Called by all processes.
+
+    Args:
+        known: the number with which the run began, where it goes on.
+
+    Returns:
+        The recipe with a number; the sizes that come into question; what the number is remembered under, None where
+        the recipe has named one.
+
+    Raises:
+        UserError: where not even the smallest micro-batch fits.
+    """
+    sizes = MicroBatchSizes.of(recipe, inputs.train.lengths, few_shapes=is_xla(accelerator))
+    if recipe.train.micro_batch_tokens != "auto":
+        return recipe, sizes, None
+    classes, problem_type = inputs.corpus.classes, inputs.task.problem_type
+    outline = functools.partial(outline_model, recipe, inputs.tokenizer, classes, problem_type)
+    batches = inputs.batches(inputs.train, inputs.corpus.train, accelerator.device)
+    search = Search.of(accelerator, sizes, inputs.model, outline, batches)
+    tokens = known or find_micro_batch_tokens(search, notes)
+    return with_micro_batch_tokens(recipe, tokens), sizes, search.key
+
+
+def build_training(
+    recipe: Recipe,
+    plan: Plan,
+    inputs: Inputs,
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    folder: RunFolder,
+    stopping: Stopping,
+    console: Console,
+) -> Training:
+    """What the loop works with; model and optimizer as accelerate has prepared them.
+
+    Raises:
+        UserError: where the recipe wants what the hardware can't do.
+    """
+    corpus, fixed = inputs.corpus, plan.layout.tokens if is_xla(accelerator) else None
+    artifacts = Artifacts(folder, recipe, corpus, inputs.task, inputs.tokenizer, accelerator.is_main_process)
+    saver = Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress)
+    policy, rows = recipe.train.non_finite, corpus.train.rows
+    return Training(
+        recipe,
+        plan,
+        accelerator,
+        model,
+        optimizer,
+        Supervised(inputs.loss, corpus.train.labels),
+        inputs.batches(inputs.train, corpus.train, accelerator.device, fixed, plan.batch_size),
+        inputs.batches(inputs.validation, corpus.validation, accelerator.device, fixed),
+        artifacts,
+        Trace(folder.trace if recipe.train.trace else None, accelerator.process_index),
+        saver,
+        NonFiniteGuard(policy, accelerator, optimizer, plan, rows, progress, artifacts, saver, console),
+        stopping,
+        console,
+    )
