@@ -25,7 +25,8 @@ from accel_cls.data.corpus import load_corpus
 from accel_cls.memory.activations import activation_bytes
 from accel_cls.memory.forecast import format_bytes
 from accel_cls.recipe import load_recipe
-from accel_cls.tokenization.encode import encode_once
+from accel_cls.tasks import task_of
+from accel_cls.tokenization.encode import encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
 
 TINY = {
@@ -102,8 +103,8 @@ def test_tokens_in_all_are_those_of_the_updates_that_are_made(
     work: Path, monkeypatch: pytest.MonkeyPatch, capsys, updates: int
 ) -> None:
     recipe = load_recipe(work / "recipe.yaml")
-    corpus = load_corpus(recipe)
-    lengths = encode_once(load_tokenizer(recipe, corpus.train), corpus.train.texts, 32, []).lengths
+    corpus = load_corpus(recipe, task_of(recipe))
+    lengths = encode_cached(load_tokenizer(recipe, corpus.train), corpus.train.texts, 32, []).lengths
     plan = Plan.of(recipe, lengths)
     tokens = sum(int(lengths[plan.examples(update)].sum()) for update in range(updates))
     monkeypatch.chdir(work)

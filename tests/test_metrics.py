@@ -8,7 +8,7 @@ from sklearn import metrics as sk
 
 from accel_cls.evaluation.metrics import compute_scores, is_better
 from accel_cls.evaluation.predictions import _in_order
-from accel_cls.recipe.schema import LOWER_IS_BETTER, METRICS, METRICS_OF
+from accel_cls.recipe.metrics import LOWER_IS_BETTER, METRICS, METRICS_OF
 
 REFERENCES = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2, 3])
 PREDICTIONS = np.array([0, 0, 1, 2, 1, 1, 0, 2, 1, 0])  # class 3 is never predicted

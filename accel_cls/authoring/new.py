@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from accel_cls.authoring.columns import Choice, Table, choose_label, choose_text, look_at
-from accel_cls.authoring.draft import Wishes, draft, slug
-from accel_cls.authoring.survey import class_names_beside, survey
+from accel_cls.authoring.draft import Draft, Wishes, draft, slug
+from accel_cls.authoring.survey import Survey, class_names_beside, survey
 from accel_cls.console import Console
 from accel_cls.data.encoding import detect_encoding
 from accel_cls.errors import UserError
@@ -53,16 +53,7 @@ def new_recipe(
     if text is not None and (len(text) > 2 or len(set(text)) < len(text)):
         raise UserError(f"--text: found {', '.join(text)}; expected one column, or two different ones for text pairs")
     table = look_at(data)
-    for column in (*(text or ()), *([label] if label else ())):
-        if column not in table.columns:
-            raise UserError(f"{data}: there is no column {column!r}; it has {', '.join(map(repr, table.columns))}")
-    label_choice = _given([label]) if label else choose_label(table.columns)
-    label_choice = _settled("label", label_choice, ask)
-    text_choice = _given(text) if text else choose_text(table.columns, label_choice.columns[0])
-    text_choice = _settled("text", text_choice, ask)
-
-    if label_choice.columns[0] in text_choice.columns:
-        raise UserError(f"--text and --label: found {label_choice.columns[0]!r} for both; expected different columns")
+    text_choice, label_choice = _choose_columns(data, table, text, label, ask)
     found = survey(table, validation, text_choice.columns, label_choice.columns[0], model)
     named = _class_names(classes, table, found.corpus.classes.values)
     wishes = Wishes(name, validation, model, named[1] if named else None, str(named[0].name) if named else "", out)
@@ -72,6 +63,31 @@ def new_recipe(
     schema = write_schema_beside(out)
     load_recipe(out)  # what we write must be right
 
+    _show(data, table, found, written, out, schema)
+
+
+def _choose_columns(
+    data: Path,
+    table: Table,
+    text: Sequence[str] | None,
+    label: str | None,
+    ask: Callable[[str, Choice], tuple[str, ...]],
+) -> tuple[Choice, Choice]:
+    """The text column, or two, and the label column: given, or found and settled by asking."""
+    for column in (*(text or ()), *([label] if label else ())):
+        if column not in table.columns:
+            raise UserError(f"{data}: there is no column {column!r}; it has {', '.join(map(repr, table.columns))}")
+    label_choice = _given([label]) if label else choose_label(table.columns)
+    label_choice = _settled("label", label_choice, ask)
+    text_choice = _given(text) if text else choose_text(table.columns, label_choice.columns[0])
+    text_choice = _settled("text", text_choice, ask)
+    if label_choice.columns[0] in text_choice.columns:
+        raise UserError(f"--text and --label: found {label_choice.columns[0]!r} for both; expected different columns")
+    return text_choice, label_choice
+
+
+def _show(data: Path, table: Table, found: Survey, written: Draft, out: Path, schema: Path | None) -> None:
+    """What was decided, and what to do next."""
     console = Console(speaks=True)
     language = ("language", found.language)
     console.section(f"{data}: {len(table):,} rows", [language, *written.decisions])

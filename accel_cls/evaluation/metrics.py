@@ -13,7 +13,7 @@ import evaluate
 import numpy as np
 from sklearn import metrics as sk
 
-from accel_cls.recipe.schema import LOWER_IS_BETTER
+from accel_cls.recipe.metrics import LOWER_IS_BETTER
 
 _FUNCTIONS: dict[str, Callable[..., float]] = {
     "accuracy": sk.accuracy_score,

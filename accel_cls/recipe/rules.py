@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from accel_cls.recipe.schema import METRICS_OF, Hub, Recipe
+from accel_cls.recipe.metrics import METRICS_OF
+from accel_cls.recipe.schema import Hub, Recipe
 
 
 def canonical_label(value: object) -> str:
@@ -17,53 +18,42 @@ def canonical_label(value: object) -> str:
     return whole[1] if whole else text
 
 
-def broken_rules(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
+_Broken = list[tuple[tuple[str, ...], str]]  # the key to blame, what is wrong and what to do
+
+
+def broken_rules(recipe: Recipe) -> _Broken:
     """The rules that span several keys: (key to blame, what is wrong and what to do) for each broken one."""
-    broken: list[tuple[tuple[str, ...], str]] = []
-    scratch = recipe.model.scratch
+    broken: _Broken = []
+    scratch, tokens = recipe.model.scratch, recipe.train.micro_batch_tokens
     if recipe.model.name is None and scratch is not None and scratch.hidden % scratch.heads:
-        broken.append(
-            (
-                ("model", "scratch", "heads"),
-                f"found {scratch.heads}; expected a divisor of model.scratch.hidden, which is {scratch.hidden}",
-            )
-        )
+        message = f"found {scratch.heads}; expected a divisor of model.scratch.hidden, which is {scratch.hidden}"
+        broken.append((("model", "scratch", "heads"), message))
     if recipe.data.separator in ('"', "\n", "\r"):
-        broken.append(
-            (
-                ("data", "separator"),
-                f"found {recipe.data.separator!r}; expected a character that neither quotes a cell nor ends a line",
-            )
-        )
-    tokens = recipe.train.micro_batch_tokens
+        message = "expected a character that neither quotes a cell nor ends a line"
+        broken.append((("data", "separator"), f"found {recipe.data.separator!r}; {message}"))
     if tokens != "auto" and tokens < recipe.data.max_length:
-        broken.append(
-            (
-                ("train", "micro_batch_tokens"),
-                f"found {tokens}; expected at least data.max_length, which is "
-                f"{recipe.data.max_length}: the longest text must fit",
-            )
+        message = (
+            f"found {tokens}; expected at least data.max_length, which is {recipe.data.max_length}: the longest text "
+            "must fit"
         )
-    if recipe.evaluate.best != "loss" and recipe.evaluate.best not in recipe.evaluate.metrics:
-        broken.append(
-            (
-                ("evaluate", "best"),
-                f"found {recipe.evaluate.best!r}; expected 'loss' or one of evaluate.metrics, "
-                f"which are {', '.join(recipe.evaluate.metrics)}",
-            )
-        )
+        broken.append((("train", "micro_batch_tokens"), message))
+    return broken + _broken_evaluation(recipe) + _broken_labels(recipe) + _broken_columns(recipe)
+
+
+def _broken_evaluation(recipe: Recipe) -> _Broken:
+    """Metrics that the task has not, a best score that is not computed, patience that never runs out."""
+    broken: _Broken = []
+    metrics, best, known = recipe.evaluate.metrics, recipe.evaluate.best, METRICS_OF[recipe.task]
+    if best != "loss" and best not in metrics:
+        message = f"found {best!r}; expected 'loss' or one of evaluate.metrics, which are {', '.join(metrics)}"
+        broken.append((("evaluate", "best"), message))
     patience, epochs = recipe.evaluate.patience, recipe.train.epochs
     if patience is not None and recipe.evaluate.every == "epoch" and patience >= epochs:
-        broken.append(
-            (
-                ("evaluate", "patience"),
-                f"found {patience}; expected less than train.epochs, which is {epochs}: with one evaluation an "
-                "epoch, and the first always the best so far, the run would end before it could stop early",
-            )
+        message = (
+            f"found {patience}; expected less than train.epochs, which is {epochs}: with one evaluation an epoch, and "
+            "the first always the best so far, the run would end before it could stop early"
         )
-    broken += _broken_labels(recipe)
-    metrics = recipe.evaluate.metrics
-    known = METRICS_OF[recipe.task]
+        broken.append((("evaluate", "patience"), message))
     for name in metrics:
         if name not in known:
             message = f"found {name}, which {recipe.task} has not; with this task expected some of {', '.join(known)}"
@@ -71,16 +61,16 @@ def broken_rules(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
     if len(set(metrics)) < len(metrics):
         twice_named = next(name for name in metrics if metrics.count(name) > 1)
         broken.append((("evaluate", "metrics"), f"{twice_named!r} stands twice; expected each once"))
-    if isinstance(recipe.data.text, list) and len(set(recipe.data.text)) < 2:
-        broken.append((("data", "text"), "found the same column twice; expected two different ones"))
-    return broken + _broken_columns(recipe)
+    return broken
 
 
-def _broken_columns(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
+def _broken_columns(recipe: Recipe) -> _Broken:
     """The label columns: other ones than the texts', and several only where a text may have several classes."""
     texts = [recipe.data.text] if isinstance(recipe.data.text, str) else recipe.data.text
     labels = [recipe.data.label] if isinstance(recipe.data.label, str) else recipe.data.label
-    broken: list[tuple[tuple[str, ...], str]] = []
+    broken: _Broken = []
+    if len(set(texts)) < len(texts):
+        broken.append((("data", "text"), "found the same column twice; expected two different ones"))
     if set(texts) & set(labels):
         one = "a column that data.text names too" if len(texts) + len(labels) > 2 else "the column of data.text"
         broken.append((("data", "label"), f"found {one}; expected another one"))
@@ -92,11 +82,11 @@ def _broken_columns(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
     return broken
 
 
-def _broken_labels(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
+def _broken_labels(recipe: Recipe) -> _Broken:
     labels = recipe.data.labels
     if labels is None:
         return []
-    broken: list[tuple[tuple[str, ...], str]] = []
+    broken: _Broken = []
     values = [canonical_label(value) for value in labels]
     same = sorted({value for value in values if values.count(value) > 1})
     if same and isinstance(labels, dict):
