@@ -44,6 +44,7 @@ from accel_cls.models.packing import make_packable
 from accel_cls.recipe import load_recipe
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.out_of_memory import OutOfMemory, read_out_of_memory
+from accel_cls.tasks import task_of
 from accel_cls.tokenization.encode import Encoded
 from accel_cls.tokenization.tokenizer import load_tokenizer
 from accel_cls.training.out_of_memory import explain_out_of_memory
@@ -539,13 +540,14 @@ def test_plan_tells_the_memory_by_which_auto_decides(
     plan = json.loads(cli(capsys, "plan", "recipe.yaml", "hardware=profile.yaml", "--json")[1])["memory_bytes"]
     rows, width = plan["shape"]
     recipe = load_recipe(Path("recipe.yaml"), ["hardware=profile.yaml"])
-    corpus = load_corpus(recipe)
+    task = task_of(recipe)
+    corpus = load_corpus(recipe, task)
     tokenizer = load_tokenizer(recipe, corpus.train)
     auto = dataclasses.replace(
         search,
         setup=setup_of(*strategy),
         sizes=MicroBatchSizes(width, width, rows),
-        outline=lambda: outline_model(recipe, tokenizer, corpus.labels),
+        outline=lambda: outline_model(recipe, tokenizer, corpus.classes, task.problem_type),
     )
     needed = needed_memory(auto)(rows * width)
     assert needed.shape == (rows, width)

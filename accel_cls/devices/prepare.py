@@ -81,6 +81,11 @@ def inner_optimizer(optimizer: torch.optim.Optimizer) -> Any:
     return optimizer.optimizer if isinstance(optimizer, AcceleratedOptimizer) else optimizer
 
 
+def zero_gradients(accelerator: Accelerator, optimizer: torch.optim.Optimizer) -> None:
+    """Clear the gradients. On XLA they become zeros: a first gradient and one added to it would be two programs."""
+    optimizer.zero_grad(set_to_none=not is_xla(accelerator))
+
+
 def mark_step(accelerator: Accelerator) -> None:
     """Let XLA run what it has recorded: one program for each shape, instead of one for all that an update does."""
     if is_xla(accelerator):

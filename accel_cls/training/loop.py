@@ -15,7 +15,7 @@ from accel_cls.batching.plan import Plan, is_due, seed_of
 from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.checkpoints.saving import Saver
 from accel_cls.console import Console
-from accel_cls.devices.prepare import is_xla, mark_step, seed_generators
+from accel_cls.devices.prepare import mark_step, seed_generators, zero_gradients
 from accel_cls.recipe import Recipe
 from accel_cls.runs.artifacts import Artifacts
 from accel_cls.stopping import Stopped, Stopping
@@ -67,8 +67,7 @@ def train(t: Training, progress: Progress) -> None:
         with span("optimizer"):
             norm = clip_gradient(accelerator, t.model, t.optimizer, recipe.train.max_grad_norm or math.inf)
             take_step(accelerator, t.optimizer, norm)
-            # On XLA a first gradient and one that is added to it would be two programs.
-            t.optimizer.zero_grad(set_to_none=not is_xla(accelerator))
+            zero_gradients(accelerator, t.optimizer)
         mark_step(accelerator)
         progress.update += 1
         t.trace.update(progress.update, rate, norm)

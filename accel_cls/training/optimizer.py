@@ -20,16 +20,18 @@ def make_optimizer(model: torch.nn.Module, train: Train, device: torch.device) -
     decayed = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
     others = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
     groups = [
-        {"params": decayed, "weight_decay": train.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": decayed, "weight_decay": train.weight_decay, "lr_scale": 1.0},
+        {"params": others, "weight_decay": 0.0, "lr_scale": 1.0},
     ]
     return torch.optim.AdamW(groups, lr=train.learning_rate, eps=train.adam_epsilon, fused=device.type in _FUSED)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of all parameter groups."""
+    """Set the learning rate of all parameter groups: the schedule's, times the group's own `lr_scale` (as in timm)."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get(
+            "lr_scale", 1.0
+        )  # a checkpoint of sharded state may be from before there was one
 
 
 def clip_gradient(
