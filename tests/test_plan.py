@@ -165,7 +165,7 @@ def test_updates_on_xla_are_the_same_in_few_widths(plan):
 
 def test_programs_are_counted():
     plan = plan_of([5, 17, 40], Layout(512, 512, step=64))
-    said = "XLA compiles about 4: 1 for widths to learn from, 2 for those to judge by, one for the optimizer's step"
+    said = "XLA compiles about 4: 1 for widths of training, 2 for those of validation, one for the optimizer's step"
     assert plan.programs(np.array([3, 60, 65])).startswith(said)
 
 

@@ -157,7 +157,7 @@ class Plan:
             for lengths in (self.lengths, validation)
         )
         each = (
-            f"{train_widths} for widths to learn from, {validation_widths} for those to judge by, one for the "
+            f"{train_widths} for widths of training, {validation_widths} for those of validation, one for the "
             "optimizer's step"
         )
         return f"XLA compiles about {train_widths + validation_widths + 1}: {each}; the first updates take long"

@@ -34,7 +34,7 @@ class RunSpec:
 
     recipe: Recipe
     data: str  # digest of the data
-    examples: int  # to learn from
+    examples: int  # for training
     hardware: str = ""  # as people call it
     precision: str | None = None  # fp32, fp16, bf16, fp8; None: not known
 
