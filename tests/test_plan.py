@@ -142,7 +142,7 @@ LENGTHS = [(i * 37) % 61 + 4 for i in range(60)]  # 4 to 64 tokens, all but even
     ],
 )
 def test_averages_of_the_cut(packed, processes, micro_batches, padding, finer, busy):
-    found = plan_of(LENGTHS, Layout(128, 64, packed=packed)).cutting(processes)
+    found = plan_of(LENGTHS, Layout(128, 64, packed=packed)).micro_batch_stats(processes)
     averages = (found.micro_batches, found.padding, found.finer, found.busy)
     assert averages == pytest.approx((micro_batches, padding, finer, busy), abs=1e-5)
 

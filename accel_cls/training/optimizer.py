@@ -29,9 +29,8 @@ def make_optimizer(model: torch.nn.Module, train: Train, device: torch.device) -
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Set the learning rate of all parameter groups: the schedule's, times the group's own `lr_scale` (as in timm)."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * group.get(
-            "lr_scale", 1.0
-        )  # a checkpoint of sharded state may be from before there was one
+        # A checkpoint of sharded state may be from before there was one.
+        group["lr"] = rate * group.get("lr_scale", 1.0)
 
 
 def clip_gradient(
