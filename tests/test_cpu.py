@@ -68,13 +68,10 @@ def test_neighbours_are_dropped_independently() -> None:
 
 
 def test_draws_follow_from_torchs_seed() -> None:
-    masks = []
-    for seed in (7, 7, 8):
-        torch.manual_seed(seed)
-        masks.append([keep_mask(torch.Size([3, 5, 7]), 0.4, torch.float32) for _ in range(2)])
-    assert all(torch.equal(a, b) for a, b in zip(masks[0], masks[1], strict=True))
-    assert not torch.equal(masks[0][0], masks[0][1])
-    assert not torch.equal(masks[0][0], masks[2][0])
+    """Other draws would make another training of every recipe."""
+    torch.manual_seed(7)
+    first, second = ("".join(map(str, keep_mask(torch.Size([24]), 0.4, torch.int64).tolist())) for _ in range(2))
+    assert (first, second) == ("011111000101111011011100", "110111111101100000001101")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -117,6 +117,14 @@ assert texts.named({"text": "a"})["text"] == ["x", "", "", "好😀"]
 """
 
 
+def test_vocabulary_of_texts_never_changes():
+    """By frequency, ties by code point: another order would belong to other weights."""
+    learned = learn_tokenizer(Texts.of({"text": ["ab b", "b c", "好吃 好", "a!"]}), 40)
+    vocabulary = sorted(learned.get_vocab(), key=learned.get_vocab().__getitem__)
+    assert vocabulary == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "好"]
+    assert learned("好吃 ab!")["input_ids"] == [2, 7, 1, 1, 1, 3]
+
+
 def test_columns_are_made_without_pandas():
     done = subprocess.run([sys.executable, "-c", _COLUMNS], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
