@@ -173,14 +173,14 @@ def test_auto_trains_like_its_number_and_the_plan_knows_it(work: Path, monkeypat
 LIMITED = """
 import dataclasses, resource, sys
 import psutil, torch
-from accel_cls.training import run
+from accel_cls.training import build
 from accel_cls.memory import search as searching, setup
 from accel_cls.train import main
 
 assert searching._AMPLE == 0.5 and setup.USABLE_FRACTION == 0.8
 torch.backends.mkldnn.enabled = False  # oneDNN, once refused memory for a kernel, has none for the rest of the process
 searching._AMPLE, setup.USABLE_FRACTION = 0, 99  # the forecast allows everything: the allocator has to say what fits
-find = run.find_micro_batch_tokens
+find = build.find_micro_batch_tokens
 
 def find_within_limits(search, notes):
     limit = psutil.Process().memory_info().vms + 100_000_000
@@ -190,7 +190,7 @@ def find_within_limits(search, notes):
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
 
-run.find_micro_batch_tokens = find_within_limits
+build.find_micro_batch_tokens = find_within_limits
 sys.exit(main())
 """
 

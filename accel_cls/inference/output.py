@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.cells import cell_len  # a Chinese character takes two cells
 
-from accel_cls.atomic import as_cell, whole_file, write_csv
+from accel_cls.atomic import whole_file, write_csv
 from accel_cls.errors import UserError, printable
 from accel_cls.inference.classifier import Classifier, Prediction
 
@@ -48,7 +48,7 @@ def write_predictions(out: Path, classifier: Classifier, columns: Sequence[str],
     with whole_file(out, encoding="utf-8-sig") as file:  # without quotes, as such files are read
         for number, line in enumerate(chain([header], lines)):
             _check_tabs(out, number, header, line)
-            file.write("\t".join(map(as_cell, line)) + "\n")
+            file.write("\t".join(line) + "\n")
     return number
 
 

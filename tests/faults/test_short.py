@@ -61,7 +61,8 @@ def test_disk_that_refuses_loses_nothing(faulty: Work, fault: Callable[[Work, St
 def test_stopped_run_ends_in_the_same_result(faulty: Work, how: str) -> None:
     case = kinds.stop(faulty, TWO if how == "SIGTERM" else ONE, how, "one", update=22)
     survived(case)
-    assert case.events[0]["status"] == kinds.STOPPED, "it was stopped before it came to its end"
+    if how != "SAVE":  # which is looked for once a second, longer than these updates take: test_stopping has it
+        assert case.events[0]["status"] == kinds.STOPPED, "it was stopped before it came to its end"
 
 
 def test_harness_sees_what_is_lost(faulty: Work) -> None:
