@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 from conftest import stay_alone
 from datasets import ClassLabel, Dataset, Features, List, Value
-from sklearn.model_selection import train_test_split
 
 from accel_cls.data.corpus import load_corpus
-from accel_cls.data.split import draw_stratified
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import task_of
@@ -497,7 +495,7 @@ def test_parts_keep_text_label_and_row_together():
 
 
 def test_seed_decides_the_split():
-    """The very rows: another split would be judged by other texts, and an unfinished run could not go on."""
+    """The very rows: another split would be evaluated on other texts, and an unfinished run could not go on."""
     path = write("a.csv", rows_of(["a", "b"] * 20))
     first, other = (corpus_of(path, seed=seed) for seed in (1, 2))
     assert [int(row.split(":")[1]) for row in first.validation.rows] == [11, 17, 22, 23, 24, 25, 30, 38]
@@ -506,23 +504,12 @@ def test_seed_decides_the_split():
     assert other.digest == "8b0cc1255859977240020e444cb05fef5e9303ce590ac427a3804d31d2e8090a"
 
 
-def test_split_is_what_scikit_learn_draws():
-    draw = np.random.default_rng(0)
-    for trial in range(300):
-        classes = int(draw.integers(2, 12))
-        labels = draw.integers(0, classes, int(draw.integers(4 * classes, 400))) * 3
-        labels = labels[np.isin(labels, np.flatnonzero(np.bincount(labels) > 1))]
-        size = int(draw.integers(classes, len(labels) - classes))
-        _, theirs = train_test_split(np.arange(len(labels)), test_size=size, random_state=trial, stratify=labels)
-        assert sorted(draw_stratified(labels, size, trial)) == sorted(theirs)
-
-
 def test_examples_of_one_text_stay_together():
     texts = ["same", "other"] * 10 + [f"text {i}" for i in range(30)]
     corpus = corpus_of(write("a.csv", "text,label\n" + "".join(f"{t},{i % 3}\n" for i, t in enumerate(texts))))
-    learned, judged = set(corpus.train.texts["text"]), set(corpus.validation.texts["text"])
-    assert not learned & judged
-    assert len(learned | judged) == 32
+    train, validation = set(corpus.train.texts["text"]), set(corpus.validation.texts["text"])
+    assert not train & validation
+    assert len(train | validation) == 32
     assert len(corpus.train) + len(corpus.validation) == 50
 
 

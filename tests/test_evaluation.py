@@ -1,4 +1,4 @@
-"""Exactly once: every row of the validation data is judged once, whatever the number of processes."""
+"""Exactly once: every row of the validation data is evaluated once, whatever the number of processes."""
 
 from __future__ import annotations
 

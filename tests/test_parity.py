@@ -193,8 +193,8 @@ def test_equal_trainings_are_the_same() -> None:
         (trained(width=32), "update 1 is cut into other micro-batches"),
         (trained(rate=1.1e-3), "update 1 has another learning rate"),
         (trained(weight=0.5 * 1.001), "the weights differ by 1e-03"),
-        (trained(rows=("b", "a")), "other validation rows were judged"),
-        (trained(rows=("a", "a")), "other validation rows were judged"),
+        (trained(rows=("b", "a")), "other validation rows were evaluated"),
+        (trained(rows=("a", "a")), "other validation rows were evaluated"),
         (trained(loss=float("nan")), "update 1 has a loss nan"),
     ],
 )
@@ -204,7 +204,7 @@ def test_each_difference_is_found(other: TrainedRun, fault: str) -> None:
     assert not found.as_json()["same"]
 
 
-def test_rows_judged_twice_are_a_fault_even_where_both_do_it() -> None:
+def test_rows_evaluated_twice_are_a_fault_even_where_both_do_it() -> None:
     twice = trained(rows=("a", "a"))
     assert verdict(twice, reference=twice).mismatches
 

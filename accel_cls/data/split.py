@@ -47,7 +47,10 @@ def split_examples(
             else "no class has two different texts, one to train on and one to validate on; give more, or a file"
         )
         raise UserError(f"data.validation: {why}")
-    drawn = pool[draw_stratified(strata[pool], round(fraction * len(pool)), seed)]
+    from sklearn.model_selection import train_test_split  # takes a second to import, and only what splits needs it
+
+    size = round(fraction * len(pool))
+    drawn = train_test_split(pool, test_size=size, random_state=seed, stratify=strata[pool])[1]
     texts = np.unique(text_of)
     in_validation = np.zeros(len(examples), bool)
     in_validation[drawn] = True
@@ -81,35 +84,3 @@ def _give_each_side_a_text(
                     here[list(own)] += 1
                     there[list(own)] -= 1
                     break
-
-
-def draw_stratified(strata: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """Positions of `size` of the examples of these strata, int64, drawn in proportion from each stratum.
-
-    What scikit-learn's `train_test_split(stratify=…)` draws, number by number, so that a seed means what it always
-    did. Importing that takes 0.4 s, of which most is scipy.stats, at the start of every run.
-    """
-    _, at, counts = np.unique(strata, return_inverse=True, return_counts=True)
-    of_stratum = np.split(np.argsort(at, kind="stable"), np.cumsum(counts)[:-1])
-    generator = np.random.RandomState(seed)
-    rest = _apportion(counts, len(strata) - size, generator)
-    drawn = _apportion(counts - rest, size, generator)
-    orders = [generator.permutation(count) for count in counts]
-    parts = [of_stratum[i][order[rest[i] : rest[i] + drawn[i]]] for i, order in enumerate(orders)]
-    return np.concatenate(parts)
-
-
-def _apportion(counts: np.ndarray, size: int, generator: np.random.RandomState) -> np.ndarray:
-    """How many of `size` fall to each stratum, int64: by largest remainders, equal ones drawn by lot."""
-    exact = counts / counts.sum() * size
-    shares = np.floor(exact)
-    remainders = exact - shares
-    missing = size - int(shares.sum())
-    for remainder in np.unique(remainders)[::-1]:
-        if not missing:
-            break
-        equal = np.flatnonzero(remainders == remainder)
-        lucky = generator.choice(equal, size=min(len(equal), missing), replace=False)
-        shares[lucky] += 1
-        missing -= len(lucky)
-    return shares.astype(np.int64)

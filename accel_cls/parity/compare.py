@@ -51,7 +51,7 @@ class Comparison:
     gradient: np.ndarray  # float64 [updates]: relative difference of the norm
     weights: float  # |a - b| / |a| over all weights at the end
     weight: float  # the largest difference of a single one
-    rows: bool  # whether the same validation rows were judged, each once
+    rows: bool  # whether the same validation rows were evaluated, each once
     probability: float  # the largest difference of a probability; nan for other rows
 
     def first_beyond(self, tolerance: float | np.ndarray) -> int | None:

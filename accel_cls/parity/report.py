@@ -42,7 +42,16 @@ def show(verdicts: Sequence[Verdict], console: Console) -> None:
                 str(verdict.diverges or "none"),
             ]
         )
-    head = ["training", "examples", "micro-batches", "loss", "gradient norm", "weights", "rows judged", "probability"]
+    head = [
+        "training",
+        "examples",
+        "micro-batches",
+        "loss",
+        "gradient norm",
+        "weights",
+        "rows evaluated",
+        "probability",
+    ]
     console.section("largest differences, relative but for probabilities", [])
     console.table([*head, "first beyond tolerance"], rows)
     console.section("verdicts", [])

@@ -122,7 +122,7 @@ def plan_mismatches(pair: Pair, comparison: Comparison) -> list[str]:
     if comparison.rate is not None:
         mismatches.append(f"update {comparison.rate} has another learning rate")
     if not comparison.rows:
-        mismatches.append("other validation rows were judged, or some of them twice")
+        mismatches.append("other validation rows were evaluated, or some of them twice")
     return mismatches
 
 
