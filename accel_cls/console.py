@@ -24,14 +24,14 @@ class Console:
     """Prints on rank 0; is quiet on all others.
 
     Args:
-        speaks: whether this process prints.
+        quiet: whether this process prints nothing.
     """
 
-    def __init__(self, speaks: bool):
+    def __init__(self, quiet: bool = False):
         # A file or a pipe gets whole lines: rich would wrap them at 80 columns.
-        out = rich.console.Console(quiet=not speaks, highlight=False)
+        out = rich.console.Console(quiet=quiet, highlight=False)
         if not out.is_terminal:
-            out = rich.console.Console(quiet=not speaks, highlight=False, width=1000)
+            out = rich.console.Console(quiet=quiet, highlight=False, width=1000)
         self._out = out
         self._progress: Progress | None = None
         self._task = TaskID(0)
@@ -109,7 +109,7 @@ class Console:
             self._next_line = update + max(1, self._updates // _LINES)
             self.print(f"update {update:>{len(str(self._updates))}}/{self._updates}  {state}")
 
-    def say(self, state: str) -> None:
+    def set_state(self, state: str) -> None:
         """Set the state beside the progress bar, while something takes long."""
         if self._progress is not None:
             self._progress.update(self._task, state=state)

@@ -76,7 +76,7 @@ class Stopping:
             for number in stop_signals():
                 signal.signal(number, signal.SIG_IGN)
 
-    def let_go(self) -> None:
+    def restore_signals(self) -> None:
         """The run has failed: what tells this process to stop ends it, as if it had never listened."""
         if threading.current_thread() is threading.main_thread():
             for number in stop_signals():

@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         run.run_command(command, stopping)
     except UserError as error:
-        stopping.let_go()
+        stopping.restore_signals()
         _explain(error)
         if recipe is None and os.environ.get("RANK", "0") != "0":
             _tell_others(error)
@@ -112,14 +112,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os._exit(_USER_ERROR)
         return _ended(_USER_ERROR)
     except Stopped as stop:
-        return _ended(_say_stopped(stop))
+        return _ended(_print_stopped(stop))
     except Exception:
-        stopping.let_go()
+        stopping.restore_signals()
         raise
     return _ended(0)
 
 
-def _say_stopped(stop: Stopped) -> int:
+def _print_stopped(stop: Stopped) -> int:
     """What is to be said of a run that has stopped, where the loop has not said it; returns the exit status."""
     if not stop.is_told and os.environ.get("RANK", "0") == "0":
         print(f"\n{stop} before training began; the same command starts again", file=sys.stderr, flush=True)

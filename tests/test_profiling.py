@@ -130,7 +130,7 @@ def test_own_times_of_operators_are_the_whole(measured: Path) -> None:
 
 def test_shown_to_people_and_to_programs(measured: Path, capsys: pytest.CaptureFixture) -> None:
     profile = ProfileResult(ProcessMeasurements.read(measured / "out"))
-    show(profile, measured / "out", Console(speaks=True))
+    show(profile, measured / "out", Console())
     said = capsys.readouterr().out
     for words in ("precision fp32", "forward", "100.0%", "GFLOP/s", "matrix products", "trace-0.json.gz", "perfetto"):
         assert words in said
@@ -363,7 +363,7 @@ def test_waiting_is_for_others_or_for_the_exchange() -> None:
 def test_waiting_that_can_not_be_told_is_not_shown(capsys: pytest.CaptureFixture) -> None:
     profile = ProfileResult([figures(0), figures(1)])
     assert "waiting" not in [part.name for part in profile.parts()]
-    show(profile, Path("out"), Console(speaks=True))
+    show(profile, Path("out"), Console())
     said = capsys.readouterr().out
     assert "padded tokens" in said
     assert "waiting ms" not in said

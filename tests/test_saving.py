@@ -73,7 +73,7 @@ def same(a, b):
 
 
 def saver_of(accelerator, folder, keep=9, progress=None):
-    return Saver(accelerator, folder, keep, Console(speaks=True), progress or Progress())
+    return Saver(accelerator, folder, keep, Console(), progress or Progress())
 
 
 def save(saver, model, optimizer, **counters):
@@ -343,7 +343,7 @@ model(torch.ones(1, 10_000)).sum().backward()
 optimizer.step()
 optimizer.zero_grad()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-saver = Saver(accelerator, Path(sys.argv[1]), 1, Console(speaks=True), Progress(update=1))
+saver = Saver(accelerator, Path(sys.argv[1]), 1, Console(), Progress(update=1))
 saver.save(model, optimizer)
 saver.finish()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

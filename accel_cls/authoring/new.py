@@ -78,9 +78,9 @@ def _choose_columns(
         if column not in table.columns:
             raise UserError(f"{data}: there is no column {column!r}; it has {', '.join(map(repr, table.columns))}")
     label_choice = _given([label]) if label else choose_label(table.columns)
-    label_choice = _settled("label", label_choice, ask)
+    label_choice = _chosen("label", label_choice, ask)
     text_choice = _given(text) if text else choose_text(table.columns, label_choice.columns[0])
-    text_choice = _settled("text", text_choice, ask)
+    text_choice = _chosen("text", text_choice, ask)
     if label_choice.columns[0] in text_choice.columns:
         raise UserError(f"--text and --label: found {label_choice.columns[0]!r} for both; expected different columns")
     return text_choice, label_choice
@@ -88,7 +88,7 @@ def _choose_columns(
 
 def _show(data: Path, table: Table, found: Survey, written: Draft, out: Path, schema: Path | None) -> None:
     """What was decided, and what to do next."""
-    console = Console(speaks=True)
+    console = Console()
     language = ("language", found.language)
     console.section(f"{data}: {len(table):,} rows", [language, *written.decisions])
     for note in table.notes:
@@ -107,7 +107,7 @@ def _given(columns: Sequence[str]) -> Choice:
     return Choice(tuple(columns), "as you said", ())
 
 
-def _settled(role: str, choice: Choice, ask: Callable[[str, Choice], tuple[str, ...]]) -> Choice:
+def _chosen(role: str, choice: Choice, ask: Callable[[str, Choice], tuple[str, ...]]) -> Choice:
     """The choice, or another one where the author was asked and said so."""
     columns = ask(role, choice)
     return choice if columns == choice.columns else _given(columns)

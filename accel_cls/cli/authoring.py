@@ -78,7 +78,7 @@ def check(
         from accel_cls.console import Console
 
         typer.echo(f"accel-cls check · {loaded.name} · {recipe}")
-        show_report(report, Console(speaks=True), rows)
+        show_report(report, Console(), rows)
     raise typer.Exit(report.exit_status)
 
 
@@ -101,7 +101,7 @@ def plan(recipe: RecipePath, overrides: Overrides = None, processes: Processes =
     if as_json:
         print_json(forecast.as_json())
         return
-    console = Console(speaks=True)
+    console = Console()
     console.section(f"accel-cls plan · {loaded.name} · {recipe}", corpus.describe(loaded.data))
     console.section("plan", forecast.lines(loaded))
     for note in corpus.notes:
@@ -145,7 +145,7 @@ def explain(
     else:
         from accel_cls.console import Console
 
-        explaining.show(settings, Console(speaks=True))
+        explaining.show(settings, Console())
 
 
 @app.command()
@@ -191,7 +191,7 @@ def recipes(context: typer.Context, as_json: Json = False) -> None:
         return
     from accel_cls.console import Console
 
-    console = Console(speaks=True)
+    console = Console()
     for recipe in found:
         lines = [("for", recipe.purpose), ("needs", recipe.needs), ("measured", recipe.measured)]
         console.section(recipe.name, [line for line in lines if line[1]])

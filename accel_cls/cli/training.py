@@ -103,7 +103,7 @@ def resume(
         from accel_cls.proving.state import show_state, state_of
 
     options = parse_options(is_proof, processes, kills, updates, seed, keep)
-    console = None if as_json else Console(speaks=True)
+    console = None if as_json else Console()
     if not is_proof:
         state = state_of(recipe, loaded, overrides or ())
         if console is None:
@@ -155,7 +155,7 @@ def parity(
         from accel_cls.parity.options import parse_options
 
     options = parse_options(processes, hardware, precision, micro_batches, resume, updates)
-    console = None if as_json else Console(speaks=True)
+    console = None if as_json else Console()
     verdicts = compare_trainings(recipe, loaded, overrides or (), options, keep, console)
     if as_json:
         print_json([verdict.as_json() for verdict in verdicts])
@@ -199,7 +199,7 @@ def profile(
         return
     from accel_cls.console import Console
 
-    console = Console(speaks=True)
+    console = Console()
     console.section(
         f"accel-cls profile · {loaded.name} · {recipe}", heading(updates, WARM_UP_UPDATES, PROFILED_UPDATES, folder)
     )

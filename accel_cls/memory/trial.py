@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import MicroBatch
-from accel_cls.devices.cpu.allocator import give_back_memory
+from accel_cls.devices.cpu.allocator import trim_memory
 from accel_cls.memory.activations import loss_for_memory, saved_tensor_bytes
 from accel_cls.memory.available import DeviceMemory
 from accel_cls.memory.errors import is_out_of_memory
@@ -61,7 +61,7 @@ class Trial:
             if self.setup.device.type == "cpu":
                 # Under `ulimit -v` malloc would keep what is freed, and oneDNN, which maps the code of its kernels by
                 # itself, get nothing for smaller sizes either: of 140 MB for a BERT 12×32 even one row did not fit.
-                give_back_memory()
+                trim_memory()
 
     def saved_bytes(self, rows: int) -> int:
         """What a forward pass of so many rows saves, in fp32, measured on the CPU: before any trial on a device."""

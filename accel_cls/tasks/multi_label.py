@@ -20,7 +20,7 @@ from accel_cls.errors import shown
 from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.schema import Data, Train
 from accel_cls.tasks.class_scores import class_scores, class_table
-from accel_cls.tasks.class_weights import named_weights
+from accel_cls.tasks.class_weights import class_weights
 from accel_cls.tasks.task import Decoded, Loss, Table
 
 THRESHOLD = 0.5  # from this probability on a text is predicted to have a class
@@ -110,18 +110,15 @@ class MultiLabel:
         A class's weight is that of the examples that have it against those that have not (torch's `pos_weight`);
         "balanced" makes both count the same.
         """
-        return BinaryCrossEntropy(self._weights(train, labels, classes), train.label_smoothing, device)
 
-    def _weights(self, train: Train, labels: np.ndarray, classes: Classes) -> np.ndarray | None:
-        rule = train.class_weights
-        if rule is None:
-            return None
-        if isinstance(rule, dict):
-            return named_weights(rule, classes.names)
-        counts = self.class_counts(labels, len(classes))
-        # A class that no example, or every one has, has nothing to be balanced against.
-        balanced = np.where((counts > 0) & (counts < len(labels)), (len(labels) - counts) / np.maximum(counts, 1), 1.0)
-        return balanced.astype(np.float32)
+        def balanced() -> np.ndarray:
+            counts = self.class_counts(labels, len(classes))
+            # A class that no example, or every one has, has nothing to be balanced against.
+            is_mixed = (counts > 0) & (counts < len(labels))
+            return np.where(is_mixed, (len(labels) - counts) / np.maximum(counts, 1), 1.0)
+
+        weights = class_weights(train.class_weights, classes.names, balanced)
+        return BinaryCrossEntropy(weights, train.label_smoothing, device)
 
     def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
         """Mean binary cross-entropy over examples and classes."""

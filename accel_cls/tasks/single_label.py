@@ -16,7 +16,7 @@ from accel_cls.data.labels import Classes, found_classes, named_classes
 from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.schema import Data, Train
 from accel_cls.tasks.class_scores import class_scores, class_table
-from accel_cls.tasks.class_weights import named_weights
+from accel_cls.tasks.class_weights import class_weights
 from accel_cls.tasks.task import Decoded, Loss, Table
 
 _LARGEST_CONFUSION = 20  # classes
@@ -73,17 +73,13 @@ class SingleLabel:
 
     def loss(self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device) -> Loss:
         """Cross-entropy; "balanced" weighs class c of C with n_c of n examples by n / (C n_c), like scikit-learn."""
-        return CrossEntropy(self._weights(train, labels, classes), train.label_smoothing, device)
 
-    def _weights(self, train: Train, labels: np.ndarray, classes: Classes) -> np.ndarray | None:
-        rule = train.class_weights
-        if rule is None:
-            return None
-        if isinstance(rule, dict):
-            return named_weights(rule, classes.names)
-        counts = self.class_counts(labels, len(classes))
-        # A class without examples gets 0.
-        return np.where(counts, len(labels) / (len(classes) * np.maximum(counts, 1)), 0.0).astype(np.float32)
+        def balanced() -> np.ndarray:
+            counts = self.class_counts(labels, len(classes))
+            return np.where(counts, len(labels) / (len(classes) * np.maximum(counts, 1)), 0.0)  # 0 without examples
+
+        weights = class_weights(train.class_weights, classes.names, balanced)
+        return CrossEntropy(weights, train.label_smoothing, device)
 
     def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
         """Mean cross-entropy."""

@@ -29,7 +29,7 @@ def evaluate(
     Returns:
         Whether it is; and what told the run to stop in between: then nothing was scored.
     """
-    console.say("evaluating …")
+    console.set_state("evaluating …")
     predictions = predict_examples(
         accelerator,
         model,

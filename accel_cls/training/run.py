@@ -72,7 +72,7 @@ def run_command(command: Command, stopping: Stopping) -> None:
 def _run(command: Command, rendezvous: Rendezvous, folder: RunFolder, stopping: Stopping) -> None:
     recipe = command.recipe
     hardware = start_hardware(recipe, command.path, command.overrides, rendezvous)
-    console = Console(speaks=hardware.accelerator.is_main_process)
+    console = Console(quiet=not hardware.accelerator.is_main_process)
     console.section(f"accel_cls · {recipe.name} · {command.path}", hardware.describe())
     corpus = load_corpus(recipe, task_of(recipe))
     hardware.require_same("data", corpus.facts(), "Give all machines the same data files")
@@ -81,7 +81,7 @@ def _run(command: Command, rendezvous: Rendezvous, folder: RunFolder, stopping: 
         _train(command, hardware, corpus, folder, start, console, stopping)
     hardware.accelerator.end_training()
     if hardware.accelerator.is_main_process and command.loop is None:
-        _say_goodbye(folder, corpus, console, None if start.finished else time.monotonic() - command.began)
+        _show_finished(folder, corpus, console, None if start.finished else time.monotonic() - command.began)
 
 
 def _train(
@@ -225,7 +225,7 @@ def _open_on_main(
     return Start(tokens=tokens or None)
 
 
-def _say_goodbye(folder: RunFolder, corpus: Corpus, console: Console, seconds: float | None) -> None:
+def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, seconds: float | None) -> None:
     results = read_results(folder)
     where = min(os.path.relpath(folder.path), str(folder.path), key=len)
     score = results["scores"][results["decided_by"]]

@@ -33,7 +33,7 @@ def keep_memory() -> None:
     mallopt(_TOP_PAD, 2**26)
 
 
-def give_back_memory() -> None:
+def trim_memory() -> None:
     """Give back to the system what this process keeps of what it has freed. Only with glibc."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
