@@ -99,7 +99,11 @@ RECIPES: list[tuple[str, str | bytes | Callable[[], Path], list[str]]] = [
         BASE + f"seed: {'9' * 5000}\n",
         ["r.yaml:4:7", "seed: found inf; expected a whole number"],
     ),
-    ("hexadecimal of 5,000 digits", BASE + f"seed: 0x{'f' * 5000}\n", ["r.yaml", "seed"]),
+    (
+        "hexadecimal of 5,000 digits",
+        BASE + f"seed: 0x{'f' * 5000}\n",
+        ["r.yaml:4:7", "seed: found inf; expected a whole number"],
+    ),
     ("number of 300 digits", BASE + f"seed: {'9' * 300}\n", ["r.yaml:4:7", "expected a whole number from 0"]),
     (
         "epochs of 300 digits in an exponent",
