@@ -53,6 +53,12 @@ def test_files_and_functions_are_small_and_packages_say_what_they_are() -> None:
     assert faults(ROOT / "accel_cls") == []
 
 
+def test_files_and_functions_around_the_package_are_small() -> None:
+    for folder in ("benchmarks", "tests", "tools"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            assert not list(too_long(path)), path
+
+
 def test_what_breaks_the_rules_is_found(tmp_path: Path) -> None:
     def write(name: str, text: str) -> None:
         path = tmp_path / name

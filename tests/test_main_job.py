@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import json
 import re
 import shutil
@@ -11,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import command, fsdp_on_cpu, train, train_by_two, write_recipe, write_reviews
+from conftest import command, train, write_recipe, write_reviews
+from run_results import metrics, read_csv, weights_of
 
 ACCELERATE = ("accelerate", "launch")
 
@@ -28,24 +27,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def metrics(run: Path) -> list[dict]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-
-
 def evaluations(run: Path) -> list[dict]:
     return [record for record in metrics(run) if "evaluation" in record]
 
 
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-# What is printed ---------------------------------------------------------------------------------------
+# What is printed --------------------------------------------------------------------------------------
 
 
 def test_banner_says_what_runs_and_what_follows(finished: Path) -> None:
@@ -71,7 +57,15 @@ def test_end_names_score_model_time_and_a_command_that_works(finished: Path) -> 
     assert tried.stdout.startswith(("GOOD", "BAD"))
 
 
-# What is left ------------------------------------------------------------------------------------------
+def test_wrong_recipe_is_explained_without_a_traceback_of_ours(work: Path) -> None:
+    (work / "recipe.yaml").write_text("name: x\noutput: run\ndata: {train: reviews.csv}\ntrain: {epoch: 2}\n")
+    refused = train(work)
+    assert refused.returncode == 2
+    assert refused.stderr.strip().startswith("recipe.yaml:4:9  train.epoch: unknown key; did you mean epochs?")
+    assert "Traceback" not in refused.stderr
+
+
+# What is left -----------------------------------------------------------------------------------------
 
 
 def test_run_folder_holds_everything_and_nothing_half_written(finished: Path) -> None:
@@ -159,16 +153,17 @@ def test_model_is_the_best_one_not_the_last(work: Path) -> None:
     results = json.loads((work / "run" / "results.json").read_text(encoding="utf-8"))
     assert results["update"] == 4
     best = work / "run" / "checkpoints" / "update-000004" / "model.safetensors"
-    assert _weights(work / "run" / "model" / "model.safetensors") == _weights(best)
+    assert weights_of(work / "run" / "model" / "model.safetensors") == weights_of(best)
 
 
-def _weights(path: Path) -> dict[str, str]:
-    from safetensors.torch import load_file
+def test_patience_stops_early(work: Path) -> None:
+    done = train(work, "evaluate.every=2", "evaluate.patience=2", "train.learning_rate=1e-9")
+    assert done.returncode == 0, done.stderr
+    results = json.loads((work / "run" / "results.json").read_text(encoding="utf-8"))
+    assert (results["update"], results["updates"], results["stopped_early"]) == (2, 6, True)
 
-    return {name: hashlib.sha256(t.numpy().tobytes()).hexdigest() for name, t in load_file(path).items()}
 
-
-# Classifying -------------------------------------------------------------------------------------------
+# Classifying ------------------------------------------------------------------------------------------
 
 
 def predict(folder: Path, *arguments: str, stdin: str | None = None):
@@ -232,186 +227,7 @@ def test_predict_without_a_run_explains(tmp_path: Path) -> None:
     assert "found no run and no model" in said.stderr
 
 
-# The same on two processes -----------------------------------------------------------------------------
-
-
-def numbers(record: dict) -> list[float]:
-    values = record.get("evaluation") or {key: record[key] for key in ("loss", "learning_rate")}
-    return list(values.values())
-
-
-def test_updates_cut_finer_give_the_same_curve_without_dropout(tmp_path: Path) -> None:
-    overrides = ["model.dropout=0", "train.micro_batch_tokens=4096", "train.batch_size=7"]
-    write_reviews(tmp_path / "reviews.csv", count=101)
-    write_recipe(tmp_path)
-    one = train(tmp_path, *overrides, "output=one")
-    two = train_by_two(tmp_path, *overrides, "output=two")
-    assert one.returncode == 0, one.stderr
-    assert two.returncode == 0, two.stderr
-    assert "2 processes on cpu" in two.stdout
-    assert two.stdout.count("finished") == 1, "only the first process speaks"
-    a, b = metrics(tmp_path / "one"), metrics(tmp_path / "two")
-    assert [record["update"] for record in a] == [record["update"] for record in b]
-    for left, right in zip(a, b, strict=True):
-        assert numbers(left) == pytest.approx(numbers(right), rel=1e-4)
-    assert [r["text"] for r in read_csv(tmp_path / "one" / "predictions.csv")] == [
-        r["text"] for r in read_csv(tmp_path / "two" / "predictions.csv")
-    ]
-
-
-def test_fsdp_gives_the_curve_of_one_process_and_continues_exactly(work: Path) -> None:
-    fsdp_on_cpu(work)
-    launch = ("accel-cls", "launch", "recipe.yaml", "hardware=./fsdp_cpu.yaml", "output=sharded")
-    one = train(work, "output=one")
-    sharded = command(*launch, cwd=work)
-    assert one.returncode == 0, one.stderr
-    assert sharded.returncode == 0, sharded.stderr
-    for left, right in zip(metrics(work / "one"), metrics(work / "sharded"), strict=True):
-        assert numbers(left) == pytest.approx(numbers(right), rel=1e-4)
-    before = metrics(work / "sharded")
-    interrupt(work / "sharded", 6)
-    again = command(*launch, cwd=work)
-    assert "continues an unfinished run from update 6" in again.stdout, again.stderr
-    assert [numbers(record) for record in metrics(work / "sharded")] == [numbers(record) for record in before]
-    said = command("python", "-m", "accel_cls.predict", "sharded", "--text", "好吃", cwd=work)
-    assert said.stdout.startswith(("GOOD", "BAD")), said.stderr
-    interrupt(work / "sharded", 6)
-    other = train(work, "output=sharded")
-    assert other.returncode == 2
-    assert "saved with FSDP, but this run has whole weights" in other.stderr
-
-
-# Going on, starting over -------------------------------------------------------------------------------
-
-
-def interrupt(run: Path, update: int) -> None:
-    """Make a finished run look as if it had been killed some time after its checkpoint at `update`."""
-    (run / "results.json").unlink()
-    for checkpoint in (run / "checkpoints").iterdir():
-        if int(checkpoint.name.removeprefix("update-")) > update:
-            shutil.rmtree(checkpoint)
-
-
-def test_continued_run_ends_like_an_uninterrupted_one(work: Path) -> None:
-    """To the last bit; that it does so on other numbers of processes, too, is test_parity's."""
-    overrides = ["checkpoint.every=1", "checkpoint.keep=99", "evaluate.every=3"]
-    done = train(work, *overrides)
-    assert done.returncode == 0, done.stderr
-    before = metrics(work / "run")
-    final = _weights(work / "run" / "checkpoints" / "update-000012" / "model.safetensors")
-    interrupt(work / "run", 7)
-    again = train(work, *overrides)
-    assert again.returncode == 0, again.stderr
-    assert "continues an unfinished run from update 7" in again.stdout
-    after = metrics(work / "run")
-    assert [record["update"] for record in after] == [record["update"] for record in before]
-    assert [numbers(record) for record in after] == [numbers(record) for record in before]
-    assert _weights(work / "run" / "checkpoints" / "update-000012" / "model.safetensors") == final
-
-
-def test_finished_run_is_left_alone_or_kept_under_another_name(work: Path) -> None:
-    assert train(work, "train.max_updates=2").returncode == 0
-    stamp = digest(work / "run" / "metrics.jsonl")
-    again = train(work, "train.max_updates=2")
-    assert again.returncode == 0
-    assert "already finished" in again.stdout
-    assert digest(work / "run" / "metrics.jsonl") == stamp
-    other = train(work, "train.max_updates=2", "train.learning_rate=1e-3")
-    assert other.returncode == 0, other.stderr
-    assert "train.learning_rate: 0.01 → 0.001" in other.stdout
-    assert digest(work / "run.1" / "metrics.jsonl") == stamp
-    fresh = train(work, "train.max_updates=2", "train.learning_rate=1e-3", "--fresh")
-    assert fresh.returncode == 0, fresh.stderr
-    assert (work / "run.2" / "results.json").is_file()
-    assert (work / "run" / "results.json").is_file()
-
-
-def test_trial_goes_on_to_the_whole_run(work: Path) -> None:
-    assert train(work, "output=whole").returncode == 0
-    assert train(work, "train.max_updates=6").returncode == 0
-    done = train(work)
-    assert done.returncode == 0, done.stderr
-    assert "continues an unfinished run from update 6" in done.stdout
-    whole, trial = (work / name / "checkpoints" / "update-000012" / "model.safetensors" for name in ("whole", "run"))
-    assert _weights(trial) == _weights(whole)
-
-
-def test_unfinished_run_of_another_recipe_is_refused(work: Path) -> None:
-    assert train(work, "train.max_updates=2").returncode == 0
-    interrupt(work / "run", 2)
-    refused = train(work, "train.max_updates=2", "train.batch_size=16")
-    assert refused.returncode == 2
-    assert "train.batch_size: 32 → 16" in refused.stderr
-    assert "Traceback" not in refused.stderr
-
-
-def test_patience_stops_early(work: Path) -> None:
-    done = train(work, "evaluate.every=2", "evaluate.patience=2", "train.learning_rate=1e-9")
-    assert done.returncode == 0, done.stderr
-    results = json.loads((work / "run" / "results.json").read_text(encoding="utf-8"))
-    assert (results["update"], results["updates"], results["stopped_early"]) == (2, 6, True)
-
-
-# Models and data of other shapes -----------------------------------------------------------------------
-
-
-def test_wrong_recipe_is_explained_without_a_traceback_of_ours(work: Path) -> None:
-    (work / "recipe.yaml").write_text("name: x\noutput: run\ndata: {train: reviews.csv}\ntrain: {epoch: 2}\n")
-    refused = train(work)
-    assert refused.returncode == 2
-    assert refused.stderr.strip().startswith("recipe.yaml:4:9  train.epoch: unknown key; did you mean epochs?")
-    assert "Traceback" not in refused.stderr
-
-
-def _save_pretrained(folder: Path, family: str) -> None:
-    """A tiny untrained encoder of a family, with a tokenizer, as a model folder without a head."""
-    import transformers
-
-    from accel_cls.data.texts import Texts
-    from accel_cls.tokenization.vocabulary import learn_tokenizer
-
-    texts = [row["review"] for row in read_csv(folder / "reviews.csv")]
-    tokenizer = learn_tokenizer(Texts.of({"text": texts}), 200)
-    tokenizer.model_max_length = 32
-    sizes = {
-        "Roberta": {"max_position_embeddings": 40, "pad_token_id": tokenizer.pad_token_id},
-        "DistilBert": {
-            "max_position_embeddings": 32,
-            "dim": 16,
-            "n_heads": 2,
-            "n_layers": 1,
-            "hidden_dim": 32,
-        },
-    }[family]
-    if family == "Roberta":
-        sizes |= {
-            "hidden_size": 16,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "intermediate_size": 32,
-        }
-    config = getattr(transformers, f"{family}Config")(vocab_size=len(tokenizer), **sizes)
-    getattr(transformers, f"{family}Model")(config).save_pretrained(folder / "encoder")
-    tokenizer.save_pretrained(folder / "encoder")
-
-
-@pytest.mark.parametrize("family", ["Roberta", "DistilBert"])
-def test_pretrained_folder_trains_and_says_what_starts_fresh(work: Path, family: str) -> None:
-    _save_pretrained(work, family)
-    done = train(work, "model.name=encoder", "train.max_updates=2", "model.dropout=0.2")
-    assert done.returncode == 0, done.stderr
-    assert "weights that encoder does not have start fresh: " in done.stdout
-    assert "classifier" in done.stdout
-    config = json.loads((work / "run" / "model" / "config.json").read_text(encoding="utf-8"))
-    assert {value for key, value in config.items() if "dropout" in key and value is not None} == {0.2}
-
-
-def test_model_longer_than_it_can_be_is_refused(work: Path) -> None:
-    _save_pretrained(work, "DistilBert")
-    refused = train(work, "model.name=encoder", "data.max_length=64")
-    assert refused.returncode == 2
-    assert "data.max_length: found 64;" in refused.stderr
-    assert "takes at most 32 tokens" in refused.stderr
+# Data of other shapes ---------------------------------------------------------------------------------
 
 
 def test_text_pairs_with_their_own_validation_file(work: Path) -> None:

@@ -1,8 +1,7 @@
-"""`accel-cls new`: what it finds in a data file, what it decides, and that its recipe runs."""
+"""`accel-cls new`: what it decides, and that the recipe that it writes runs."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import random
 from pathlib import Path
@@ -12,41 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from conftest import BAD, GOOD, cli, command, write_reviews
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from sentences import SENTENCES, lines_of, write
+from sentences import in_empty_folder as in_empty_folder
 
-from accel_cls.authoring.columns import choose_label, choose_text, look_at
 from accel_cls.data.corpus import load_corpus
-from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, load_recipe
 from accel_cls.tasks import task_of
-
-SENTENCES = ["the parcel came late", "very kind people", "cold soup again", "would buy it again", "nobody answered"]
-
-
-@pytest.fixture(autouse=True)
-def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-def write(name: str, text: str, encoding: str = "utf-8") -> Path:
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.encode(encoding))
-    return path
-
-
-def lines_of(count: int, line: str, labels: tuple[str, ...] = ("yes", "no")) -> str:
-    """`line` so often, with {i}, {text} and {label} filled in; texts are all different."""
-    return "".join(
-        line.format(i=i, text=f"{SENTENCES[i % 5]} {i}", label=labels[i % len(labels)]) + "\n" for i in range(count)
-    )
-
-
-def roles(path: Path) -> tuple[tuple[str, ...], str]:
-    table = look_at(path)
-    label = choose_label(table.columns).columns[0]
-    return choose_text(table.columns, label).columns, label
 
 
 def new(capsys: pytest.CaptureFixture, *arguments: str) -> tuple[Recipe, str]:
@@ -55,156 +25,6 @@ def new(capsys: pytest.CaptureFixture, *arguments: str) -> tuple[Recipe, str]:
     assert (status, err) == (0, ""), err
     written = next(line for line in out.splitlines() if line.startswith("wrote ")).split()[1]
     return load_recipe(written), out
-
-
-# Columns
-
-
-@pytest.mark.parametrize(
-    ("header", "line", "expected"),
-    [
-        ("label,review", "{label},{text}", (("review",), "label")),
-        ("id,created,text,stars,sentiment", "{i},2024-01-0{i},{text},4.5,{label}", (("text",), "sentiment")),
-        ("uuid,body,lang,category", "0a1b2c3d4e5f6a7b8c9d{i:04},{text},en,{label}", (("body",), "category")),
-        ("评论,标签", "{text},{label}", (("评论",), "标签")),
-        ("a,b", "{label},{text}", (("b",), "a")),
-        ("question1,question2,same", "{text},{text} or so,{label}", (("question1", "question2"), "same")),
-        ("hypothesis,premise,gold_label", "{text},{text} or so,{label}", (("premise", "hypothesis"), "gold_label")),
-        ("text_a,text_b,y", "{text},{text} or so,{label}", (("text_a", "text_b"), "y")),
-        ("url,title,class", "https://example.org/{i},{text},{label}", (("title",), "class")),
-    ],
-)
-def test_columns_are_found(header: str, line: str, expected: tuple) -> None:
-    assert roles(write("a.csv", header + "\n" + lines_of(60, line))) == expected
-
-
-def test_doubt_is_told() -> None:
-    path = write("a.csv", "title,body,priority,queue\n" + lines_of(60, "{text},{text} and more,{label},{label}"))
-    table = look_at(path)
-    label = choose_label(table.columns)
-    assert label.columns == ("queue",)
-    text = choose_text(table.columns, "queue")
-    assert text.columns == ("body",)
-    assert text.others == (("title",), ("title", "body"))
-
-
-@pytest.mark.parametrize(
-    ("name", "line", "separator"),
-    [
-        ("a.tsv", "{text}\t{label}", None),
-        ("a.csv", "{text};{label}", ";"),
-        ("a.csv", "{text}|{label}", "|"),
-        ("a.txt", "{text}\t{label}", None),
-        ("a.txt", "{text},{label}", ","),
-    ],
-)
-def test_separator_and_missing_header_are_found(name: str, line: str, separator: str | None) -> None:
-    table = look_at(write(name, lines_of(60, line)))
-    assert table.separator == separator
-    assert table.header == ["text", "label"]
-    assert len(table) == 60
-
-
-@pytest.mark.parametrize(
-    "start",
-    [
-        ",text,label\n",  # an index without a name, as pandas writes it
-        "sep=,\nn,text,label\n",  # Excel's hint to itself
-        "n,text,label,,\n",
-        "n,In your own words: what could we do better for you next time?,label\n",
-        "n,n,text,label\n",
-    ],
-)
-def test_odd_header_is_a_header(start: str) -> None:
-    cells = start.splitlines()[-1].count(",")
-    line = {2: "{i},{text},{label}", 4: "{i},{text},{label},,", 3: "{i},{i},{text},{label}"}[cells]
-    table = look_at(write("a.csv", start + lines_of(60, line)))
-    assert table.header is None
-    assert len(table) == 60
-    assert choose_label(table.columns).columns == ("label",)
-
-
-@pytest.mark.parametrize(
-    ("columns", "label"),
-    [
-        ({"text": "s", "emotion": "abcdef", "split": "ab"}, "emotion"),
-        ({"id": "n", "review": "s", "rating": "12345", "source": "ab"}, "rating"),
-        ({"comment": "s", "stars": "12345", "lang": "ab"}, "stars"),
-        ({"star_rating": "12345", "verified_purchase": "YN", "review": "s"}, "star_rating"),
-        ({"subject": "s", "description": "s", "department": "abcd", "status": "ab"}, "department"),
-    ],
-)
-def test_label_is_not_just_the_column_with_the_fewest_values(columns: dict[str, str], label: str) -> None:
-    made = {
-        name: [
-            f"{SENTENCES[i % 5]} {i}" if kind == "s" else str(i) if kind == "n" else kind[i % len(kind)]
-            for i in range(120)
-        ]
-        for name, kind in columns.items()
-    }
-    assert choose_label(made).columns == (label,)
-
-
-def test_header_is_told_from_data() -> None:
-    assert look_at(write("a.csv", "words,verdict\n" + lines_of(60, "{text},{label}"))).header is None
-    assert look_at(write("a.csv", lines_of(60, "{label},{text}"))).header == ["label", "text"]
-    assert look_at(write("a.csv", lines_of(60, "{text},{label},x"))).header == ["column1", "column2", "column3"]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("text\n" + lines_of(9, "{text}"), "a.csv: its lines are not cut into two or more cells by a comma,"),
-        ("", "a.csv: the file is empty"),
-        ("text,label\n", "a.csv: there are no rows in it"),
-        ("a,b\n" + lines_of(9, "{text},{text} too"), "no column looks like labels: expected one with 2 to 1000"),
-        ("a,b\n" + lines_of(9, "{i},{label}"), "no column looks like texts: expected one with words"),
-        ("a,b\n1,2\n3,4,5\n", "a.csv: row 2 has 3 cells, expected 2 (a, b): '3,4,5'"),
-    ],
-)
-def test_what_can_not_be_a_data_set(capsys: pytest.CaptureFixture, content: str, message: str) -> None:
-    write("a.csv", content)
-    status, out, err = cli(capsys, "new", "a.csv")
-    assert (status, out) == (2, "")
-    assert err.startswith(message)
-    assert not Path("a.yaml").exists()
-
-
-def test_file_that_is_not_there() -> None:
-    with pytest.raises(UserError, match=r"nowhere\.csv: there is no such data file"):
-        look_at(Path("nowhere.csv"))
-
-
-PIECES = [*'a評1,;|"{}[]: ', "\t", "\n", "\r\n", "text", "label", "0.5", '"text":']
-FILES = st.binary(max_size=80) | st.lists(st.sampled_from(PIECES), max_size=60).map(lambda p: "".join(p).encode())
-
-
-@settings(max_examples=400, deadline=None, derandomize=True, database=None)
-@given(
-    st.sampled_from(["a.csv", "a.tsv", "a.txt", "a.json", "a.jsonl", "a.parquet"]),
-    FILES,
-)
-@example("a.csv", b"a,b\n" + b"x,1\ny,0\n" * 5)
-@example("a.csv", b"\n\n")
-@example("a.csv", b"a,a\n1,2\n")
-@example("a.json", b"[{}]")
-@example("a.json", b"[]")
-@example("a.jsonl", b'{"text": {"a": 1}, "label": [1]}\n' * 3)
-@example("a.csv", b"a,b\n\x00,1\n")
-def test_any_file_is_a_table_with_roles_or_a_users_mistake(folder: Path, name: str, content: bytes) -> None:
-    path = folder / name
-    path.write_bytes(content)
-    with contextlib.suppress(UserError):
-        text, label = roles(path)
-        assert label not in text
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("any")
-
-
-# Recipes
 
 
 def test_recipe_runs_as_it_is(capsys: pytest.CaptureFixture) -> None:

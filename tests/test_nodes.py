@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -254,6 +254,24 @@ def test_waiting_ends_when_somebody_answers() -> None:
 On = Callable[..., subprocess.Popen]
 
 
+def join_by_cable(names: Sequence[str], folder: Path) -> None:
+    """Addresses of two namespaces; hosts0, hosts1 and resolv.conf, which their hosts are to see, go into a folder."""
+
+    def ip(*arguments: str) -> None:
+        subprocess.run(["ip", *arguments], check=True, timeout=10)
+
+    ip("link", "add", "cable0", "netns", names[0], "type", "veth", "peer", "name", "cable1", "netns", names[1])
+    for node, name in enumerate(names):
+        ip("-n", name, "addr", "add", f"10.77.0.{node + 1}/24", "dev", f"cable{node}")
+        ip("-n", name, "link", "set", f"cable{node}", "up")
+        ip("-n", name, "link", "set", "lo", "up")
+        ip("-n", name, "route", "add", "default", "dev", f"cable{node}")
+        other = 1 - node
+        hosts = f"127.0.0.1 localhost\n127.0.1.1 node{node}\n10.77.0.{other + 1} node{other}\n"
+        (folder / f"hosts{node}").write_text(hosts)
+    (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")  # where nobody answers, and says so
+
+
 @contextmanager
 def two_hosts(folder: Path) -> Iterator[On]:
     """Two network namespaces joined by a cable, each a host with a name of its own: `on(0, command …)` starts there.
@@ -267,56 +285,30 @@ def two_hosts(folder: Path) -> Iterator[On]:
         subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False) for name in names
     ]
     started: list[subprocess.Popen] = []
+
+    def on(node: int, *words: str) -> subprocess.Popen:
+        script = (
+            f"mount --bind hosts{node} /etc/hosts && hostname node{node} || exit 9\n"
+            "mount --bind resolv.conf /etc/resolv.conf  # else each look-up of a name waits for its time-out\n"
+            'exec "$@"'
+        )
+        program, *rest = words
+        process = subprocess.Popen(
+            [*f"ip netns exec {names[node]} unshare --uts sh -c".split(), script, "sh", BIN / program, *rest],
+            cwd=folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
     try:
         if any(one.returncode for one in made):
             pytest.skip(f"no network namespaces here: {made[0].stderr or made[1].stderr}")
-
-        def ip(*arguments: str) -> None:
-            subprocess.run(["ip", *arguments], check=True, timeout=10)
-
-        ip("link", "add", "cable0", "netns", names[0], "type", "veth", "peer", "name", "cable1", "netns", names[1])
-        for node, name in enumerate(names):
-            ip("-n", name, "addr", "add", f"10.77.0.{node + 1}/24", "dev", f"cable{node}")
-            ip("-n", name, "link", "set", f"cable{node}", "up")
-            ip("-n", name, "link", "set", "lo", "up")
-            ip("-n", name, "route", "add", "default", "dev", f"cable{node}")
-            other = 1 - node
-            hosts = f"127.0.0.1 localhost\n127.0.1.1 node{node}\n10.77.0.{other + 1} node{other}\n"
-            (folder / f"hosts{node}").write_text(hosts)
-        (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")  # where nobody answers, and says so
-
-        def on(node: int, *words: str) -> subprocess.Popen:
-            script = (
-                f"mount --bind hosts{node} /etc/hosts && hostname node{node} || exit 9\n"
-                "mount --bind resolv.conf /etc/resolv.conf  # else each look-up of a name waits for its time-out\n"
-                'exec "$@"'
-            )
-            program, *rest = words
-            process = subprocess.Popen(
-                [
-                    "ip",
-                    "netns",
-                    "exec",
-                    names[node],
-                    "unshare",
-                    "--uts",
-                    "sh",
-                    "-c",
-                    script,
-                    "sh",
-                    BIN / program,
-                    *rest,
-                ],
-                cwd=folder,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
-            started.append(process)
-            return process
-
+        join_by_cable(names, folder)
         yield on
     finally:
         for process in started:

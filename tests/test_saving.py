@@ -2,8 +2,6 @@
 
 import dataclasses
 import errno
-import hashlib
-import itertools
 import json
 import os
 import subprocess
@@ -15,13 +13,13 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from snapshots import held, same
 
 from accel_cls.checkpoints import saving, snapshot
 from accel_cls.checkpoints.checkpoint import Progress, find_fault, load_checkpoint
 from accel_cls.checkpoints.saving import Saver
 from accel_cls.checkpoints.snapshot import Snapshot
-from accel_cls.checkpoints.tensors import tensor_places
 from accel_cls.console import Console
 from accel_cls.errors import UserError
 from accel_cls.memory.available import DeviceMemory
@@ -68,10 +66,6 @@ def moments_of(optimizer):
     return {f"{at} {what}": value.clone() for at, values in state.items() for what, value in values.items()}
 
 
-def same(a, b):
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
 def saver_of(accelerator, folder, keep=9, progress=None):
     return Saver(accelerator, folder, keep, Console(), progress or Progress())
 
@@ -107,14 +101,6 @@ def test_what_is_saved_goes_on_as_if_nothing_had_been(tmp_path, accelerator, fus
     assert load_checkpoint(accelerator, model, optimizer, saved) == saved_progress
     one_step(model, optimizer)
     assert same(weights(model), after)
-
-
-def held(monkeypatch, after=0):
-    """Stops whoever writes a snapshot after so many pieces; returns what lets it go on."""
-    may_read = threading.Event()
-    read, count = Snapshot._read, itertools.count()
-    monkeypatch.setattr(Snapshot, "_read", lambda *a: (next(count) < after or may_read.wait(30), read(*a))[1])
-    return may_read
 
 
 @pytest.mark.parametrize("after", [0, 3, 9])
@@ -355,59 +341,3 @@ def test_a_checkpoint_is_written_and_verified_without_its_size_in_memory(tmp_pat
     command = [sys.executable, "-c", _PEAK, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 100_000  # kB; the checkpoint has 480 MB
-
-
-def test_files_are_what_safetensors_writes(tmp_path):
-    tensors = {
-        "weights": torch.rand(5, 7),
-        "transposed": torch.rand(5, 7).T,
-        "step": torch.tensor(3.0),
-        "none": torch.empty(0, 4),
-        "half": torch.rand(3).half(),
-        "bf16": torch.rand(3).bfloat16(),
-        "double": torch.rand(3).double(),
-        "counts": torch.arange(5),
-        "small": torch.arange(3, dtype=torch.int32),
-        "bytes": torch.arange(3, dtype=torch.uint8),
-        "mask": torch.tensor([True, False]),
-        "有空格 的名字": torch.ones(1),
-    }
-    digests = Snapshot({"a": tensors, "b": {}}).write(tmp_path)
-    assert same(load_file(tmp_path / "a"), tensors)
-    assert load_file(tmp_path / "b") == {}
-    assert digests == {name: hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in "ab"}
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, tmp_path / "c", {"format": "pt"})
-    ours, theirs = (tensor_places(tmp_path / name)[0] for name in "ac")
-    assert {name: (facts["dtype"], facts["shape"]) for name, facts in ours.items()} == {
-        name: (facts["dtype"], facts["shape"]) for name, facts in theirs.items()
-    }
-
-
-def test_only_what_is_not_written_is_copied(tmp_path, monkeypatch):
-    monkeypatch.setattr(snapshot, "_PIECE", 8)
-    copied = []
-    monkeypatch.setattr(snapshot, "_copy", lambda piece: copied.append(len(piece)) or piece.clone())
-    may_read = held(monkeypatch, after=4)
-    taken = Snapshot({"file": {"a": torch.rand(20)}})
-    writer = threading.Thread(target=taken.write, args=(tmp_path,))
-    writer.start()
-    deadline = time.monotonic() + 10
-    while sum(piece is not None for piece in taken._pieces) > 6 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    taken.let_change(room=None)
-    assert copied == [8] * 6
-    may_read.set()
-    writer.join()
-    assert taken._pieces == [None] * 10
-
-
-def test_pieces_make_up_their_tensors(tmp_path, monkeypatch):
-    monkeypatch.setattr(snapshot, "_PIECE", 8)
-    tensors = {"a": torch.rand(7, 3), "b": torch.rand(4).double(), "c": torch.rand(3).bfloat16()}
-    copied = Snapshot({"file": tensors})
-    copied.let_change(room=None)
-    then = {name: tensor.clone() for name, tensor in tensors.items()}
-    for tensor in tensors.values():
-        tensor.zero_()
-    copied.write(tmp_path)
-    assert same(load_file(tmp_path / "file"), then)

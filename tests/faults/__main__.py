@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where conftes
 
 from . import kinds
 from .processes import HungError, Start, start_of
+from .soak import soak
 from .work import Case, Work
 
 KINDS = ("kill", "rank", "disk", "clock", "twins", "data", "signals", "soak")
@@ -49,7 +50,7 @@ def cases_of(kind: str, work: Work, options: argparse.Namespace) -> Iterator[tup
                 fault = kinds.race if number % 2 else kinds.twins
                 yield kind, start, lambda s=start, f=fault: f(work, s)
         elif kind == "soak":
-            yield kind, start, lambda s=start: kinds.soak(work, s, options.minutes, say)
+            yield kind, start, lambda s=start: soak(work, s, options.minutes, say)
         else:
             for _ in range(options.times):
                 yield kind, start, lambda s=start, k=kind: getattr(kinds, k)(work, s)
