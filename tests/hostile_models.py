@@ -145,7 +145,7 @@ def refused(part: str, reason: str) -> tuple[str, str]:
 
 
 # Classifying, where weights do not have the shapes that the configuration says.
-MISMATCHED = refused("model", "`ignore_mismatched_sizes`")[1]
+MISMATCHED = refused("model", "its weights have other shapes than its config.json says")[1]
 
 
 def check(found: str | list[str], expected: str | list[str]) -> None:

@@ -124,7 +124,11 @@ CONFIGURATIONS: Cases = [
         change("config.json", hidden_size="x"),
         *refused("tokenizer", "'hidden_size' expected int, got str (value: 'x')"),
     ),
-    ("no heads", change("config.json", num_attention_heads=0), *refused("model", "modulo by zero")),
+    (
+        "no heads",
+        change("config.json", num_attention_heads=0),
+        *refused("model", "its files make none (ZeroDivisionError: integer modulo by zero)"),
+    ),
     (
         "heads that do not divide",
         change("config.json", num_attention_heads=3),

@@ -131,7 +131,7 @@ WEIGHTS: Cases = [
     (
         "weights that are a Git LFS pointer",
         write("model.safetensors", "version https://git-lfs.github.com/spec/v1\n"),
-        *refused("model", "header too large"),
+        *refused("model", "Git LFS pointers stand in place of its files, model.safetensors; fetch them: git lfs pull"),
     ),
     (
         "index that leads out",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import pickle
+from pathlib import Path
 
 import transformers
 
-from accel_cls.errors import UserError, shown
+from accel_cls.errors import UserError, listed, shown
+
+_GIT_LFS_POINTER = b"version https://git-lfs.github.com/"
 
 transformers.logging.set_verbosity_error()  # what matters of its warnings is said in our own notes
 transformers.utils.logging.disable_progress_bar()
@@ -22,14 +25,33 @@ def load_error(name: str, what: str, error: Exception, place: str = "model.name"
         error: what the library has raised.
         place: where the user has named it.
     """
-    if "trust_remote_code" in str(error):
-        error = ValueError(
-            "it needs code of its own, which is never run; choose a model that transformers itself knows"
-        )
-    if isinstance(error, pickle.UnpicklingError) or "weights_only" in str(error):
-        error = ValueError("its weights are a pickle with code in it, which is never run; convert them to safetensors")
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    reason = " ".join(lines if lines[0].endswith(":") else lines[:1])  # a list of reasons is told whole
     missing = "folder, which does not exist," if os.path.isabs(name) else "hub id (no such folder exists)"
     kind = "folder" if os.path.isdir(name) else missing
-    return UserError(f"{place}: the {what} of the {kind} {shown(name, 200)!r} can't be loaded: {shown(reason, 300)}")
+    why = shown(_reason(name, error), 300)
+    return UserError(f"{place}: the {what} of the {kind} {shown(name, 200)!r} can't be loaded: {why}")
+
+
+def _reason(name: str, error: Exception) -> str:
+    said = str(error)
+    if pointers := _git_lfs_pointers(name):
+        return f"Git LFS pointers stand in place of its files, {listed(pointers)}; fetch them: git lfs pull"
+    if "trust_remote_code" in said:
+        return "it needs code of its own, which is never run; choose a model that transformers itself knows"
+    if isinstance(error, pickle.UnpicklingError) or "weights_only" in said:
+        return "its weights are a pickle with code in it, which is never run; convert them to safetensors"
+    if "ignore_mismatched_sizes" in said:  # transformers speaks of a table that it has logged
+        return "its weights have other shapes than its config.json says, they do not belong together"
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or [type(error).__name__]
+    reason = " ".join(lines if lines[0].endswith(":") else lines[:1])  # a list of reasons is told whole
+    if isinstance(error, ArithmeticError | LookupError | TypeError | AttributeError):  # where it broke, and no reason
+        return f"its files make none ({type(error).__name__}: {reason})"
+    return reason
+
+
+def _git_lfs_pointers(folder: str) -> list[str]:
+    """The files there that Git has left to its large file storage, and not fetched."""
+    found = []
+    for path in sorted(Path(folder).glob("*")) if os.path.isdir(folder) else ():
+        if path.is_file() and os.path.getsize(path) < 1024 and path.read_bytes().startswith(_GIT_LFS_POINTER):
+            found.append(path.name)
+    return found
