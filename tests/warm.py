@@ -7,6 +7,7 @@ of their own, but for the number of threads, and all launchers are started in th
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import runpy
@@ -22,6 +23,13 @@ from pathlib import Path
 
 # By OMP_NUM_THREADS, which torch reads when it is imported.
 _servers: dict[str | None, subprocess.Popen[str]] = {}
+
+
+@atexit.register
+def _end_servers() -> None:
+    """They end at the end of their input."""
+    for server in _servers.values():
+        server.communicate()
 
 
 def run(
