@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from conftest import stay_alone
+from harm import check_unharmed
 
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.errors import UserError
@@ -22,19 +22,12 @@ from accel_cls.tasks import task_of
 LOUD = 600  # no message is longer: what was found is shown in part
 
 
-class Payload:
-    """Leaves a file where it is unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, ("HARMED",)
-
-
 @pytest.fixture(autouse=True)
 def alone(tmp_path, monkeypatch):
     """Own folders, no network, and nothing that has run code: for each test of a module that imports this."""
     stay_alone(tmp_path, monkeypatch)
     yield
-    assert not list(Path().rglob("HARMED"))
+    check_unharmed()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from harm import check_unharmed
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForSequenceClassification
 
@@ -31,13 +31,6 @@ KEPT = "the head of m is kept: its classes are these"
 
 # name, what is done to the folder, what training says of it, what classifying says of it; a list: it is taken.
 Cases = list[tuple[str, Callable[[Path], Any], str | list[str], str | list[str]]]
-
-
-class Payload:
-    """Leaves a folder where it is unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, ("HARMED",)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +64,7 @@ def model(sound, tmp_path, monkeypatch) -> Path:
     rows = "".join(f"{text},{text.split()[0]}\n" for text in WORDS)
     Path("a.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
     yield Path("m")
-    assert not list(Path().rglob("HARMED"))
+    check_unharmed()
 
 
 def recipe_of(**data: Any) -> Recipe:

@@ -223,7 +223,7 @@ FLAGS = [
 def test_each_flag_that_a_profile_has_wins_over_it(written: list[str], changes: dict[str, object]) -> None:
     profile = find_profile("fsdp")
     arguments = ["accelerate", "launch", *written, "accel_cls.train", "r.yaml", "--num_processes", "9"]
-    changed = with_flags(profile, flags_of(arguments))
+    changed = with_flags(profile, flags_of(arguments, VALUES))
     assert {name: getattr(changed, name) for name in changes} == changes
     assert changes or changed == profile
 

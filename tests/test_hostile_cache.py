@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hostile_models import WORDS, Payload
+from harm import Payload
+from hostile_models import WORDS
 from hostile_models import model as model
 from hostile_models import sound as sound
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hostile_data import PLAIN, READ, Content, Payload, answer, check, corpus_of, table_bytes
+from harm import Payload
+from hostile_data import PLAIN, READ, Content, answer, check, corpus_of, table_bytes
 from hostile_data import alone as alone
 
 # Files that are something else

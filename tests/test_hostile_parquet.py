@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
-from hostile_data import PLAIN, Payload, Rows, answer, check, table_bytes
+from harm import Payload
+from hostile_data import PLAIN, Rows, answer, check, table_bytes
 from hostile_data import alone as alone
 
 

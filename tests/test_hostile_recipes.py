@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import BASE
+from harm import check_unharmed
 
 from accel_cls.errors import UserError
 from accel_cls.profiles import find_profile
@@ -25,7 +26,7 @@ def _alone(tmp_path, monkeypatch):
     """An empty folder, in which nothing has run code at the end."""
     monkeypatch.chdir(tmp_path)
     yield
-    assert not list(Path().rglob("HARMED"))
+    check_unharmed()
 
 
 def _loop() -> Path:

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import torch
+from harm import Payload
 from hostile_models import (
     FOUR,
     KEPT,
     MISMATCHED,
     Cases,
-    Payload,
     answer,
     change,
     check,

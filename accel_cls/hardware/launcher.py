@@ -117,7 +117,7 @@ def how_started() -> Launch:
         is_launcher = "accelerate-launch" in names or "accelerate.commands.launch" in arguments[:4]
         if not is_launcher and not ("accelerate" in names and "launch" in names):
             continue
-        flags = _flags_of(arguments, ("config_file", *VALUES))
+        flags = flags_of(arguments, ("config_file", *VALUES))
         given = flags.pop("config_file", None)
         default = default_config_file()
         if given:
@@ -139,13 +139,15 @@ def how_started() -> Launch:
     return Launch("python", None, "no config file in force", {}, "OMP_NUM_THREADS" in os.environ, False)
 
 
-def flags_of(arguments: Sequence[str]) -> dict[str, str]:
-    """What a command line of accelerate launch says itself of what a profile says: {"mixed_precision": "bf16"}."""
-    return _flags_of(arguments, VALUES)
+def flags_of(arguments: Sequence[str], values: Iterable[str]) -> dict[str, str]:
+    """What a command line of accelerate launch says itself: {"mixed_precision": "bf16"}.
 
+    Flags are written `--some_name value`, `--some-name=value` or `--switch`; of one that stands twice the last counts.
 
-def _flags_of(arguments: Sequence[str], values: Iterable[str]) -> dict[str, str]:
-    """Flags written `--some_name value`, `--some-name=value` or `--switch`; of one that stands twice, the last."""
+    Args:
+        arguments: of the command line.
+        values: the names of those with a value that are wanted; all switches are.
+    """
     flags: dict[str, str] = {}
     words = iter(arguments)
     for word in words:

@@ -14,8 +14,6 @@ from accel_cls.atomic import whole_file, write_csv
 from accel_cls.errors import UserError, printable
 from accel_cls.inference.classifier import Classifier, Prediction
 
-ENDINGS = (".csv", ".tsv", ".jsonl")
-
 Row = tuple[Sequence[str], Prediction]  # the texts of an example, and what the model says of it
 
 
