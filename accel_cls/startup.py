@@ -29,6 +29,8 @@ def heavy_imports(names_hub: bool) -> Iterator[list[str]]:
     if os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true":
         # Else accelerate takes torch_xla where it is installed, whatever the profile says.
         os.environ.setdefault("USE_TORCH_XLA", "0")
+    # cuBLAS reads it when CUDA starts, and may sum in any order without it; `devices/deterministic.py` needs it.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     keep_memory()
     note = limit_spinning()
     with no_garbage_collection():

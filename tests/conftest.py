@@ -14,8 +14,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-import warm
-from warm import free_port as free_port
+
+from accel_cls.profiles import read_profile
+from tools import warm
+from tools.warm import free_port as free_port
 
 # Before any library reads them: no test touches the user's caches or obeys the user's accelerate config,
 # none reaches for a network, and no launcher's leftovers leak in.
@@ -108,9 +110,25 @@ def train(folder: Path, *overrides: str, launcher: Sequence[str] = ("python",), 
     return command(*launcher, "-m", "accel_cls.train", "recipe.yaml", *overrides, cwd=folder, env=env)
 
 
-def train_by_two(folder: Path, *overrides: str) -> subprocess.CompletedProcess:
-    """Train it by two processes over gloo, without a launcher: quick, where the launcher is not what is tested."""
-    return warm.run_ranks("accel_cls.train", ["recipe.yaml", "hardware=cpu_multi", *overrides], folder, 2)
+def train_by(processes: int, folder: Path, *overrides: str) -> subprocess.CompletedProcess:
+    """Train it by several processes over gloo, without a launcher: quick, where the launcher is not what is tested."""
+    hardware = "hardware=cpu_multi" if processes == 2 else "hardware=auto"
+    return warm.run_ranks("accel_cls.train", ["recipe.yaml", hardware, *overrides], folder, processes)
+
+
+@pytest.fixture
+def warm_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings of one process that `parity` and `resume --prove` start: quick, where their start is not tested."""
+
+    def start(command: Sequence[str], log: Path, threads: int) -> warm.Warm:
+        profile = read_profile(Path(command[command.index("--config_file") + 1]))
+        assert profile.use_cpu
+        assert profile.processes == 1
+        env = {"ACCELERATE_USE_CPU": "true", "ACCELERATE_MIXED_PRECISION": profile.mixed_precision}
+        return warm.Warm("accel_cls.train", command[command.index("accel_cls.train") + 1 :], Path(), env=env, log=log)
+
+    monkeypatch.setattr("accel_cls.parity.run.start_training", start)
+    monkeypatch.setattr("accel_cls.proving.interrupt.start_training", start)
 
 
 @pytest.fixture

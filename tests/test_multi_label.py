@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import cli, command, train, train_by_two, write_recipe
+from conftest import cli, command, train, train_by, write_recipe
 from sklearn import metrics as sk
 from transformers import pipeline
 
@@ -121,7 +121,7 @@ def test_two_processes_train_the_same(finished: Path, tmp_path: Path) -> None:
         "train.class_weights=balanced",
     ]
     assert train(tmp_path, *overrides, "output=one").returncode == 0
-    done = train_by_two(tmp_path, *overrides, "output=two")
+    done = train_by(2, tmp_path, *overrides, "output=two")
     assert done.returncode == 0, done.stderr
     one, two = (
         [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]

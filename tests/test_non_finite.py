@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from conftest import train, train_by_two, write_recipe, write_reviews
+from conftest import train, train_by, write_recipe, write_reviews
 from safetensors.torch import load_file, save_file
 
 from accel_cls.batching.batches import Batch
@@ -135,7 +135,7 @@ def test_stop_names_row_and_update_and_skip_goes_on_from_there(work: Path) -> No
 def test_two_processes_agree_on_a_row_of_the_second(work: Path) -> None:
     bad = bad_update(0)
     whole = ("train.micro_batch_tokens=4096", *EVERY)
-    stopped = train_by_two(work, *whole)
+    stopped = train_by(2, work, *whole)
     assert stopped.returncode == 2, stopped.stderr
     assert stopped.stderr.count(f"the loss of {ROW} is no finite number") == 1, stopped.stderr
     assert f"update {bad} of 12" in stopped.stderr
@@ -144,7 +144,7 @@ def test_two_processes_agree_on_a_row_of_the_second(work: Path) -> None:
         for line in (work / "run" / "trace" / "process-1.jsonl").read_text(encoding="utf-8").splitlines()
     ]
     assert any(RARE in part["examples"] for part in traced[bad - 1]["parts"]), "the row has to lie on process 1"
-    on = train_by_two(work, *whole, "train.non_finite=skip", f"train.max_updates={bad + 1}")
+    on = train_by(2, work, *whole, "train.non_finite=skip", f"train.max_updates={bad + 1}")
     assert on.returncode == 0, on.stderr
     assert f"continues an unfinished run from update {bad - 1}" in on.stdout
     skipped = [record for record in metrics(work / "run") if "skipped" in record]

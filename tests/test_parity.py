@@ -98,12 +98,14 @@ def test_mistakes_are_explained(work: Path, monkeypatch, capsys, arguments: list
     assert words in errors
 
 
-def test_training_that_fails_is_shown(work: Path) -> None:
+@pytest.mark.usefixtures("warm_trainings")
+def test_training_that_fails_is_shown(work: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(work)
     (work / "encoder").mkdir()
-    done = command("accel-cls", "parity", "recipe.yaml", "model.name=./encoder", cwd=work)
-    assert done.returncode == 2
-    assert "1 process on CPU, precision fp32: its training ended with an error" in done.stderr
-    assert "model.name: the tokenizer of the folder" in done.stderr
+    status, _, errors = cli(capsys, "parity", "recipe.yaml", "model.name=./encoder")
+    assert status == 2
+    assert "1 process on CPU, precision fp32: its training ended with an error" in errors
+    assert "model.name: the tokenizer of the folder" in errors
 
 
 @pytest.mark.parametrize(

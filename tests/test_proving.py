@@ -12,7 +12,7 @@ from conftest import ROOT, cli, command, train
 from safetensors.torch import load_file, save_file
 
 from accel_cls.checkpoints.checkpoint import list_checkpoints
-from accel_cls.proving import interrupt
+from accel_cls.proving import interrupt, proof
 from accel_cls.proving.fingerprint import PARTS, Fingerprint, differences
 from accel_cls.runs.folder import RunFolder
 
@@ -53,13 +53,13 @@ def test_killed_and_resumed_is_the_same_training(work: Path) -> None:
     )
 
 
-def test_resume_that_changes_something_is_found(work: Path, monkeypatch, capsys) -> None:
+def alter_after_kill(monkeypatch: pytest.MonkeyPatch, difference: float) -> None:
     """As if a checkpoint had not all that a training has: one weight is another, and the manifest agrees to it."""
 
     def alter(run: Path) -> None:
         (newest, *_) = list_checkpoints(RunFolder(run).checkpoints)
         weights = load_file(newest / "model.safetensors")
-        weights["classifier.bias"][0] += 1e-3
+        weights["classifier.bias"][0] += difference
         save_file(weights, newest / "model.safetensors", metadata={"format": "pt"})
         manifest = json.loads((newest / "manifest.json").read_text())
         content = (newest / "model.safetensors").read_bytes()
@@ -71,6 +71,11 @@ def test_resume_that_changes_something_is_found(work: Path, monkeypatch, capsys)
 
     monkeypatch.setattr(interrupt, "after_kill", alter)
     monkeypatch.setattr(interrupt, "draw_kills", lambda *_: [interrupt.Kill(4, 0.0)])
+
+
+@pytest.mark.usefixtures("warm_trainings")
+def test_resume_that_changes_something_is_found(work: Path, monkeypatch, capsys) -> None:
+    alter_after_kill(monkeypatch, 1e-3)
     monkeypatch.chdir(work)
     (work / "run").mkdir()
     (work / "run" / "mine.txt").write_text("mine")
@@ -83,8 +88,42 @@ def test_resume_that_changes_something_is_found(work: Path, monkeypatch, capsys)
     update = int(first.rpartition(" ")[2])
     assert 2 <= update <= 12, "the first update after the altered checkpoint"
     assert "weights: " in said
+    assert "two runs without interruption are the same to the last bit: going on is what changes something" in said
     assert [path.name for path in (work / "run").iterdir()] == ["mine.txt"]
     assert (work / "run" / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.usefixtures("warm_trainings")
+def test_hardware_that_does_not_repeat_itself_is_told_from_a_resume_that_changes_something(
+    work: Path, monkeypatch, capsys
+) -> None:
+    """As if each run ended in weights of its own."""
+    of = Fingerprint.of
+
+    def unlike(folder: Path) -> Fingerprint:
+        found = of(folder)
+        return replace(found, parts=found.parts | {"weights": {"classifier.bias": folder.name}})
+
+    monkeypatch.setattr(Fingerprint, "of", unlike)
+    monkeypatch.chdir(work)
+    status, said, errors = cli(capsys, "resume", "--prove", "recipe.yaml", "--kills", "1")
+    assert status == 1, errors
+    assert "so do two runs without interruption (weights: 1 of 1 differ, first classifier.bias)" in said
+    assert "this hardware does not repeat itself" in said
+
+
+@pytest.mark.usefixtures("warm_trainings")
+def test_bits_are_not_claimed_where_nobody_promises_them(work: Path, monkeypatch, capsys) -> None:
+    """As on a GPU with train.deterministic: false. What differs there by no more than rounding is the same."""
+    alter_after_kill(monkeypatch, 1e-9)
+    monkeypatch.setattr(proof, "is_repeatable", lambda device, deterministic: deterministic)
+    monkeypatch.setattr(proof, "describe_repeatable", lambda *_: "up to rounding")
+    monkeypatch.chdir(work)
+    status, said, errors = cli(capsys, "resume", "--prove", "recipe.yaml", "train.deterministic=false", "--kills", "1")
+    assert status == 0, errors
+    assert "  repeatable    up to rounding" in said
+    assert "killed and resumed: the same" in said
+    assert "to the last bit" not in said
 
 
 # What is compared --------------------------------------------------------------------------------------
@@ -214,6 +253,7 @@ def test_mistakes_are_explained(work: Path, monkeypatch, capsys, arguments: list
     assert not (work / "run").exists()
 
 
+@pytest.mark.usefixtures("warm_trainings")
 def test_training_that_fails_is_shown(work: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(work)
     (work / "encoder").mkdir()

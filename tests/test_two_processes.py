@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import command, fsdp_on_cpu, train, train_by_two, write_recipe, write_reviews
+from conftest import command, fsdp_on_cpu, train, train_by, write_recipe, write_reviews
 from run_results import interrupt, metrics, numbers, read_csv
 
 
@@ -14,7 +14,7 @@ def test_updates_cut_finer_give_the_same_curve_without_dropout(tmp_path: Path) -
     write_reviews(tmp_path / "reviews.csv", count=101)
     write_recipe(tmp_path)
     one = train(tmp_path, *overrides, "output=one")
-    two = train_by_two(tmp_path, *overrides, "output=two")
+    two = train_by(2, tmp_path, *overrides, "output=two")
     assert one.returncode == 0, one.stderr
     assert two.returncode == 0, two.stderr
     assert "2 processes on cpu" in two.stdout

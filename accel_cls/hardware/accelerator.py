@@ -16,6 +16,7 @@ from accelerate.utils import (
     is_torch_xla_available,
 )
 
+from accel_cls.devices.deterministic import describe_repeatable
 from accel_cls.errors import UserError
 from accel_cls.hardware.launcher import SWITCHES, Launch, flag_words, how_started, with_flags
 from accel_cls.hardware.nodes import interface_towards
@@ -39,6 +40,7 @@ class Hardware:
     threads: int
     rendezvous: Rendezvous
     interface: str | None  # the network interface that was chosen for gloo
+    deterministic: bool  # the recipe's train.deterministic
 
     def require_same(self, topic: str, facts: Mapping[str, str], advice: str) -> None:
         """End the run where its ranks differ in these facts: no error would show it later."""
@@ -70,8 +72,10 @@ class Hardware:
 
     def describe(self) -> list[tuple[str, str]]:
         """Name and text of each line of the banner that is about hardware."""
+        repeatable = describe_repeatable(self.accelerator.device.type, self.deterministic)
         return [
             ("hardware", self.name),
+            *([("repeatable", repeatable)] if repeatable else []),
             ("started by", self.started_by),
             *([("machines", self.rendezvous.describe())] if _several_machines() else []),
         ]
@@ -126,7 +130,8 @@ def start_hardware(checked: Recipe, recipe: str, overrides: Sequence[str], rende
             "train alone. Start them with `accel-cls launch` or one of the files in accelerate_configs/"
         )
     threads = _use_all_cores(accelerator, launch)
-    return Hardware(accelerator, launch.describe(in_file), threads, rendezvous, interface)
+    deterministic = checked.train.deterministic
+    return Hardware(accelerator, launch.describe(in_file), threads, rendezvous, interface, deterministic)
 
 
 def _make_accelerator(device: str) -> Accelerator:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from accel_cls.devices.deterministic import describe_repeatable, is_repeatable
 from accel_cls.errors import UserError
+from accel_cls.memory.setup import ParallelSetup
 from accel_cls.parity.cases import Case, Launch, Pair, make_control
 from accel_cls.parity.compare import TrainedRun, compare
 from accel_cls.parity.comparison_runs import (
@@ -49,7 +51,8 @@ class ProofRun:
     attempts: Sequence[interrupt.Attempt]
     fingerprint: Fingerprint
     differences: Sequence[str]  # to the last bit
-    verdict: Verdict | None = None  # on another number of processes, where the last bit is not to be expected
+    verdict: Verdict | None = None  # where the last bit is not to be expected
+    cause: str | None = None  # what the difference comes from, where the last bit was to be expected
 
     @property
     def killed_at(self) -> list[int]:
@@ -85,6 +88,7 @@ class ProofRun:
             "same_to_the_last_bit": not self.differences,
             "verdict": str(self),
             "differences": list(self.differences),
+            "cause": self.cause,
             "parity": None if self.verdict is None else self.verdict.as_json(),
         }
 
@@ -122,6 +126,9 @@ class Proof:
         self.options = options
         most = max(profile.processes for profile in (self.base, *self.other_profiles))
         self.threads = threads_per_process(most)
+        device = ParallelSetup.expected(self.base, self.base.processes).device.type
+        self.repeatable = describe_repeatable(device, recipe.train.deterministic)  # where it has to be told
+        self._is_repeatable = is_repeatable(device, recipe.train.deterministic)
         self._recipe, self._path, self._folder, self._print = recipe, path, folder, print_line
         self._overrides = [
             *without_output_and_hardware(overrides),
@@ -169,9 +176,22 @@ class Proof:
                 )
             own = Fingerprint.of(folder)
             found_differences = differences(fingerprint, own)
-            verdict = self._assess_parity(whole, folder, name, profile) if is_other and found_differences else None
-            runs.append(ProofRun(name, attempts, own, found_differences, verdict))
+            verdict, cause = None, None
+            if found_differences and (is_other or not self._is_repeatable):
+                verdict = self._assess_parity(whole, folder, name, profile)
+            elif found_differences:
+                cause = self._find_cause(fingerprint)
+            runs.append(ProofRun(name, attempts, own, found_differences, verdict, cause))
         return runs
+
+    def _find_cause(self, fingerprint: Fingerprint) -> str:
+        """Why a run that was killed and resumed differs: train once more without interruption, and compare that."""
+        again = self._folder / "again"
+        self._train("without interruption, once more", again, [self.base], [])
+        found = differences(fingerprint, Fingerprint.of(again))
+        if not found:
+            return "two runs without interruption are the same to the last bit: going on is what changes something"
+        return f"so do two runs without interruption ({found[0]}): this hardware does not repeat itself"
 
     def _assess_parity(self, whole: Path, folder: Path, name: str, profile: Profile) -> Verdict:
         """Compare a run on other processes within parity's tolerance, with a control where that is not enough."""

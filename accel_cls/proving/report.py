@@ -14,12 +14,14 @@ _DIGITS = 12  # of a hash
 def heading(proof: Proof) -> list[tuple[str, str]]:
     """Name and text of each line above the trainings."""
     options = proof.options
+    repeatable = [("repeatable", proof.repeatable)] if proof.repeatable else []
     return [
         (
             "trainings",
             f"{proof.updates:,} updates each, on {proof.base}; on a CPU, {proof.threads} "
             f"thread{'s' if proof.threads > 1 else ''} a process",
         ),
+        *repeatable,
         (
             "checkpoints",
             f"every {_updates(proof.checkpoint_every)}; evaluations every {_updates(proof.evaluate_every)}",
@@ -44,7 +46,7 @@ def show(runs: Sequence[ProofRun], kills: int, console: Console) -> None:
     console.table(["training", "killed at", "resumed from", *_SHOWN, "verdict"], rows)
     console.section("verdicts", [])
     for one in runs[1:]:
-        cases = list(one.differences) if one.verdict is None else _basis(one)
+        cases = _basis(one) if one.verdict else [*one.differences, *([one.cause] if one.cause else [])]
         if len(one.killed_at) < kills:
             cases.append(f"killed {len(one.killed_at)} times, not {kills}: then it was over; take more --updates")
         console.finding("same" if one.is_same else "different", f"{one.name}: {one}", cases, "")

@@ -211,6 +211,12 @@ class Train(Section):
         "torch's are slower, 'plain' is torch's own; changes nothing that is learned but for rounding and dropout's "
         "draws",
     )
+    deterministic: bool = setting(
+        True,
+        "true or false",
+        "whether CUDA devices take algorithms that give the same bits each time, which may be slower; with false two "
+        "runs of one command differ in the last digits, and so does a run that goes on. A CPU always repeats itself",
+    )
     min_micro_batches: int = setting(
         1,
         "a whole number, 1 or more",

@@ -17,6 +17,7 @@ from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress, checkpoint_path, load_checkpoint, manifest_digest, update_of
 from accel_cls.console import Console
 from accel_cls.data.corpus import Corpus, load_corpus
+from accel_cls.devices.deterministic import deterministic_algorithms
 from accel_cls.devices.prepare import is_xla, prepare
 from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.hardware.accelerator import Hardware, start_hardware
@@ -33,6 +34,7 @@ from accel_cls.runs.resume import Start, lock_and_open_run
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
 from accel_cls.tasks import task_of
 from accel_cls.training.build import Inputs, build_training, load_inputs, resolve_micro_batch_tokens
+from accel_cls.training.gradient_buckets import settle_buckets
 from accel_cls.training.loop import Training, train
 from accel_cls.training.optimizer import make_optimizer
 from accel_cls.training.out_of_memory import explain_out_of_memory
@@ -78,7 +80,8 @@ def _run(command: Command, rendezvous: Rendezvous, folder: RunFolder, stopping: 
     hardware.require_same("data", corpus.facts(), "Give all machines the same data files")
     start = _open_on_main(hardware, folder, recipe, corpus, command.fresh, console)
     if not start.finished:
-        _train(command, hardware, corpus, folder, start, console, stopping)
+        with deterministic_algorithms(hardware.accelerator.device, recipe.train.deterministic):
+            _train(command, hardware, corpus, folder, start, console, stopping)
     hardware.accelerator.end_training()
     if hardware.accelerator.is_main_process and command.loop is None:
         _show_finished(folder, corpus, console, None if start.finished else time.monotonic() - command.began)
@@ -126,7 +129,9 @@ def _train(
 
 
 def _train_to_the_end(training: Training, progress: Progress, hardware: str) -> None:
-    train(training, progress)
+    t = training
+    settle_buckets(t.accelerator, t.model, t.optimizer, t.objective, t.train, t.plan)
+    train(t, progress)
 
 
 def _show_what_is_trained(

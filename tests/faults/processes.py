@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import warm
+
+from tools import warm
 
 LIMIT = 300  # seconds after which a run hangs
 _BIN = Path(sys.executable).parent

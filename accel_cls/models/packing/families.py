@@ -68,17 +68,18 @@ def make_packable(model: PreTrainedModel, kernels: Kernels = "fast") -> int:
     """
     model.set_attn_implementation(register_attention(kernels))
     pooling = getattr(model.config, "classifier_pooling", "cls")
+    rows = {"fast": FAST, "plain": PLAIN}[kernels]
     encoder, names = _FAMILIES[model.config.model_type]
     if names is not None and pooling == "cls":
         last = model.base_model.get_submodule(names.layers)[-1]
-        _compute_first_tokens_only(last, names, {"fast": FAST, "plain": PLAIN}[kernels])
+        _compute_first_tokens_only(last, names, rows)
 
     def pool_texts(_: Any, __: Any, options: dict[str, Any], output: Any) -> Any:
         packing = options.get("packing")
         if packing is not None:
             hidden = output.last_hidden_state.squeeze(0)
             is_pooled = len(hidden) == len(packing.first)  # else there is at least a filler more than texts
-            output.last_hidden_state = (hidden if is_pooled else _pool(hidden, packing, pooling)).unsqueeze(1)
+            output.last_hidden_state = (hidden if is_pooled else _pool(hidden, packing, pooling, rows)).unsqueeze(1)
         return output
 
     model.base_model.get_submodule(encoder).register_forward_hook(pool_texts, with_kwargs=True)
@@ -116,11 +117,11 @@ def _compute_first_tokens_only(layer: torch.nn.Module, names: _Layer, rows: RowK
         layer.get_submodule(names.first_rows_from).register_forward_pre_hook(gather_first)
 
 
-def _pool(hidden: torch.Tensor, packing: Packing, pooling: str) -> torch.Tensor:
+def _pool(hidden: torch.Tensor, packing: Packing, pooling: str, rows: RowKernels) -> torch.Tensor:
     """One vector a text, [texts, hidden], of [T, hidden]: its first token's, or the mean of its tokens'."""
     if pooling == "cls":
-        return hidden.index_select(0, packing.first)
-    texts = torch.arange(len(packing.first), device=hidden.device)
-    owners = texts.repeat_interleave(packing.lengths, output_size=packing.real)
-    sums = hidden.new_zeros(len(texts), hidden.shape[1]).index_add(0, owners, hidden[: packing.real])
-    return sums / packing.lengths[:, None]
+        return rows.gather(hidden, packing.first)
+    # Not index_add, which on a GPU adds in any order. In float32 at least: it adds up in the type of its input.
+    dtype = torch.promote_types(hidden.dtype, torch.float32)
+    texts = hidden[: packing.real].to(dtype)
+    return torch.segment_reduce(texts, "mean", lengths=packing.lengths, unsafe=True).to(hidden.dtype)

@@ -1,8 +1,8 @@
-"""A Python that has everything slow imported, and forks for each `python -m accel_cls...` that a test runs.
+"""A Python that has everything slow imported, and forks for each `python -m accel_cls...` that is to run.
 
-Four of the five seconds of such a command on the tests' tiny data are imports. What runs is the module itself, as
-`__main__`, with arguments, folder and exit status of its own; only its imports are old. Commands with an environment
-of their own, but for the number of threads, and all launchers are started in the usual way.
+Four of the five seconds of such a command on little data are imports. What runs is the module itself, as `__main__`,
+with arguments, folder, environment and exit status of its own; only its imports are old. Whoever forks must not have
+touched a GPU, so the server never does. For tests, and for `tools/gpu_check`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -45,17 +46,35 @@ class Warm:
     """A `python -m module arguments` that goes on by itself; at the end of the block it is killed."""
 
     def __init__(
-        self, module: str, arguments: list[str], cwd: Path, stdin: str | None = None, env: dict[str, str] | None = None
+        self,
+        module: str,
+        arguments: Sequence[str],
+        cwd: Path,
+        stdin: str | None = None,
+        env: Mapping[str, str] | None = None,
+        log: Path | None = None,
     ):
+        """Start it.
+
+        Args:
+            module: what `python -m` runs.
+            arguments: of its command line.
+            cwd: the folder that it runs in.
+            stdin: what it reads.
+            env: variables on top of this process's own.
+            log: a file that what it prints is added to; None keeps it for `out` and `err`.
+        """
         self._place = tempfile.TemporaryDirectory()
         self._files = {name: Path(self._place.name) / name for name in ("stdin", "stdout", "stderr")}
         self._files["stdin"].write_text(stdin or "", encoding="utf-8")
+        if log is not None:
+            self._files["stdout"] = self._files["stderr"] = log.resolve()
         request = {
             "module": module,
-            "arguments": arguments,
+            "arguments": list(arguments),
             "cwd": str(cwd),
             "files": {name: str(path) for name, path in self._files.items()},
-            "env": dict(os.environ) | (env or {}),  # a test may have changed it since the server began
+            "env": dict(os.environ) | dict(env or {}),  # which may have changed since the server began
         }
         self._status: int | None = None
         self._threads = request["env"].get("OMP_NUM_THREADS")
@@ -78,6 +97,7 @@ class Warm:
 
     @property
     def err(self) -> str:
+        """The same of its standard error."""
         return self._read("stderr")
 
     def poll(self) -> int | None:
@@ -179,7 +199,7 @@ def _become(module: str, arguments: list[str], cwd: str, files: dict[str, str], 
     os.environ.clear()
     os.environ.update(env)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        os.dup2(os.open(files[name], os.O_RDWR | os.O_CREAT), number)
+        os.dup2(os.open(files[name], os.O_RDWR | os.O_CREAT | os.O_APPEND), number)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 (the old one has read ahead)
     os.chdir(cwd)
     sys.argv = [module, *arguments]
