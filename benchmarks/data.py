@@ -14,8 +14,11 @@ LONG_CHARACTERS = 400  # of every tenth text of the mix; in Chinese a character 
 _TITLE_JOINT = 0.5  # where a title is cut to make new ones of two halves
 
 
+_TITLES = ("thucnews_dev.txt", "thucnews_test.txt")
+
+
 class NoRealData(Exception):
-    """The folder with the real data is not there."""
+    """The folder with the real data is not there, or lacks what is asked for."""
 
 
 def real_folder() -> Path:
@@ -37,11 +40,25 @@ def reviews() -> Rows:
     return rows
 
 
+def has_titles() -> bool:
+    """Whether the folder with the real data has the news titles, too."""
+    return all((real_folder() / "data" / name).is_file() for name in _TITLES)
+
+
+def encoder() -> Path:
+    """The folder of the real, pretrained encoder."""
+    for config in sorted((real_folder() / "models").glob("*/config.json")):
+        return config.parent
+    raise NoRealData("there is no pretrained encoder under models/ in the folder of ACCEL_CLS_REAL_DATA")
+
+
 def titles() -> Rows:
     """All real news titles, in ten classes."""
+    if not has_titles():
+        raise NoRealData(f"data/{' or data/'.join(_TITLES)} is not in the folder of ACCEL_CLS_REAL_DATA")
     rows = []
-    for part in ("dev", "test"):
-        text = (real_folder() / "data" / f"thucnews_{part}.txt").read_text(encoding="utf-8")
+    for name in _TITLES:
+        text = (real_folder() / "data" / name).read_text(encoding="utf-8")
         rows += [(title, int(label)) for title, label in (line.rsplit("\t", 1) for line in text.splitlines() if line)]
     random.Random(1).shuffle(rows)
     return rows

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,14 @@ class Figure:
 def ratio(mine: Sequence[float], other: Sequence[float]) -> Figure:
     """Mine over the other's, round by round: what slows the machine for a minute slows both of a round."""
     return Figure.of([a / b for a, b in zip(mine, other, strict=True)])
+
+
+def show_memory(rounds: Sequence[Mapping[str, Any]], device: str) -> str:
+    """The peak memory of a contestant: of its process in a case on a CPU, else of the GPU, where it is known."""
+    if device == "cpu":
+        return Figure.of([one["peak_bytes"] for one in rounds]).show(".2f", 1e-9, " GB")
+    peaks = [one["device_peak_bytes"] for one in rounds]
+    return "–" if None in peaks else f"{Figure.of(peaks).show('.2f', 1e-9, ' GB')} of the GPU's"
 
 
 def _number(value: float, digits: str) -> str:

@@ -32,7 +32,7 @@ def describe() -> dict[str, Any]:
         "gpu": gpu(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("torch", "transformers", "accelerate", "tokenizers")},
-        "commit": _commit(),
+        "commit": commit(),
     }
 
 
@@ -50,7 +50,11 @@ def has_fast_bf16(on: dict[str, Any]) -> bool:
     return bool({"avx512_bf16", "amx_bf16"} & set(on["flags"]))
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The project's commit, and whether its code has been changed since."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():  # a copy, on a machine that only measures
+        return "an unknown commit"
+
     def git(*arguments: str) -> str:
         done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
         return done.stdout.strip()

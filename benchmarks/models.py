@@ -53,7 +53,7 @@ def make_model(folder: Path, name: str, classes: int) -> None:
     shape = SHAPES[name]
     torch.manual_seed(0)
     if name == "e5-small":
-        real = next((data.real_folder() / "models").iterdir())
+        real = data.encoder()
         AutoTokenizer.from_pretrained(real).save_pretrained(folder)
         model = AutoModelForSequenceClassification.from_pretrained(real, num_labels=classes, dtype=torch.float32)
     else:
@@ -78,8 +78,12 @@ def make_model(folder: Path, name: str, classes: int) -> None:
 
 
 def characters(most: int) -> list[str]:
-    """A vocabulary of the characters of reviews and titles, the most frequent first; ASCII ones also inside words."""
-    counts = Counter(c for text, _ in [*data.reviews(), *data.titles()] for c in text.lower() if not c.isspace())
+    """A vocabulary of the characters of the texts, the most frequent first; ASCII ones also inside words.
+
+    Of reviews and titles; of reviews alone, where there are no titles.
+    """
+    rows = [*data.reviews(), *(data.titles() if data.has_titles() else ())]
+    counts = Counter(c for text, _ in rows for c in text.lower() if not c.isspace())
     ranked = sorted(counts, key=lambda c: (-counts[c], c))
     inside = [f"##{c}" for c in ranked if c.isascii() and c.isalnum()]
     return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *inside, *ranked][:most]

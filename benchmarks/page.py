@@ -68,17 +68,17 @@ def by_machine(records: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     return list(machines.values())
 
 
-def between_markers(page: str, text: str) -> str:
+def between_markers(page: str, text: str, begin_marker: str = BEGIN, end_marker: str = END) -> str:
     """A page with other text between its markers.
 
     Raises:
         ValueError: where the page has no markers.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = page.partition(begin_marker)
+    _, end, after = rest.partition(end_marker)
     if not begin or not end:
-        raise ValueError(f"expected {BEGIN} and {END} in the page")
-    return f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}"
+        raise ValueError(f"expected {begin_marker} and {end_marker} in the page")
+    return f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}"
 
 
 def cases_of(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -95,7 +95,7 @@ def tables(records: Sequence[dict[str, Any]]) -> str:
         rows = [row for case in cases if case["kind"] == kind for row in show(case)]
         if rows:
             parts.append(f"#### {title}\n\n{markdown(head, rows)}")
-    parts += _disturbed(cases)
+    parts += [*_disturbed(cases), *_late(cases)]
     measured = {case["name"] for case in cases}
     missing = {
         name: f"* {what}: `{name}`, {reason.splitlines()[0]}"
@@ -104,8 +104,9 @@ def tables(records: Sequence[dict[str, Any]]) -> str:
         for name, reason in record[what].items()
         if name not in measured
     }
-    if missing:
-        parts.append("\n".join(missing.values()))
+    bullets = [*missing.values(), *_incomplete(cases)]
+    if bullets:
+        parts.append("\n".join(bullets))
     return "\n\n".join(parts) + "\n"
 
 
@@ -119,6 +120,29 @@ def _disturbed(cases: Sequence[dict[str, Any]]) -> list[str]:
         if one["others_cores"] > _QUIET
     ]
     return [f"**Other processes kept cores busy meanwhile**: {'; '.join(found)}."] if found else []
+
+
+def _late(cases: Sequence[dict[str, Any]]) -> list[str]:
+    """A warning that names the runs in which torch compiled something while updates were counted."""
+    found = [
+        f"{case['name']}, {who}, round {number}: {one['late_programs']}"
+        for case in cases
+        for who, rounds in case["rounds"].items()
+        for number, one in enumerate(rounds, start=1)
+        if one.get("late_programs")
+    ]
+    return [f"**Programs were compiled within the counted updates**: {'; '.join(found)}."] if found else []
+
+
+def _incomplete(cases: Sequence[dict[str, Any]]) -> list[str]:
+    """What is missing in cases that were measured: contestants that failed, rounds for which there was no time."""
+    failed = [
+        f"* failed: `{case['name']}`, {who}: {reason.splitlines()[0]}"
+        for case in cases
+        for who, reason in case.get("failed", {}).items()
+    ]
+    cut = [f"* cut short: `{case['name']}`, {case['cut_short']}" for case in cases if case.get("cut_short")]
+    return [*failed, *cut]
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

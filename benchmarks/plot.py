@@ -36,7 +36,9 @@ def draw(cases: Sequence[dict[str, Any]], path: Path) -> bool:
     for place, (title, who, shares, rounds) in enumerate(bars):
         share = Figure.of(shares)
         spread = [[share.median - share.least], [share.most - share.median]]
-        axes.barh(place, share.median, xerr=spread, color=_COLORS[who.split()[0]], ecolor="#404040")
+        contestant, *how = who.split()
+        style = {"hatch": "//", "edgecolor": "white"} if "compiled" in how else {}
+        axes.barh(place, share.median, xerr=spread, color=_COLORS[contestant], ecolor="#404040", **style)
         speed = Figure.of([one["examples_per_second"] for one in rounds])
         axes.text(share.most + 1, place, f"{Figure.of([speed.median]).show()} texts/s", va="center", fontsize=8)
         if title:

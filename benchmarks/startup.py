@@ -9,15 +9,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import data
+from benchmarks import budget, data
 from benchmarks.contestants import ours
 from benchmarks.contestants.request import Request
 from benchmarks.figures import Figure, ratio
-from benchmarks.processes import Ended, accelerate_launch, python, run
+from benchmarks.processes import Ended, accelerate_launch, python
 from benchmarks.workshop import Workshop
 
 _IMPORTS = "import torch, transformers; from transformers import AutoModelForSequenceClassification, AutoTokenizer"
 _BASE = "imports and launcher"
+_COMMANDS = 5  # which import torch or more, of six a round
+_LONGEST = 512  # tokens of a text, with padding, in the Trainer's first update
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class StartCase:
     classes: int = 2
     device: str = "cpu"
     kind = "startup"
+
+    def expected_seconds(self, rounds: int, quick: bool) -> float:
+        """How long it is expected to take in all; it has no less to do where it is quick."""
+        update = budget.training_seconds(self.model, self.batch * _LONGEST, self.device)
+        return budget.MODEL + rounds * (_COMMANDS * budget.START[self.device] + update)
 
     def measure(self, shop: Workshop) -> dict[str, Any]:
         """Run all in turn, as often as there are rounds."""
@@ -48,11 +55,11 @@ class StartCase:
         nothing = shop.place / "nothing.py"
         nothing.write_text("", encoding="utf-8")
         launch = accelerate_launch("fp32", self.device)
-        found: dict[str, list[dict[str, float]]] = {}
-        for number in range(shop.rounds):
-            bare = run(python(str(nothing)))
-            imports = run(python("-c", _IMPORTS))
-            launched = run([*launch, str(nothing)])
+
+        def one_round(number: int) -> dict[str, dict[str, float]]:
+            bare = shop.run(python(str(nothing)))
+            imports = shop.run(python("-c", _IMPORTS))
+            launched = shop.run([*launch, str(nothing)])
             # The launcher starts a Python, which the imports' time has in it already.
             base = imports.wall_seconds + launched.wall_seconds - bare.wall_seconds
             folder = shop.fresh("ours")
@@ -64,13 +71,15 @@ class StartCase:
                 "imports": _measured(imports.wall_seconds, imports),
                 "accelerate launch of nothing": _measured(launched.wall_seconds, launched),
                 _BASE: _measured(base, imports, launched, bare),
-                "accel_cls, first start": self._start(ours.training_command(launch, recipe), folder, caches),
-                "accel_cls, second start": self._start(ours.training_command(launch, recipe), folder, caches),
+                "accel_cls, first start": self._start(ours.training_command(launch, recipe), folder, caches, shop),
+                "accel_cls, second start": self._start(ours.training_command(launch, recipe), folder, caches, shop),
                 "trainer_best, until the first update begins": self._start_trainer(request, shop),
             }
             for name, one in once.items():
-                found.setdefault(name, []).append(one)
                 shop.say(f"{self.name} {number + 1}/{shop.rounds}  {name}  {one['seconds']:.2f} s")
+            return once
+
+        found = shop.all_rounds(one_round)
         seconds_of = {name: [one["seconds"] for one in rounds] for name, rounds in found.items()}
         compared = [name for name in found if name.startswith(("accel_cls", "trainer"))]
         return {
@@ -81,7 +90,7 @@ class StartCase:
             "ratios": {f"{name} / {_BASE}": ratio(seconds_of[name], seconds_of[_BASE]).record() for name in compared},
         }
 
-    def _start(self, command: list[str], folder: Path, caches: dict[str, str]) -> dict[str, float]:
+    def _start(self, command: list[str], folder: Path, caches: dict[str, str], shop: Workshop) -> dict[str, float]:
         """Seconds from the command to the log's line of the first update; the run folder is dropped first."""
         shutil.rmtree(folder / "run", ignore_errors=True)
         seen: list[float] = []
@@ -90,7 +99,7 @@ class StartCase:
             if not seen and ours.logged(folder / "run"):
                 seen.append(time.time())
 
-        ended = run(command, env=caches, watch=watch)
+        ended = shop.run(command, env=caches, watch=watch)
         return _measured(seen[0] - ended.began, ended)
 
     def _start_trainer(self, request: Request, shop: Workshop) -> dict[str, float]:
@@ -100,7 +109,7 @@ class StartCase:
         started by plain Python, which takes less time than the launcher.
         """
         file = Request(**asdict(request)).write(shop.place / "request.json")
-        ended = run(python("-m", "benchmarks.contestants.trainer_best", str(file)))
+        ended = shop.run(python("-m", "benchmarks.contestants.trainer_best", str(file)))
         begin = json.loads(Path(request.result).read_text(encoding="utf-8"))["begins"][0]
         return _measured(begin - ended.began, ended)
 

@@ -6,11 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks import budget
 from benchmarks.figures import Figure, ratio
-from benchmarks.processes import python, run
+from benchmarks.processes import python
 from benchmarks.workshop import Workshop
 
 _QUICK = 20_000  # texts
+_EACH = 0.00002  # seconds a text, to make it and to tokenize it: 50,000 a second on two cores
 _CONTESTANTS = ("bare", "accel_cls")
 
 
@@ -26,22 +28,31 @@ class TokenizingCase:
     device: str = "cpu"
     kind = "tokenizing"
 
+    def expected_seconds(self, rounds: int, quick: bool) -> float:
+        """How long it is expected to take in all."""
+        count = _QUICK if quick else self.count
+        return budget.MODEL + rounds * len(_CONTESTANTS) * (budget.START[self.device] + count * _EACH)
+
     def measure(self, shop: Workshop) -> dict[str, Any]:
         """Run both in turn, as often as there are rounds."""
         count = _QUICK if shop.quick else self.count
         model, result = shop.model(self.model, self.classes), shop.place / "result.json"
-        found: dict[str, list[dict[str, float]]] = {name: [] for name in _CONTESTANTS}
-        for number in range(shop.rounds):
+
+        def one_round(number: int) -> dict[str, dict[str, float]]:
+            measured = {}
             for name in _CONTESTANTS:
                 command = ["-m", "benchmarks.contestants.encoding", name, str(model), str(count), str(result)]
-                ended = run(python(*command))
+                ended = shop.run(python(*command))
                 one = json.loads(result.read_text(encoding="utf-8")) | {
                     "peak_bytes": ended.peak_bytes,
                     "others_cores": ended.others_cores,
                 }
-                found[name].append(one)
+                measured[name] = one
                 speed, more = count / one["seconds"], one["more_bytes"] / 1e9
                 shop.say(f"{self.name} {number + 1}/{shop.rounds}  {name}  {speed:,.0f} texts/s, {more:.2f} GB more")
+            return measured
+
+        found = shop.all_rounds(one_round)
         if len({one["tokens"] for rounds in found.values() for one in rounds}) > 1:
             raise ValueError(f"{self.name}: the contestants found different numbers of tokens")
         bare, mine = ([one["seconds"] for one in found[name]] for name in _CONTESTANTS)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import python, run
+from benchmarks.processes import Ended, OutOfTime, python, run
 
 
 @dataclass
@@ -22,7 +23,46 @@ class Workshop:
     quick: bool  # little data, to see that a case works: its figures mean nothing
     tell: Callable[[str], None]
     fast_bf16: bool = True  # whether the CPU has instructions for products in bf16
+    deadline: float | None = None  # in monotonic seconds, when all has to be over
+    device: str = "cpu"  # of the case that works here
     peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def for_device(self, device: str) -> Workshop:
+        """The same for a case on this device; what has been made and measured is shared."""
+        return replace(self, device=device)
+
+    def run(
+        self, command: Sequence[str], env: Mapping[str, str] | None = None, watch: Callable[[], None] | None = None
+    ) -> Ended:
+        """Run a command as `processes.run` does, before the deadline, and let it see the case's device alone.
+
+        accel_cls.predict takes a GPU where there is one, and the Trainer takes all there are.
+        """
+        first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+        seen = {"CUDA_VISIBLE_DEVICES": "" if self.device == "cpu" else first}
+        return run(command, {**seen, **(env or {})}, watch, self.deadline)
+
+    def all_rounds(self, one_round: Callable[[int], Mapping[str, Any]]) -> dict[str, list[Any]]:
+        """What each contestant took, round by round. Rounds that were whole when the time was over are kept.
+
+        Args:
+            one_round: runs all contestants in turn, given the number of the round; returns by name what each took.
+
+        Raises:
+            OutOfTime: where not even the first round was whole.
+        """
+        found: dict[str, list[Any]] = {}
+        for number in range(self.rounds):
+            try:
+                measured = one_round(number)
+            except OutOfTime:
+                if number == 0:
+                    raise OutOfTime("the time was over before each contestant had run once") from None
+                self.say(f"the time is over: {number} of {self.rounds} rounds are kept")
+                break
+            for name, one in measured.items():
+                found.setdefault(name, []).append(one)
+        return found
 
     @property
     def caches(self) -> dict[str, str]:
@@ -45,7 +85,7 @@ class Workshop:
         folder = self.place / "models" / f"{name}-{classes}"
         if not folder.is_dir():
             self.say(f"making the model {name} for {classes} classes")
-            run(python("-m", "benchmarks.models", str(folder), name, str(classes)))
+            self.run(python("-m", "benchmarks.models", str(folder), name, str(classes)))
         return folder
 
     def peak(self, model: str, classes: int, precision: str, device: str) -> dict[str, Any]:
@@ -53,7 +93,7 @@ class Workshop:
         key = f"{model} {precision} {device}"
         if key not in self.peaks:
             result = self.place / "peak.json"
-            run(python("-m", "benchmarks.peak", str(self.model(model, classes)), precision, device, str(result)))
+            self.run(python("-m", "benchmarks.peak", str(self.model(model, classes)), precision, device, str(result)))
             self.peaks[key] = json.loads(result.read_text(encoding="utf-8"))
             rate, step = self.peaks[key]["flop_per_second"], self.peaks[key]["optimizer_seconds"]
             self.say(f"peak of {key}: {rate / 1e9:,.0f} GFLOP/s, AdamW over its weights {step * 1e3:.1f} ms")

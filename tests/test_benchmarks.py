@@ -1,9 +1,12 @@
 """The arithmetic of the benchmarks, and a contestant that really trains; no time is judged."""
 
 import importlib.util
+import os
+import sys
 from pathlib import Path
 
 import pytest
+from benchmark_records import measured, record
 from conftest import train
 from transformers import AutoTokenizer
 
@@ -12,7 +15,7 @@ from accel_cls.recipe import load_recipe
 from accel_cls.recipe.schema import Train
 from accel_cls.tasks import task_of
 from accel_cls.training.trace import read_trace
-from benchmarks import page
+from benchmarks import machine, page
 from benchmarks.__main__ import measure
 from benchmarks.cases import _ALL_CASES, CASES
 from benchmarks.contestants import ours
@@ -21,34 +24,8 @@ from benchmarks.contestants.stopwatch import Stopwatch
 from benchmarks.figures import Figure, ratio
 from benchmarks.floor import Work, forward_flop, training_floor, training_flop
 from benchmarks.models import SHAPES, Shape
-from benchmarks.processes import Failed, python, run
+from benchmarks.processes import ROOT, Failed, accelerate_launch, environment, python, run
 from benchmarks.training import TrainingCase, Window, entrants, ratios, read_stopwatch
-
-
-def measured(speed: float) -> dict:
-    return {
-        "examples_per_second": speed,
-        "floor_share": 0.5,
-        "flop_share": 0.25,
-        "peak_bytes": 2e9,
-        "wall_seconds": 60.0,
-        "others_cores": 0.0,
-    }
-
-
-def record(**changes) -> dict:
-    rounds = {
-        "trainer_best bf16": [measured(10.0), measured(20.0)],
-        "accel_cls bf16": [measured(30.0), measured(40.0)],
-    }
-    case = {"name": "a", "kind": "training", "title": "A case", "rounds": rounds, "ratios": ratios(rounds)}
-    machine = {
-        "date": "2030-01-01", "processor": "A CPU", "cores": 2, "flags": [], "memory_bytes": 2**34, "gpu": None,
-        "python": "3.11", "versions": {"torch": "2"}, "commit": "abc",
-    }  # fmt: skip
-    peaks = {"bert-base bf16 cpu": {"flop_per_second": 2e12, "optimizer_seconds": 0.05}}
-    whole = {"machine": machine, "rounds": 2, "quick": False, "peaks": peaks, "cases": [case]}
-    return {**whole, "skipped": {}, "failed": {}, **changes}
 
 
 def test_a_ratio_is_taken_in_each_round() -> None:
@@ -128,7 +105,7 @@ def test_the_parts_of_an_update_count_together() -> None:
 
 
 def test_entrants_are_named_as_they_are_asked_for() -> None:
-    names = ["tutorial fp32", "trainer_best bf16 in 4", "accel_cls bf16"]
+    names = ["tutorial fp32", "trainer_best bf16 in 4", "trainer_best bf16 compiled", "accel_cls bf16"]
     assert [str(entrant) for entrant in entrants(*names)] == names
 
 
@@ -196,14 +173,19 @@ def test_a_plot_is_an_svg_with_english_text(tmp_path) -> None:
     pytest.importorskip("matplotlib", reason="needs matplotlib, of the extra bench")
     from benchmarks.plot import draw
 
-    assert draw(record()["cases"], tmp_path / "plot.svg")
-    assert "of the floor" in (tmp_path / "plot.svg").read_text(encoding="utf-8")
+    (case,) = record()["cases"]
+    assert draw([case], tmp_path / "plot.svg")
+    plot = (tmp_path / "plot.svg").read_text(encoding="utf-8")
+    assert "of the floor" in plot
+    assert "<pattern" not in plot
+    compiled = {**case, "rounds": {"trainer_best bf16 compiled": [measured(25.0)], **case["rounds"]}}
+    assert draw([compiled], tmp_path / "plot.svg")
+    assert "<pattern" in (tmp_path / "plot.svg").read_text(encoding="utf-8")  # hatched
     assert not draw([], tmp_path / "none.svg")
 
 
 def test_names_of_cases_are_not_used_twice() -> None:
     assert len(CASES) == len(_ALL_CASES)
-    assert sum(case.device == "cuda" for case in CASES.values()) == 6
 
 
 def test_what_the_harness_reads_of_a_run(work, monkeypatch) -> None:
@@ -243,10 +225,10 @@ def test_without_instructions_for_bf16_the_comparison_is_in_fp32() -> None:
 
 def test_what_cannot_run_here_is_told(tmp_path, capsys) -> None:
     on = {**record()["machine"], "gpu": None}
-    found = measure(["gpu-base-32"], rounds=1, quick=True, on=on, path=tmp_path / "figures.json")
-    assert list(found["skipped"]) == ["gpu-base-32"]
+    found = measure(["gpu-base-even-32"], rounds=1, quick=True, on=on, path=tmp_path / "figures.json")
+    assert list(found["skipped"]) == ["gpu-base-even-32"]
     assert "needs a CUDA device" in capsys.readouterr().out
-    assert "gpu-base-32" in page.tables([found])
+    assert "gpu-base-even-32" in page.tables([found])
 
 
 def test_a_busy_machine_is_told() -> None:
@@ -254,6 +236,26 @@ def test_a_busy_machine_is_told() -> None:
     busy["cases"][0]["rounds"]["accel_cls bf16"][1]["others_cores"] = 1.5
     assert "Other processes kept cores busy meanwhile**: a, accel_cls bf16, round 2: 1.5." in page.tables([busy])
     assert "busy" not in page.tables([record()])
+
+
+def test_the_users_own_packages_reach_the_contestants_behind_this_project(monkeypatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["/some/packages", "/others"]))
+    assert environment()["PYTHONPATH"].split(os.pathsep) == [str(ROOT), "/some/packages", "/others"]
+    monkeypatch.delenv("PYTHONPATH")
+    assert environment()["PYTHONPATH"] == str(ROOT)
+
+
+def test_the_launcher_is_found_where_packages_are_on_the_path_alone(monkeypatch, tmp_path) -> None:
+    asked = ["--mixed_precision", "bf16", "--num_processes", "1", "--num_machines", "1"]
+    assert accelerate_launch("bf16", "cuda") == [str(Path(sys.executable).parent / "accelerate"), "launch", *asked]
+    bare = str(tmp_path / "python")
+    monkeypatch.setattr(sys, "executable", bare)
+    assert accelerate_launch("bf16", "cuda") == [bare, "-m", "accelerate.commands.launch", *asked]
+
+
+def test_a_copy_without_git_is_measured_too(monkeypatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert machine.describe()["commit"] == "an unknown commit"
 
 
 def test_a_command_is_timed_and_its_failure_told() -> None:

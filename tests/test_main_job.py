@@ -136,6 +136,7 @@ def test_predictions_hold_each_validation_row_once_and_give_the_score(finished: 
     accuracy = np.mean([row["label"] == row["predicted"] for row in rows])
     results = json.loads((finished / "run" / "results.json").read_text(encoding="utf-8"))
     assert accuracy == pytest.approx(results["scores"]["accuracy"])
+    assert results["device_peak_bytes"] is None  # a CPU's memory is no device's
 
 
 def test_checkpoints_are_the_newest_and_the_best(work: Path) -> None:

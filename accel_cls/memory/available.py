@@ -15,6 +15,8 @@ import torch
 # allocator's fragmentation, other programs; with a sharded model also what FSDP and DeepSpeed keep of their own.
 USABLE_FRACTION, USABLE_FRACTION_SHARDED = 0.8, 0.7
 
+_TELL_PEAK = ("cuda", "xpu")  # whose allocator keeps the most that was in use; Apple's and XLA's don't
+
 
 @dataclass(frozen=True)
 class DeviceMemory:
@@ -47,6 +49,17 @@ def available_memory(device: torch.device, local_processes: int) -> DeviceMemory
     backend = getattr(torch, device.type)  # cuda, xpu, npu ...: all have these two
     free, total = backend.mem_get_info(device)
     return DeviceMemory(backend.get_device_name(device), total, free)
+
+
+def peak_device_memory(device: torch.device) -> int | None:
+    """The most bytes that this process's tensors took on a GPU at once; None on a CPU, and where nobody tells."""
+    return torch.accelerator.max_memory_allocated(device) if device.type in _TELL_PEAK else None
+
+
+def reset_peak_device_memory(device: torch.device) -> None:
+    """Let `peak_device_memory` begin with what is in use now; does nothing where that is None."""
+    if device.type in _TELL_PEAK:
+        torch.accelerator.reset_peak_memory_stats(device)
 
 
 def _cpu_memory(local_processes: int) -> DeviceMemory:

@@ -14,6 +14,7 @@ from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.devices.prepare import is_xla
 from accel_cls.errors import UserError
+from accel_cls.memory.available import peak_device_memory, reset_peak_device_memory
 from accel_cls.profiles import precision_name
 from accel_cls.profiling.flops import matmul_seconds, peak_flops, training_flops
 from accel_cls.profiling.measurements import (
@@ -48,7 +49,7 @@ def measure(t: Training, progress: Progress, hardware: str, request: Request) ->
     clock = DeviceClock(device)
     stopwatch = Stopwatch(clock, WARM_UP_UPDATES + request.updates)
     is_hooked = hook_all_reduce(t.model, stopwatch.gradient_ready)
-    _reset_memory(device)
+    reset_peak_device_memory(device)
     _train(t, progress, stopwatch)
     memory = _peak_memory(device)  # torch's profiler will take some
     path = request.folder / f"trace-{process}.json.gz"
@@ -162,17 +163,10 @@ def _cuts(plan: Plan, processes: int) -> list[Cut]:
     return [Cut(key, value, cut.padding, cut.micro_batches, cut.busy) for key, value, cut in found]
 
 
-def _reset_memory(device: torch.device) -> None:
-    if device.type in ("cuda", "xpu"):
-        torch.accelerator.reset_peak_memory_stats(device)
-
-
 def _peak_memory(device: torch.device) -> int | None:
     """The most memory in use so far: on a GPU by torch, on a CPU by the whole process since its start."""
-    if device.type in ("cuda", "xpu"):
-        return torch.accelerator.max_memory_allocated(device)
     if device.type != "cpu" or sys.platform == "win32":
-        return None
+        return peak_device_memory(device)
     import resource
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -16,6 +16,7 @@ from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress, checkpoint_path
 from accel_cls.checkpoints.saving import Saver
 from accel_cls.errors import UserError
+from accel_cls.memory.forecast import format_bytes
 from accel_cls.recipe import Recipe
 from accel_cls.runs.changes import origin_of
 from accel_cls.runs.folder import RunFolder
@@ -30,8 +31,19 @@ def finish_run(
     task: Task,
     names: Sequence[str],
     hardware: str,
+    device_peak_bytes: int | None,
 ) -> dict[str, Any]:
     """Write report.md and then results.json, whose presence says that the run is finished; returns the latter.
+
+    Args:
+        folder: the run's.
+        recipe: the run's.
+        plan: the training's.
+        progress: its counters, at the end.
+        task: what was learned.
+        names: of the classes.
+        hardware: what it ran on, as people call it.
+        device_peak_bytes: the most memory in use on a GPU, of all processes the largest; None where nobody tells.
 
     Raises:
         UserError: where no evaluation gave a score by which a model could be kept.
@@ -58,6 +70,7 @@ def finish_run(
         "stall_seconds": round(progress.stall_seconds, 2),
         "seconds": round(progress.seconds, 1),
         "hardware": hardware,
+        "device_peak_bytes": device_peak_bytes,
     }
     starts = origin_of(folder)["starts"]
     tables = task.report_tables(*_read_predictions(folder, task, names), names)
@@ -79,6 +92,12 @@ def describe_saves(results: dict[str, Any]) -> str:
     """How many checkpoints a finished run saved, and what that cost, from its results.json."""
     saves, seconds, stall = results["checkpoints"], results["save_seconds"], results["stall_seconds"]
     return f"{saves:,} saved in {seconds:,.1f} s, for {stall:,.1f} s of which training stood still"
+
+
+def describe_memory(results: dict[str, Any]) -> str | None:
+    """How much of a GPU's memory a finished run took, from its results.json; None where that does not tell."""
+    peak = results.get("device_peak_bytes")  # not there in runs of older versions
+    return None if peak is None else f"{format_bytes(peak)} of the device's at most"
 
 
 def read_results(folder: RunFolder) -> dict[str, Any]:
@@ -130,6 +149,8 @@ def _report(
     if results["scaler_skips"]:
         text += f"Updates that fp16's scaler skipped, to find its scale: {results['scaler_skips']}.\n\n"
     text += f"Checkpoints: {describe_saves(results)}.\n\n"
+    if memory := describe_memory(results):
+        text += f"Memory: {memory}.\n\n"
     text += _table(metrics, [[f"{results['scores'][name]:.4f}" for name in metrics]])
     for table in tables:
         text += f"\n## {table.title}\n\n" + (f"{table.text}\n\n" if table.text else "")

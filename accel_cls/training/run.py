@@ -22,6 +22,7 @@ from accel_cls.devices.prepare import is_xla, prepare
 from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.hardware.accelerator import Hardware, start_hardware
 from accel_cls.hardware.rendezvous import Rendezvous, join_rendezvous, lost_process_explained
+from accel_cls.memory.available import peak_device_memory, reset_peak_device_memory
 from accel_cls.memory.sizes import MicroBatchSizes
 from accel_cls.models.classifier import describe_model
 from accel_cls.profiles import shell
@@ -29,7 +30,14 @@ from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.runs.changes import RunSpec
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
-from accel_cls.runs.report import describe_saves, describe_stop, duration, finish_run, read_results
+from accel_cls.runs.report import (
+    describe_memory,
+    describe_saves,
+    describe_stop,
+    duration,
+    finish_run,
+    read_results,
+)
 from accel_cls.runs.resume import Start, lock_and_open_run
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
 from accel_cls.tasks import task_of
@@ -122,10 +130,22 @@ def _train(
         folder.rewind(progress.update, progress.evaluated)
     training = build_training(recipe, plan, inputs, accelerator, model, optimizer, progress, folder, stopping, console)
     explain = functools.partial(_explain_out_of_memory, training, progress, sizes, key)
+    reset_peak_device_memory(accelerator.device)  # what was tried to find a micro-batch's size is over
     _run_loop(command.loop or _train_to_the_end, hardware.name, training, progress, explain)
+    peak = _device_peak_bytes(accelerator)
     if accelerator.is_main_process and command.loop is None:
-        finish_run(folder, recipe, plan, progress, inputs.task, corpus.classes.names, hardware.name)
+        finish_run(folder, recipe, plan, progress, inputs.task, corpus.classes.names, hardware.name, peak)
     accelerator.wait_for_everyone()
+
+
+def _device_peak_bytes(accelerator: Accelerator) -> int | None:
+    """The most memory in use on a device, of all processes the largest. Called by all of them."""
+    peak = peak_device_memory(accelerator.device)
+    if peak is None:
+        return None
+    told = torch.zeros(accelerator.num_processes, dtype=torch.int64, device=accelerator.device)
+    told[accelerator.process_index] = peak
+    return int(accelerator.reduce(told, "sum").max())
 
 
 def _train_to_the_end(training: Training, progress: Progress, hardware: str) -> None:
@@ -247,5 +267,7 @@ def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, seconds:
         ("try it", shell(command)),
     ]
     if seconds is not None:
-        lines[4:4] = [("checkpoints", describe_saves(results)), ("in all", duration(seconds))]
+        memory = describe_memory(results)
+        told = [("memory", memory)] if memory else []
+        lines[4:4] = [("checkpoints", describe_saves(results)), *told, ("in all", duration(seconds))]
     console.section(state, lines)

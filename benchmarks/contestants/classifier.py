@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from accel_cls.inference.classifier import load_classifier
+from benchmarks.contestants import device
 from benchmarks.contestants.request import from_command_line
 
 
@@ -13,12 +14,17 @@ def main() -> None:
     request = from_command_line()
     texts, _ = request.read_texts()
     classifier = load_classifier(request.model)
+    classifier.predict(request.warm_up(texts))
     began = time.perf_counter()
     found = classifier.predict(texts)
     seconds = time.perf_counter() - began
     names = sorted(classifier.names)
     request.answer(
-        {"seconds": seconds, "probabilities": [[one.probabilities[name] for name in names] for one in found]}
+        {
+            "seconds": seconds,
+            "device_peak_bytes": device.peak_bytes(),
+            "probabilities": [[one.probabilities[name] for name in names] for one in found],
+        }
     )
 
 

@@ -63,6 +63,11 @@ def logged(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
+def device_peak_bytes(run: Path) -> int | None:
+    """The most memory of a GPU that a finished run had, by its results.json; None on a CPU."""
+    return json.loads((run / "results.json").read_text(encoding="utf-8"))["device_peak_bytes"]
+
+
 def seconds_of_updates(records: Sequence[dict[str, Any]], first: int, last: int, batch: int) -> float:
     """Seconds that the updates after `first` up to `last` took, by the windows of metrics.jsonl."""
     windows = [r for r in records if "examples_per_second" in r and first <= r["update"] <= last]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from transformers import pipeline
 
+from benchmarks.contestants import device
 from benchmarks.contestants.request import from_command_line
 
 
@@ -25,8 +26,11 @@ def main() -> None:
         device=request.device,
         batch_size=request.batch,
         top_k=None,
-        dtype="float32",
+        dtype={"fp32": "float32", "bf16": "bfloat16"}[request.precision],
     )
+    first = request.warm_up(texts)
+    if first:
+        classify(first, truncation=True, max_length=request.max_length)
     began = time.perf_counter()
     order = sorted(range(len(texts)), key=lambda i: -len(texts[i])) if "sorted" in sys.argv else range(len(texts))
     answers = classify([texts[i] for i in order], truncation=True, max_length=request.max_length)
@@ -39,7 +43,8 @@ def main() -> None:
         writer = csv.writer(file)
         writer.writerow(["text", *names])
         writer.writerows([text, *(score[name] for name in names)] for text, score in zip(texts, scores, strict=True))
-    request.answer({"seconds": seconds, "probabilities": [[score[name] for name in names] for score in scores]})
+    probabilities = [[score[name] for name in names] for score in scores]
+    request.answer({"seconds": seconds, "device_peak_bytes": device.peak_bytes(), "probabilities": probabilities})
 
 
 if __name__ == "__main__":

@@ -21,8 +21,10 @@ class Request:
     batch: int = 32  # texts an update
     parts: int = 1  # in which the Trainer takes them, one after the other
     max_length: int = 512  # tokens
-    updates: int = 0
+    warm: int = 0  # updates that are not counted, at the beginning
+    updates: int = 0  # in all
     precision: str = "fp32"  # or bf16
+    compiled: bool = False  # by torch.compile, where the contestant is a Trainer
     seed: int = 42
     device: str = "cpu"  # or cuda
 
@@ -36,6 +38,14 @@ class Request:
         with open(self.texts, encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         return [row["text"] for row in rows], [int(row["label"]) for row in rows]
+
+    def warm_up(self, texts: list[str]) -> list[str]:
+        """Texts to be classified before the clock starts: on a GPU the longest batch, on a CPU none.
+
+        A GPU's first kernels are loaded, and memory is allocated, where they are first needed. All
+        reviews take a GPU a few seconds only.
+        """
+        return [] if self.device == "cpu" else sorted(texts, key=len)[-self.batch :]
 
     def answer(self, result: Mapping[str, Any]) -> None:
         """Write what it took."""

@@ -10,18 +10,28 @@ import torch
 from datasets import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
+from benchmarks.contestants import device
 from benchmarks.contestants.request import Request
 
 
 class Stopwatch(TrainerCallback):
-    """Notes the end of every update; costs a microsecond on a CPU, a wait for the device on a GPU.
+    """Notes the end of every update; costs a microsecond.
+
+    On a GPU an update ends when Python has given the device all of it, and Python goes on to the next one meanwhile.
+    So it waits for the device only twice: after the last warm update and after the last of all. Between these updates
+    are counted.
 
     Args:
         parts: batches of an update.
+        warm: updates that are not counted.
+        updates: in all.
     """
 
-    def __init__(self, parts: int = 1) -> None:
+    def __init__(self, parts: int = 1, warm: int = 0, updates: int = 0) -> None:
         self._parts = parts
+        self._marks = (warm, updates)
+        self.programs: list[int] = []  # torch.compile's, at each of the two marks
+        self.allocations: list[int] = []  # of the GPU's memory, likewise
         self.begins: list[float] = []  # seconds since the epoch, one for each update
         self.ends: list[float] = []  # seconds since the epoch, one for each update
         self.examples: list[int] = []  # of each batch, in the order of the updates
@@ -34,8 +44,10 @@ class Stopwatch(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Called by the Trainer when an update is done."""
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        if len(self.ends) + 1 in self._marks:
+            device.wait()
+            self.programs.append(device.programs())
+            self.allocations.append(device.allocations())
         self.ends.append(time.time())
 
     def counting(self, collate: Callable[[list[dict[str, Any]]], Any]) -> Callable[[list[dict[str, Any]]], Any]:
@@ -50,7 +62,7 @@ class Stopwatch(TrainerCallback):
 
         return collate_and_count
 
-    def result(self) -> dict[str, list[Any]]:
+    def result(self) -> dict[str, Any]:
         """What the harness reads. A batch that was made ahead and never trained on is left out."""
         return {
             "begins": self.begins,
@@ -58,6 +70,9 @@ class Stopwatch(TrainerCallback):
             "examples": self._by_update(self.examples),
             "tokens": self._by_update(self.tokens),
             "squares": self._by_update(self.squares),
+            "programs": self.programs,
+            "allocations": self.allocations,
+            "device_peak_bytes": device.peak_bytes(),
         }
 
     def _by_update(self, counts: list[int]) -> list[int]:
@@ -72,7 +87,7 @@ def train_on_the_clock(
     collate: Callable[[Any], Any],
 ) -> None:
     """Let a Trainer train, and answer the request with what the stopwatch saw."""
-    stopwatch = Stopwatch(request.parts)
+    stopwatch = Stopwatch(request.parts, request.warm, request.updates)
     trainer = Trainer(
         model=model,
         args=arguments,

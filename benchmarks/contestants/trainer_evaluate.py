@@ -15,6 +15,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from benchmarks.contestants import device
 from benchmarks.contestants.request import from_command_line
 
 
@@ -43,7 +44,7 @@ def main() -> None:
         began = time.perf_counter()
         trainer.evaluate(data)
         seconds = time.perf_counter() - began
-    request.answer({"seconds": seconds})
+    request.answer({"seconds": seconds, "device_peak_bytes": device.peak_bytes()})
 
 
 if __name__ == "__main__":

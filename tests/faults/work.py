@@ -19,7 +19,15 @@ from accel_cls.checkpoints.checkpoint import find_fault, list_checkpoints, updat
 from .processes import Ended, Start
 
 # What a training took is no result.
-_TIMES = ("seconds", "examples_per_second", "save_seconds", "stall_seconds", "checkpoints", "hardware")
+_TIMES = (
+    "seconds",
+    "examples_per_second",
+    "save_seconds",
+    "stall_seconds",
+    "checkpoints",
+    "hardware",
+    "device_peak_bytes",
+)
 LAST = 48  # updates
 
 
