@@ -73,10 +73,10 @@ def explain(tmp_path: Path, monkeypatch):
         )
         lengths = np.full(64, 32)
         default = {"is_training": True, "key": None, "sizes": MicroBatchSizes.of(recipe, lengths), "max_length": 32}
+        default["progress"] = Progress(update=1)
         told = explain_out_of_memory(
             torch.OutOfMemoryError("CUDA out of memory."),
             plan=Plan.of(recipe, lengths),
-            progress=Progress(update=1),
             accelerator=accelerator,
             folder=RunFolder(tmp_path / "run"),
             **(default | options),
@@ -106,6 +106,11 @@ def test_a_smaller_size_is_smaller_than_what_a_process_had(explain, tmp_path: Pa
     assert noted(tmp_path) == OutOfMemory("in update 2", 4096, 192)
     explain(tokens=4096, processes=4, is_training=False)  # where a micro-batch may have them all
     assert noted(tmp_path) == OutOfMemory("in the evaluation after update 1", 4096, 1024)
+
+
+def test_after_the_last_update_there_is_no_next_one(explain) -> None:
+    told = explain(tokens=512, progress=Progress(update=4))
+    assert "out of memory after the last update of 4.\n" in told
 
 
 def test_what_keeps_the_next_start_from_knowing_is_told(explain, tmp_path: Path, monkeypatch) -> None:

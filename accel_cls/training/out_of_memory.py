@@ -46,7 +46,11 @@ def explain_out_of_memory(
     if not is_out_of_memory(error):
         return None
     tokens, setup = plan.layout.tokens, ParallelSetup.of(accelerator)
-    where = f"in update {progress.update + 1}" if is_training else f"in the evaluation after update {progress.update}"
+    is_update = is_training and progress.update < plan.updates
+    if is_update:
+        where = f"in update {progress.update + 1}"
+    else:  # in training mode after the last update: while its checkpoint is written
+        where = "after the last update" if is_training else f"in the evaluation after update {progress.update}"
     # No micro-batch of an update has more than a process's share of it, whatever the recipe allows.
     most = min(tokens, sizes.candidates(setup.processes)[-1]) if is_training else tokens
     note = OutOfMemory(where, tokens, sizes.next_smaller(most))
@@ -55,7 +59,7 @@ def explain_out_of_memory(
     if there.total is not None and there.free is not None:
         device += f", {format_bytes(there.total)}, of which {format_bytes(there.free)} are free now that it failed"
     message = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    batch = f"; {_largest_micro_batch(plan, progress.update, accelerator)}" if is_training else ""
+    batch = f"; {_largest_micro_batch(plan, progress.update, accelerator)}" if is_update else ""
     faults: list[str] = []
     if note.smaller is not None and key is not None:
         remember(key, note.smaller, f"after running out of memory {where} with {tokens}", there.device_name, faults)
