@@ -125,7 +125,9 @@ def warm_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
         assert profile.use_cpu
         assert profile.processes == 1
         env = {"ACCELERATE_USE_CPU": "true", "ACCELERATE_MIXED_PRECISION": profile.mixed_precision}
-        return warm.Warm("accel_cls.train", command[command.index("accel_cls.train") + 1 :], Path(), env=env, log=log)
+        return warm.Warm(
+            "accel_cls.train", command[command.index("accel_cls.train") + 1 :], Path.cwd(), env=env, log=log
+        )
 
     monkeypatch.setattr("accel_cls.parity.run.start_training", start)
     monkeypatch.setattr("accel_cls.proving.interrupt.start_training", start)

@@ -18,6 +18,7 @@ from accel_cls.cli import app
 from accel_cls.recipe import load_recipe
 from benchmarks import __main__ as benchmarks
 from benchmarks.cases import named
+from tools.gpu_check import __main__ as gpu_check
 
 # What a page may use besides our own commands.
 OTHERS = (
@@ -92,6 +93,8 @@ def check(words: list[str]) -> None:
         predict.command_line().parse_args(words[3:])
     elif words[:3] == ["python", "-m", "benchmarks"]:
         named(benchmarks.command_line().parse_args(words[3:]).names)  # raises where there is no such case
+    elif words[:3] == ["python", "-m", "tools.gpu_check"]:
+        gpu_check.command_line().parse_args(words[3:])
     else:
         assert joined.startswith(OTHERS) or re.match(r"[A-Z]+=", joined), joined
 

@@ -1,6 +1,6 @@
 """Run the table of docs/hardware.md: one recipe on all the kinds of hardware that this machine and environment have.
 
-    python tools/parity_matrix.py
+    python -m tools.parity_matrix
 
 Every environment has the CPU with 1, 2 and 3 processes, FSDP2 over gloo, other micro-batches, and a run continued by
 other numbers of processes. With DeepSpeed installed it adds ZeRO-1 and ZeRO-2 over gloo, with a GPU that GPU in fp32
@@ -46,8 +46,7 @@ def profile(folder: Path, name: str, source: str, **changes: object) -> str:
 
 def parity(*arguments: str) -> tuple[int, list[dict]]:
     """Run `accel-cls parity` on the recipe; its exit status and its pairs."""
-    code = "from accel_cls.cli import main; main()"
-    command = [sys.executable, "-c", code, "parity", *RECIPE, f"--updates={UPDATES}", "--json", *arguments]
+    command = [sys.executable, "-m", "accel_cls", "parity", *RECIPE, f"--updates={UPDATES}", "--json", *arguments]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     return done.returncode, json.loads(done.stdout) if done.stdout else []
 
@@ -107,7 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args(
         arguments
     )
-    status, rows = 0, []
+    status = 0
+    rows: list[str] = []
     with tempfile.TemporaryDirectory() as place:
         for call in comparisons(Path(place)):
             ended, pairs = parity(*call)

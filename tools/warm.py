@@ -77,8 +77,8 @@ class Warm:
             "env": dict(os.environ) | dict(env or {}),  # which may have changed since the server began
         }
         self._status: int | None = None
-        self._threads = request["env"].get("OMP_NUM_THREADS")
-        self.pid = self._ask({"start": request})
+        self._threads = {**os.environ, **(env or {})}.get("OMP_NUM_THREADS")
+        self.pid = int(self._ask({"start": request}) or 0)
 
     def __enter__(self) -> Warm:
         return self
@@ -109,7 +109,9 @@ class Warm:
     def wait(self, seconds: float | None = None) -> int:
         """Its exit status, when it has ended. Raises TimeoutError after so many seconds."""
         if seconds is None:
-            self._status = self._ask({"wait": self.pid}) if self._status is None else self._status
+            if self._status is None:
+                self._status = self._ask({"wait": self.pid})
+            assert self._status is not None
             return self._status
         deadline = time.monotonic() + seconds
         while (status := self.poll()) is None:
@@ -122,6 +124,8 @@ class Warm:
         server = _servers.get(self._threads)
         if server is None or server.poll() is not None:
             environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+            # Read when torch is imported: beside other programs, threads that spin as usual took 25 s for 1 s of work.
+            environment.setdefault("GOMP_SPINCOUNT", "1000")
             if self._threads is not None:
                 environment["OMP_NUM_THREADS"] = self._threads
             server = _servers[self._threads] = subprocess.Popen(
@@ -178,11 +182,18 @@ def run_ranks(module: str, arguments: list[str], cwd: Path, processes: int) -> s
 
 
 def _serve() -> None:
+    import sklearn.model_selection  # noqa: F401
+    import transformers.models.bert.modeling_bert  # noqa: F401
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+
     import accel_cls.evaluation.metrics
     import accel_cls.inference.output
+    import accel_cls.profiling.measurements
     import accel_cls.training.run  # noqa: F401
 
+    get_checkpoint_conversion_mapping("bert")  # 900 regular expressions, which the first model to be saved waits for
     for line in sys.stdin:
+        answer: int | None
         ((what, about),) = json.loads(line).items()
         if what == "start":
             answer = os.fork()
