@@ -18,6 +18,7 @@ from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import Layout
 from accel_cls.evaluation.predictions import Predictions, predict_examples
 from accel_cls.models.packing import Packing
+from accel_cls.models.padding import Padding
 from accel_cls.tokenization.encode import Encoded
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 12, 13, 31, 60)
@@ -42,7 +43,7 @@ def batches_of(count: int, fixed_tokens: int | None = None) -> Batches:
     lengths = 1 + np.random.default_rng(count).integers(LONGEST, size=count)
     ids = np.concatenate([[i] + [0] * (int(length) - 1) for i, length in enumerate(lengths)]).astype(np.int32)
     encoded = Encoded(ids, None, np.concatenate([[0], np.cumsum(lengths)]), 0)
-    return Batches(encoded, np.arange(count) % CLASSES, 0, torch.device("cpu"), fixed_tokens)
+    return Batches(encoded, np.arange(count) % CLASSES, Padding(0), torch.device("cpu"), fixed_tokens)
 
 
 def judge(accelerator: Accelerator, batches: Batches, packed: bool = False) -> Predictions:

@@ -8,6 +8,7 @@ import torch
 
 from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import MicroBatch
+from accel_cls.models.padding import Padding
 from accel_cls.tokenization.encode import Encoded
 
 TEXTS = [[2, 11, 3], [2, 12, 13, 14, 3], [2, 3], [2, 15, 3, 16, 17, 3]]
@@ -21,7 +22,7 @@ def make_batches(fixed_tokens=None, types=TYPES, pad_id=9):
         offsets=np.cumsum([0, *map(len, TEXTS)]),
         truncated=0,
     )
-    return Batches(encoded, np.array([0, 1, 2, 1]), pad_id, torch.device("cpu"), fixed_tokens)
+    return Batches(encoded, np.array([0, 1, 2, 1]), Padding(pad_id), torch.device("cpu"), fixed_tokens)
 
 
 def test_packed_texts_lie_one_after_the_other():

@@ -20,6 +20,7 @@ from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import Layout
 from accel_cls.devices.prepare import has_whole_weights, prepare
 from accel_cls.models.packing import make_packable
+from accel_cls.models.padding import Padding
 from accel_cls.tokenization.encode import Encoded
 
 _SMALL = {"vocab_size": 90, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_labels": 3}
@@ -53,7 +54,7 @@ def _losses(model: torch.nn.Module, first: int) -> torch.Tensor:
     draw = np.random.default_rng(3)
     offsets = np.concatenate([[0], np.cumsum([70, 3, 16, 15, 17, 44, 2, 1, 33, 20])])
     encoded = Encoded(draw.integers(4, 90, offsets[-1]).astype(np.int32), None, offsets, 0)
-    batches = Batches(encoded, draw.integers(0, 3, 10), 0, torch.device("cpu"), None, first_position=first)
+    batches = Batches(encoded, draw.integers(0, 3, 10), Padding(0), torch.device("cpu"), None, first_position=first)
     (micro_batch,) = Layout(320, 80, packed=True).to_micro_batches(np.arange(10), encoded.lengths)
     batch = batches.make(micro_batch)
     losses = cross_entropy(model(**batch.inputs).logits, batch.labels, reduction="none")

@@ -33,6 +33,7 @@ from accel_cls.memory.search import Search, find_micro_batch_tokens, needed_memo
 from accel_cls.memory.setup import ParallelSetup
 from accel_cls.memory.sizes import MicroBatchSizes, largest_that_fits
 from accel_cls.models.classifier import outline_model
+from accel_cls.models.padding import Padding
 from accel_cls.recipe import load_recipe
 from accel_cls.tasks import task_of
 from accel_cls.tokenization.encode import Encoded
@@ -53,7 +54,7 @@ def search(accelerator, tmp_path, monkeypatch) -> Search:
     model = AutoModelForSequenceClassification.from_config(BertConfig(**TINY)).eval()
     lengths = np.arange(11, 31)
     encoded = Encoded(np.full(lengths.sum(), 7, np.int32), None, np.concatenate([[0], np.cumsum(lengths)]), 0)
-    batches = Batches(encoded, np.zeros(20, np.int64), 0, torch.device("cpu"), None)
+    batches = Batches(encoded, np.zeros(20, np.int64), Padding(0), torch.device("cpu"), None)
     return Search.of(accelerator, MicroBatchSizes(32, 64, 12), model, lambda: on_meta(BertConfig(**TINY)), batches)
 
 

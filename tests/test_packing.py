@@ -16,6 +16,7 @@ from accel_cls.devices.cpu.dropout import keep_mask
 from accel_cls.models.packing import can_pack, make_packable, pack
 from accel_cls.models.packing.cpu_attention import attention_with_dropout
 from accel_cls.models.packing.families import _FAMILIES
+from accel_cls.models.padding import Padding
 from accel_cls.tokenization.encode import Encoded
 
 _SMALL = {
@@ -56,7 +57,7 @@ def _batches(first_position: int, count: int = 9, types: bool = False) -> Batche
     encoded = Encoded(ids, kinds, offsets, 0)
     labels = draw.integers(0, 3, count)
     device = torch.device("cpu")
-    return Batches(encoded, labels, 1, device, None, first_position=first_position)
+    return Batches(encoded, labels, Padding(1), device, None, first_position=first_position)
 
 
 def _run(model: torch.nn.Module, batches: Batches, micro_batches: list[MicroBatch]) -> tuple[torch.Tensor, dict]:

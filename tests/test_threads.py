@@ -24,6 +24,7 @@ from accel_cls.batching.layout import Layout
 from accel_cls.data.texts import Texts
 from accel_cls.inference.classifier import load_classifier
 from accel_cls.models.packing import make_packable
+from accel_cls.models.padding import Padding
 from accel_cls.tokenization.encode import Encoded, encode
 from accel_cls.tokenization.vocabulary import learn_tokenizer
 
@@ -64,7 +65,7 @@ def test_threads_share_a_packed_model(model: Callable[[], torch.nn.Module]) -> N
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         encoded = Encoded(draw.integers(5, 90, offsets[-1]).astype(np.int32), None, offsets, 0)
         labels = np.zeros(len(lengths), np.int64)
-        batches = Batches(encoded, labels, 0, torch.device("cpu"), None, first_position=first)
+        batches = Batches(encoded, labels, Padding(0), torch.device("cpu"), None, first_position=first)
         (micro_batch,) = Layout(512, 128, packed=True).to_micro_batches(np.arange(len(lengths)), encoded.lengths)
         asked.append(batches.make(micro_batch).inputs)
     with torch.inference_mode():
@@ -85,7 +86,7 @@ def test_a_failed_pass_leaves_nothing_behind() -> None:
     ids = torch.tensor([[5, 6, 7]])
     expected = model(ids).logits
     encoded = Encoded(np.arange(5, 15, dtype=np.int32), None, np.array([0, 6, 10]), 0)
-    batches = Batches(encoded, np.zeros(2, np.int64), 0, torch.device("cpu"), None)
+    batches = Batches(encoded, np.zeros(2, np.int64), Padding(0), torch.device("cpu"), None)
     (micro_batch,) = Layout(64, 64, packed=True).to_micro_batches(np.arange(2), encoded.lengths)
     inputs = batches.make(micro_batch).inputs
 

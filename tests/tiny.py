@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import torch
@@ -38,22 +39,48 @@ FAMILIES: dict[str, tuple[str, str, dict[str, Any], int | None]] = {
     "xlnet": ("XLNet", "bert", {"d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 32}, None),
 }
 
+_SEQ2SEQ = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32}
+_HEADS = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+_T5 = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_decoder_layers": 1, "num_heads": 2}
+_CAUSAL = _HIDDEN | {"num_key_value_heads": 1, "max_position_embeddings": 40}
+
+# Families that stand for the other ways to take padding and to read an answer, likewise.
+KINDS: dict[str, tuple[str, str, dict[str, Any], int | None]] = {
+    "qwen2": ("Qwen2", "causal", _CAUSAL | {"eos_token_id": 0}, 40),  # the last token that is not padding, by its id
+    "gpt2": ("GPT2", "causal", {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 40}, 40),
+    "bart": ("Bart", "roberta", _SEQ2SEQ | _HEADS | {"max_position_embeddings": 40, "eos_token_id": 2}, 40),  # its end
+    "t5": ("T5", "roberta", _T5 | {"decoder_start_token_id": 1, "eos_token_id": 2}, None),  # likewise
+    "squeezebert": ("SqueezeBert", "bert", _HIDDEN | {"embedding_size": 16, "max_position_embeddings": 40}, 40),
+    "longformer": ("Longformer", "roberta", _ROBERTA | {"attention_window": 16, "type_vocab_size": 1}, 40),
+    "fnet": ("FNet", "bert", {"hidden_size": 16, "num_hidden_layers": 2, "intermediate_size": 32}, None),  # no mask
+    "canine": ("Canine", "bert", _HIDDEN | {"num_hash_buckets": 64, "num_hash_functions": 2}, None),  # sixteen or more
+}
+
 
 def tokenizer_of(style: str) -> PreTrainedTokenizerFast:
-    """One token a word. "bert" has two token types, "roberta" none."""
-    special = {"bert": ["[PAD]", "[UNK]", "[CLS]", "[SEP]"], "roberta": ["<s>", "<pad>", "</s>", "<unk>"]}[style]
-    vocabulary = {token: i for i, token in enumerate([*special, *GOOD, *BAD, *_FILL])}
+    """One token a word. "bert" has two token types, "roberta" none, "causal" no special tokens in texts."""
+    special = {
+        "bert": ["[PAD]", "[UNK]", "[CLS]", "[SEP]"],
+        "roberta": ["<s>", "<pad>", "</s>", "<unk>"],
+        "causal": ["<|endoftext|>", "<unk>"],
+    }[style]
+    # Letters for Qwen2's own class of tokenizers, which takes any vocabulary for one of parts of words.
+    letters = [*ascii_lowercase] if style == "causal" else []
+    vocabulary = {token: i for i, token in enumerate([*special, *GOOD, *BAD, *_FILL, *letters])}
     if style == "bert":
         names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
         forms = ("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1")
+    elif style == "causal":
+        names, forms = {"eos_token": "<|endoftext|>", "unk_token": "<unk>"}, None
     else:
         names = {"pad_token": "<pad>", "unk_token": "<unk>", "cls_token": "<s>", "sep_token": "</s>"}
         forms = ("<s> $A </s>", "<s> $A </s> </s> $B </s>")
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=names["unk_token"]))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    ends = [(names[key], vocabulary[names[key]]) for key in ("cls_token", "sep_token")]
-    tokenizer.post_processor = processors.TemplateProcessing(single=forms[0], pair=forms[1], special_tokens=ends)
+    if forms is not None:
+        ends = [(names[key], vocabulary[names[key]]) for key in ("cls_token", "sep_token")]
+        tokenizer.post_processor = processors.TemplateProcessing(single=forms[0], pair=forms[1], special_tokens=ends)
     inputs = ["input_ids", "attention_mask", *(["token_type_ids"] if style == "bert" else [])]
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_input_names=inputs, **names)
 
@@ -63,12 +90,12 @@ def write_model(folder: Path, family: str = "bert", style: str | None = None, he
 
     Args:
         folder: where to.
-        family: one of FAMILIES.
+        family: one of FAMILIES or KINDS.
         style: of the tokenizer; None for the family's own.
         head: classes by id, for a classifier with a random head in place of an encoder.
         more: what its configuration has else.
     """
-    kind, own_style, options, _ = FAMILIES[family]
+    kind, own_style, options, _ = (FAMILIES | KINDS)[family]
     tokenizer = tokenizer_of(style or own_style)
     values = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id} | options | more
     if head is not None:

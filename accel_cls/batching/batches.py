@@ -10,6 +10,7 @@ import torch
 
 from accel_cls.batching.layout import MicroBatch
 from accel_cls.models.packing import move, pack
+from accel_cls.models.padding import Padding
 from accel_cls.tokenization.encode import Encoded
 
 
@@ -31,7 +32,7 @@ class Batches:
 
     encoded: Encoded
     labels: np.ndarray  # [examples, ...]: the task's encoded labels
-    pad_id: int
+    padding: Padding
     device: torch.device
     fixed_tokens: int | None = None  # where shapes must not vary (XLA): rows are filled up to this many tokens,
     fixed_rows: int | None = None  # or to this many rows, if that is less
@@ -68,7 +69,7 @@ class Batches:
             return move(row, self.device)
 
         inputs: dict[str, Any] = {
-            "input_ids": in_a_row(encoded.ids, self.pad_id),
+            "input_ids": in_a_row(encoded.ids, self.padding.token),
             "position_ids": positions + self.first_position,
             "packing": packing,
         }
@@ -79,20 +80,29 @@ class Batches:
     def _padded(self, micro_batch: MicroBatch) -> dict[str, Any]:
         examples, width = micro_batch.examples, micro_batch.width
         rows = max(1, self._rows(width) if self.fixed_tokens else len(examples))
-        ids = np.full((rows, width), self.pad_id, np.int64)
+        ids = np.full((rows, width), self.padding.token, np.int64)
         types = np.zeros((rows, width), np.int64)
         mask = np.zeros((rows, width), np.int64)
         for row, example in enumerate(examples):
             start, end = self.encoded.offsets[example], self.encoded.offsets[example + 1]
-            ids[row, : end - start] = self.encoded.ids[start:end]
+            where = self._place(int(end - start), width)
+            ids[row, where] = self.encoded.ids[start:end]
             if self.encoded.types is not None:
-                types[row, : end - start] = self.encoded.types[start:end]
-            mask[row, : end - start] = 1
-        mask[len(examples) :, 0] = 1  # a row that attends to nothing would give NaN
+                types[row, where] = self.encoded.types[start:end]
+            mask[row, where] = 1
+        # A row that attends to nothing would give NaN, and BART's line looks for the end of each text.
+        filler = self.padding.filler[:width] or (self.padding.token,)
+        where = self._place(len(filler), width)
+        ids[len(examples) :, where] = filler
+        mask[len(examples) :, where] = 1
         inputs = {"input_ids": ids, "attention_mask": mask}
         if self.encoded.types is not None:
             inputs["token_type_ids"] = types
         return {name: move(array, self.device) for name, array in inputs.items()}
+
+    def _place(self, tokens: int, width: int) -> slice:
+        """Where a text of so many tokens lies in a row."""
+        return slice(0, tokens) if self.padding.side == "right" else slice(width - tokens, width)
 
     def _rows(self, width: int) -> int:
         assert self.fixed_tokens is not None

@@ -18,12 +18,13 @@ from accel_cls.errors import UserError, listed
 from accel_cls.evaluation.predictions import forward
 from accel_cls.models.classifier import check_embeddings
 from accel_cls.models.packing import can_pack, make_packable
+from accel_cls.models.padding import Padding, padding_of
 from accel_cls.models.text_limit import text_limit
 from accel_cls.recipe import load_recipe
 from accel_cls.tasks import Task, task_of_model
 from accel_cls.tokenization.encode import encode
 from accel_cls.tokenization.pretrained import load_error
-from accel_cls.tokenization.tokenizer import check_tokenizer, drop_unknown_token_types
+from accel_cls.tokenization.tokenizer import check_tokenizer, drop_unknown_token_types, settle_special_tokens
 
 # Tokens that go through the model at once. On a CPU fewer stay in its cache: 12,000 reviews through a BERT 2×128 took
 # 2.6 s by 4,096, 2.9 by 16,384.
@@ -61,6 +62,7 @@ class Classifier:
     device: torch.device
     first_position: int | None  # of a packed text's first token; None: this family of models can't be packed
     text_columns: tuple[str, ...]  # what the model was trained on, one column or a pair; empty where nothing tells
+    padding: Padding
 
     @property
     def names(self) -> list[str]:
@@ -98,8 +100,8 @@ class Classifier:
         texts = Texts.of({name: [*map(whole, column)] for name, column in zip(names, columns, strict=True)})
         longest = self.tokenizer.model_max_length
         encoded = encode(self.tokenizer, texts, longest)
-        pad, first = self.tokenizer.pad_token_id, self.first_position or 0
-        batches = Batches(encoded, np.zeros(len(texts), np.int64), pad, self.device, first_position=first)
+        nothing, first = np.zeros(len(texts), np.int64), self.first_position or 0
+        batches = Batches(encoded, nothing, self.padding, self.device, first_position=first)
         tokens = _TOKENS_ON_CPU if self.device.type == "cpu" else _TOKENS
         layout = Layout(max(tokens, longest), longest, packed=self.first_position is not None)
         logits = np.empty((len(texts), len(self.names)), np.float32)
@@ -152,14 +154,15 @@ def load_classifier(folder: str | Path) -> Classifier:
     ids = sorted(model.config.id2label)
     if ids != list(range(model.config.num_labels)):
         raise UserError(f"{folder}: its config.json names the classes {listed([*map(str, ids)])}; expected 0, 1, 2 …")
-    if tokenizer.pad_token is None:
-        raise UserError(f"{folder}: its tokenizer has no padding token")
+    settle_special_tokens(tokenizer, str(path), place=str(folder))
     check_embeddings(model, tokenizer, str(path), str(folder))
     drop_unknown_token_types(tokenizer, model.config)
     # A model of another origin may have a tokenizer that knows no limit; its positions are one.
     tokenizer.model_max_length = text_limit(model, tokenizer.model_max_length)
+    padding = padding_of(model, tokenizer, str(path), [], str(folder))
     first_position = make_packable(model) if can_pack(model.config) else None
-    return Classifier(model.eval().to(device), tokenizer, task, device, first_position, _text_columns(path, model))
+    columns = _text_columns(path, model)
+    return Classifier(model.eval().to(device), tokenizer, task, device, first_position, columns, padding)
 
 
 def _text_columns(path: Path, model: PreTrainedModel) -> tuple[str, ...]:

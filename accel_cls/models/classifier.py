@@ -151,13 +151,25 @@ def check_embeddings(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, place: str = "model.name"
 ) -> None:
     """Raise UserError where a tokenizer has ids that a model has no embeddings for; `place`: where users name it."""
-    embeddings = model.get_input_embeddings().num_embeddings
+    embeddings = _embedding_count(model)
+    if embeddings is None:
+        return
     tokens = max(len(tokenizer), 1 + max(tokenizer.get_vocab().values(), default=0))  # ids may have gaps
     if tokens > embeddings:
         raise UserError(
             f"{place}: {name} has {embeddings} embeddings, but its tokenizer {tokens} tokens: "
             "they do not belong together"
         )
+
+
+def _embedding_count(model: PreTrainedModel) -> int | None:
+    """How many tokens a model has embeddings for; None where it has no table with an entry for each (CANINE)."""
+    try:
+        table = model.get_input_embeddings()
+    except NotImplementedError:
+        return None
+    weight = getattr(table, "weight", None)
+    return None if weight is None else len(weight)
 
 
 def describe_model(model: PreTrainedModel, recipe: Recipe) -> tuple[str, str]:

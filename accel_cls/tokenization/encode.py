@@ -23,7 +23,7 @@ from accel_cls.data.texts import Texts
 from accel_cls.tokenization.cache import find_or_make
 
 _BATCH = 1000  # texts that are tokenized at once; 10,000 are a sixth slower, as their tokens leave the CPU's cache
-_FORMAT = 1  # of what is kept; another number makes all anew
+_FORMAT = 2  # of what is kept; another number makes all anew
 # Truncation is a state of the tokenizer: while it is set and used, no other thread may set another. A tokenizer in
 # Rust takes all cores for one batch anyway.
 _lock = threading.Lock()
@@ -69,6 +69,58 @@ class _Part:
     types: np.ndarray | None  # int8
     lengths: np.ndarray  # int64
     truncated: int
+
+
+class _Content:
+    """What may stand in a text: no special token, and not nothing at all.
+
+    A tokenizer that was told to split what looks like a special token still finds it where its vocabulary has it as
+    a piece, as SentencePiece's has `</s>`; or where normalization makes it, of `</S>` or of full-width signs.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, texts: Texts):
+        ids = {*tokenizer.all_special_ids} - {tokenizer.unk_token_id}
+        self._is_special = np.zeros(1 + max([*tokenizer.get_vocab().values(), *ids]), bool)
+        self._is_special[[*ids]] = True
+        with _lock:
+            usual = _call(tokenizer, {name: ["a"] for name in texts.column_names}, None)["input_ids"][0]
+        self._usual = int(self._is_special[usual].sum())  # those that the tokenizer itself puts around a text
+        self._unknown, self._nothing = tokenizer.unk_token_id, tokenizer.pad_token_id
+
+    def keep(
+        self,
+        ids: list[Sequence[int]],
+        types: list[Sequence[int]] | None,
+        encodings: Sequence[Any] | None,
+    ) -> None:
+        """Put what may stand there in the place of what may not.
+
+        Args:
+            ids: of each text.
+            types: likewise; None for a model without.
+            encodings: the Rust tokenizer's, which know what it has put there; None of one in Python, which has no
+                such pieces.
+        """
+        ends = np.cumsum([*map(len, ids)])
+        flat = np.fromiter(chain.from_iterable(ids), np.int32, int(ends[-1]))
+        special = np.concatenate([[0], np.cumsum(self._is_special[flat])])
+        counts = np.diff(special[ends], prepend=0)
+        for i in map(int, np.flatnonzero(counts > self._usual)):
+            if encodings is None:
+                break
+            added = encodings[i].special_tokens_mask
+            found = [
+                (one if is_added or not self._is_special[one] else self._unknown, kind)
+                for one, kind, is_added in zip(ids[i], types[i] if types else ids[i], added, strict=True)
+            ]
+            ids[i] = [one for one, _ in found if one is not None]
+            if types is not None:
+                types[i] = [kind for one, kind in found if one is not None]
+        for at, row in enumerate(ids):
+            if not len(row):  # an empty text, where the tokenizer adds no tokens of its own
+                ids[at] = [self._nothing]
+                if types is not None:
+                    types[at] = [0]
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> Encoded:
@@ -160,7 +212,7 @@ def _fast(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> 
     What transformers makes of each text in Python costs more than the tokens do; so it only tells the tokenizer how
     to truncate. While a thread waits for the tokenizer's next batch, the last one's numbers are taken out here.
     """
-    with_types = _takes_types(tokenizer)
+    with_types, content = _takes_types(tokenizer), _Content(tokenizer, texts)
 
     def tokenize(start: int) -> list[Any]:
         columns = texts[start : start + _BATCH].values()
@@ -176,11 +228,10 @@ def _fast(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> 
             encodings = ahead.pop().result()
             if start + _BATCH < len(texts):
                 ahead.append(thread.submit(tokenize, start + _BATCH))
-            yield _part(
-                [encoding.ids for encoding in encodings],
-                [encoding.type_ids for encoding in encodings] if with_types else None,
-                sum(bool(encoding.overflowing) for encoding in encodings),
-            )
+            ids = [encoding.ids for encoding in encodings]
+            types = [encoding.type_ids for encoding in encodings] if with_types else None
+            content.keep(ids, types, encodings)
+            yield _part(ids, types, sum(bool(encoding.overflowing) for encoding in encodings))
 
 
 def _slow(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> Iterator[_Part]:
@@ -189,7 +240,7 @@ def _slow(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> 
     Such a tokenizer does not tell what it has cut. So it is asked for whole texts first, and then again for those that
     are longer than `max_length`.
     """
-    with_types = _takes_types(tokenizer)
+    with_types, content = _takes_types(tokenizer), _Content(tokenizer, texts)
     for start in range(0, len(texts), _BATCH):
         columns = texts[start : start + _BATCH]
         with _lock:
@@ -202,6 +253,7 @@ def _slow(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> 
                     ids[i] = cut["input_ids"][k]
                     if types is not None:
                         types[i] = cut["token_type_ids"][k]
+        content.keep(ids, types, None)
         yield _part(ids, types, len(longer))
 
 

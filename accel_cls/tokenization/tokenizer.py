@@ -10,6 +10,7 @@ from transformers import (
     AutoConfig,
     AutoTokenizer,
     PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
 )
 
 from accel_cls.data.examples import Examples
@@ -27,14 +28,14 @@ def load_tokenizer(recipe: Recipe, train: Examples, notes: list[str] | None = No
     name, longest = recipe.model.name, recipe.data.max_length
     if name is None:
         tokenizer = learn_tokenizer(train.texts, (recipe.model.scratch or Scratch()).vocabulary, notes)
+        settle_special_tokens(tokenizer, "", notes)
     else:
         try:
             tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, trust_remote_code=False)
         except Exception as error:  # OSError, ValueError, ImportError ...: whatever the folder lacks
             raise load_error(name, "tokenizer", error) from error
         check_tokenizer(tokenizer, name)
-        if tokenizer.pad_token is None:
-            raise UserError(f"model.name: the tokenizer of {name} has no padding token; choose an encoder")
+        settle_special_tokens(tokenizer, name, notes)
         if longest > tokenizer.model_max_length:
             most = f"the tokenizer of {name} takes at most {tokenizer.model_max_length} tokens"
             raise UserError(f"data.max_length: found {longest}; {most}")
@@ -62,6 +63,28 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase, name: str, place: str = 
     if not ids or set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
         # What transformers makes of a folder without a tokenizer's files.
         raise UserError(f"{place}: the tokenizer of {name} knows no words; are its files, tokenizer.json, missing?")
+
+
+def settle_special_tokens(
+    tokenizer: PreTrainedTokenizerBase, name: str, notes: list[str] | None = None, place: str = "model.name"
+) -> None:
+    """Let nothing in a text become a special token, and have one for padding; both are saved with the tokenizer.
+
+    Raises:
+        UserError: for a tokenizer without any special token.
+    """
+    tokenizer.split_special_tokens = tokenizer.init_kwargs["split_special_tokens"] = True
+    if isinstance(tokenizer, PreTrainedTokenizerFast):
+        tokenizer.backend_tokenizer.encode_special_tokens = True
+    if tokenizer.pad_token is None:  # GPT-2's line, Llama's
+        token = tokenizer.eos_token or tokenizer.bos_token or tokenizer.unk_token
+        if token is None:
+            raise UserError(
+                f"{place}: the tokenizer of {name} has no padding token, nor another that could stand for it"
+            )
+        tokenizer.pad_token = token
+        if notes is not None:
+            notes.append(f"the tokenizer of {name} has no padding token: {token} stands for it")
 
 
 def drop_unknown_token_types(tokenizer: PreTrainedTokenizerBase, config: Any) -> None:

@@ -21,6 +21,7 @@ from accel_cls.memory.search import Search, find_micro_batch_tokens
 from accel_cls.memory.sizes import MicroBatchSizes, with_micro_batch_tokens
 from accel_cls.models.classifier import load_model, outline_model
 from accel_cls.models.packing import can_pack, make_packable
+from accel_cls.models.padding import Padding, padding_of
 from accel_cls.recipe import Recipe
 from accel_cls.runs.artifacts import Artifacts
 from accel_cls.runs.folder import RunFolder
@@ -47,6 +48,7 @@ class Inputs:
     validation: Encoded
     packed: bool  # whether several texts lie in a row
     first_position: int  # the position id of a packed text's first token
+    padding: Padding
 
     def batches(
         self,
@@ -57,8 +59,7 @@ class Inputs:
         fixed_rows: int | None = None,
     ) -> Batches:
         """What makes micro-batches of one part of the corpus; see `Batches`."""
-        pad = self.tokenizer.pad_token_id
-        return Batches(texts, examples.labels, pad, device, fixed_tokens, fixed_rows, self.first_position)
+        return Batches(texts, examples.labels, self.padding, device, fixed_tokens, fixed_rows, self.first_position)
 
 
 def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Accelerator, notes: list[str]) -> Inputs:
@@ -73,10 +74,11 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
         for part in (corpus.train, corpus.validation)
     )
     model = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type)
+    padding = padding_of(model, tokenizer, str(recipe.model.name), notes)
     packed = recipe.train.packing and can_pack(model.config) and not is_xla(accelerator)
     first_position = make_packable(model, recipe.train.kernels) if packed else 0
     loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device)
-    return Inputs(corpus, task, loss, tokenizer, model, train, validation, packed, first_position)
+    return Inputs(corpus, task, loss, tokenizer, model, train, validation, packed, first_position, padding)
 
 
 def resolve_micro_batch_tokens(

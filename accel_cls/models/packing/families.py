@@ -51,7 +51,9 @@ _FAMILIES: dict[str, tuple[str, _Layer | None]] = {
 
 def can_pack(config: Any) -> bool:
     """Whether models of this configuration can take packed texts."""
-    return config.model_type in _FAMILIES and getattr(config, "position_embedding_type", None) in (None, "absolute")
+    has_plain_positions = getattr(config, "position_embedding_type", None) in (None, "absolute")
+    # One that attends to what came before only (is_decoder) would be packed as if it saw both sides.
+    return config.model_type in _FAMILIES and has_plain_positions and not getattr(config, "is_decoder", False)
 
 
 def make_packable(model: PreTrainedModel, kernels: Kernels = "fast") -> int:
