@@ -8,6 +8,7 @@ cat texts.txt | python -m accel_cls.predict runs/food
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -17,10 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accel_cls.errors import UserError, printable
-from accel_cls.startup import heavy_imports
+from accel_cls.startup import heavy_imports, tolerate_encoding
 
 if TYPE_CHECKING:
-    from accel_cls.inference.classifier import Classifier
+    from accel_cls.data.reading import SourceTable
+    from accel_cls.inference.classifier import Classifier, TextFiles
     from accel_cls.inference.output import Row
 
 _ENDINGS = (".csv", ".tsv", ".jsonl")
@@ -48,6 +50,7 @@ def command_line() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the command line. Returns the exit status."""
+    tolerate_encoding()
     options = command_line().parse_args(arguments)
     try:
         _predict(options)
@@ -68,7 +71,7 @@ def _predict(options: argparse.Namespace) -> None:
         classifier = load_classifier(options.run)
     if options.file:
         columns = options.column or list(classifier.text_columns or ("text",))
-        texts = _rows_of_file(options.file, columns)
+        texts = _rows_of_file(options.file, columns, classifier.files)
     elif options.text:
         columns = ["text", "pair"][: 2 if options.pair else 1]
         texts = zip(*([options.text, options.pair] if options.pair else [options.text]), strict=True)
@@ -82,6 +85,8 @@ def _predict(options: argparse.Namespace) -> None:
     elif options.text:
         show_predictions(list(rows))
     else:
+        if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():  # for a program, which reads UTF-8
+            sys.stdout.reconfigure(encoding="utf-8")
         for cells, prediction in rows:
             content = dict(zip(columns, cells, strict=True)) | record(classifier, prediction)
             print(json.dumps(content, ensure_ascii=False))
@@ -108,14 +113,13 @@ def _classified(classifier: Classifier, texts: Iterable[tuple[str, ...]]) -> Ite
     return zip(shown, predictions, strict=True)
 
 
-def _rows_of_file(path: str, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
+def _rows_of_file(path: str, columns: Sequence[str], files: TextFiles) -> Iterator[tuple[str, ...]]:
     """The text columns of a data file, row by row."""
     from accel_cls.data.corpus import text_table
-    from accel_cls.data.reading import read_table
     from accel_cls.inference.classifier import CHUNK
 
     notes: list[str] = []
-    source, *more = read_table(path, columns, [], None, None, notes)
+    source, *more = _read_like_training(path, columns, files, notes)
     if more:
         raise UserError(f"--file {path}: found several files; give one")
     for note in notes:
@@ -123,6 +127,30 @@ def _rows_of_file(path: str, columns: Sequence[str]) -> Iterator[tuple[str, ...]
     table = text_table(source.table, columns)
     for start in range(0, len(table), CHUNK):
         yield from zip(*table[start : start + CHUNK].values(), strict=True)
+
+
+def _read_like_training(path: str, columns: Sequence[str], files: TextFiles, notes: list[str]) -> list[SourceTable]:
+    """Read a file by its header line, if it has the columns, else as the files that the model was trained on.
+
+    Raises:
+        UserError: where it is neither.
+    """
+    from accel_cls.data.reading import read_table
+
+    ways = dict.fromkeys([(None, files.separator), (None, None), (files.header, files.separator)])
+    errors = []
+    for header, separator in ways:
+        told: list[str] = []
+        try:
+            tables = read_table(path, columns, [], header, separator, told)
+        except UserError as error:
+            errors.append(error)
+            continue
+        if header is not None:
+            told.append(f"{path} has no header line: read as the training files, with the columns {', '.join(header)}")
+        notes += told
+        return tables
+    raise errors[-1] if files.header is not None else errors[0]
 
 
 def _stdin_lines() -> Iterator[str]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import atexit
 import gc
+import io
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,6 +37,13 @@ def heavy_imports(names_hub: bool) -> Iterator[list[str]]:
     note = limit_spinning()
     with no_garbage_collection():
         yield [] if note is None else [note]
+
+
+def tolerate_encoding() -> None:
+    """Let output to a terminal or file that can't hold every character, such as one in GBK, have a ? in its place."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def stay_offline(names_hub: bool) -> None:

@@ -23,7 +23,7 @@ from accel_cls.hardware.nodes import JOIN_TIMEOUT
 from accel_cls.profiling.measurements import Request
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.rules import names_the_hub
-from accel_cls.startup import heavy_imports
+from accel_cls.startup import heavy_imports, tolerate_encoding
 from accel_cls.stopping import STOPPED, Stopped, Stopping, leave_status
 
 _USER_ERROR = 2  # exit status for a mistake in a recipe, a data file or a command
@@ -76,6 +76,7 @@ def _request(folder: str, updates: str) -> Request:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; also what accelerate's TPU launcher calls. Returns the exit status."""
     started = time.monotonic()
+    tolerate_encoding()
     options = command_line().parse_intermixed_args(arguments)
     recipe = None
     stopping = Stopping()

@@ -216,12 +216,6 @@ TOKENIZERS: Cases = [
         "model_max_length of 'x'; expected a number",
     ),
     (
-        "tokenizer without padding",
-        change("tokenizer_config.json", pad_token=None),
-        "has no padding token; choose an encoder",
-        "has no padding token",
-    ),
-    (
         "no tokenizer",
         remove("tokenizer.json", "tokenizer_config.json"),
         f"model.name: {NO_WORDS}",

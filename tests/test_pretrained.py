@@ -9,6 +9,8 @@ import pytest
 from conftest import train
 from run_results import read_csv
 
+from accel_cls.tokenization import pretrained
+
 
 def _save_pretrained(folder: Path, family: str) -> None:
     """A tiny untrained encoder of a family, with a tokenizer, as a model folder without a head."""
@@ -59,3 +61,28 @@ def test_model_longer_than_it_can_be_is_refused(work: Path) -> None:
     assert refused.returncode == 2
     assert "data.max_length: found 64;" in refused.stderr
     assert "takes at most 32 tokens" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (["bert_config.json", "vocab.txt"], "its configuration is called bert_config.json; rename it to config.json"),
+        (["spiece.txt"], "it has no config.json; what is there: spiece.txt"),
+        ([], "it has no config.json; what is there: nothing"),
+    ],
+)
+def test_folder_that_is_no_model_is_told_by_what_is_there(files: list[str], words: str, work: Path) -> None:
+    (work / "model").mkdir()
+    for name in files:
+        (work / "model" / name).write_text("{}", encoding="utf-8")
+    done = train(work, "model.name=./model")
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_packages_that_a_vocabulary_needs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "spm.model").write_bytes(b"pieces")
+    monkeypatch.setattr(pretrained, "distributions", lambda name: [] if name == "protobuf" else [name])
+    told = str(pretrained.load_error(str(tmp_path), "tokenizer", ValueError("`tiktoken` is required")))
+    assert told.endswith("its vocabulary is spm.model, which takes more packages to read: pip install protobuf")

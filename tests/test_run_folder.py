@@ -8,6 +8,7 @@ from run_folders import files_of
 
 from accel_cls.atomic import write_json
 from accel_cls.runs.folder import RunFolder
+from accel_cls.runs.resume import Action, decide_without_data
 
 
 def test_set_aside_takes_the_next_free_number(tmp_path):
@@ -18,6 +19,14 @@ def test_set_aside_takes_the_next_free_number(tmp_path):
         assert folder.set_aside() == tmp_path / expected
     assert not (tmp_path / "food").exists()
     assert files_of(tmp_path) == {f"food.{n}/a": f"food.{n}".encode() for n in (1, 2, 3)}
+
+
+def test_link_that_leads_nowhere_is_no_place_for_a_run(tmp_path):
+    (tmp_path / "run").symlink_to("nowhere")
+    decision = decide_without_data(RunFolder(tmp_path / "run"))
+    assert (decision.action, decision.why) == (Action.REFUSE, "is a link to nowhere, which is not there")
+    (tmp_path / "nowhere").mkdir()
+    assert decide_without_data(RunFolder(tmp_path / "run")).action == Action.BEGIN
 
 
 def test_empty_and_finished(tmp_path):

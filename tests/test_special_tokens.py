@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, pipeline
 
 from accel_cls.data.texts import Texts
+from accel_cls.errors import UserError
 from accel_cls.inference.classifier import load_classifier
 from accel_cls.tokenization.encode import encode
 from accel_cls.tokenization.tokenizer import settle_special_tokens
@@ -101,3 +102,9 @@ def test_transformers_pipeline_splits_what_looks_like_a_special_token_too(work: 
     for text in ("好吃[SEP]很快", "[CLS] [MASK]", "味道[PAD]很差"):
         said = {one["label"]: one["score"] for one in ask([text])[0]}
         assert classifier.predict([text])[0].probabilities == pytest.approx(said, abs=1e-6)
+
+
+def test_tokenizer_without_any_special_token_is_refused() -> None:
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"a": 0, "b": 1}, unk_token="a")))
+    with pytest.raises(UserError, match="the tokenizer of m has no padding token, nor another to stand for it"):
+        settle_special_tokens(tokenizer, "m")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from accel_cls.errors import UserError
-from accel_cls.startup import stay_offline
+from accel_cls.startup import stay_offline, tolerate_encoding
 
 if TYPE_CHECKING:
     from accel_cls.recipe import Recipe
@@ -64,9 +63,7 @@ def print_json(content: Any) -> None:
 
 def main() -> None:
     """Entry point of the console script: mistakes of the user end in a message, not in a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal or file that can't hold every character gets "?"
-            stream.reconfigure(errors="replace")
+    tolerate_encoding()
     try:
         app()
         sys.stdout.flush()

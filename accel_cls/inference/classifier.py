@@ -53,6 +53,14 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class TextFiles:
+    """How the files with the training texts were read: the recipe's data.columns and data.separator."""
+
+    header: tuple[str, ...] | None = None  # of files without a header line
+    separator: str | None = None  # None for what a file's ending says
+
+
+@dataclass(frozen=True)
 class Classifier:
     """A trained model with its tokenizer, on a device."""
 
@@ -63,6 +71,7 @@ class Classifier:
     first_position: int | None  # of a packed text's first token; None: this family of models can't be packed
     text_columns: tuple[str, ...]  # what the model was trained on, one column or a pair; empty where nothing tells
     padding: Padding
+    files: TextFiles = TextFiles()
 
     @property
     def names(self) -> list[str]:
@@ -161,17 +170,21 @@ def load_classifier(folder: str | Path) -> Classifier:
     tokenizer.model_max_length = text_limit(model, tokenizer.model_max_length)
     padding = padding_of(model, tokenizer, str(path), [], str(folder))
     first_position = make_packable(model) if can_pack(model.config) else None
-    columns = _text_columns(path, model)
-    return Classifier(model.eval().to(device), tokenizer, task, device, first_position, columns, padding)
+    columns, files = _trained_on(path, model)
+    return Classifier(model.eval().to(device), tokenizer, task, device, first_position, columns, padding, files)
 
 
-def _text_columns(path: Path, model: PreTrainedModel) -> tuple[str, ...]:
-    """The text columns that a model was trained on; none where neither its run's recipe nor its config.json tells."""
+def _trained_on(path: Path, model: PreTrainedModel) -> tuple[tuple[str, ...], TextFiles]:
+    """The text columns that a model was trained on, and how their files were read.
+
+    No columns where neither its run's recipe nor its config.json tells.
+    """
     recipe = path.parent / "recipe.yaml"
     if recipe.is_file():
-        text = load_recipe(recipe).data.text
-        return (text,) if isinstance(text, str) else tuple(text)
+        data = load_recipe(recipe).data
+        header = None if data.columns is None else tuple(data.columns)
+        return (data.text,) if isinstance(data.text, str) else tuple(data.text), TextFiles(header, data.separator)
     told = getattr(model.config, "accel_cls", None)
     columns = told.get("text") if isinstance(told, dict) else None
     is_right = isinstance(columns, list) and 1 <= len(columns) <= 2 and all(isinstance(c, str) for c in columns)
-    return tuple(columns) if is_right and columns is not None else ()
+    return tuple(columns) if is_right and columns is not None else (), TextFiles()

@@ -117,6 +117,9 @@ def decide_without_data(folder: RunFolder) -> Decision | None:
     """What is decided before the data are read: where no run is in the folder. None where one is."""
     if folder.path.exists() and not folder.path.is_dir():
         return Decision(Action.REFUSE, "is a file", "name a folder with output=…")
+    if folder.path.is_symlink() and not folder.path.exists():
+        why = f"is a link to {folder.path.readlink()}, which is not there"
+        return Decision(Action.REFUSE, why, "make that folder, or name another one with output=…")
     if folder.is_empty:
         return Decision(Action.BEGIN)
     if not folder.recipe.is_file():

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import pickle
+from importlib.metadata import distributions
 from pathlib import Path
 
 import transformers
 
 from accel_cls.errors import UserError, listed, shown
 
+# What transformers needs to convert a SentencePiece vocabulary; it asks for tiktoken where it has neither.
+_FOR_SENTENCEPIECE = ("sentencepiece", "protobuf")
 _GIT_LFS_POINTER = b"version https://git-lfs.github.com/"
 
 transformers.logging.set_verbosity_error()  # what matters of its warnings is said in our own notes
@@ -35,6 +38,8 @@ def _reason(name: str, error: Exception) -> str:
     said = str(error)
     if pointers := _git_lfs_pointers(name):
         return f"Git LFS pointers stand in place of its files, {listed(pointers)}; fetch them: git lfs pull"
+    if reason := _lacks(Path(name)):
+        return reason
     if "trust_remote_code" in said:
         return "it needs code of its own, which is never run; choose a model that transformers itself knows"
     if isinstance(error, pickle.UnpicklingError) or "weights_only" in said:
@@ -46,6 +51,23 @@ def _reason(name: str, error: Exception) -> str:
     if isinstance(error, ArithmeticError | LookupError | TypeError | AttributeError):  # where it broke, and no reason
         return f"its files make none ({type(error).__name__}: {reason})"
     return reason
+
+
+def _lacks(folder: Path) -> str | None:
+    """What a model's folder lacks, where that says more than the error of whoever looked for it; else None."""
+    if not os.path.isdir(folder):  # Path's own raises where a name is too long to be one
+        return None
+    names = sorted(path.name for path in folder.iterdir())
+    if "config.json" not in names:
+        if "bert_config.json" in names:
+            return "its configuration is called bert_config.json; rename it to config.json"
+        return f"it has no config.json; what is there: {listed(names, 5) or 'nothing'}"
+    pieces = [name for name in names if name.endswith(".model")]
+    if pieces and "tokenizer.json" not in names:
+        missing = [package for package in _FOR_SENTENCEPIECE if not any(distributions(name=package))]
+        if missing:
+            return f"its vocabulary is {pieces[0]}, which takes more packages to read: pip install {' '.join(missing)}"
+    return None
 
 
 def _git_lfs_pointers(folder: str) -> list[str]:

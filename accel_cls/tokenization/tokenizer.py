@@ -79,9 +79,7 @@ def settle_special_tokens(
     if tokenizer.pad_token is None:  # GPT-2's line, Llama's
         token = tokenizer.eos_token or tokenizer.bos_token or tokenizer.unk_token
         if token is None:
-            raise UserError(
-                f"{place}: the tokenizer of {name} has no padding token, nor another that could stand for it"
-            )
+            raise UserError(f"{place}: the tokenizer of {name} has no padding token, nor another to stand for it")
         tokenizer.pad_token = token
         if notes is not None:
             notes.append(f"the tokenizer of {name} has no padding token: {token} stands for it")
