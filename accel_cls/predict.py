@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +22,8 @@ from accel_cls.errors import UserError, printable
 from accel_cls.startup import heavy_imports, tolerate_encoding
 
 if TYPE_CHECKING:
-    from accel_cls.data.reading import SourceTable
-    from accel_cls.inference.classifier import Classifier, TextFiles
+    from accel_cls.data.reading import FileFormat, SourceTable
+    from accel_cls.inference.classifier import Classifier
     from accel_cls.inference.output import Row
 
 _ENDINGS = (".csv", ".tsv", ".jsonl")
@@ -113,7 +114,7 @@ def _classified(classifier: Classifier, texts: Iterable[tuple[str, ...]]) -> Ite
     return zip(shown, predictions, strict=True)
 
 
-def _rows_of_file(path: str, columns: Sequence[str], files: TextFiles) -> Iterator[tuple[str, ...]]:
+def _rows_of_file(path: str, columns: Sequence[str], files: FileFormat) -> Iterator[tuple[str, ...]]:
     """The text columns of a data file, row by row."""
     from accel_cls.data.corpus import text_table
     from accel_cls.inference.classifier import CHUNK
@@ -129,25 +130,27 @@ def _rows_of_file(path: str, columns: Sequence[str], files: TextFiles) -> Iterat
         yield from zip(*table[start : start + CHUNK].values(), strict=True)
 
 
-def _read_like_training(path: str, columns: Sequence[str], files: TextFiles, notes: list[str]) -> list[SourceTable]:
+def _read_like_training(path: str, columns: Sequence[str], files: FileFormat, notes: list[str]) -> list[SourceTable]:
     """Read a file by its header line, if it has the columns, else as the files that the model was trained on.
 
     Raises:
         UserError: where it is neither.
     """
-    from accel_cls.data.reading import read_table
+    from accel_cls.data.reading import FileFormat, read_table
 
-    ways = dict.fromkeys([(None, files.separator), (None, None), (files.header, files.separator)])
+    by_header = replace(files, header=None)
+    ways = dict.fromkeys([by_header, replace(by_header, separator=None), FileFormat(), files])
     errors = []
-    for header, separator in ways:
+    for written in ways:
         told: list[str] = []
         try:
-            tables = read_table(path, columns, [], header, separator, told)
+            tables = read_table(path, columns, [], written, told)
         except UserError as error:
             errors.append(error)
             continue
-        if header is not None:
-            told.append(f"{path} has no header line: read as the training files, with the columns {', '.join(header)}")
+        if written.header is not None:
+            names = ", ".join(written.header)
+            told.append(f"{path} has no header line: read as the training files, with the columns {names}")
         notes += told
         return tables
     raise errors[-1] if files.header is not None else errors[0]

@@ -13,7 +13,7 @@ from hostile_models import model as model
 from hostile_models import sound as sound
 
 from accel_cls.atomic import from_cell, write_csv
-from accel_cls.data.reading import read_file
+from accel_cls.data.reading import FileFormat, read_file
 from accel_cls.predict import main as predict
 
 HARD = [
@@ -68,7 +68,7 @@ def test_tab_separated_output_is_read_back_unchanged(model):
     texts = ['"open', "=1+1", 'say ""hi""', "\x1b[31m"]
     Path("b.tsv").write_text("text\n" + "\n".join(texts) + "\n", encoding="utf-8")
     assert predict(["m", "--file", "b.tsv", "--out", "o.tsv"]) == 0
-    assert read_file(Path("o.tsv"), ["text"], None, None, [])["text"] == texts
+    assert read_file(Path("o.tsv"), ["text"], FileFormat(), [])["text"] == texts
 
 
 def test_text_that_no_tab_separated_file_holds_is_refused(model, capsys):

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accel_cls.data.encoding import detect_encoding
-from accel_cls.data.reading import SEPARATORS, check_format, read_file, separated_records
+from accel_cls.data.reading import SEPARATORS, FileFormat, check_format, read_file, separated_records
 from accel_cls.errors import UserError
 from accel_cls.recipe.rules import canonical_label
 
+_SURE = ("utf-8", "utf-8-sig", "utf-16", "utf-32")  # by a byte-order mark, or since nothing else is UTF-8
 _SAMPLE = 200  # records by which separator and header are told
 _MOST_CLASSES = 1000
 # What columns of labels and of texts are usually called, in lower case.
@@ -55,6 +56,7 @@ class Table:
     columns: dict[str, list[str]]  # cells by name; "" where there is none
     header: list[str] | None  # names that we gave, where the file has no header line
     separator: str | None  # where it is not what the file's ending says
+    encoding: str | None  # where the file's bytes do not tell it for sure, or somebody has said it
     notes: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -70,8 +72,8 @@ class Choice:
     others: tuple[tuple[str, ...], ...]  # what it may be as well, the likelier first
 
 
-def look_at(path: Path) -> Table:
-    """Read a data file whose form nobody has told.
+def look_at(path: Path, encoding: str | None = None) -> Table:
+    """Read a data file whose form nobody has told, but its encoding perhaps.
 
     Raises:
         UserError: where it can't be read, or has no two columns, or no rows.
@@ -80,13 +82,17 @@ def look_at(path: Path) -> Table:
         raise UserError(f"{path}: there is no such data file")
     notes: list[str] = []
     header = separator = None
-    if check_format(path) in SEPARATORS:
-        separator, records = _sniff(path, notes)
+    ending = check_format(path)
+    if ending != ".parquet":
+        encoding = detect_encoding(path, notes, encoding)
+    if ending in SEPARATORS:
+        assert encoding is not None
+        separator, records = _sniff(path, encoding)
         header = None if _is_header(records) else [f"column{i + 1}" for i in range(len(records[0]))]
-        notes.clear()  # said once more when the file is read
         if header is not None:
             notes.append(f"{path.name}: its first line is taken for data, not for a header")
-    table = read_file(path, None, header, separator, notes)
+    written = FileFormat(None if header is None else tuple(header), separator, encoding)
+    table = read_file(path, None, written, notes)
     if not len(table):
         raise UserError(f"{path}: there are no rows in it")
     columns = {name: ["" if c is None else str(c) for c in table[name][:]] for name in table.column_names}
@@ -97,14 +103,15 @@ def look_at(path: Path) -> Table:
         header = ["label" if name == label else "text" for name in header]
         columns = dict(zip(header, columns.values(), strict=True))
     usual = SEPARATORS.get(path.suffix.lower())
-    return Table(path, columns, header, None if separator == usual else separator, tuple(notes))
+    told = None if encoding in _SURE else encoding
+    return Table(path, columns, header, None if separator == usual else separator, told, tuple(notes))
 
 
-def _sniff(path: Path, notes: list[str]) -> tuple[str, list[list[str]]]:
+def _sniff(path: Path, encoding: str) -> tuple[str, list[list[str]]]:
     """The separator that cuts the first records into equally many cells, and those records."""
     usual = SEPARATORS[path.suffix.lower()]
     for separator in dict.fromkeys((usual, ",", ";", "\t", "|")):
-        with open(path, encoding=detect_encoding(path, notes), newline="") as file:
+        with open(path, encoding=encoding, newline="") as file:
             try:
                 records = list(itertools.islice(separated_records(path, file, separator), _SAMPLE))
             except csv.Error:
@@ -113,7 +120,7 @@ def _sniff(path: Path, notes: list[str]) -> tuple[str, list[list[str]]]:
             raise UserError(f"{path}: the file is empty")
         if len(records[0]) > 1 and len({len(record) for record in records}) == 1:
             return separator, records
-    with open(path, encoding=detect_encoding(path, notes), newline="") as file:
+    with open(path, encoding=encoding, newline="") as file:
         records = list(itertools.islice(separated_records(path, file, usual), _SAMPLE))
     if len(records[0]) > 1:
         return usual, records  # a ragged row: reading names it

@@ -108,6 +108,9 @@ def _data(
     if table.separator is not None:
         lines.append(("separator", table.separator, "what stands between the cells"))
         decisions.append(("separator", f"{table.separator!r} cuts all lines into equally many cells"))
+    if table.encoding is not None:
+        lines.append(("encoding", table.encoding, "what the file is written in"))
+        decisions.append(("encoding", f"{table.encoding}: the file is not UTF-8"))
     lines.append(_classes(found, wishes, decisions))
     fitting = [kept for kept in found.kept if kept.max_length <= found.limit]
     longest = next((kept for kept in fitting if kept.cut <= _CUT), fitting[-1])

@@ -27,6 +27,7 @@ def new_recipe(
     classes: Path | None,
     name: str | None,
     force: bool,
+    encoding: str | None,
     ask: Callable[[str, Choice], tuple[str, ...]],
 ) -> None:
     """Write a recipe for labelled data and say what was decided.
@@ -41,6 +42,7 @@ def new_recipe(
         classes: a file with the names of the classes, in order; None looks for one beside the data.
         name: what the run is called; None takes the data file's name.
         force: replace a recipe that is there.
+        encoding: of the data files; None finds it.
         ask: chooses the columns for a role where several may be meant.
 
     Raises:
@@ -52,7 +54,7 @@ def new_recipe(
         raise UserError(f"{out} is there already; give another --out, or replace it with --force")
     if text is not None and (len(text) > 2 or len(set(text)) < len(text)):
         raise UserError(f"--text: found {', '.join(text)}; expected one column, or two different ones for text pairs")
-    table = look_at(data)
+    table = look_at(data, encoding)
     text_choice, label_choice = _choose_columns(data, table, text, label, ask)
     found = survey(table, validation, text_choice.columns, label_choice.columns[0], model)
     named = _class_names(classes, table, found.corpus.classes.values)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, complete_key, load, print_json
+from accel_cls.errors import UserError
+from accel_cls.recipe.rules import is_encoding
 from accel_cls.startup import no_garbage_collection, stay_offline
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ def new(
     classes: Annotated[Path | None, typer.Option(help="A file with the names of the classes, in order.")] = None,
     name: Annotated[str | None, typer.Option(help="What the run is called; default: the file's name.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a recipe that is there.")] = False,
+    encoding: Annotated[str | None, typer.Option(help="Of the files, such as cp1252; found where it can be.")] = None,
 ) -> None:
     """Look at labelled data and write a recipe that runs as it is.
 
@@ -40,11 +43,13 @@ def new(
 
       accel-cls new train.tsv dev.tsv --model bert-base-chinese -o recipes/news.yaml
     """
+    if encoding is not None and not is_encoding(encoding):
+        raise UserError(f"--encoding: found {encoding!r}; expected an encoding that Python knows, such as cp1252")
     stay_offline(names_hub=model is not None and not Path(model).exists())
     with no_garbage_collection():
         from accel_cls.authoring.new import new_recipe
 
-    new_recipe(data, validation, out, text, label, model, classes, name, force, _ask)
+    new_recipe(data, validation, out, text, label, model, classes, name, force, encoding, _ask)
 
 
 @app.command()

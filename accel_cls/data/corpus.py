@@ -14,7 +14,7 @@ import numpy as np
 from accel_cls.data.examples import Examples, InvalidRows
 from accel_cls.data.files import expand
 from accel_cls.data.labels import Classes, LabelReader
-from accel_cls.data.reading import SourceTable, read_table
+from accel_cls.data.reading import FileFormat, SourceTable, read_table
 from accel_cls.data.split import split_examples
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, listed, printable, shown
@@ -154,7 +154,7 @@ def _read(
     """
     columns = [data.text] if isinstance(data.text, str) else list(data.text)
     label_columns = [data.label] if isinstance(data.label, str) else list(data.label)
-    tables = read_table(source, columns, label_columns, data.columns, data.separator, notes)
+    tables = read_table(source, columns, label_columns, FileFormat.of(data), notes)
     rows = tuple(f"{names.get(t.name, t.name)}:{row + 1}" for t in tables for row in range(len(t.table)))
     if not rows:
         named = ", ".join(source) if isinstance(source, list) else source

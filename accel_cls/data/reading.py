@@ -20,6 +20,7 @@ from accel_cls.data.files import expand
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, listed, shown
 from accel_cls.recipe import Hub
+from accel_cls.recipe.schema import Data
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -56,12 +57,25 @@ class SourceTable:
     declared: tuple[str, ...] | None = None  # class names that it declares for its label column: what its ids mean
 
 
+@dataclass(frozen=True)
+class FileFormat:
+    """How text files are written, as far as they do not tell it themselves: what a recipe says of it."""
+
+    header: tuple[str, ...] | None = None  # the columns of files without a header line; None where they have one
+    separator: str | None = None  # between cells; None for what a file's ending says
+    encoding: str | None = None  # None for what a file's bytes say
+
+    @classmethod
+    def of(cls, data: Data) -> FileFormat:
+        """That of a recipe's data."""
+        return cls(None if data.columns is None else tuple(data.columns), data.separator, data.encoding)
+
+
 def read_table(
     source: str | list[str] | Hub,
     columns: Sequence[str],
     label_columns: Sequence[str],
-    header: Sequence[str] | None,
-    separator: str | None,
+    written: FileFormat,
     notes: list[str],
 ) -> list[SourceTable]:
     """Read the named columns of a source.
@@ -70,8 +84,7 @@ def read_table(
         source: a file, a glob, a list of both, or a hub data set.
         columns: the text columns.
         label_columns: the label columns; none where labels are not wanted.
-        header: the columns of files that have no header line; None where they have one.
-        separator: what stands between the cells of separated files; None for what their ending says.
+        written: how text files are written.
         notes: takes a line for each decision that the user should know of.
 
     Returns:
@@ -88,7 +101,7 @@ def read_table(
         return [SourceTable(name, table.select_columns(wanted), _declared(table, label))]
     tables = []
     for path in expand(source):
-        read = read_file(path, wanted, header, separator, notes)
+        read = read_file(path, wanted, written, notes)
         declared = None if isinstance(read, Texts) else _declared(read, label)
         tables.append(SourceTable(str(path), read, declared))
     return tables
@@ -121,9 +134,7 @@ def _read_hub(source: Hub) -> Dataset:
         raise UserError(f"hub data set {shown(source.hub, 200)!r}, split {source.split!r}: {reason}") from error
 
 
-def read_file(
-    path: Path, columns: Sequence[str] | None, header: Sequence[str] | None, separator: str | None, notes: list[str]
-) -> Texts | Dataset:
+def read_file(path: Path, columns: Sequence[str] | None, written: FileFormat, notes: list[str]) -> Texts | Dataset:
     """The named columns of a file, or all. Text formats are read by Python's own parsers, for what others guess.
 
     `Dataset.from_csv` takes surplus cells of the first row for an index, `from_json` texts that look like
@@ -134,9 +145,10 @@ def read_file(
         _check_kind(path, ending)
         if ending == ".parquet":
             return _read_parquet(path, columns)
-        with open(path, encoding=detect_encoding(path, notes), newline="") as file:
+        with open(path, encoding=detect_encoding(path, notes, written.encoding), newline="") as file:
             if ending in SEPARATORS:
-                return _read_separated(path, file, columns, header, separator or SEPARATORS[ending])
+                separator = written.separator or SEPARATORS[ending]
+                return _read_separated(path, file, columns, written.header, separator)
             return _read_json(path, file, columns)
     except (OSError, csv.Error, pa.ArrowException) as error:
         raise UserError(f"{path}: not readable as {ending[1:]}: {str(error).splitlines()[0]}") from error

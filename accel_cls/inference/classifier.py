@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import Layout
+from accel_cls.data.reading import FileFormat
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, listed
 from accel_cls.evaluation.predictions import forward
@@ -53,14 +54,6 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class TextFiles:
-    """How the files with the training texts were read: the recipe's data.columns and data.separator."""
-
-    header: tuple[str, ...] | None = None  # of files without a header line
-    separator: str | None = None  # None for what a file's ending says
-
-
-@dataclass(frozen=True)
 class Classifier:
     """A trained model with its tokenizer, on a device."""
 
@@ -71,7 +64,7 @@ class Classifier:
     first_position: int | None  # of a packed text's first token; None: this family of models can't be packed
     text_columns: tuple[str, ...]  # what the model was trained on, one column or a pair; empty where nothing tells
     padding: Padding
-    files: TextFiles = TextFiles()
+    files: FileFormat  # how those with the training texts are written
 
     @property
     def names(self) -> list[str]:
@@ -174,7 +167,7 @@ def load_classifier(folder: str | Path) -> Classifier:
     return Classifier(model.eval().to(device), tokenizer, task, device, first_position, columns, padding, files)
 
 
-def _trained_on(path: Path, model: PreTrainedModel) -> tuple[tuple[str, ...], TextFiles]:
+def _trained_on(path: Path, model: PreTrainedModel) -> tuple[tuple[str, ...], FileFormat]:
     """The text columns that a model was trained on, and how their files were read.
 
     No columns where neither its run's recipe nor its config.json tells.
@@ -182,9 +175,8 @@ def _trained_on(path: Path, model: PreTrainedModel) -> tuple[tuple[str, ...], Te
     recipe = path.parent / "recipe.yaml"
     if recipe.is_file():
         data = load_recipe(recipe).data
-        header = None if data.columns is None else tuple(data.columns)
-        return (data.text,) if isinstance(data.text, str) else tuple(data.text), TextFiles(header, data.separator)
+        return (data.text,) if isinstance(data.text, str) else tuple(data.text), FileFormat.of(data)
     told = getattr(model.config, "accel_cls", None)
     columns = told.get("text") if isinstance(told, dict) else None
     is_right = isinstance(columns, list) and 1 <= len(columns) <= 2 and all(isinstance(c, str) for c in columns)
-    return tuple(columns) if is_right and columns is not None else (), TextFiles()
+    return tuple(columns) if is_right and columns is not None else (), FileFormat()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from pathlib import Path
 
@@ -31,6 +32,10 @@ def broken_rules(recipe: Recipe) -> _Broken:
     if recipe.data.separator in ('"', "\n", "\r"):
         message = "expected a character that neither quotes a cell nor ends a line"
         broken.append((("data", "separator"), f"found {recipe.data.separator!r}; {message}"))
+    encoding = recipe.data.encoding
+    if encoding is not None and not is_encoding(encoding):
+        message = f"found {encoding!r}; expected an encoding that Python knows, such as cp1252"
+        broken.append((("data", "encoding"), message))
     if tokens != "auto" and tokens < recipe.data.max_length:
         message = (
             f"found {tokens}; expected at least data.max_length, which is {recipe.data.max_length}: the longest text "
@@ -80,6 +85,14 @@ def _broken_columns(recipe: Recipe) -> _Broken:
     if len(set(labels)) < len(labels):
         broken.append((("data", "label"), "found the same column twice; expected each once"))
     return broken
+
+
+def is_encoding(name: str) -> bool:
+    """Whether Python knows a text encoding of this name."""
+    try:
+        return bool(codecs.lookup(name)._is_text_encoding)
+    except (LookupError, ValueError):  # ValueError: a NUL in it
+        return False
 
 
 def _broken_labels(recipe: Recipe) -> _Broken:

@@ -98,6 +98,13 @@ class Data(Section):
         "what stands between the cells of csv, tsv and txt files; null: a comma in csv, a tab in the others",
         "cells are told apart by a single character",
     )
+    encoding: Annotated[str, Field(min_length=1)] | None = setting(
+        None,
+        "an encoding that Python knows, such as 'cp1252'",
+        "what csv, tsv, txt, json and jsonl files are written in; null: UTF-8, or what a byte-order mark or their "
+        "letters tell",
+        "without a name it is none",
+    )
     max_length: int = setting(
         128,
         "a whole number of tokens, 8 or more",
