@@ -22,7 +22,8 @@ from accel_cls.errors import UserError, printable
 from accel_cls.startup import heavy_imports, tolerate_encoding
 
 if TYPE_CHECKING:
-    from accel_cls.data.reading import FileFormat, SourceTable
+    from accel_cls.data.reading import SourceTable
+    from accel_cls.data.separated import FileFormat
     from accel_cls.inference.classifier import Classifier
     from accel_cls.inference.output import Row
 
@@ -136,7 +137,8 @@ def _read_like_training(path: str, columns: Sequence[str], files: FileFormat, no
     Raises:
         UserError: where it is neither.
     """
-    from accel_cls.data.reading import FileFormat, read_table
+    from accel_cls.data.reading import read_table
+    from accel_cls.data.separated import FileFormat
 
     by_header = replace(files, header=None)
     ways = dict.fromkeys([by_header, replace(by_header, separator=None), FileFormat(), files])

@@ -60,18 +60,19 @@ def test_parquet_without_rows():
 
 def test_first_row_too_long():
     said = refusal(write("a.csv", "text,label\ngood, really,1\nbad,0\n"))
-    assert said.startswith("a.csv: row 1 has 3 cells, expected 2 (text, label): 'good, really,1'.")
+    assert said.startswith("a.csv: row 1 has 3 cells, expected 2 (text, label): 'good, really,1', cut at ',' with quotes")
     assert said.endswith("Put a text that holds the separator into double quotes")
 
 
 def test_later_row_too_long():
     said = refusal(write("a.csv", "text,label\ngood,1\nbad,0\nso, so,1\n"))
-    assert said.startswith("a.csv: row 3 has 3 cells, expected 2 (text, label): 'so, so,1'.")
+    assert said.startswith("a.csv: row 3 has 3 cells, expected 2 (text, label): 'so, so,1', cut at ',' with quotes")
 
 
 def test_row_too_short():
     said = refusal(write("a.csv", "text,label\ngood,1\nbad\n"))
-    assert said.startswith("a.csv: row 2 has 1 cell, expected 2 (text, label): 'bad'. Give it the cells that it lacks")
+    assert said.startswith("a.csv: row 2 has 1 cell, expected 2 (text, label): 'bad', cut at ',' with quotes")
+    assert "Give it the cells that it lacks" in said
 
 
 def test_quote_that_is_not_closed():

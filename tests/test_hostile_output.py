@@ -13,7 +13,8 @@ from hostile_models import model as model
 from hostile_models import sound as sound
 
 from accel_cls.atomic import from_cell, write_csv
-from accel_cls.data.reading import FileFormat, read_file
+from accel_cls.data.reading import read_file
+from accel_cls.data.separated import FileFormat
 from accel_cls.predict import main as predict
 
 HARD = [

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accel_cls.data.encoding import detect_encoding
-from accel_cls.data.reading import SEPARATORS, FileFormat, check_format, read_file, separated_records
+from accel_cls.data.reading import check_format, read_file
+from accel_cls.data.separated import SEPARATORS, FileFormat, separated_records
 from accel_cls.errors import UserError
 from accel_cls.recipe.rules import canonical_label
 
@@ -113,7 +114,8 @@ def _sniff(path: Path, encoding: str) -> tuple[str, list[list[str]]]:
     for separator in dict.fromkeys((usual, ",", ";", "\t", "|")):
         with open(path, encoding=encoding, newline="") as file:
             try:
-                records = list(itertools.islice(separated_records(path, file, separator), _SAMPLE))
+                quoted = FileFormat().is_quoted(path, file, separator)
+                records = list(itertools.islice(separated_records(path, file, separator, quoted), _SAMPLE))
             except csv.Error:
                 continue
         if not records:
@@ -121,7 +123,8 @@ def _sniff(path: Path, encoding: str) -> tuple[str, list[list[str]]]:
         if len(records[0]) > 1 and len({len(record) for record in records}) == 1:
             return separator, records
     with open(path, encoding=encoding, newline="") as file:
-        records = list(itertools.islice(separated_records(path, file, usual), _SAMPLE))
+        quoted = FileFormat().is_quoted(path, file, usual)
+        records = list(itertools.islice(separated_records(path, file, usual, quoted), _SAMPLE))
     if len(records[0]) > 1:
         return usual, records  # a ragged row: reading names it
     raise UserError(

@@ -14,7 +14,8 @@ import numpy as np
 from accel_cls.data.examples import Examples, InvalidRows
 from accel_cls.data.files import expand
 from accel_cls.data.labels import Classes, LabelReader
-from accel_cls.data.reading import FileFormat, SourceTable, read_table
+from accel_cls.data.reading import SourceTable, read_table
+from accel_cls.data.separated import FileFormat
 from accel_cls.data.split import split_examples
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, listed, printable, shown

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -15,20 +14,19 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pyarrow as pa
 
+from accel_cls.data.column_names import check_columns, check_names, check_twice
 from accel_cls.data.encoding import detect_encoding
 from accel_cls.data.files import expand
+from accel_cls.data.separated import SEPARATORS, FileFormat, read_separated
 from accel_cls.data.texts import Texts
-from accel_cls.errors import UserError, listed, shown
+from accel_cls.errors import UserError, shown
 from accel_cls.recipe import Hub
-from accel_cls.recipe.schema import Data
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FORMATS = (*SEPARATORS, ".json", ".jsonl", ".parquet")
-_CHUNK = 10_000  # rows that are Python's before they become Arrow's
 # What files of other kinds begin with; none of it can begin a text.
 _UNPACK = "unpack it"
 _EXPORT = "export its table as UTF-8 csv"
@@ -45,7 +43,6 @@ _OTHER_KINDS = (
     (b"version https://git-lfs.github.com/", "a Git LFS pointer", "fetch the file with git lfs pull"),
 )
 _CLASSES = "ClassLabel"  # what a data set's metadata calls declared classes
-_END = "\0end"  # a line that is put behind a file's last
 
 
 @dataclass(frozen=True)
@@ -55,20 +52,6 @@ class SourceTable:
     name: str  # path or hub id
     table: Texts | Dataset  # just the columns that were wanted
     declared: tuple[str, ...] | None = None  # class names that it declares for its label column: what its ids mean
-
-
-@dataclass(frozen=True)
-class FileFormat:
-    """How text files are written, as far as they do not tell it themselves: what a recipe says of it."""
-
-    header: tuple[str, ...] | None = None  # the columns of files without a header line; None where they have one
-    separator: str | None = None  # between cells; None for what a file's ending says
-    encoding: str | None = None  # None for what a file's bytes say
-
-    @classmethod
-    def of(cls, data: Data) -> FileFormat:
-        """That of a recipe's data."""
-        return cls(None if data.columns is None else tuple(data.columns), data.separator, data.encoding)
 
 
 def read_table(
@@ -97,7 +80,7 @@ def read_table(
     label = label_columns[0] if len(label_columns) == 1 else None
     if isinstance(source, Hub):
         name, table = str(source), _read_hub(source)
-        _check_columns(name, table.column_names, wanted)
+        check_columns(name, table.column_names, wanted)
         return [SourceTable(name, table.select_columns(wanted), _declared(table, label))]
     tables = []
     for path in expand(source):
@@ -147,8 +130,7 @@ def read_file(path: Path, columns: Sequence[str] | None, written: FileFormat, no
             return _read_parquet(path, columns)
         with open(path, encoding=detect_encoding(path, notes, written.encoding), newline="") as file:
             if ending in SEPARATORS:
-                separator = written.separator or SEPARATORS[ending]
-                return _read_separated(path, file, columns, written.header, separator)
+                return read_separated(path, file, columns, written, notes)
             return _read_json(path, file, columns)
     except (OSError, csv.Error, pa.ArrowException) as error:
         raise UserError(f"{path}: not readable as {ending[1:]}: {str(error).splitlines()[0]}") from error
@@ -178,8 +160,8 @@ def _read_parquet(path: Path, columns: Sequence[str] | None) -> Dataset:
     names = table.column_names
     if columns is None:
         columns = [name for name, count in Counter(names).items() if count == 1]
-    _check_columns(str(path), names, columns)
-    _check_twice(path, names, columns)
+    check_columns(str(path), names, columns)
+    check_twice(path, names, columns)
     table = table.select(list(dict.fromkeys(columns)))
     for name in table.column_names:
         kind = table.schema.field(name).type
@@ -216,68 +198,6 @@ def _with_classes(table: pa.Table) -> Dataset:
     return datasets.Dataset(table.cast(features.arrow_schema), datasets.DatasetInfo(features=features))
 
 
-def _read_separated(
-    path: Path, file: TextIO, columns: Sequence[str] | None, header: Sequence[str] | None, separator: str
-) -> Texts:
-    """Cells as they stand: nothing is a hole, "NA", "null" and "None" are texts."""
-    records = separated_records(path, file, separator)
-    names = list(header) if header is not None else next(records, [])
-    if columns is None:  # those that can be named: spreadsheets leave columns without a name, or name two alike
-        columns = [name for name, count in Counter(names).items() if name.strip() and count == 1]
-    _check_twice(path, names, columns)
-    columns = list(dict.fromkeys(columns))
-    _check_columns(str(path), names, columns)
-    _check_names(path, columns)
-    wanted = [names.index(column) for column in columns]
-    parts: list[Texts] = []
-    cells: dict[str, list[str]] = {column: [] for column in columns}
-    for row, record in enumerate(records, start=1):
-        if len(record) != len(names):
-            advice = "Put a text that holds the separator into double quotes"
-            if any("\n" in cell for cell in record):
-                advice = "Close the quote that opens in it"
-            elif len(record) < len(names):
-                advice = "Give it the cells that it lacks, empty ones included"
-            raise UserError(
-                f"{path}: row {row} has {len(record)} cell{'s' if len(record) > 1 else ''}, expected {len(names)} "
-                f"({listed(names)}): {separator.join(record[:60])[:60]!r}. {advice}"
-            )
-        for column, at in zip(cells.values(), wanted, strict=True):
-            column.append(record[at])
-        if row % _CHUNK == 0:
-            parts.append(Texts.of(cells))
-            cells = {column: [] for column in columns}
-    return Texts.joined([*parts, Texts.of(cells)])
-
-
-def separated_records(path: Path, file: TextIO, separator: str) -> Iterator[list[str]]:
-    """The lines of a csv, tsv or txt file that are not empty, as lists of cells."""
-    csv.field_size_limit(1 << 30)
-    # Tab-separated files have no quoting by their definition (IANA text/tab-separated-values).
-    quoting: Any = csv.QUOTE_MINIMAL if path.suffix.lower() == ".csv" else csv.QUOTE_NONE
-    is_over = False
-
-    def with_end() -> Iterator[str]:
-        nonlocal is_over
-        yield from file
-        is_over = True
-        yield _END  # a quote that is never closed swallows all lines to the end of the file, and this one
-
-    lines = csv.reader(with_end(), delimiter=separator, quoting=quoting)
-    line = 1
-    for number, record in enumerate(lines):
-        if is_over:
-            if separator.join(record) == _END:
-                return
-            if number:  # else the header
-                yield [*record[:-1], record[-1].removesuffix(_END)]  # a wrong number of cells says more
-            raise UserError(f"{path}: a quote that opens in the row of line {line} is never closed; close it")
-        line = lines.line_num + 1
-        # Excel's hint to itself, "sep=;", may stand in the first line.
-        if record and not (number == 0 and len(record) < 3 and record[0].casefold().startswith("sep=")):
-            yield record
-
-
 def _read_json(path: Path, file: TextIO, columns: Sequence[str] | None) -> Texts:
     """A list of objects, or an object a line. A key that an object lacks is a missing value."""
     text = file.read()
@@ -289,8 +209,8 @@ def _read_json(path: Path, file: TextIO, columns: Sequence[str] | None) -> Texts
     names = list(dict.fromkeys(name for record in records for name in record))
     columns = names if columns is None else columns
     if records:
-        _check_columns(str(path), names, columns)
-    _check_names(path, columns)
+        check_columns(str(path), names, columns)
+    check_names(path, columns)
     try:
         return Texts.of({column: [_scalar(record.get(column)) for record in records] for column in columns})
     except RecursionError as error:
@@ -360,27 +280,3 @@ def _scalar(value: Any) -> str | None:
     """
     text = value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if text is None or text.isascii() else _SURROGATE.sub("\ufffd", text)
-
-
-def _check_columns(where: str, found: Sequence[str], wanted: Sequence[str]) -> None:
-    for column in wanted:
-        if column not in found:
-            near = difflib.get_close_matches(column, found, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "."
-            raise UserError(
-                f"{where}: there is no column {shown(column)!r}{hint} It has {listed([*map(repr, found)]) or 'none'}; "
-                "set data.text and data.label (and data.columns where the file has no header line, data.separator "
-                "where its cells are separated by something else)"
-            )
-
-
-def _check_twice(path: Path, found: Sequence[str], wanted: Sequence[str]) -> None:
-    twice = [name for name in found if name in wanted and found.count(name) > 1]
-    if twice:
-        raise UserError(f"{path}: the column {twice[0]!r} stands twice in its header")
-
-
-def _check_names(path: Path, columns: Sequence[str]) -> None:
-    odd = [column for column in columns if "\0" in column or _SURROGATE.search(column)]
-    if odd:
-        raise UserError(f"{path}: the column name {odd[0]!r} is no text; is this a text file?")

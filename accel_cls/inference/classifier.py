@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import Layout
-from accel_cls.data.reading import FileFormat
+from accel_cls.data.separated import FileFormat
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, listed
 from accel_cls.evaluation.predictions import forward

@@ -98,6 +98,11 @@ class Data(Section):
         "what stands between the cells of csv, tsv and txt files; null: a comma in csv, a tab in the others",
         "cells are told apart by a single character",
     )
+    quote: Literal["double", "none"] | None = setting(
+        None,
+        "'double' or 'none'",
+        "whether cells of csv, tsv and txt files may stand in double quotes; null: in csv, in others where all fit",
+    )
     encoding: Annotated[str, Field(min_length=1)] | None = setting(
         None,
         "an encoding that Python knows, such as 'cp1252'",

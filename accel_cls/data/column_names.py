@@ -1,0 +1,39 @@
+"""The names of a table's columns: those that are wanted are there, once each, and are text."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from accel_cls.errors import UserError, listed, shown
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def check_columns(where: str, found: Sequence[str], wanted: Sequence[str]) -> None:
+    """Raise UserError where a wanted column is not there; with the nearest name."""
+    for column in wanted:
+        if column not in found:
+            near = difflib.get_close_matches(column, found, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            raise UserError(
+                f"{where}: there is no column {shown(column)!r}{hint} It has {listed([*map(repr, found)]) or 'none'}; "
+                "set data.text and data.label (and data.columns where the file has no header line, data.separator "
+                "where its cells are separated by something else)"
+            )
+
+
+def check_twice(path: Path, found: Sequence[str], wanted: Sequence[str]) -> None:
+    """Raise UserError where a wanted column is there twice."""
+    twice = [name for name in found if name in wanted and found.count(name) > 1]
+    if twice:
+        raise UserError(f"{path}: the column {twice[0]!r} stands twice in its header")
+
+
+def check_names(path: Path, columns: Sequence[str]) -> None:
+    """Raise UserError for a name that no text file has."""
+    odd = [column for column in columns if "\0" in column or _SURROGATE.search(column)]
+    if odd:
+        raise UserError(f"{path}: the column name {odd[0]!r} is no text; is this a text file?")
