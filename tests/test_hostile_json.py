@@ -76,7 +76,7 @@ JSON: list[tuple[str, str, str, Any]] = [
     (
         "object over several lines",
         "a.json",
-        '{\n "data": [\n  {"text": "a", "label": "x"}\n ]\n}\n',
+        '{\n "text": "a",\n "label": "x"\n}\n',
         ["a.json: not readable as JSON: line 1: "],
     ),
     ("comment", "a.jsonl", "// x\n" + TWO, "a.jsonl: not readable as JSON: line 1: Expecting value"),

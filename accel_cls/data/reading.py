@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from accel_cls.data.column_names import check_columns, check_names, check_twice
+from accel_cls.data.column_names import check_columns, check_twice
 from accel_cls.data.encoding import detect_encoding
 from accel_cls.data.files import expand
+from accel_cls.data.json_records import read_json
 from accel_cls.data.separated import SEPARATORS, FileFormat, read_separated
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, shown
@@ -25,7 +25,6 @@ from accel_cls.recipe import Hub
 if TYPE_CHECKING:
     from datasets import Dataset
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _FORMATS = (*SEPARATORS, ".json", ".jsonl", ".parquet")
 # What files of other kinds begin with; none of it can begin a text.
 _UNPACK = "unpack it"
@@ -131,7 +130,7 @@ def read_file(path: Path, columns: Sequence[str] | None, written: FileFormat, no
         with open(path, encoding=detect_encoding(path, notes, written.encoding), newline="") as file:
             if ending in SEPARATORS:
                 return read_separated(path, file, columns, written, notes)
-            return _read_json(path, file, columns)
+            return read_json(path, file, columns, notes)
     except (OSError, csv.Error, pa.ArrowException) as error:
         raise UserError(f"{path}: not readable as {ending[1:]}: {str(error).splitlines()[0]}") from error
 
@@ -196,87 +195,3 @@ def _with_classes(table: pa.Table) -> Dataset:
             label = datasets.ClassLabel(names=classes)
             features[name] = datasets.List(label) if is_list else label
     return datasets.Dataset(table.cast(features.arrow_schema), datasets.DatasetInfo(features=features))
-
-
-def _read_json(path: Path, file: TextIO, columns: Sequence[str] | None) -> Texts:
-    """A list of objects, or an object a line. A key that an object lacks is a missing value."""
-    text = file.read()
-    try:
-        # Many a .json file holds an object a line.
-        records = _json_list(text) if path.suffix.lower() == ".json" and not _is_lines(text) else _json_lines(text)
-    except ValueError as error:
-        raise UserError(f"{path}: not readable as JSON: {error}") from error
-    names = list(dict.fromkeys(name for record in records for name in record))
-    columns = names if columns is None else columns
-    if records:
-        check_columns(str(path), names, columns)
-    check_names(path, columns)
-    try:
-        return Texts.of({column: [_scalar(record.get(column)) for record in records] for column in columns})
-    except RecursionError as error:
-        raise UserError(f"{path}: not readable as JSON: {_DEEP}") from error
-
-
-def _whole(digits: str) -> int:
-    try:
-        return int(digits)
-    except ValueError as error:  # more digits than Python takes
-        raise ValueError(f"a number of {len(digits)} digits; write it as a text, in quotes") from error
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"the key {shown(twice)!r} stands twice in an object; keep one")
-    return record
-
-
-# NaN, which is no JSON but is often written, is a missing value.
-_JSON = json.JSONDecoder(
-    parse_int=_whole, parse_constant=lambda word: None if word == "NaN" else word, object_pairs_hook=_object
-)
-_DEEP = "nested too deeply for a text or a label"
-
-
-def _is_lines(text: str) -> bool:
-    return text.lstrip().startswith("{")
-
-
-def _json_list(text: str) -> list[dict[str, Any]]:
-    try:
-        records = _JSON.decode(text)
-        if not isinstance(records, list):
-            raise ValueError(f"found {shown(json.dumps(records))}; expected a list of objects")
-        for number, record in enumerate(records, start=1):
-            if not isinstance(record, dict):
-                raise ValueError(f"item {number} is {shown(json.dumps(record))}; expected an object")
-    except RecursionError as error:
-        raise ValueError(_DEEP) from error
-    return records
-
-
-def _json_lines(text: str) -> list[dict[str, Any]]:
-    records = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = _JSON.decode(line)
-            if not isinstance(record, dict):
-                raise ValueError(f"found {shown(json.dumps(record))}; expected an object")
-        except RecursionError as error:
-            raise ValueError(f"line {number}: {_DEEP}") from error
-        except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from error
-        records.append(record)
-    return records
-
-
-def _scalar(value: Any) -> str | None:
-    """A JSON value as a text: a string as it is, anything else as JSON writes it.
-
-    Half a character, as a text has that was cut within an emoji's \\ud83d\\ude00, becomes U+FFFD.
-    """
-    text = value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if text is None or text.isascii() else _SURROGATE.sub("\ufffd", text)
