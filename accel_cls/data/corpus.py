@@ -20,7 +20,7 @@ from accel_cls.data.split import split_examples
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, listed, printable, shown
 from accel_cls.recipe import Hub, Recipe
-from accel_cls.recipe.schema import Data
+from accel_cls.recipe.data_section import Data
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -12,7 +12,7 @@ from typing import Any, Literal, TextIO
 from accel_cls.data.column_names import check_columns, check_names, check_twice
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, listed
-from accel_cls.recipe.schema import Data
+from accel_cls.recipe.data_section import Data
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 _CHUNK = 10_000  # rows that are Python's before they become Arrow's

@@ -9,7 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from accel_cls.recipe.schema import Hub, Recipe, Section
+from accel_cls.recipe.data_section import Hub
+from accel_cls.recipe.schema import Recipe
+from accel_cls.recipe.section import Section
 
 
 def all_keys(section: type[Section] = Recipe, above: str = "") -> list[str]:

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from accel_cls.recipe.errors import Origin, Problem
 from accel_cls.recipe.keys import all_keys, field_of, is_union, sections_of
-from accel_cls.recipe.schema import Recipe, Section
+from accel_cls.recipe.schema import Recipe
+from accel_cls.recipe.section import Section
 from accel_cls.recipe.source import Node, origin_of, read_scalar, to_yaml_line, walk
 
 _OUT_OF_RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "string_too_long")

@@ -9,7 +9,9 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from accel_cls.recipe.schema import Checkpoint, Data, Evaluate, Hub, Model, Recipe, Scratch, Section, Train
+from accel_cls.recipe.data_section import Data, Hub
+from accel_cls.recipe.schema import Checkpoint, Evaluate, Model, Recipe, Scratch, Train
+from accel_cls.recipe.section import Section
 
 _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("", Recipe),

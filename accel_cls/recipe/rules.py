@@ -6,8 +6,9 @@ import codecs
 import re
 from pathlib import Path
 
+from accel_cls.recipe.data_section import Hub
 from accel_cls.recipe.metrics import METRICS_OF
-from accel_cls.recipe.schema import Hub, Recipe
+from accel_cls.recipe.schema import Recipe
 
 
 def canonical_label(value: object) -> str:

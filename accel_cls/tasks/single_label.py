@@ -13,8 +13,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from accel_cls.data.labels import Classes, found_classes, named_classes
+from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.rules import canonical_label
-from accel_cls.recipe.schema import Data, Train
+from accel_cls.recipe.schema import Train
 from accel_cls.tasks.class_scores import class_scores, class_table
 from accel_cls.tasks.class_weights import class_weights
 from accel_cls.tasks.task import Decoded, Loss, Table

@@ -1,0 +1,100 @@
+"""The recipe's section `data`: which files, and how they are written and read."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from accel_cls.recipe.section import Section, setting
+
+
+class Hub(Section):
+    """A data set by its Hugging Face hub id. Naming one is what allows a network access."""
+
+    hub: str = setting(..., "a hub id such as 'org/name'", "hub id, or a local folder in a hub's layout")
+    config: str | None = setting(None, "a configuration's name", "which configuration of the data set")
+    split: str = setting(..., "a split's name such as 'train'", "which split; slices such as 'train[:10%]' work")
+
+    def __str__(self) -> str:
+        return f"{self.hub} [{self.split}]"
+
+
+_Path = Annotated[str, Field(min_length=1)]
+Files = _Path | Annotated[list[_Path], Field(min_length=1)]
+_FILES = "a file, a glob, a list of files, or {hub: ID, split: NAME}"
+
+
+class Data(Section):
+    """The training and validation data."""
+
+    train: Files | Hub = setting(..., _FILES, "training examples: csv, tsv, json, jsonl or parquet")
+    validation: Annotated[float, Field(gt=0, lt=1)] | Files | Hub = setting(
+        0.2,
+        f"a fraction of the training examples between 0 and 1, or {_FILES}",
+        "a fraction is split off the training examples, stratified by label and seeded by `seed`; "
+        "examples of the same text stay together",
+        "at 0 nothing is left to validate on, at 1 nothing to train on",
+    )
+    text: str | Annotated[list[str], Field(min_length=2, max_length=2)] = setting(
+        "text", "a column's name, or a list of two for text pairs", "the column (or two columns) to read"
+    )
+    label: str | Annotated[list[str], Field(min_length=2)] = setting(
+        "label",
+        "a column's name; with task: multi_label also a list of columns, one for each class, that hold 0 or 1",
+        "the column that holds the class; with task: multi_label, the classes: a list, or texts between separators",
+    )
+    label_separator: Annotated[str, Field(min_length=1)] = setting(
+        ",",
+        "one character or more, such as ';'",
+        "with task: multi_label, what stands between the classes in a cell of the label column",
+        "without one, a cell holds one class",
+    )
+    labels: (
+        Annotated[dict[int | str | bool, str], Field(min_length=2)]
+        | Annotated[list[int | str | bool], Field(min_length=2)]
+        | None
+    ) = setting(
+        None,
+        "two or more classes: a mapping from each value of the label column to a class name, or the list of values",
+        "the classes, in the order of their ids. Left out: the values found, numbers by size, "
+        "other values by name with the digits in them compared as numbers (2 before 10)",
+    )
+    columns: Annotated[list[str], Field(min_length=2)] | None = setting(
+        None,
+        "a list of all columns' names, in order",
+        "for csv, tsv and txt files without a header line: what their columns are called",
+    )
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = setting(
+        None,
+        "one character, such as ';' (a tab: \"\\t\", in double quotes)",
+        "what stands between the cells of csv, tsv and txt files; null: a comma in csv, a tab in the others",
+        "cells are told apart by a single character",
+    )
+    quote: Literal["double", "none"] | None = setting(
+        None,
+        "'double' or 'none'",
+        "whether cells of csv, tsv and txt files may stand in double quotes; null: in csv, in others where all fit",
+    )
+    encoding: Annotated[str, Field(min_length=1)] | None = setting(
+        None,
+        "an encoding that Python knows, such as 'cp1252'",
+        "what csv, tsv, txt, json and jsonl files are written in; null: UTF-8, or what a byte-order mark or their "
+        "letters tell",
+        "without a name it is none",
+    )
+    max_length: int = setting(
+        128,
+        "a whole number of tokens, 8 or more",
+        "texts are cut to this many tokens, special tokens included",
+        "two or three of them are special tokens, and words need the others",
+        ge=8,
+    )
+    truncate: Literal["end", "start"] = setting(
+        "end", "'end' or 'start'", "which side of a text that is longer than max_length is cut off"
+    )
+    invalid: Literal["error", "drop"] = setting(
+        "error",
+        "'error' or 'drop'",
+        "what to do with rows whose text is empty or whose label is missing or not among `labels`",
+    )
