@@ -78,6 +78,16 @@ def test_other_texts_have_the_tokens_that_they_always_had(tokenizer: PreTrainedT
     assert [row.tolist() for row in np.split(found.ids, found.offsets[1:-1])] == tokenizer(texts)["input_ids"]
 
 
+@pytest.mark.parametrize("texts", [["", "good food", ""], ["", ""], ["good </s>", ""]])
+def test_nothing_is_one_token_of_padding_where_a_tokenizer_adds_none(texts: list[str]) -> None:
+    tokenizer = tiny.tokenizer_of("causal")
+    settle_special_tokens(tokenizer, "a tokenizer")
+    found = encode(tokenizer, Texts.of({"text": texts}), 16)
+    rows = np.split(found.ids, found.offsets[1:-1])
+    assert [row.tolist() for row, text in zip(rows, texts, strict=True) if not text] == [[0]] * texts.count("")
+    assert all(len(row) == 2 for row, text in zip(rows, texts, strict=True) if text)
+
+
 def test_a_text_with_the_end_of_texts_in_it_trains_and_is_classified(tmp_path: Path) -> None:
     """BART reads its answer where a text ends, and fails on a text with two ends."""
     tiny.write_model(tmp_path / "model", "bart")

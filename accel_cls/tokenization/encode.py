@@ -87,40 +87,45 @@ class _Content:
         self._usual = int(self._is_special[usual].sum())  # those that the tokenizer itself puts around a text
         self._unknown, self._nothing = tokenizer.unk_token_id, tokenizer.pad_token_id
 
-    def keep(
+    def mend(
         self,
         ids: list[Sequence[int]],
         types: list[Sequence[int]] | None,
+        flat: np.ndarray,
+        lengths: np.ndarray,
         encodings: Sequence[Any] | None,
-    ) -> None:
-        """Put what may stand there in the place of what may not.
+    ) -> bool:
+        """Put what may stand there in the place of what may not; whether there was anything to change.
 
         Args:
             ids: of each text.
             types: likewise; None for a model without.
+            flat: all ids, one text's after the other's.
+            lengths: of each text.
             encodings: the Rust tokenizer's, which know what it has put there; None of one in Python, which has no
                 such pieces.
         """
-        ends = np.cumsum([*map(len, ids)])
-        flat = np.fromiter(chain.from_iterable(ids), np.int32, int(ends[-1]))
-        special = np.concatenate([[0], np.cumsum(self._is_special[flat])])
-        counts = np.diff(special[ends], prepend=0)
-        for i in map(int, np.flatnonzero(counts > self._usual)):
-            if encodings is None:
-                break
-            added = encodings[i].special_tokens_mask
+        running = np.zeros(len(flat) + 1, np.int32)
+        np.cumsum(self._is_special[flat], out=running[1:])
+        counts = np.diff(running[np.cumsum(lengths)], prepend=0)
+        suspects = np.flatnonzero(counts > self._usual) if encodings is not None else ()
+        for i in map(int, suspects):
+            assert encodings is not None
             found = [
                 (one if is_added or not self._is_special[one] else self._unknown, kind)
-                for one, kind, is_added in zip(ids[i], types[i] if types else ids[i], added, strict=True)
+                for one, kind, is_added in zip(
+                    ids[i], types[i] if types else ids[i], encodings[i].special_tokens_mask, strict=True
+                )
             ]
             ids[i] = [one for one, _ in found if one is not None]
             if types is not None:
                 types[i] = [kind for one, kind in found if one is not None]
-        for at, row in enumerate(ids):
-            if not len(row):  # an empty text, where the tokenizer adds no tokens of its own
-                ids[at] = [self._nothing]
-                if types is not None:
-                    types[at] = [0]
+        empty = [i for i in (*map(int, np.flatnonzero(lengths == 0)), *map(int, suspects)) if not len(ids[i])]
+        for i in empty:  # a tokenizer that adds no tokens of its own
+            ids[i] = [self._nothing]
+            if types is not None:
+                types[i] = [0]
+        return len(suspects) + len(empty) > 0
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> Encoded:
@@ -230,8 +235,8 @@ def _fast(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> 
                 ahead.append(thread.submit(tokenize, start + _BATCH))
             ids = [encoding.ids for encoding in encodings]
             types = [encoding.type_ids for encoding in encodings] if with_types else None
-            content.keep(ids, types, encodings)
-            yield _part(ids, types, sum(bool(encoding.overflowing) for encoding in encodings))
+            cut = sum(bool(encoding.overflowing) for encoding in encodings)
+            yield _part(content, ids, types, cut, encodings)
 
 
 def _slow(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> Iterator[_Part]:
@@ -253,18 +258,26 @@ def _slow(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> 
                     ids[i] = cut["input_ids"][k]
                     if types is not None:
                         types[i] = cut["token_type_ids"][k]
-        content.keep(ids, types, None)
-        yield _part(ids, types, len(longer))
+        yield _part(content, ids, types, len(longer))
 
 
-def _part(ids: Sequence[Sequence[int]], types: Sequence[Sequence[int]] | None, truncated: int) -> _Part:
+def _part(
+    content: _Content,
+    ids: list[Sequence[int]],
+    types: list[Sequence[int]] | None,
+    truncated: int,
+    encodings: Sequence[Any] | None = None,
+) -> _Part:
+    flat, lengths = _flat(ids)
+    if content.mend(ids, types, flat, lengths, encodings):
+        flat, lengths = _flat(ids)
+    joined = None if types is None else np.frombuffer(b"".join(map(bytes, types)), np.int8)
+    return _Part(flat, joined, lengths, truncated)
+
+
+def _flat(ids: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
     lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-    return _Part(
-        np.fromiter(chain.from_iterable(ids), np.int32, int(lengths.sum())),
-        None if types is None else np.frombuffer(b"".join(map(bytes, types)), np.int8),
-        lengths,
-        truncated,
-    )
+    return np.fromiter(chain.from_iterable(ids), np.int32, int(lengths.sum())), lengths
 
 
 def _call(tokenizer: PreTrainedTokenizerBase, columns: Mapping[str, Sequence[str]], max_length: int | None) -> Any:
