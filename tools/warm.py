@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -191,6 +192,8 @@ def _serve() -> None:
     import accel_cls.profiling.measurements
     import accel_cls.training.run  # noqa: F401
 
+    # Python 3.12 warns of forks beside threads; those of the libraries hold nothing that a child waits for.
+    warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*fork.*")
     get_checkpoint_conversion_mapping("bert")  # 900 regular expressions, which the first model to be saved waits for
     for line in sys.stdin:
         answer: int | None

@@ -18,7 +18,7 @@ from accel_cls.memory.errors import is_out_of_memory
 from accel_cls.memory.forecast import training_memory
 from accel_cls.memory.setup import ParallelSetup
 
-_RESERVE = 0.05  # of a device's memory, for the allocator's fragmentation and what libraries take later
+_RESERVE = 0.05  # of a device's free memory, for the allocator's fragmentation and what libraries take later
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Trial:
         memory = training_memory(model, self.setup, (rows, self.width), None)
         ballast = memory.optimizer + memory.communication
         if self.setup.device.type != "cpu":  # there, the forecast has a reserve
-            ballast += int(_RESERVE * (available.total or 0))
+            ballast += int(_RESERVE * (available.free or 0))
         try:
             self._run_pass(rows, ballast)
         except (RuntimeError, MemoryError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from tools.gpu_check.findings import Finding
@@ -14,6 +15,9 @@ _WITHOUT_DROPOUT = "model.dropout=0"  # each kind of device draws random numbers
 _TEXTS = 200  # that are classified on both
 # Probabilities of a finished model, fp32 on both: logits of a dozen layers are 1e-6 off.
 _APART = 1e-4
+# Times parity's tolerance, where two kinds of device have had a part in one training: 2.9e-5 in a gradient's norm was
+# seen on an H200 after 60 updates, of rounding that has had 40 updates to grow.
+_CROSSED = 10
 
 
 def parity(t: Trainings) -> Iterator[Finding]:
@@ -43,7 +47,8 @@ def crossing(t: Trainings) -> Iterator[Finding]:
     whole = t.train("crossing-whole", *options, f"train.max_updates={3 * third}")
     for part, device in enumerate((t.device, "cpu", t.device), start=1):
         run = t.train("crossing", *options, f"train.max_updates={part * third}", device=device)
-    yield _compared(f"fp32: {t.where}, CPU, {t.where}, and {t.where} throughout", whole, run, "no")
+    what = f"fp32: {t.where}, CPU, {t.where}, and {t.where} throughout"
+    yield _compared(what, whole, run, "no", _CROSSED)
 
 
 def answers(t: Trainings) -> Iterator[Finding]:
@@ -69,17 +74,18 @@ def answers(t: Trainings) -> Iterator[Finding]:
         yield Finding(what, f"at most {apart:.1e} apart", apart <= _APART)
 
 
-def _compared(what: str, one: Path, other: Path, precision: str) -> Finding:
-    """Two trainings within parity's tolerance for a precision, by accelerate's word for it."""
+def _compared(what: str, one: Path, other: Path, precision: str, times: float = 1) -> Finding:
+    """Two trainings within parity's tolerance for a precision, by accelerate's word for it, or so many times that."""
     from accel_cls.parity.compare import TrainedRun, compare
-    from accel_cls.parity.verdict import TOLERANCES, is_within
+    from accel_cls.parity.verdict import TOLERANCES, Tolerance, is_within
 
     found = compare(TrainedRun.of(one), TrainedRun.of(other))
     value = (
         f"loss {found.loss.max():.1e}, gradient norm {found.gradient.max():.1e}, weights {found.weights:.1e}, "
         f"probability {found.probability:.1e}"
     )
-    return Finding(what, value, found.examples is None and found.rows and is_within(found, TOLERANCES[precision]))
+    allowed = Tolerance(**{name: times * most for name, most in asdict(TOLERANCES[precision]).items()})
+    return Finding(what, value, found.examples is None and found.rows and is_within(found, allowed))
 
 
 def _probabilities(path: Path, most: int) -> dict[str, dict[str, float]]:

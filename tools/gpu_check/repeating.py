@@ -42,14 +42,17 @@ def same_bits(t: Trainings) -> Iterator[Finding]:
 def same_bits_large(t: Trainings) -> Iterator[Finding]:
     """The same command twice with a BERT-base, packed and padded."""
     for packing in ("true", "false"):
-        options = (large_model(t), f"train.packing={packing}", "data.max_length=128")
+        options = (large_model(t), f"train.packing={packing}", f"train.max_updates={t.few_updates}")
         whole, again = (t.train(f"large-{packing}-{i}", *options, precision="bf16") for i in (1, 2))
         yield same(f"bf16, {large_name(t)}, {'packed' if packing == 'true' else 'padded'}: twice", whole, again)
 
 
 def cost_of_determinism(t: Trainings) -> Iterator[Finding]:
     """Texts a second with deterministic algorithms and without, in turn; without, the bits may differ."""
-    models = {"BERT 2×128, 32 an update": (), "BERT-base, 32 an update": (large_model(t),)}
+    models = {
+        "BERT 2×128, 32 an update": ("train.max_updates=300",),
+        "BERT-base, 32 an update": (large_model(t), "train.max_updates=30"),
+    }
     for name, model in models.items():
         speeds: dict[str, list[float]] = {"true": [], "false": []}
         for turn in range(2):

@@ -69,6 +69,11 @@ class Trainings:
         return 60 if self.is_gpu else 8
 
     @property
+    def few_updates(self) -> int:
+        """Of a training of a large model."""
+        return 20 if self.is_gpu else 8
+
+    @property
     def seconds_left(self) -> float:
         """Until the step's time is over."""
         return self.deadline - time.monotonic()
