@@ -44,7 +44,7 @@ def padding_of(
 ) -> Padding:
     """How a classifier is given texts of different length. Families that are packed are known to pad on the right.
 
-    May freeze parameters, and change the model's configuration and the tokenizer, as the functions below say.
+    May change the model's configuration and the tokenizer, as `find_padding` says.
 
     Raises:
         UserError: where a model can't take such texts.
@@ -52,9 +52,7 @@ def padding_of(
     if can_pack(model.config):
         _settle(tokenizer, "right")
         return Padding(int(tokenizer.pad_token_id), "right", tuple(tokenizer("")["input_ids"]))
-    padding = find_padding(model, tokenizer, name, notes, place)
-    freeze_unused(model, tokenizer, padding, notes)
-    return padding
+    return find_padding(model, tokenizer, name, notes, place)
 
 
 def find_padding(
@@ -101,13 +99,27 @@ def find_padding(
 def freeze_unused(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, padding: Padding, notes: list[str]
 ) -> None:
-    """Freeze the parameters that no loss depends on: DDP would wait for their gradients, which never come."""
+    """Freeze the parameters that no loss depends on: DDP would wait for their gradients, which never come.
+
+    Families that are packed have none.
+
+    Raises:
+        UserError: where the model fails on a short text in training.
+    """
+    if can_pack(model.config):
+        return
     inputs = pad_rows(tokenizer(list(_TEXTS[:2])), padding.token, padding.side)
     was_training = model.training
     # A real pass: the graph does not show what Reformer's own functions do, and that wants to be in training for it.
     # Others are not, where they might drop a whole layer.
     model.train(model.config.model_type in _BACKWARD_IN_TRAINING)
-    model(**inputs).logits.sum().backward()
+    try:
+        model(**inputs).logits.sum().backward()
+    except Exception as error:  # whatever the family's code says to what it can't take
+        reason = shown(f"{type(error).__name__}: {error}", 200)
+        raise UserError(
+            f"model.name: a {type(model).__name__} fails on a short text in training ({reason})"
+        ) from error
     unused = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
     model.zero_grad(set_to_none=True)
     model.train(was_training)
