@@ -42,9 +42,9 @@ def read_json(path: Path, file: TextIO, columns: Sequence[str] | None, notes: li
         return Texts.of({column: [_scalar(_at(record, column)) for record in records] for column in columns})
     except RecursionError as error:
         raise UserError(f"{path}: not readable as JSON: {_DEEP}") from error
+    except UserError:
+        raise
     except ValueError as error:
-        if isinstance(error, UserError):
-            raise
         raise UserError(f"{path}: not readable as JSON: {error}") from error
 
 

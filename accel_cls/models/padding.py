@@ -26,8 +26,8 @@ Side = Literal["right", "left"]
 _TEXTS = ("a", "b 1 c 2 d 3 e", "f g 4 h i 5 j k 6 l m 7 n o 8 p q 9 r s 0 t")
 # Of the spread of the answers. In float32 those of a padded text are off by 1e-6 of it, and by 1e-1 where it is wrong.
 _TOLERANCE = 1e-3
-_BACKWARD_IN_TRAINING = ("reformer",)
 _ROUNDING = 1e-5  # of the answers themselves, where they are nearly all the same
+_BACKWARD_IN_TRAINING = ("reformer",)
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,14 @@ def pad_rows(encoded: Mapping[str, Sequence[Sequence[int]]], token: int, side: S
     for name, rows in encoded.items():
         values = np.full((len(rows), width), token if name == "input_ids" else 0, np.int64)
         for at, row in enumerate(rows):
-            values[at, slice(0, len(row)) if side == "right" else slice(width - len(row), width)] = row
+            values[at, columns_of_text(len(row), width, side)] = row
         batch[name] = torch.from_numpy(values)
     return batch
+
+
+def columns_of_text(tokens: int, width: int, side: Side) -> slice:
+    """Where a text of so many tokens lies in a row of `width` that is padded on that side."""
+    return slice(0, tokens) if side == "right" else slice(width - tokens, width)
 
 
 def _ways(known: int | None, token: int) -> Iterator[tuple[int | None, Side]]:
