@@ -55,7 +55,7 @@ def output_that_outlives_its_reader() -> Iterator[None]:
     then is dropped; the run folder has it all.
     """
     streams = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (_Outliving(stream) if stream is not None else None for stream in streams)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = (_Outliving(stream) if stream is not None else None for stream in streams)
     try:
         yield
     finally:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from accel_cls.batching.layout import MicroBatch
+from accel_cls.models.capabilities.padding import Padding, columns_of_text
 from accel_cls.models.packing import move, pack
-from accel_cls.models.padding import Padding, columns_of_text
 from accel_cls.tokenization.encode import Encoded
 
 

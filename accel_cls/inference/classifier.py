@@ -17,10 +17,10 @@ from accel_cls.data.separated import FileFormat
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, listed
 from accel_cls.evaluation.predictions import forward
+from accel_cls.models.capabilities import ask_model
+from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.classifier import check_embeddings
-from accel_cls.models.packing import can_pack, make_packable
-from accel_cls.models.padding import Padding, padding_of
-from accel_cls.models.text_limit import text_limit
+from accel_cls.models.packing import make_packable
 from accel_cls.recipe import load_recipe
 from accel_cls.tasks import Task, task_of_model
 from accel_cls.tokenization.encode import encode
@@ -160,11 +160,11 @@ def load_classifier(folder: str | Path) -> Classifier:
     check_embeddings(model, tokenizer, str(path), str(folder))
     drop_unknown_token_types(tokenizer, model.config)
     # A model of another origin may have a tokenizer that knows no limit; its positions are one.
-    tokenizer.model_max_length = text_limit(model, tokenizer.model_max_length)
-    padding = padding_of(model, tokenizer, str(path), [], str(folder))
-    first_position = make_packable(model) if can_pack(model.config) else None
+    able = ask_model(model, tokenizer, str(path), [], str(folder))
+    tokenizer.model_max_length = able.longest
+    first_position = make_packable(model) if able.packed else None
     columns, files = _trained_on(path, model)
-    return Classifier(model.eval().to(device), tokenizer, task, device, first_position, columns, padding, files)
+    return Classifier(model.eval().to(device), tokenizer, task, device, first_position, columns, able.padding, files)
 
 
 def _trained_on(path: Path, model: PreTrainedModel) -> tuple[tuple[str, ...], FileFormat]:
