@@ -108,6 +108,9 @@ def _data(
     if table.separator is not None:
         lines.append(("separator", table.separator, "what stands between the cells"))
         decisions.append(("separator", f"{table.separator!r} cuts all lines into equally many cells"))
+    if table.quote is not None:
+        lines.append(("quote", table.quote, f"cells stand in {table.quote} quotes, as 'this; and that'"))
+        decisions.append(("quote", f"{table.quote}: with such quotes around cells all rows have equally many"))
     if table.encoding is not None:
         lines.append(("encoding", table.encoding, "what the file is written in"))
         decisions.append(("encoding", f"{table.encoding}: the file is not UTF-8"))

@@ -10,6 +10,8 @@ from accel_cls.authoring.columns import Choice, Table, choose_label, choose_text
 from accel_cls.authoring.draft import Draft, Wishes, draft, slug
 from accel_cls.authoring.survey import Survey, class_names_beside, survey
 from accel_cls.console import Console
+from accel_cls.data.byte_order_marks import unmarked
+from accel_cls.data.data_file import DataFile, stem_of
 from accel_cls.data.encoding import detect_encoding
 from accel_cls.errors import UserError
 from accel_cls.profiles import shell
@@ -48,7 +50,7 @@ def new_recipe(
     Raises:
         UserError: where the data can't be used, or the recipe is there already.
     """
-    name = slug(name or (out.stem if out is not None else data.stem))
+    name = slug(name or (out.stem if out is not None else stem_of(data)))
     out = (out or Path(f"{name}.yaml")).expanduser()
     if out.exists() and not force:
         raise UserError(f"{out} is there already; give another --out, or replace it with --force")
@@ -120,8 +122,9 @@ def _class_names(given: Path | None, table: Table, values: Sequence[str]) -> tup
     if given is None:
         return class_names_beside(table, values)
     try:
-        lines = given.read_text(encoding=detect_encoding(given, [])).splitlines()
-        names = [line.strip().lstrip("\ufeff") for line in lines if line.strip()]
+        file = DataFile.at(given)
+        with file.open_text(detect_encoding(file, [])) as content:
+            names = [line.strip() for line in unmarked(content.read()).splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--classes {given}: not readable: {error}") from error
     if len(names) != len(values) or len(set(names)) != len(names):
