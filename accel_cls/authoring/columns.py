@@ -7,7 +7,7 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,7 @@ _PAIR_NAMES = (
     ("context", "response"),
 )
 _NUMBER = re.compile(r"[-+]?[0-9][0-9,.]*")
+_CODE = re.compile(r"([A-Za-z]{0,3}|label|class|cat)[-_. ]?[0-9]+|[A-Za-z]{1,3}", re.I)
 _NO_TEXT = re.compile(r"[-+0-9.,:/T\sZ]*|[0-9a-fA-F-]{16,}|https?://\S+")  # numbers, dates, ids, links
 
 
@@ -74,6 +75,7 @@ class Choice:
     columns: tuple[str, ...]
     why: str
     others: tuple[tuple[str, ...], ...]  # what it may be as well, the likelier first
+    codes: str | None = None  # beside a label column of names: the column of their codes
 
 
 def look_at(path: Path, encoding: str | None = None) -> Table:
@@ -181,10 +183,46 @@ def choose_label(columns: dict[str, list[str]]) -> Choice:
             "Name it with --label COLUMN"
         )
     ranked = sorted(scores, key=lambda name: -scores[name])
-    best = ranked[0]
-    others = tuple((name,) for name in ranked[1:] if scores[name] > scores[best] - 1)
+    best, codes = _names_of(columns, ranked[0], list(scores))
+    likely = [name for name in ranked[1:] if scores[name] > scores[ranked[0]] - 1]
+    others = tuple((name,) for name in likely if name not in (best, codes))
     count = len({canonical_label(cell) for cell in columns[best] if cell.strip()})
-    return Choice((best,), f"{count} different values in {len(columns[best]):,} rows", others)
+    why = f"{count} different values in {len(columns[best]):,} rows"
+    if codes is not None:
+        why += f"; one to one the names of the codes in {codes!r}"
+    return Choice((best,), why, others, codes)
+
+
+def _names_of(columns: dict[str, list[str]], label: str, possible: Sequence[str]) -> tuple[str, str | None]:
+    """The column of names and that of codes, where label columns have one of each: each code beside one name.
+
+    The label column itself, and None, where it has no such companion. One whose name says that it is something else,
+    such as a source, is none: all of a class may come from one.
+    """
+
+    def values(name: str) -> list[str]:
+        return [canonical_label(cell) for cell in columns[name]]
+
+    own = values(label)
+    for name in possible:
+        if name == label or _named_like(name, _OTHER_NAMES) == 1 or _named_like(name, _TEXT_NAMES) == 1:
+            continue
+        pairs = {*zip(own, found := values(name), strict=True)}
+        is_one_to_one = len(pairs) == len({*own}) == len({*found})
+        if not is_one_to_one or any(bool(one) != bool(other) for one, other in pairs):
+            continue
+        by_words = sorted((label, name), key=lambda one: _wordiness({*columns[one]}))
+        if _wordiness({*columns[by_words[0]]}) < _wordiness({*columns[by_words[1]]}):
+            return by_words[1], by_words[0]
+    return label, None
+
+
+def _wordiness(values: Set[str]) -> int:
+    """0 for numbers, 1 for short codes such as A01 and LABEL_3, 2 for names."""
+    filled = [value.strip() for value in values if value.strip()]
+    if all(_NUMBER.fullmatch(value) for value in filled):
+        return 0
+    return 1 if all(_CODE.fullmatch(value) for value in filled) else 2
 
 
 def choose_text(columns: dict[str, list[str]], label: str) -> Choice:
