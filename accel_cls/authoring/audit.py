@@ -12,6 +12,7 @@ import numpy as np
 from ftfy.badness import BADNESS_RE
 
 from accel_cls.authoring.similar import SIMILAR, similar_pairs
+from accel_cls.data.byte_order_marks import MARK, MarksLeftOut
 from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Examples
 
@@ -57,7 +58,7 @@ def audit(corpus: Corpus, has_own_validation: bool, refuses_invalid: bool) -> li
         refuses_invalid: training would refuse the dropped rows.
     """
     train, validation = _joined(corpus.train), _joined(corpus.validation)
-    findings = [*_invalid(corpus, refuses_invalid), *_repeated(corpus, [*train, *validation])]
+    findings = [*_invalid(corpus, refuses_invalid), *_marks(corpus), *_repeated(corpus, [*train, *validation])]
     if has_own_validation:
         findings += _in_both(corpus, train, validation)
     findings += _nearly_in_both(corpus, train, validation)
@@ -91,6 +92,14 @@ def _invalid(corpus: Corpus, refuses: bool) -> Iterator[Finding]:
             tuple(Case((row,)) for row in fault.rows),
             is_error=refuses,
         )
+
+
+def _marks(corpus: Corpus) -> Iterator[Finding]:
+    """Byte-order marks that were left out; of those in texts, which stay, a check of texts tells."""
+    places = dict.fromkeys(p for note in corpus.notes if isinstance(note, MarksLeftOut) for p in note.places)
+    if places:
+        what = f"byte-order marks (U+FEFF) that are left out of labels, column names or lines: {len(places):,}"
+        yield Finding(_MARKS, what, _NO_MARKS, tuple(Case((place,)) for place in places))
 
 
 def _repeated(corpus: Corpus, texts: Sequence[str]) -> Iterator[Finding]:
@@ -186,6 +195,12 @@ def _marked_up(text: str) -> int | None:
     return found.start() if found else None
 
 
+def _marked(text: str) -> int | None:
+    return at if (at := text.find(MARK)) >= 0 else None
+
+
+_MARKS = "byte-order-mark"
+_NO_MARKS = "delete them: they stand where files were put together, or where a program added one more, and do not show"
 # (kind, where in a text it begins, what the texts are, what to do)
 _TEXT_CHECKS: tuple[tuple[str, Callable[[str], int | None], str, str], ...] = (
     (
@@ -200,6 +215,7 @@ _TEXT_CHECKS: tuple[tuple[str, Callable[[str], int | None], str, str], ...] = (
         "texts with traces of a wrong encoding (such as \ufffd, Ã© or 锟斤拷), or with control characters",
         "export the data again as UTF-8; what is lost can't be guessed. Control characters can be deleted",
     ),
+    (_MARKS, _marked, "texts with a byte-order mark (U+FEFF) in them, which the model sees", _NO_MARKS),
     (
         "markup",
         _marked_up,
@@ -249,6 +265,13 @@ def _classes(corpus: Corpus) -> Iterator[Finding]:
             "classes that differ in case, width or spaces only: "
             + "; ".join(" and ".join(map(repr, same)) for same in alike),
             "give each class one name in the data",
+        )
+    damaged = [repr(name) for name in names if _damaged(name) is not None]
+    if damaged:
+        yield Finding(
+            "encoding",
+            f"classes with traces of a wrong encoding in their names: {_listed(damaged)}",
+            "mend their labels: as they are, each is a class of its own",
         )
     for counts, key, verb in ((train, "data.train", "learned"), (validation, "data.validation", "evaluated")):
         missing = [name for name, count in zip(names, counts, strict=True) if not count]

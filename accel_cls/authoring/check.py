@@ -19,6 +19,7 @@ from accel_cls.authoring.truncation import (
     unknown_findings,
 )
 from accel_cls.console import Console
+from accel_cls.data.byte_order_marks import MarksLeftOut
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.errors import UserError
 from accel_cls.models.classifier import outline_model
@@ -111,7 +112,8 @@ def show_report(report: Report, console: Console, rows: int) -> None:
     lines = [*corpus.describe(data), ("score", f"{margin}{margin_of(len(corpus.validation)):.3f}")]
     console.section("data", lines)
     for note in corpus.notes:
-        if not note.startswith(tuple(fault.key for fault in corpus.invalid)):  # those are findings
+        is_finding = isinstance(note, MarksLeftOut) or note.startswith(tuple(fault.key for fault in corpus.invalid))
+        if not is_finding:
             console.note(note)
     if report.kept:
         names = corpus.classes.names

@@ -108,6 +108,9 @@ def _data(
     if table.separator is not None:
         lines.append(("separator", table.separator, "what stands between the cells"))
         decisions.append(("separator", f"{table.separator!r} cuts all lines into equally many cells"))
+    if table.quote is not None:
+        lines.append(("quote", table.quote, f"cells stand in {table.quote} quotes, as 'this; and that'"))
+        decisions.append(("quote", f"{table.quote}: with such quotes around cells all rows have equally many"))
     if table.encoding is not None:
         lines.append(("encoding", table.encoding, "what the file is written in"))
         decisions.append(("encoding", f"{table.encoding}: the file is not UTF-8"))
@@ -129,7 +132,9 @@ def _classes(found: Survey, wishes: Wishes, decisions: list[tuple[str, str]]) ->
     """The line that names the classes."""
     classes, counts = found.corpus.classes, found.counts
     names = wishes.class_names or classes.names
-    shares = [f"{name} {count:,}" for name, count in zip(names, counts, strict=True)]
+    is_order = {*names} == {*classes.values}  # the same names, perhaps in another order than that of the counts
+    known = dict(zip(classes.values if is_order else names, counts, strict=True))
+    shares = [f"{name} {known[name]:,}" for name in names]
     shown = ", ".join(shares[:12]) + (f" and {len(shares) - 12} more" if len(shares) > 12 else "")
     decisions.append(("classes", f"{len(names)}: {shown}"))
     if len(names) > _NAMED and wishes.class_names is None:
@@ -137,8 +142,9 @@ def _classes(found: Survey, wishes: Wishes, decisions: list[tuple[str, str]]) ->
     # Numbers as numbers, but "007" and other digits than ours as they are.
     values: list[Any] = [int(v) if v.isdecimal() and str(int(v)) == v else v for v in classes.values]
     if wishes.class_names is not None:
-        decisions.append(("class names", f"from {wishes.class_names_from}"))
-        if set(names) == set(classes.values):
+        how = "in the order of" if is_order else "from"
+        decisions.append(("class names", f"{how} {wishes.class_names_from}"))
+        if is_order:
             return ("labels", list(names), f"in the order of {wishes.class_names_from}; {shown}")
         return ("labels", dict(zip(values, names, strict=True)), f"named by {wishes.class_names_from}; {shown}")
     if all(isinstance(value, int) for value in values):

@@ -62,6 +62,7 @@ def survey(table: Table, validation: Path | None, text: Sequence[str], label: st
         "label": label,
         "columns": table.header,
         "separator": table.separator,
+        "quote": table.quote,
         "encoding": table.encoding,
         "invalid": "drop",
         "max_length": 64,  # what any model takes; lengths are measured on whole texts

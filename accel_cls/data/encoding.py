@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from charset_normalizer import from_bytes
 
+from accel_cls.data.data_file import DataFile
 from accel_cls.errors import UserError
 
 _BYTE_ORDER_MARKS = (
@@ -35,14 +35,14 @@ _WIDE = (
 )
 
 
-def detect_encoding(path: Path, notes: list[str], stated: str | None = None) -> str:
+def detect_encoding(file: DataFile, notes: list[str], stated: str | None = None) -> str:
     """The encoding of a text file: what the user states, else by its byte-order mark, else UTF-8, else by its letters.
 
     UTF-8 before GB18030, which decodes nearly any bytes; it is a superset of GBK and GB2312. Anything but UTF-8 is
     told in a note.
 
     Args:
-        path: the file.
+        file: the file.
         notes: takes a line where it is not UTF-8.
         stated: the recipe's data.encoding.
 
@@ -50,75 +50,75 @@ def detect_encoding(path: Path, notes: list[str], stated: str | None = None) -> 
         UserError: where it is not what it is said to be, or could be several.
     """
     if stated is not None:
-        failure = _undecodable(path, stated)
+        failure = _undecodable(file, stated)
         if failure is not None:
             raise UserError(
-                f"{path}: line {failure} is not {stated}, as data.encoding says; correct it, or leave it out"
+                f"{file.path}: line {failure} is not {stated}, as data.encoding says; correct it, or leave it out"
             )
         return stated
-    with open(path, "rb") as file:
-        start = file.read(4)
+    with file.open() as content:
+        start = content.read(4)
     for mark, encoding in _BYTE_ORDER_MARKS:
         if start.startswith(mark):
             name = encoding.removesuffix("-sig").upper()
-            failure = _undecodable(path, name)
+            failure = _undecodable(file, name)
             if failure is not None:
                 raise UserError(
-                    f"{path}: line {failure} is not {name}, as its byte-order mark says; convert the file to UTF-8"
+                    f"{file.path}: line {failure} is not {name}, as its byte-order mark says; convert it to UTF-8"
                 )
             if encoding != "utf-8-sig":
-                notes.append(f"{path.name}: read as {name}, by its byte-order mark")
+                notes.append(f"{file.path.name}: read as {name}, by its byte-order mark")
             return encoding
     if [bool(byte) for byte in start] in _WIDE:
         raise UserError(
-            f"{path}: looks like UTF-16 or UTF-32 without a byte-order mark; say which with data.encoding, such as "
-            "utf-16-le"
+            f"{file.path}: looks like UTF-16 or UTF-32 without a byte-order mark; say which with data.encoding, such "
+            "as utf-16-le"
         )
-    failure = _undecodable(path, "utf-8")
+    failure = _undecodable(file, "utf-8")
     if failure is None:
         return "utf-8"
-    if _undecodable(path, "gb18030") is None and _is_mixed(path):
+    if _undecodable(file, "gb18030") is None and _is_mixed(file):
         raise UserError(
-            f"{path}: line {failure} is not UTF-8, but others are: two encodings are mixed in it; convert its "
+            f"{file.path}: line {failure} is not UTF-8, but others are: two encodings are mixed in it; convert its "
             "parts to UTF-8 one by one"
         )
-    found = _by_letters(path, failure)
+    found = _by_letters(file, failure)
     name = "GB18030" if found == "gb18030" else found
-    notes.append(f"{path.name}: not UTF-8 (line {failure}), read as {name}")
+    notes.append(f"{file.path.name}: not UTF-8 (line {failure}), read as {name}")
     return found
 
 
-def _by_letters(path: Path, line: int) -> str:
+def _by_letters(file: DataFile, line: int) -> str:
     """The encoding in which a file that is not UTF-8, from this line on, reads as text.
 
     Raises:
         UserError: where it is none that is known, or could be several.
     """
-    if _holds_nul(path):
-        raise UserError(f"{path}: line {line} is neither UTF-8 nor GB18030, nor any text: there are NULs in it")
-    with open(path, "rb") as file:
-        sample = file.read(_SAMPLE)
+    if _holds_nul(file):
+        raise UserError(f"{file.path}: line {line} is neither UTF-8 nor GB18030, nor any text: there are NULs in it")
+    with file.open() as content:
+        sample = content.read(_SAMPLE)
     if len(sample) == _SAMPLE:
         sample = sample[: sample.rfind(b"\n") + 1] or sample
     readings = {one.encoding: one for one in from_bytes(sample) if one.chaos <= _MOST_CHAOS}
     names = {name for one in readings.values() for name in (one.encoding, *one.could_be_from_charset)}
-    if (names & _GB18030 or not readings) and _undecodable(path, "gb18030") is None:
+    if (names & _GB18030 or not readings) and _undecodable(file, "gb18030") is None:
         return "gb18030"
-    readings = {name: one for name, one in readings.items() if name[:4] != "utf_" and _undecodable(path, name) is None}
+    readings = {name: one for name, one in readings.items() if name[:4] != "utf_" and _undecodable(file, name) is None}
     letters = sum(byte > 127 for byte in sample)
     if not 1 <= len(readings) <= _MOST_READINGS or letters < _LEAST_LETTERS:
         raise UserError(
-            f"{path}: line {line} is neither UTF-8 nor GB18030; say what it is with data.encoding, such as cp1252 "
-            "(accel-cls new: --encoding), or convert the file to UTF-8"
+            f"{file.path}: line {line} is neither UTF-8 nor GB18030; say what it is with data.encoding, such as "
+            "cp1252 (accel-cls new: --encoding), or convert the file to UTF-8"
         )
     if len(readings) == 1:
         ((name, one),) = readings.items()
         usual = _preferred([name, *one.could_be_from_charset])  # which says the same of the sample
-        return usual if _undecodable(path, usual) is None else name
+        return usual if _undecodable(file, usual) is None else name
     likely = sorted(readings.values(), key=lambda one: not {*_USUAL} & {one.encoding, *one.could_be_from_charset})
     shown = "; ".join(f"{_names(one)}: {_first_word(str(one))!r}" for one in likely[:_SHOWN])
     raise UserError(
-        f"{path}: line {line} is not UTF-8, and could be several encodings ({shown}); say which, such as "
+        f"{file.path}: line {line} is not UTF-8, and could be several encodings ({shown}); say which, such as "
         f"data.encoding={_preferred(names)} (accel-cls new: --encoding), or convert the file to UTF-8"
     )
 
@@ -138,11 +138,11 @@ def _first_word(text: str) -> str:
     return next((word for word in text.split() if not word.isascii()), "")[:20]
 
 
-def _is_mixed(path: Path) -> bool:
+def _is_mixed(file: DataFile) -> bool:
     """Whether one in twenty of the lines that are not ASCII is UTF-8 from U+0800 on, as few of GB18030 are."""
     others = utf_8 = 0
-    with open(path, "rb") as file:
-        for line in file:
+    with file.open() as content:
+        for line in content:
             if not line.isascii():
                 others += 1
                 utf_8 += _is_utf_8(line) and max(line.decode()) >= "\u0800"
@@ -157,17 +157,17 @@ def _is_utf_8(line: bytes) -> bool:
     return True
 
 
-def _holds_nul(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return any(b"\0" in chunk for chunk in iter(lambda: file.read(1 << 20), b""))
+def _holds_nul(file: DataFile) -> bool:
+    with file.open() as content:
+        return any(b"\0" in chunk for chunk in iter(lambda: content.read(1 << 20), b""))
 
 
-def _undecodable(path: Path, encoding: str) -> int | None:
+def _undecodable(file: DataFile, encoding: str) -> int | None:
     """The line, from 1, of the first bytes that are not in this encoding; None where all are."""
     decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
+    with file.open() as content:
+        while chunk := content.read(1 << 20):
             before = decoder.getstate()
             try:
                 line += decoder.decode(chunk).count("\n")

@@ -9,14 +9,16 @@ from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any, TextIO
 
-from accel_cls.data.column_names import check_columns, check_names
+from accel_cls.data.byte_order_marks import MARK, MarksLeftOut
+from accel_cls.data.column_names import check_columns, check_names, check_twice, clean_names
+from accel_cls.data.data_file import DataFile
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, shown
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def read_json(path: Path, file: TextIO, columns: Sequence[str] | None, notes: list[str]) -> Texts:
+def read_json(file: DataFile, content: TextIO, columns: Sequence[str] | None, notes: list[str]) -> Texts:
     """The named columns, or all. A key that an object lacks is a missing value.
 
     What is nested has a dotted path for its name: `data.text`, and `labels.0.name` in lists of one object.
@@ -24,13 +26,15 @@ def read_json(path: Path, file: TextIO, columns: Sequence[str] | None, notes: li
     Raises:
         UserError: for what is no JSON, and a column that is not there.
     """
-    text = file.read()
+    path = file.path
+    text = content.read().lstrip(MARK)
     try:
-        records = _json_list(text) if path.suffix.lower() == ".json" and text.lstrip()[:1] == "[" else None
-        if records is None and path.suffix.lower() == ".json":
+        records = _json_list(text) if file.ending == ".json" and text.lstrip()[:1] == "[" else None
+        if records is None and file.ending == ".json":
             records = _wrapped(path, text, notes)
         if records is None:  # many a .json file holds an object a line
-            records = _json_lines(text)
+            records = _json_lines(path, text, notes)
+        records = _with_clean_keys(path, records, notes)
         nested = _paths(records)
         names = list(dict.fromkeys([*(name for record in records for name in record), *nested]))
         if columns is None:
@@ -151,9 +155,24 @@ def _json_list(text: str) -> list[dict[str, Any]]:
     return records
 
 
-def _json_lines(text: str) -> list[dict[str, Any]]:
+def _with_clean_keys(path: Path, records: list[dict[str, Any]], notes: list[str]) -> list[dict[str, Any]]:
+    """Rows whose keys have no byte-order mark, as that of a csv file that they were made of stands in its first."""
+    keys = list(dict.fromkeys(key for record in records for key in record))
+    names = dict(zip(keys, clean_names(path, keys, notes), strict=True))
+    if all(key == name for key, name in names.items()):
+        return records
+    for record in records:
+        check_twice(path, [names[key] for key in record], list(names.values()))
+    return [{names[key]: value for key, value in record.items()} for record in records]
+
+
+def _json_lines(path: Path, text: str, notes: list[str]) -> list[dict[str, Any]]:
     records = []
+    marked = []
     for number, line in enumerate(text.split("\n"), start=1):
+        if line[:1] == MARK:
+            line = line.lstrip(MARK)
+            marked.append(f"{path.name}, line {number}")
         if not line.strip():
             continue
         try:
@@ -165,6 +184,8 @@ def _json_lines(text: str) -> list[dict[str, Any]]:
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from error
         records.append(record)
+    if marked:
+        notes.append(MarksLeftOut(marked))
     return records
 
 

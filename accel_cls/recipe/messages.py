@@ -44,6 +44,7 @@ _ELSEWHERE = {
     "label_column_name": "data.label",
     "delimiter": "data.separator",
     "sep": "data.separator",
+    "quotechar": "data.quote",
     "id2label": "data.labels",
     "eval_steps": "evaluate.every",
     "eval_strategy": "evaluate.every",
