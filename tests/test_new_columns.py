@@ -19,7 +19,7 @@ from accel_cls.errors import UserError
 def roles(path: Path) -> tuple[tuple[str, ...], str]:
     table = look_at(path)
     label = choose_label(table.columns).columns[0]
-    return choose_text(table.columns, label).columns, label
+    return choose_text(table.columns, [label]).columns, label
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_doubt_is_told() -> None:
     table = look_at(path)
     label = choose_label(table.columns)
     assert label.columns == ("queue",)
-    text = choose_text(table.columns, "queue")
+    text = choose_text(table.columns, ["queue"])
     assert text.columns == ("body",)
     assert text.others == (("title",), ("title", "body"))
 

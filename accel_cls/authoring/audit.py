@@ -19,6 +19,7 @@ from accel_cls.data.examples import Examples
 IMBALANCE = 10  # the largest class over the smallest from which on accuracy hides the smallest
 _RARE = 10  # training examples under which a class is hardly learned
 _SMALL = 200  # validation examples under which a score's error margin is over four points
+_SPLIT_SHORT = 0.75  # of the examples that a split was to have: fewer are told
 # What GBK makes of UTF-8's replacement characters and of uninitialized memory; the C1 controls that a
 # wrong "latin-1" leaves; U+FFFD itself. ftfy knows the mojibake of the other encodings.
 _DAMAGE = re.compile("[\ufffd\x80-\x84\x86-\x9f\x00-\x08\x0b\x0e-\x1f]|锟斤拷|烫烫烫|屯屯屯")
@@ -49,17 +50,19 @@ class Finding:
     is_error: bool = False  # training would refuse
 
 
-def audit(corpus: Corpus, has_own_validation: bool, refuses_invalid: bool) -> list[Finding]:
+def audit(corpus: Corpus, fraction: float | None, refuses_invalid: bool) -> list[Finding]:
     """Everything odd about a corpus that needs no tokenizer.
 
     Args:
         corpus: with its unusable rows dropped, not refused.
-        has_own_validation: the validation examples come from a source of their own.
+        fraction: of the examples that data.validation asks for; None where it is a source of its own.
         refuses_invalid: training would refuse the dropped rows.
     """
     train, validation = _joined(corpus.train), _joined(corpus.validation)
     findings = [*_invalid(corpus, refuses_invalid), *_marks(corpus), *_repeated(corpus, [*train, *validation])]
-    if has_own_validation:
+    if fraction is not None:
+        findings += _small_split(corpus, fraction)
+    else:
         findings += _in_both(corpus, train, validation)
     findings += _nearly_in_both(corpus, train, validation)
     for kind, find, what, advice in _TEXT_CHECKS:
@@ -100,6 +103,19 @@ def _marks(corpus: Corpus) -> Iterator[Finding]:
     if places:
         what = f"byte-order marks (U+FEFF) that are left out of labels, column names or lines: {len(places):,}"
         yield Finding(_MARKS, what, _NO_MARKS, tuple(Case((place,)) for place in places))
+
+
+def _small_split(corpus: Corpus, fraction: float) -> Iterator[Finding]:
+    """A split that copies of texts keep from being as large as it was asked for."""
+    found, count = len(corpus.validation), len(corpus.train) + len(corpus.validation)
+    wanted = round(fraction * count)
+    if found < _SPLIT_SHORT * wanted:
+        yield Finding(
+            "small-split",
+            f"data.validation asks for {wanted:,} of {count:,} examples, {found:,} were split off: all copies "
+            "of a text are on one side",
+            "keep one of each text, or ask for more",
+        )
 
 
 def _repeated(corpus: Corpus, texts: Sequence[str]) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import torch
 
 from accel_cls.authoring.audit import Case, Finding, audit, margin_of
 from accel_cls.authoring.forecast import Forecast, forecast
+from accel_cls.authoring.labelling import labelling_findings
 from accel_cls.authoring.truncation import (
     WHOLE,
     Kept,
@@ -60,7 +61,9 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
     lenient = recipe.model_copy(update={"data": recipe.data.model_copy(update={"invalid": "drop"})})
     corpus = load_corpus(lenient, task)
     findings = [Finding("idle-setting", f"{'.'.join(key)}: {why}", do) for key, why, do in idle_settings(recipe)]
-    findings += audit(corpus, not isinstance(recipe.data.validation, float), recipe.data.invalid == "error")
+    fraction = recipe.data.validation if isinstance(recipe.data.validation, float) else None
+    findings += audit(corpus, fraction, recipe.data.invalid == "error")
+    findings += labelling_findings(recipe, corpus)
     errors: list[str] = []
     notes: list[str] = []
     kept: list[Kept] = []

@@ -21,16 +21,16 @@ from accel_cls.recipe.rules import canonical_label
 
 _SURE = ("utf-8", "utf-8-sig", "utf-16", "utf-32")  # by a byte-order mark, or since nothing else is UTF-8
 _SAMPLE = 200  # records by which separator and header are told
-_MOST_CLASSES = 1000
+MOST_CLASSES = 1000
 # What columns of labels and of texts are usually called, in lower case.
-_LABEL_NAMES = re.compile(
+LABEL_NAMES = re.compile(
     r"labels?|class(es)?|categor(y|ies)|target|sentiment|polarity|intent|topic|tag|queue|y|gold|"
     r"标签|标注|类别|分类|类目|情感|情感极性|意图"
 )
 _LIKELY_NAMES = re.compile(
     r"ratings?|stars?|scores?|grade|emotion|mood|priority|department|spam|toxic|toxicity|stance|genre|type|评分|星级|情绪"
 )
-_OTHER_NAMES = re.compile(  # that have few values, too, and are hardly ever what is to be told from a text
+OTHER_NAMES = re.compile(  # that have few values, too, and are hardly ever what is to be told from a text
     r"split|fold|source|lang|language|date|day|month|year|time|country|city|region|status|gender|sex|ids?|users?|"
     r"verified|version|channel|platform|来源|语言|日期|时间|城市|性别|状态"
 )
@@ -170,13 +170,13 @@ def choose_label(columns: dict[str, list[str]]) -> Choice:
         values = Counter(canonical_label(cell) for cell in cells if cell.strip())
         longest = max(map(len, values), default=0)
         decimals = sum(bool(re.fullmatch(r"[-+]?[0-9]*\.[0-9]+", value)) for value in values)
-        is_possible = 2 <= len(values) <= min(_MOST_CLASSES, max(2, len(cells) // 2)) and longest <= 80
+        is_possible = 2 <= len(values) <= min(MOST_CLASSES, max(2, len(cells) // 2)) and longest <= 80
         if not is_possible or decimals > len(values) / 2:
             continue
         # A class is met often: 1 for two classes among thousands of rows, 0 for one row each.
         often = 1 - math.log(len(values)) / math.log(max(3, len(cells)))
-        scores[name] = often + 2 * _named_like(name, _LABEL_NAMES) + 1.5 * _named_like(name, _LIKELY_NAMES)
-        scores[name] -= 2 * _named_like(name, _TEXT_NAMES) + 2 * _named_like(name, _OTHER_NAMES)
+        scores[name] = often + 2 * named_like(name, LABEL_NAMES) + 1.5 * named_like(name, _LIKELY_NAMES)
+        scores[name] -= 2 * named_like(name, _TEXT_NAMES) + 2 * named_like(name, OTHER_NAMES)
     if not scores:
         raise UserError(
             "no column looks like labels: expected one with 2 to 1000 different values, each of them in several rows. "
@@ -205,7 +205,7 @@ def _names_of(columns: dict[str, list[str]], label: str, possible: Sequence[str]
 
     own = values(label)
     for name in possible:
-        if name == label or _named_like(name, _OTHER_NAMES) == 1 or _named_like(name, _TEXT_NAMES) == 1:
+        if name == label or named_like(name, OTHER_NAMES) == 1 or named_like(name, _TEXT_NAMES) == 1:
             continue
         pairs = {*zip(own, found := values(name), strict=True)}
         is_one_to_one = len(pairs) == len({*own}) == len({*found})
@@ -225,7 +225,7 @@ def _wordiness(values: Set[str]) -> int:
     return 1 if all(_CODE.fullmatch(value) for value in filled) else 2
 
 
-def choose_text(columns: dict[str, list[str]], label: str) -> Choice:
+def choose_text(columns: dict[str, list[str]], labels: Sequence[str]) -> Choice:
     """The column, or the pair of columns, that holds the texts: long, varied, and a name that says so.
 
     Raises:
@@ -235,13 +235,13 @@ def choose_text(columns: dict[str, list[str]], label: str) -> Choice:
     length: dict[str, float] = {}
     for name, cells in columns.items():
         filled = [cell for cell in cells if cell.strip()]
-        if name == label or not filled:
+        if name in labels or not filled:
             continue
         if sum(bool(_NO_TEXT.fullmatch(cell)) for cell in filled) > len(filled) / 2:
             continue
         length[name] = sum(map(len, filled)) / len(filled)
         varied = len(set(filled)) / len(filled)
-        scores[name] = math.log2(1 + length[name]) / 2 + 2 * varied + 2 * _named_like(name, _TEXT_NAMES)
+        scores[name] = math.log2(1 + length[name]) / 2 + 2 * varied + 2 * named_like(name, _TEXT_NAMES)
     if not scores:
         raise UserError("no column looks like texts: expected one with words. Name it with --text COLUMN")
     ranked = sorted(scores, key=lambda name: -scores[name])
@@ -273,7 +273,7 @@ def _pair(names: Sequence[str]) -> tuple[str, str] | None:
     return None
 
 
-def _named_like(name: str, names: re.Pattern[str]) -> float:
+def named_like(name: str, names: re.Pattern[str]) -> float:
     """1 where a column's name is one of the names, 0.5 where one of its words is, else 0."""
     low = name.strip().casefold()
     if names.fullmatch(low):

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from accel_cls.authoring.columns import Choice, Table, choose_label, choose_text, look_at
+from accel_cls.authoring.columns import Choice, Table, choose_text, look_at
 from accel_cls.authoring.draft import Draft, Wishes, draft, slug
+from accel_cls.authoring.labelling import Labelling, find_labelling, labelling_of
 from accel_cls.authoring.survey import Survey, class_names_beside, survey
 from accel_cls.console import Console
 from accel_cls.data.byte_order_marks import unmarked
@@ -27,7 +28,7 @@ def new_recipe(
     validation: Path | None,
     out: Path | None,
     text: Sequence[str] | None,
-    label: str | None,
+    label: Sequence[str] | None,
     model: str | None,
     classes: Path | None,
     name: str | None,
@@ -42,7 +43,7 @@ def new_recipe(
         validation: a validation file; None splits some off.
         out: the recipe to write; None for NAME.yaml in the current folder.
         text: the text column, or two; None finds it.
-        label: the label column; None finds it.
+        label: the label column, or several of 0 and 1, one for each class; None finds them.
         model: a pretrained encoder, a folder or a hub id; None builds one from scratch.
         classes: a file with the names of the classes, in order; None looks for one beside the data.
         name: what the run is called; None takes the data file's name.
@@ -60,12 +61,12 @@ def new_recipe(
     if text is not None and (len(text) > 2 or len(set(text)) < len(text)):
         raise UserError(f"--text: found {', '.join(text)}; expected one column, or two different ones for text pairs")
     table = look_at(data, encoding)
-    text_choice, label_choice = _choose_columns(data, table, text, label, ask)
-    found = survey(table, validation, text_choice.columns, label_choice.columns[0], model)
-    named = _class_names(classes, table, label_choice, found.corpus.classes.values)
+    text_choice, labelling = _choose_columns(data, table, text, label, ask)
+    found = survey(table, validation, text_choice.columns, labelling, model)
+    named = _class_names(classes, table, labelling.choice, found.corpus.classes.values)
     class_names, names_from = named or (None, "")
     wishes = Wishes(name, validation, model, class_names, names_from, out)
-    written = draft(table, text_choice, label_choice, found, wishes)
+    written = draft(table, text_choice, labelling, found, wishes)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(written.text, encoding="utf-8")
     schema = write_schema_beside(out)
@@ -78,20 +79,21 @@ def _choose_columns(
     data: Path,
     table: Table,
     text: Sequence[str] | None,
-    label: str | None,
+    label: Sequence[str] | None,
     ask: Callable[[str, Choice], tuple[str, ...]],
-) -> tuple[Choice, Choice]:
-    """The text column, or two, and the label column: given, or found and settled by asking."""
-    for column in (*(text or ()), *([label] if label else ())):
+) -> tuple[Choice, Labelling]:
+    """The text column, or two, and the label column, or several: given, or found and settled by asking."""
+    for column in (*(text or ()), *(label or ())):
         if column not in table.columns:
             raise UserError(f"{data}: there is no column {column!r}; it has {', '.join(map(repr, table.columns))}")
-    label_choice = _given([label]) if label else choose_label(table.columns)
-    label_choice = _chosen("label", label_choice, ask)
-    text_choice = _given(text) if text else choose_text(table.columns, label_choice.columns[0])
+    labelling = labelling_of(table.columns, label) if label else find_labelling(table.columns)
+    if (columns := ask("label", labelling.choice)) != labelling.choice.columns:
+        labelling = labelling_of(table.columns, columns)
+    text_choice = _given(text) if text else choose_text(table.columns, labelling.choice.columns)
     text_choice = _chosen("text", text_choice, ask)
-    if label_choice.columns[0] in text_choice.columns:
-        raise UserError(f"--text and --label: found {label_choice.columns[0]!r} for both; expected different columns")
-    return text_choice, label_choice
+    if both := {*labelling.choice.columns} & {*text_choice.columns}:
+        raise UserError(f"--text and --label: found {both.pop()!r} for both; expected different columns")
+    return text_choice, labelling
 
 
 def _show(data: Path, table: Table, found: Survey, written: Draft, out: Path, schema: Path | None) -> None:
