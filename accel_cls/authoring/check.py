@@ -26,6 +26,7 @@ from accel_cls.errors import UserError
 from accel_cls.models.classifier import outline_model
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.rules import idle_settings
+from accel_cls.runs.verdict import score_baselines
 from accel_cls.tasks import task_of
 from accel_cls.tokenization.encode import encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
@@ -41,6 +42,7 @@ class Report:
     errors: tuple[str, ...]  # mistakes that keep the recipe from running, besides findings that are errors
     kept: tuple[Kept, ...]  # by max_length; empty where there is no tokenizer
     forecast: Forecast | None
+    baselines: tuple[dict[str, Any], ...]  # with their scores, see `score_baselines`
 
     @property
     def exit_status(self) -> int:
@@ -88,8 +90,9 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         ahead = forecast(recipe, lengths, outline, processes)
     except UserError as error:
         errors.append(str(error))
+    simple = score_baselines(corpus, task, recipe.evaluate.metrics, notes)
     corpus = replace(corpus, notes=(*corpus.notes, *notes))
-    return Report(recipe, corpus, tuple(findings), tuple(errors), tuple(kept), ahead)
+    return Report(recipe, corpus, tuple(findings), tuple(errors), tuple(kept), ahead, tuple(simple))
 
 
 def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, Forecast]:
@@ -133,6 +136,12 @@ def show_report(report: Report, console: Console, rows: int) -> None:
                 for k, at in zip(report.kept, worst, strict=True)
             ],
         )
+    console.section("to beat, on these validation rows", [])
+    metrics = report.recipe.evaluate.metrics
+    console.table(
+        ["", *metrics, "made by"],
+        [[one["name"], *(f"{one['scores'][m]:.4f}" for m in metrics), one["about"]] for one in report.baselines],
+    )
     if report.forecast is not None:
         console.section("plan", report.forecast.lines(report.recipe))
     errors = [finding for finding in report.findings if finding.is_error]
@@ -185,6 +194,7 @@ def report_as_json(report: Report) -> dict[str, Any]:
             },
             "accuracy_margin": margin_of(len(corpus.validation)),
         },
+        "baselines": list(report.baselines),
         "max_length": [
             asdict(kept) | {"by_class": dict(zip(corpus.classes.names, kept.by_class, strict=True))}
             for kept in report.kept

@@ -15,7 +15,7 @@ from accel_cls.profiles import find_profile, precision_name, profile_to_launch, 
 from accel_cls.recipe import Recipe
 from accel_cls.runs.changes import RunSpec
 from accel_cls.runs.folder import RunFolder
-from accel_cls.runs.report import read_results
+from accel_cls.runs.results import read_results
 from accel_cls.runs.resume import Action, Decision, decide, decide_without_data
 from accel_cls.tasks import task_of
 

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,7 +23,11 @@ from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.schema import Train
 from accel_cls.tasks.class_scores import ClassScore, class_scores, class_table
 from accel_cls.tasks.class_weights import class_weights
-from accel_cls.tasks.task import Decoded, Loss, Table
+from accel_cls.tasks.linear import fit_indicators
+from accel_cls.tasks.task import Decoded, Loss, Predictor, Table
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 THRESHOLD = 0.5  # from this probability on a text is predicted to have a class
 _INDICATORS = {"1": True, "true": True, "0": False, "false": False, "": False}
@@ -140,6 +144,18 @@ class MultiLabel:
     def as_json(self, labels: Sequence[str], probabilities: dict[str, float]) -> dict[str, Any]:
         """The labels, which may be none."""
         return {"labels": list(labels), "probabilities": probabilities}
+
+    def majority(self, labels: np.ndarray, classes: int) -> np.ndarray:
+        """Every class that more than half of the examples have."""
+        return (labels.mean(0) > 0.5).astype(np.float32)
+
+    def fit_linear(self, features: csr_matrix, labels: np.ndarray, balanced: bool) -> Predictor:
+        """A regression for each class; predicts those that a text has."""
+        return fit_indicators(features, labels, balanced)
+
+    def are_right(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """Whether all classes of an example are right, and no other was predicted."""
+        return (labels == predicted).all(1)
 
     def class_results(self, labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
         """Scores by class."""

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,7 +18,11 @@ from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.schema import Train
 from accel_cls.tasks.class_scores import ClassScore, class_scores, class_table
 from accel_cls.tasks.class_weights import class_weights
-from accel_cls.tasks.task import Decoded, Loss, Table
+from accel_cls.tasks.linear import fit_classes
+from accel_cls.tasks.task import Decoded, Loss, Predictor, Table
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 _LARGEST_CONFUSION = 20  # classes
 
@@ -100,6 +104,18 @@ class SingleLabel:
         """The label and its probability."""
         (label,) = labels
         return {"label": label, "probability": probabilities[label], "probabilities": probabilities}
+
+    def majority(self, labels: np.ndarray, classes: int) -> int:
+        """The most frequent class."""
+        return int(self.class_counts(labels, classes).argmax())
+
+    def fit_linear(self, features: csr_matrix, labels: np.ndarray, balanced: bool) -> Predictor:
+        """Multinomial regression; predicts the likeliest class."""
+        return fit_classes(features, labels, balanced)
+
+    def are_right(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """Whether the class is right."""
+        return labels == predicted
 
     def class_results(self, labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
         """Scores by class; which class, a row of `confusion`, was taken for which."""

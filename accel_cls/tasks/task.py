@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
 from accel_cls.data.labels import Classes, LabelReader
 from accel_cls.recipe.schema import Train
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,9 @@ class Loss(Protocol):
 
     def weights(self, labels: np.ndarray) -> np.ndarray:
         """What each example counts in an update's mean, [examples]: losses' sum is divided by the sum of these."""
+
+
+Predictor = Callable[["csr_matrix"], np.ndarray]
 
 
 class Task(LabelReader, Protocol):
@@ -88,6 +94,24 @@ class Task(LabelReader, Protocol):
 
     def as_json(self, labels: Sequence[str], probabilities: dict[str, float]) -> dict[str, Any]:
         """One prediction for programs, with its `labels` and the probability of each class."""
+
+    def majority(self, labels: np.ndarray, classes: int) -> Any:
+        """The label that is right most often where nothing is known of a text, encoded."""
+
+    def fit_linear(self, features: csr_matrix, labels: np.ndarray, balanced: bool) -> Predictor:
+        """Logistic regression.
+
+        Args:
+            features: of the training examples, float32 [examples, features].
+            labels: of these.
+            balanced: whether all classes weigh the same.
+
+        Returns:
+            A function from features of texts to the encoded labels that it predicts.
+        """
+
+    def are_right(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """Whether each example is predicted without a fault, bool [examples]: their mean is the accuracy."""
 
     def class_results(self, labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
         """What a report's sections show, for programs."""

@@ -30,15 +30,8 @@ from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.runs.changes import RunSpec
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
-from accel_cls.runs.report import (
-    describe_dropped,
-    describe_memory,
-    describe_saves,
-    describe_stop,
-    duration,
-    finish_run,
-    read_results,
-)
+from accel_cls.runs.report import describe_dropped, describe_memory, describe_saves, duration
+from accel_cls.runs.results import describe_stop, finish_run, read_results
 from accel_cls.runs.resume import Start, lock_and_open_run
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
 from accel_cls.tasks import task_of
@@ -135,7 +128,11 @@ def _train(
     _run_loop(command.loop or _train_to_the_end, hardware.name, training, progress, explain)
     peak = _device_peak_bytes(accelerator)
     if accelerator.is_main_process and command.loop is None:
-        finish_run(folder, recipe, plan, progress, inputs.task, corpus, hardware.name, peak)
+        console.set_state("baselines")
+        told: list[str] = []
+        finish_run(folder, recipe, plan, progress, inputs.task, corpus, hardware.name, peak, told)
+        for note in told:
+            console.note(note)
     accelerator.wait_for_everyone()
 
 
@@ -262,7 +259,9 @@ def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, seconds:
         command = ["python", "-m", "accel_cls.predict", where, "--file", "PAIRS.csv"]
     lines = [
         ("best", f"{results['decided_by']} {score:.4f} after epoch {results['epoch']:.2f}"),
+        *([("verdict", results["verdict"])] if "verdict" in results else []),  # not in runs of older versions
         *(("left out", dropped) for dropped in describe_dropped(results)),
+        *(("look at", sentence) for sentence in results.get("advice", ())),
         ("model", os.path.join(where, "model")),
         ("report", os.path.join(where, "report.md")),
         ("training took", duration(results["seconds"])),

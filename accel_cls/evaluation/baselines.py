@@ -1,0 +1,154 @@
+"""What something simple makes of the same rows: the most frequent class, and TF-IDF with logistic regression.
+
+It takes seconds and no GPU, so whoever trains a model is owed the comparison. Made once for the same data and kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from accel_cls.data.corpus import Corpus
+from accel_cls.data.examples import Examples
+from accel_cls.tasks import Task
+from accel_cls.tokenization.cache import find_or_make
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+_FORMAT = 1  # of what is kept; another number makes all anew
+# What bounds its memory and time, whatever the data: the features of so many examples, of so much of each text, and so
+# many of them.
+_MOST_EXAMPLES = 100_000
+_MOST_CHARACTERS = 2000
+_MOST_FEATURES = 200_000
+_CHUNK = 10_000  # texts whose features are in memory at a time, when they are asked about
+# Scripts that put no spaces between words: Chinese, Japanese, Thai, Lao, Khmer, Burmese.
+_WITHOUT_SPACES = re.compile(
+    "[\u2e80-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\U00020000-\U0003ffff]"
+)
+_MANY = 0.3  # of a text's letters: then its n-grams are of characters
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A simple classifier's answers."""
+
+    name: str
+    about: str  # how it was made
+    predicted: np.ndarray  # the task's encoded labels, of each validation example
+
+
+def baselines(corpus: Corpus, task: Task, notes: list[str]) -> list[Baseline]:
+    """The most frequent class, and logistic regression on TF-IDF with classes as they are and balanced.
+
+    The n-grams are of 1 to 3 characters where the script has no spaces, else of 1 to 2 words; each is in two texts or
+    more, and counts by the logarithm of how often a text has it. Deterministic.
+
+    Args:
+        corpus: training examples to learn from, validation examples to be asked about.
+        task: what is learned.
+        notes: takes a line where the disk keeps nothing.
+    """
+
+    def make(folder: Path) -> None:
+        for name, predicted in zip(_NAMES, _linear(corpus, task), strict=True):
+            np.save(folder / f"{name}.npy", predicted)
+
+    def is_sound(folder: Path) -> bool:
+        return all(len(np.load(folder / f"{name}.npy")) == len(corpus.validation) for name in _NAMES)
+
+    entry = find_or_make("baselines", "baselines", _key(corpus, task), make, notes, is_sound)
+    found = _linear(corpus, task) if entry is None else (np.load(entry.folder / f"{name}.npy") for name in _NAMES)
+    majority = np.stack([task.majority(corpus.train.labels, len(corpus.classes))] * len(corpus.validation))
+    about = _describe(corpus)
+    return [
+        Baseline("majority", "the most frequent class", majority),
+        *(
+            Baseline(name, f"{about}{more}", predicted)
+            for name, more, predicted in zip(_NAMES, ("", ", classes balanced"), found, strict=True)
+        ),
+    ]
+
+
+_NAMES = ("TF-IDF", "TF-IDF balanced")
+
+
+def _key(corpus: Corpus, task: Task) -> str:
+    import sklearn
+
+    facts = [_FORMAT, sklearn.__version__, task.name, len(corpus.classes), corpus.digest]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+
+def _describe(corpus: Corpus) -> str:
+    kind = "1 to 3 characters" if _has_no_spaces(corpus.train) else "1 to 2 words"
+    some = f", from {_MOST_EXAMPLES:,} of {len(corpus.train):,} examples" if len(corpus.train) > _MOST_EXAMPLES else ""
+    return f"logistic regression on TF-IDF of {kind}{some}"
+
+
+def _linear(corpus: Corpus, task: Task) -> Iterator[np.ndarray]:
+    """The encoded labels of the validation examples: with classes as they are, and balanced."""
+    train = corpus.train
+    if len(train) > _MOST_EXAMPLES:
+        drawn = np.random.default_rng(0).choice(len(train), _MOST_EXAMPLES, replace=False)
+        train = train.select(np.sort(drawn))
+    vectorizer = _vectorizer(train)
+    features = _features(vectorizer, train, slice(None))
+    for balanced in (False, True):
+        predict = task.fit_linear(features, train.labels, balanced)
+        count = len(corpus.validation)
+        parts = [slice(start, start + _CHUNK) for start in range(0, count, _CHUNK)]
+        yield np.concatenate([predict(_features(vectorizer, corpus.validation, part)) for part in parts])
+
+
+def _vectorizer(train: Examples) -> TfidfVectorizer:
+    """Fitted on the training texts, of pairs on both."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    words = {"ngram_range": (1, 2), "token_pattern": r"\b\w+\b"}
+    kind = {"analyzer": "char", "ngram_range": (1, 3)} if _has_no_spaces(train) else words
+    texts = [text for name in train.texts.column_names for text in _cut(train.texts[name][:])]
+
+    def fitted(least: int) -> TfidfVectorizer:
+        options = {"sublinear_tf": True, "min_df": least, "max_features": _MOST_FEATURES, "dtype": np.float32}
+        return TfidfVectorizer(**kind, **options).fit(texts)
+
+    try:
+        return fitted(2)
+    except ValueError:  # nothing is in two texts
+        try:
+            return fitted(1)
+        except ValueError:  # punctuation only
+            return TfidfVectorizer(analyzer="char", dtype=np.float32).fit([*texts, "."])
+
+
+def _features(vectorizer: TfidfVectorizer, examples: Examples, rows: slice) -> csr_matrix:
+    """Float32 [examples, features]; of a pair those of both texts, what they have in common, and where they differ."""
+    from scipy.sparse import hstack
+
+    parts = [vectorizer.transform(_cut(texts)) for texts in examples.texts[rows].values()]
+    if len(parts) == 1:
+        return parts[0]
+    first, second = parts
+    return hstack([first, second, first.multiply(second), abs(first - second)], format="csr", dtype=np.float32)
+
+
+def _cut(texts: Sequence[str]) -> list[str]:
+    return [text[:_MOST_CHARACTERS] for text in texts]
+
+
+def _has_no_spaces(train: Examples) -> bool:
+    """Whether the script of the training texts puts no spaces between words."""
+    some = train.texts.select(np.arange(0, len(train), max(1, len(train) // 1000)))
+    sample = "".join(text[:200] for texts in some[:].values() for text in texts)
+    letters = sum(character.isalpha() for character in sample)
+    return len(_WITHOUT_SPACES.findall(sample)) > _MANY * max(1, letters)

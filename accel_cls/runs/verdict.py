@@ -1,0 +1,131 @@
+"""Whether a finished run is worth having: beside something simple on the same rows, and by how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from accel_cls.data.corpus import Corpus
+from accel_cls.errors import listed
+from accel_cls.evaluation.baselines import Baseline, baselines
+from accel_cls.evaluation.paired import paired_difference
+from accel_cls.recipe import Recipe
+from accel_cls.recipe.metrics import LOWER_IS_BETTER
+from accel_cls.tasks import Task
+
+_CHANCE = 0.05  # from this p on a difference may be chance
+_GAIN = 0.001  # of a score between two evaluations, under which nothing improves
+_DOUBLED = 2.0
+
+
+def score_baselines(corpus: Corpus, task: Task, metrics: Sequence[str], notes: list[str]) -> list[dict[str, Any]]:
+    """The baselines with their scores, for programs. Their accuracy is there, whatever the recipe's metrics are."""
+    return [_scored(one, corpus, task, metrics) for one in baselines(corpus, task, notes)]
+
+
+def compare_with_baselines(
+    corpus: Corpus, task: Task, metrics: Sequence[str], predicted: np.ndarray, notes: list[str]
+) -> list[dict[str, Any]]:
+    """The same, each with how much better a model is than it.
+
+    Args:
+        corpus: the run's.
+        task: what was learned.
+        metrics: the recipe's.
+        predicted: the model's encoded labels of the validation examples.
+        notes: takes a line where the disk keeps nothing.
+    """
+    labels = corpus.validation.labels
+    ours = task.are_right(labels, predicted)
+    compared = []
+    for one in baselines(corpus, task, notes):
+        found = paired_difference(ours, task.are_right(labels, one.predicted))
+        interval = [round(found.low, 6), round(found.high, 6)]
+        more = {"difference": found.difference, "interval": interval, "p": found.p}
+        compared.append(_scored(one, corpus, task, metrics) | more)
+    return compared
+
+
+def _scored(one: Baseline, corpus: Corpus, task: Task, metrics: Sequence[str]) -> dict[str, Any]:
+    from accel_cls.evaluation.metrics import compute_scores  # `evaluate` takes seconds to import
+
+    labels = corpus.validation.labels
+    scores = compute_scores(metrics, one.predicted, labels, len(corpus.classes))
+    accuracy = float(task.are_right(labels, one.predicted).mean())
+    return {"name": one.name, "about": one.about, "accuracy": accuracy, "scores": scores}
+
+
+def best_baseline(scored: Sequence[dict[str, Any]], decided_by: str) -> dict[str, Any]:
+    """The one with the best score by what a recipe decides by."""
+
+    def score(one: dict[str, Any]) -> float:
+        found = one["scores"].get(decided_by, one["accuracy"])  # by the loss, which these have not
+        return -found if decided_by in LOWER_IS_BETTER and decided_by in one["scores"] else found
+
+    return max(scored, key=score)
+
+
+def verdict(results: dict[str, Any]) -> str:
+    """A finished run beside the best baseline, in a sentence, from its results.json."""
+    one, rows = best_baseline(results["baselines"], results["decided_by"]), results["rows"]["validation"]
+    low, high = (100 * value for value in one["interval"])
+    points, p = 100 * one["difference"], one["p"]
+    accuracy = one["accuracy"] + one["difference"]
+    beside = f"accuracy {accuracy:.4f}; {one['name']} {one['accuracy']:.4f}"
+    interval = f"95% interval {low:+.1f} to {high:+.1f}, {_p_in_words(p)}"
+    if p >= _CHANCE:
+        return f"{beside}: {points:+.1f} points, which {rows:,} rows can't tell from chance ({interval})"
+    return f"{beside}: {abs(points):.1f} points {'better' if points > 0 else 'worse'} ({interval})"
+
+
+def _p_in_words(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def advice(recipe: Recipe, results: dict[str, Any]) -> list[str]:
+    """What a finished run shows that should be otherwise, and what to do, a sentence each."""
+    return [*_beside_baselines(recipe, results), *_never_predicted(results), *_course(recipe, results)]
+
+
+def _beside_baselines(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
+    one = best_baseline(results["baselines"], results["decided_by"])
+    if one["p"] < _CHANCE and one["difference"] > 0:
+        return
+    how = "no better than" if one["p"] >= _CHANCE else "worse than"
+    do = (
+        "a pretrained encoder (model.name) usually is what beats it"
+        if recipe.model.name is None
+        else "try other rates (train.learning_rate) and more epochs"
+    )
+    yield f"this model is {how} {one['name']} ({one['about']}), which takes seconds: {do}"
+
+
+def _never_predicted(results: dict[str, Any]) -> Iterator[str]:
+    classes = results["classes"]
+    predicted = [one for one in classes if one["predicted"]]
+    missed = [one["name"] for one in classes if one["examples"] and not one["predicted"]]
+    if len(predicted) == 1 and "confusion" in results:
+        yield f"all rows are said to be {predicted[0]['name']!r}: nothing was learned; another rate, or more epochs"
+    elif missed:
+        yield f"never predicted: {listed(missed, 5)}; train.class_weights: balanced gives rare classes more weight"
+
+
+def _course(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
+    """How scores went over the evaluations."""
+    evaluations, key = results["evaluations"], results["decided_by"]
+    losses = [one["evaluation"]["loss"] for one in evaluations]
+    scores = [one["evaluation"][key] for one in evaluations]
+    if None in losses or None in scores or len(scores) < 2:
+        return
+    if losses[-1] > _DOUBLED * min(losses):
+        at = evaluations[losses.index(min(losses))]["epoch"]
+        yield (
+            f"the validation loss is {losses[-1] / min(losses):.1f} times what it was after epoch {at:.2f}: the model "
+            "is far surer than it is right; fewer epochs, a smaller rate or more dropout"
+        )
+    gain = (scores[-2] - scores[-1]) if key in LOWER_IS_BETTER else (scores[-1] - scores[-2])
+    is_whole = recipe.train.max_updates is None and not results["stopped_early"]
+    if is_whole and recipe.train.schedule != "constant" and results["update"] == results["updates"] and gain > _GAIN:
+        yield f"{key} was still improving when the rate reached 0: more epochs (train.epochs)"

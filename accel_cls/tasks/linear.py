@@ -1,0 +1,44 @@
+"""Logistic regression by scikit-learn, as a baseline needs it: the same answers each time, in seconds."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from accel_cls.tasks.task import Predictor
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+# Of the usual 1, 4 and 16 the best on short Chinese texts: features of unit length want little regularization.
+_INVERSE_REGULARIZATION = 4.0
+# 10,000 titles in 10 classes take 0.3 s and 10,000 questions in 77 take 0.8 s; L-BFGS takes 2.3 and 4.5 s, for scores
+# within 0.1 points of these.
+_SOLVER: dict[str, Any] = {"solver": "sag", "tol": 1e-3, "max_iter": 100, "random_state": 0}
+
+
+def fit_classes(features: csr_matrix, labels: np.ndarray, balanced: bool) -> Predictor:
+    """Multinomial regression: the likeliest class of each text, int64 [texts]; see `Task.fit_linear`."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    weights = "balanced" if balanced else None
+    model = LogisticRegression(C=_INVERSE_REGULARIZATION, class_weight=weights, **_SOLVER)
+    with warnings.catch_warnings():  # a hundred passes are enough for a baseline
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(features, labels)
+    return lambda texts: model.predict(texts).astype(np.int64)
+
+
+def fit_indicators(features: csr_matrix, labels: np.ndarray, balanced: bool) -> Predictor:
+    """A regression for each class: which of them each text has, float32 [texts, classes] of 0 and 1."""
+
+    def fitted(column: np.ndarray) -> Predictor:
+        if 0 < column.sum() < len(column):
+            return fit_classes(features, column.astype(np.int64), balanced)
+        return lambda texts: np.full(texts.shape[0], column[0])  # nothing to be told apart
+
+    models = [fitted(column) for column in labels.T]
+    return lambda texts: np.stack([predict(texts) for predict in models], axis=1).astype(np.float32)
