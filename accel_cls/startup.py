@@ -8,13 +8,15 @@ from __future__ import annotations
 import atexit
 import gc
 import io
+import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from accel_cls.devices.cpu.allocator import keep_memory
 from accel_cls.devices.cpu.threads import limit_spinning
+from accel_cls.errors import UserError
 
 
 @contextmanager
@@ -44,6 +46,33 @@ def tolerate_encoding() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def run_command(command: Callable[[], None], say_as_json: bool = False) -> int:
+    """Run a command of a terminal; returns its exit status. Mistakes of the user's end in a message, no traceback.
+
+    Args:
+        command: what it does; it may end in SystemExit.
+        say_as_json: whether mistakes are printed for programs, on standard output.
+    """
+    tolerate_encoding()
+    try:
+        command()
+        sys.stdout.flush()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # a folder where a file should be, no right to write, a full disk
+        print(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error, file=sys.stderr)
+        return 2
+    except UserError as error:
+        if say_as_json:
+            print(json.dumps({"exit_status": 2, "errors": error.as_json()}, ensure_ascii=False, indent=1))
+        else:
+            print(error, file=sys.stderr)
+        return 2
+    return 0
 
 
 def stay_offline(names_hub: bool) -> None:

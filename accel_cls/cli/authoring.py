@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, complete_key, load, print_json
+from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, load, print_json
+from accel_cls.completion import complete_override
 from accel_cls.errors import UserError
 from accel_cls.recipe.rules import is_encoding
 from accel_cls.startup import no_garbage_collection, stay_offline
@@ -121,7 +122,7 @@ def explain(
         typer.Argument(
             metavar="KEY",
             help="Keys or sections to explain (default: all), and values to override.",
-            autocompletion=complete_key,
+            autocompletion=complete_override,
         ),
     ] = None,
     as_json: Json = False,

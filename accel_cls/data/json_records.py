@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,14 +25,9 @@ def read_json(path: Path, file: TextIO, columns: Sequence[str] | None, notes: li
     Raises:
         UserError: for what is no JSON, and a column that is not there.
     """
-    text = file.read()
-    try:
-        records = _json_list(text) if path.suffix.lower() == ".json" and text.lstrip()[:1] == "[" else None
-        if records is None and path.suffix.lower() == ".json":
-            records = _wrapped(path, text, notes)
-        if records is None:  # many a .json file holds an object a line
-            records = _json_lines(text)
-        nested = _paths(records)
+    with json_explained(path):
+        records = list(json_records(path, file, notes))
+        nested = json_paths(records)
         names = list(dict.fromkeys([*(name for record in records for name in record), *nested]))
         if columns is None:
             within = {name.partition(".")[0] for name in nested if "." in name}
@@ -39,13 +35,39 @@ def read_json(path: Path, file: TextIO, columns: Sequence[str] | None, notes: li
         if records:
             check_columns(str(path), names, columns)
         check_names(path, columns)
-        return Texts.of({column: [_scalar(_at(record, column)) for record in records] for column in columns})
+        return Texts.of({column: [json_cell(record, column) for record in records] for column in columns})
+
+
+def json_records(path: Path, file: TextIO, notes: list[str]) -> Iterator[dict[str, Any]]:
+    """The objects of a file, in order; those of `.jsonl` one by one, those of `.json` are in memory together.
+
+    Raises:
+        ValueError, RecursionError: as `json_explained` explains them.
+    """
+    if path.suffix.lower() != ".json":
+        yield from _json_lines(file)
+        return
+    text = file.read()
+    records = _json_list(text) if text.lstrip()[:1] == "[" else _wrapped(path, text, notes)
+    yield from _json_lines(text.split("\n")) if records is None else records  # many hold an object a line
+
+
+@contextmanager
+def json_explained(path: Path) -> Iterator[None]:
+    """Make what is no JSON a message to the user, with the file's name."""
+    try:
+        yield
     except RecursionError as error:
         raise UserError(f"{path}: not readable as JSON: {_DEEP}") from error
     except ValueError as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path}: not readable as JSON: {error}") from error
+
+
+def json_cell(record: dict[str, Any], column: str) -> str | None:
+    """What stands under a key or a dotted path, as a text; None where there is nothing."""
+    return _scalar(_at(record, column))
 
 
 def _at(record: dict[str, Any], column: str) -> Any:
@@ -63,7 +85,7 @@ def _at(record: dict[str, Any], column: str) -> Any:
     return value
 
 
-def _paths(records: Sequence[dict[str, Any]]) -> list[str]:
+def json_paths(records: Iterable[dict[str, Any]]) -> list[str]:
     """The paths of all that is no object, in order. A list of objects is taken for one where it never has two."""
     lists: set[str] = set()  # paths of lists of objects
     many: set[str] = set()  # of these, those that have several somewhere
@@ -151,9 +173,8 @@ def _json_list(text: str) -> list[dict[str, Any]]:
     return records
 
 
-def _json_lines(text: str) -> list[dict[str, Any]]:
-    records = []
-    for number, line in enumerate(text.split("\n"), start=1):
+def _json_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
@@ -164,8 +185,7 @@ def _json_lines(text: str) -> list[dict[str, Any]]:
             raise ValueError(f"line {number}: {_DEEP}") from error
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from error
-        records.append(record)
-    return records
+        yield record
 
 
 def _scalar(value: Any) -> str | None:
