@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from accel_cls.devices.cpu.allocator import keep_memory
 from accel_cls.devices.cpu.threads import limit_spinning
 from accel_cls.errors import UserError
+from accel_cls.hub import go_offline_unless
 
 
 @contextmanager
@@ -24,12 +25,12 @@ def heavy_imports(names_hub: bool) -> Iterator[list[str]]:
     """For a command that computes: all of what follows, in whose block torch and transformers are imported.
 
     Args:
-        names_hub: whether the user has named a hub id, see `stay_offline`.
+        names_hub: whether the user has named a hub id, see `hub.go_offline_unless`.
 
     Yields:
         Notes on what was decided, for the user.
     """
-    stay_offline(names_hub)
+    go_offline_unless(names_hub)
     if os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true":
         # Else accelerate takes torch_xla where it is installed, whatever the profile says.
         os.environ.setdefault("USE_TORCH_XLA", "0")
@@ -73,12 +74,6 @@ def run_command(command: Callable[[], None], say_as_json: bool = False) -> int:
             print(error, file=sys.stderr)
         return 2
     return 0
-
-
-def stay_offline(names_hub: bool) -> None:
-    """Let nothing be fetched unless the user has named a hub id; the libraries read it when they are imported."""
-    if not names_hub:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 @contextmanager

@@ -26,6 +26,8 @@ SLOW = ("torch", "accelerate", "transformers", "datasets", "sklearn", "evaluate"
         (["explain", "wrong.yaml"], 2),
         (["launch", "wrong.yaml"], 2),
         (["profile", "wrong.yaml"], 2),
+        (["train", "wrong.yaml"], 2),
+        (["predict", "--help"], 0),
         (["new", "nowhere.csv", "--help"], 0),
         (["schema"], 0),
         (["recipes"], 0),
@@ -46,7 +48,9 @@ def test_answers_before_anything_slow_is_imported(tmp_path: Path, arguments: lis
         assert "wrong.yaml:3:22  data.txt: unknown key; did you mean text?" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["new", "check", "plan", "explain", "schema", "recipes", "launch", "profile"])
+@pytest.mark.parametrize(
+    "name", ["new", "check", "plan", "explain", "schema", "recipes", "train", "launch", "profile", "predict"]
+)
 def test_help_has_examples(capsys: pytest.CaptureFixture, name: str) -> None:
     status, out, _ = cli(capsys, name, "--help")
     assert status == 0
@@ -58,10 +62,38 @@ def test_overrides_reach_every_command_that_takes_a_recipe(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("r.yaml").write_text("name: a\noutput: o\ndata: {train: a.csv}\n")
-    for name in ("check", "plan", "explain", "launch", "profile"):
+    for name in ("check", "plan", "explain", "train", "launch", "resume", "parity", "profile"):
         status, _, err = cli(capsys, name, "r.yaml", "~seed", "train.epochs=0")
         assert status == 2
-        assert err.startswith("override 'train.epochs=0'  train.epochs: found 0; expected a whole number"), name
+        assert err.lstrip().startswith("override 'train.epochs=0'  train.epochs: found 0; expected a whole number"), (
+            name
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("./models/x", "'models/x', and a path is not looked up on the hub; in models are the folders bert-base"),
+        ("models/bert", "'models/bert', and a path is not looked up on the hub; did you mean bert-base?"),
+        ("'models\\x'", "'models\\\\x', and a path is not looked up on the hub; write paths with /"),
+        ("/nowhere/x", "'/nowhere/x', and a path is not looked up on the hub"),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "plan", "train", "launch", "resume", "profile", "parity"])
+def test_folder_of_a_model_that_is_missing_is_told_at_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    name: str,
+    said: str,
+    command: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("models/bert-base").mkdir(parents=True)
+    Path("r.yaml").write_text("name: a\noutput: o\ndata: {train: a.csv}\n")
+    status, _, err = cli(capsys, command, "r.yaml", f"model.name={name}")
+    assert status == 2
+    assert err.strip().endswith(f"model.name: there is no folder {said}"), err
 
 
 def test_overrides_survive_a_shell(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from accel_cls.completion import complete_override, complete_recipe
-from accel_cls.startup import run_command, stay_offline
+from accel_cls.hub import go_offline_unless
+from accel_cls.startup import run_command
 
 if TYPE_CHECKING:
     from accel_cls.recipe import Recipe
@@ -41,11 +42,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 def load(recipe: str, overrides: list[str] | None) -> Recipe:
     """A recipe, and no network unless it names a hub id."""
-    from accel_cls.recipe import load_recipe
+    from accel_cls.recipe import load_to_train
     from accel_cls.recipe.rules import names_the_hub
 
-    loaded = load_recipe(recipe, overrides or ())
-    stay_offline(names_the_hub(loaded))
+    loaded = load_to_train(recipe, overrides or ())
+    go_offline_unless(names_the_hub(loaded))
     return loaded
 
 

@@ -11,8 +11,9 @@ import typer
 from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, load, print_json
 from accel_cls.completion import complete_override
 from accel_cls.errors import UserError
+from accel_cls.hub import go_offline_unless
 from accel_cls.recipe.rules import is_encoding
-from accel_cls.startup import no_garbage_collection, stay_offline
+from accel_cls.startup import no_garbage_collection
 
 if TYPE_CHECKING:
     from accel_cls.authoring.columns import Choice
@@ -46,7 +47,7 @@ def new(
     """
     if encoding is not None and not is_encoding(encoding):
         raise UserError(f"--encoding: found {encoding!r}; expected an encoding that Python knows, such as cp1252")
-    stay_offline(names_hub=model is not None and not Path(model).exists())
+    go_offline_unless(names_hub=model is not None and not Path(model).exists())
     with no_garbage_collection():
         from accel_cls.authoring.new import new_recipe
 
