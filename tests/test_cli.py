@@ -209,3 +209,42 @@ def test_shell_completes_recipe_keys(tmp_path: Path) -> None:
     }
     done = command("accel-cls", cwd=tmp_path, env=complete)
     assert done.stdout.split() == ["train.weight_decay=", "train.warmup="]
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("check r", ["r.yaml", "recipes/", "runs/"]),
+        ("train recipes/", ["recipes/a.yaml", "recipes/b.yml"]),
+        ("launch rec", ["recipes/a.yaml", "recipes/b.yml"]),
+        ("predict ru", ["runs/food", "runs/more/"]),
+        ("predict runs/more/", ["runs/more/deep"]),
+        ("parity r.yaml --hardware cpu,fs", ["cpu,fsdp"]),
+        ("train r.yaml hardware=multi_", ["hardware=multi_gpu", "hardware=multi_node"]),
+        ("train r.yaml hardware = multi_", ["multi_gpu", "multi_node"]),
+        ("train r.yaml train.schedule=c", ["train.schedule=cosine", "train.schedule=constant"]),
+        ("train r.yaml train.schedule = li", ["linear"]),
+        ("train r.yaml train.schedule =", ["linear", "cosine", "constant"]),
+        ("train r.yaml train.sched", [f"train.schedule={one}" for one in ("linear", "cosine", "constant")]),
+        ("explain r.yaml train.packing=", ["train.packing=true", "train.packing=false"]),
+        ("plan r.yaml evaluate.best=lo", ["evaluate.best=loss"]),
+        ("plan r.yaml train.micro_batch_tokens=", ["train.micro_batch_tokens=auto"]),
+        ("resume r.yaml train.epochs=", []),
+        ("profile r.yaml ~train.w", ["~train.weight_decay", "~train.warmup"]),
+        ("check r.yaml seed=1 train.w", ["train.weight_decay=", "train.warmup="]),
+    ],
+)
+def test_shell_completes(tmp_path: Path, typed: str, offered: list[str]) -> None:
+    for name in ("r.yaml", "recipes/a.yaml", "recipes/b.yml", "recipes/data.csv", "runs/food/recipe.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "runs/more/deep").mkdir(parents=True)
+    (tmp_path / "runs/more/deep/config.json").write_text("{}")
+    words = typed.split(" ")
+    env = {
+        "_ACCEL_CLS_COMPLETE": "complete_bash",
+        "COMP_WORDS": "\n".join(["accel-cls", *words]),
+        "COMP_CWORD": str(len(words)),
+    }
+    done = command("accel-cls", cwd=tmp_path, env=env)
+    assert done.stdout.split() == offered, done.stderr
