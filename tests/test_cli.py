@@ -94,6 +94,7 @@ def test_folder_of_a_model_that_is_missing_is_told_at_once(
     status, _, err = cli(capsys, command, "r.yaml", f"model.name={name}")
     assert status == 2
     assert err.strip().endswith(f"model.name: there is no folder {said}"), err
+    assert cli(capsys, "new", "a.csv", "--model", name.strip("'"))[2] == f"--model: there is no folder {said}\n"
 
 
 def test_overrides_survive_a_shell(

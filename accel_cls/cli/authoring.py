@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, load,
 from accel_cls.completion import complete_override
 from accel_cls.errors import UserError
 from accel_cls.hub import go_offline_unless
-from accel_cls.recipe.rules import is_encoding
+from accel_cls.recipe.rules import is_encoding, is_path, missing_folder
 from accel_cls.startup import no_garbage_collection
 
 if TYPE_CHECKING:
@@ -47,7 +48,10 @@ def new(
     """
     if encoding is not None and not is_encoding(encoding):
         raise UserError(f"--encoding: found {encoding!r}; expected an encoding that Python knows, such as cp1252")
-    go_offline_unless(names_hub=model is not None and not Path(model).exists())
+    path = os.path.abspath(model) if model is not None and is_path(model, os.path.abspath(model)) else None
+    if path is not None and (said := missing_folder(path)) is not None:
+        raise UserError(f"--model: {said}")
+    go_offline_unless(names_hub=model is not None and path is None)
     with no_garbage_collection():
         from accel_cls.authoring.new import new_recipe
 

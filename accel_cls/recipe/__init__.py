@@ -14,7 +14,7 @@ from accel_cls.recipe.data_section import Hub
 from accel_cls.recipe.errors import Origin, Problem, RecipeError
 from accel_cls.recipe.keys import sections_of
 from accel_cls.recipe.messages import explain_errors
-from accel_cls.recipe.rules import broken_rules, missing_folders
+from accel_cls.recipe.rules import broken_rules, is_path, missing_folders
 from accel_cls.recipe.schema import PATHS, Recipe
 from accel_cls.recipe.section import Section
 from accel_cls.recipe.source import Node, leaves, merge, origin_of, read_chain, read_override, read_plain, to_yaml
@@ -141,15 +141,5 @@ def _resolve_path(tree: Node, key: Key) -> None:
         absolute = os.path.normpath(leaf.origin.folder / written)
         if kind == "output":
             leaf.value = os.path.normpath(Path.cwd() / written)
-        elif kind == "input" or _is_path(written) or os.path.exists(absolute) or _is_in_folder(written, absolute):
+        elif kind == "input" or is_path(written, absolute):
             leaf.value = absolute
-
-
-def _is_path(written: str) -> bool:
-    """Whether what may be a name or a path is written like a path, of this system or of Windows."""
-    return written.startswith(("./", "../", "/")) or "\\" in written or os.path.isabs(written)
-
-
-def _is_in_folder(written: str, absolute: str) -> bool:
-    """Whether models/x is a path: a folder `models` is there. A hub id org/name has no folder `org` beside it."""
-    return "/" in written and os.path.isdir(os.path.dirname(absolute))

@@ -145,6 +145,16 @@ def names_the_hub(recipe: Recipe) -> bool:
     return any(is_hub_id(name) for _, name in _hub_ids_or_folders(recipe))
 
 
+def is_path(written: str, absolute: str) -> bool:
+    """Whether what may be a name or a path is a path: it exists, is written like one, or would lie in a folder.
+
+    A hub id org/name has no folder `org` beside it.
+    """
+    if written.startswith(("./", "../", "/")) or "\\" in written or os.path.isabs(written):
+        return True
+    return os.path.exists(absolute) or ("/" in written and os.path.isdir(os.path.dirname(absolute)))
+
+
 def is_hub_id(name: str) -> bool:
     """Whether a name of a loaded recipe is a hub id: no folder, and no path to one that is missing."""
     return not os.path.isabs(name) and not Path(name).exists()
@@ -152,12 +162,15 @@ def is_hub_id(name: str) -> bool:
 
 def missing_folders(recipe: Recipe) -> _Broken:
     """Folders of models and hub data sets that are not there; what is written as a path is looked up nowhere else."""
-    broken: _Broken = []
-    for key, name in _hub_ids_or_folders(recipe):
-        if os.path.isabs(name) and not Path(name).exists():
-            where, hint = min(os.path.relpath(name), name, key=len), _hint_for_folder(Path(name))
-            broken.append((key, f"there is no folder {where!r}, and a path is not looked up on the hub{hint}"))
-    return broken
+    return [(key, said) for key, name in _hub_ids_or_folders(recipe) if (said := missing_folder(name)) is not None]
+
+
+def missing_folder(name: str) -> str | None:
+    """What is said of a model's or data set's absolute path where nothing is there; None for all else."""
+    if not os.path.isabs(name) or Path(name).exists():
+        return None
+    where, hint = min(os.path.relpath(name), name, key=len), _hint_for_folder(Path(name))
+    return f"there is no folder {where!r}, and a path is not looked up on the hub{hint}"
 
 
 def _hub_ids_or_folders(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
