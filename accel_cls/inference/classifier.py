@@ -126,6 +126,8 @@ class Classifier:
 
 def whole(text: str) -> str:
     """A text without halves of characters, which no file and no terminal holds."""
+    if text.isascii():
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
