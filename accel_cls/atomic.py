@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any, TextIO
 
 # A cell that begins so is a formula to a spreadsheet, which may run programs (OWASP, "CSV injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[-+][0-9]+([.,][0-9]+)*([eE][-+]?[0-9]+)?")  # which begins so, too, and runs nothing
 
 
 @contextmanager
@@ -59,7 +61,7 @@ def write_json(path: Path, content: Any) -> None:
 
 def as_cell(text: str) -> str:
     """A text as the cell of a file that may be opened in a spreadsheet: a formula begins with a quote."""
-    return f"'{text}" if text.lstrip("'").startswith(_FORMULA) else text
+    return f"'{text}" if text.lstrip("'").startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
 
 
 def from_cell(cell: str) -> str:

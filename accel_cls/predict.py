@@ -3,164 +3,170 @@
 python -m accel_cls.predict runs/food --text "送餐很快，味道也好"
 python -m accel_cls.predict runs/food --file in.csv --out out.csv
 cat texts.txt | python -m accel_cls.predict runs/food
+
+`accel-cls predict` is the same command.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
-import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from itertools import tee
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from accel_cls.completion import complete_run
 from accel_cls.errors import UserError, printable
-from accel_cls.startup import heavy_imports, tolerate_encoding
+from accel_cls.recipe.rules import is_encoding
+from accel_cls.startup import heavy_imports, run_command
 
 if TYPE_CHECKING:
-    from accel_cls.data.reading import SourceTable
-    from accel_cls.data.separated import FileFormat
     from accel_cls.inference.classifier import Classifier
-    from accel_cls.inference.output import Row
+    from accel_cls.inference.input import Input
+    from accel_cls.inference.output import Classified
 
 _ENDINGS = (".csv", ".tsv", ".jsonl")
 
 
-def command_line() -> argparse.ArgumentParser:
-    """What may stand on the command line."""
-    parser = argparse.ArgumentParser(
-        prog="accel_cls.predict",
-        description="Classify texts with the model of a run: --text, --file, or one text a line on standard input.",
-        epilog='Example: python -m accel_cls.predict runs/food --text "送餐很快，味道也好"',
-    )
-    parser.add_argument("run", help="a run folder such as runs/food, or a model folder")
-    parser.add_argument("--text", action="append", help="a text; may be given several times")
-    parser.add_argument("--pair", action="append", help="for a model of text pairs: each --text's second text")
-    parser.add_argument("--file", help="csv, tsv, json, jsonl or parquet with the columns that the run was trained on")
-    parser.add_argument(
-        "--column",
-        action="append",
-        help="the file's text column (for pairs: give it twice) where it has another name",
-    )
-    parser.add_argument("--out", help=f"where the predictions go: a file that ends in {', '.join(_ENDINGS)}")
-    return parser
+Run = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run folder such as runs/food, or a model folder.", autocompletion=complete_run
+    ),
+]
+Column = Annotated[
+    list[str] | None,
+    typer.Option(help="The file's text column (for pairs: give it twice) where it has another name."),
+]
+Out = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Where all columns of the input go, with the predictions: a file that ends in {', '.join(_ENDINGS)}."
+    ),
+]
+Top = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Only so many classes with their probabilities, the likeliest first; with several labels a text whether "
+        "they are predicted or not.",
+    ),
+]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of the command line. Returns the exit status."""
-    tolerate_encoding()
-    options = command_line().parse_args(arguments)
-    try:
-        _predict(options)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+def predict(
+    run: Run,
+    text: Annotated[list[str] | None, typer.Option(help="A text; may be given several times.")] = None,
+    pair: Annotated[list[str] | None, typer.Option(help="For a model of pairs: each --text's second text.")] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(help="A csv, tsv, json, jsonl or parquet file with the columns that the run was trained on."),
+    ] = None,
+    column: Column = None,
+    out: Out = None,
+    top: Top = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of the file or of standard input, such as cp1252; found where it can be.")
+    ] = None,
+) -> None:
+    """Classify texts with the model of a run: --text, --file, or one text a line on standard input.
 
+    Where a file has the labels that the run was trained on, scores follow on standard error.
 
-def _predict(options: argparse.Namespace) -> None:
-    _check(options)
+    Examples:
+
+      accel-cls predict runs/food --text "送餐很快，味道也好"
+
+      accel-cls predict runs/food --file in.csv --out out.csv
+
+      accel-cls predict runs/food --top 3 < texts.txt > classified.jsonl
+    """
+    _check(text, pair, file, out, encoding)
     with heavy_imports(names_hub=False):
         from accel_cls.inference.classifier import load_classifier
-        from accel_cls.inference.output import record, show_predictions, write_predictions
+        from accel_cls.inference.input import of_file, of_lines, of_texts
+        from accel_cls.inference.output import check_top
 
-        classifier = load_classifier(options.run)
-    if options.file:
-        columns = options.column or list(classifier.text_columns or ("text",))
-        texts = _rows_of_file(options.file, columns, classifier.files)
-    elif options.text:
-        columns = ["text", "pair"][: 2 if options.pair else 1]
-        texts = zip(*([options.text, options.pair] if options.pair else [options.text]), strict=True)
+        classifier = load_classifier(run)
+    check_top(classifier, top)
+    if file is not None:
+        given = of_file(file, column, classifier, encoding, _tell)
     else:
-        columns, texts = ["text"], ((line.rstrip("\r\n"),) for line in _stdin_lines())
-    classifier.check_texts(len(columns))
-    rows = _classified(classifier, texts)
-    if options.out:
-        count = write_predictions(Path(options.out), classifier, columns, rows)
-        print(f"{count} predictions in {options.out}", file=sys.stderr)
-    elif options.text:
-        show_predictions(list(rows))
+        given = of_texts(text, pair) if text else of_lines(sys.stdin.buffer, encoding, _tell)
+    classifier.check_texts(given.texts)
+    _answer(classifier, given, top, out, is_shown=bool(text))
+
+
+def _answer(classifier: Classifier, given: Input, top: int | None, out: str | None, is_shown: bool) -> None:
+    """Write the predictions to a file, show them, or print them as JSON lines; then what is to be said of them."""
+    from accel_cls.inference.output import Output, show_predictions, telling_lost
+
+    last_notes: list[str] = []
+    classified = telling_lost(_classified(classifier, given), last_notes)
+    output = Output(classifier, given.rows, top)
+    if renamed := output.renamed(Path(out).suffix.lower() if out else ".jsonl"):
+        _tell(renamed)
+    if out:
+        _tell(f"{output.write(Path(out), classified)} predictions in {out}")
+    elif is_shown:
+        show_predictions(list(classified), top)
     else:
         if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():  # for a program, which reads UTF-8
             sys.stdout.reconfigure(encoding="utf-8")
-        for cells, prediction in rows:
-            content = dict(zip(columns, cells, strict=True)) | record(classifier, prediction)
-            print(json.dumps(content, ensure_ascii=False))
+        for one in classified:
+            print(output.entries(one))
+        sys.stdout.flush()
+    for note in [*last_notes, *(given.scoring.lines() if given.scoring is not None else ())]:
+        _tell(note)
 
 
-def _check(options: argparse.Namespace) -> None:
+app = typer.Typer(
+    add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
+)
+app.command()(predict)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of `python -m accel_cls.predict`. Returns the exit status."""
+    return run_command(lambda: app(arguments, prog_name="accel_cls.predict"))
+
+
+def _tell(note: str) -> None:
+    print(printable(note), file=sys.stderr, flush=True)
+
+
+def _check(
+    text: list[str] | None, pair: list[str] | None, file: str | None, out: str | None, encoding: str | None
+) -> None:
     """Raise UserError where the options do not fit together."""
-    if options.out and Path(options.out).suffix.lower() not in _ENDINGS:
-        raise UserError(f"--out {options.out}: expected a file that ends in {', '.join(_ENDINGS)}")
-    if options.text and options.file:
+    if out and Path(out).suffix.lower() not in _ENDINGS:
+        raise UserError(f"--out {out}: expected a file that ends in {', '.join(_ENDINGS)}")
+    if text and file:
         raise UserError("--text and --file: give one of the two")
-    if bool(options.pair) and len(options.pair) != len(options.text or ()):
-        raise UserError(f"--pair: found {len(options.pair)} for {len(options.text or ())} --text; give one for each")
-    if not options.text and not options.file and sys.stdin.isatty():
+    if pair and len(pair) != len(text or ()):
+        raise UserError(f"--pair: found {len(pair)} for {len(text or ())} --text; give one for each")
+    if encoding is not None and not is_encoding(encoding):
+        raise UserError(f"--encoding: found {encoding!r}; expected an encoding that Python knows, such as cp1252")
+    if not text and not file and sys.stdin.isatty():
         raise UserError("nothing to classify: give --text, --file, or texts on standard input, one a line")
 
 
-def _classified(classifier: Classifier, texts: Iterable[tuple[str, ...]]) -> Iterator[Row]:
-    """Texts, one or a pair for each example, with their predictions, as they come."""
+def _classified(classifier: Classifier, given: Input) -> Iterator[Classified]:
+    """Rows with their texts and predictions, as they come; those that have labels are scored on the way."""
     from accel_cls.inference.classifier import whole
+    from accel_cls.inference.output import Classified
 
-    shown, asked = tee(tuple(map(whole, cells)) for cells in texts)
-    predictions = classifier.predict_stream(cells[0] if len(cells) == 1 else (cells[0], cells[1]) for cells in asked)
-    return zip(shown, predictions, strict=True)
-
-
-def _rows_of_file(path: str, columns: Sequence[str], files: FileFormat) -> Iterator[tuple[str, ...]]:
-    """The text columns of a data file, row by row."""
-    from accel_cls.data.corpus import text_table
-    from accel_cls.inference.classifier import CHUNK
-
-    notes: list[str] = []
-    source, *more = _read_like_training(path, columns, files, notes)
-    if more:
-        raise UserError(f"--file {path}: found several files; give one")
-    for note in notes:
-        print(printable(note), file=sys.stderr)
-    table = text_table(source.table, columns)
-    for start in range(0, len(table), CHUNK):
-        yield from zip(*table[start : start + CHUNK].values(), strict=True)
-
-
-def _read_like_training(path: str, columns: Sequence[str], files: FileFormat, notes: list[str]) -> list[SourceTable]:
-    """Read a file by its header line, if it has the columns, else as the files that the model was trained on.
-
-    Raises:
-        UserError: where it is neither.
-    """
-    from accel_cls.data.reading import read_table
-    from accel_cls.data.separated import FileFormat
-
-    by_header = replace(files, header=None)
-    ways = dict.fromkeys([by_header, replace(by_header, separator=None), FileFormat(), files])
-    errors = []
-    for written in ways:
-        told: list[str] = []
-        try:
-            tables = read_table(path, columns, [], written, told)
-        except UserError as error:
-            errors.append(error)
-            continue
-        if written.header is not None:
-            names = ", ".join(written.header)
-            told.append(f"{path} has no header line: read as the training files, with the columns {names}")
-        notes += told
-        return tables
-    raise errors[-1] if files.header is not None else errors[0]
-
-
-def _stdin_lines() -> Iterator[str]:
-    sys.stdin.reconfigure(encoding="utf-8-sig", errors="replace")  # type: ignore[union-attr]
-    return iter(sys.stdin)
+    shown, asked = tee((row, tuple(map(whole, texts))) for row, texts in given.examples)
+    predictions = classifier.predict_stream(
+        texts[0] if len(texts) == 1 else (texts[0], texts[1]) for _, texts in asked
+    )
+    for (row, texts), prediction in zip(shown, predictions, strict=True):
+        if given.scoring is not None:
+            given.scoring.add(row, texts, prediction)
+        yield Classified(row, texts, prediction)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,17 @@ from __future__ import annotations
 import atexit
 import gc
 import io
+import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
 from accel_cls.devices.cpu.allocator import keep_memory
 from accel_cls.devices.cpu.threads import limit_spinning
+from accel_cls.errors import UserError
+from accel_cls.hub import go_offline_unless
 
 
 @contextmanager
@@ -23,12 +26,12 @@ def heavy_imports(names_hub: bool) -> Iterator[list[str]]:
     """For a command that computes: all of what follows, in whose block torch and transformers are imported.
 
     Args:
-        names_hub: whether the user has named a hub id, see `stay_offline`.
+        names_hub: whether the user has named a hub id, see `hub.go_offline_unless`.
 
     Yields:
         Notes on what was decided, for the user.
     """
-    stay_offline(names_hub)
+    go_offline_unless(names_hub)
     if os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true":
         # Else accelerate takes torch_xla where it is installed, whatever the profile says.
         os.environ.setdefault("USE_TORCH_XLA", "0")
@@ -94,10 +97,31 @@ class _Outliving:
         return characters
 
 
-def stay_offline(names_hub: bool) -> None:
-    """Let nothing be fetched unless the user has named a hub id; the libraries read it when they are imported."""
-    if not names_hub:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+def run_command(command: Callable[[], None], say_as_json: bool = False) -> int:
+    """Run a command of a terminal; returns its exit status. Mistakes of the user's end in a message, no traceback.
+
+    Args:
+        command: what it does; it may end in SystemExit.
+        say_as_json: whether mistakes are printed for programs, on standard output.
+    """
+    tolerate_encoding()
+    try:
+        command()
+        sys.stdout.flush()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # a folder where a file should be, no right to write, a full disk
+        print(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error, file=sys.stderr)
+        return 2
+    except UserError as error:
+        if say_as_json:
+            print(json.dumps({"exit_status": 2, "errors": error.as_json()}, ensure_ascii=False, indent=1))
+        else:
+            print(error, file=sys.stderr)
+        return 2
+    return 0
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from accel_cls.errors import ToldElsewhere, UserError
 from accel_cls.hardware.launcher import how_started, read_distributed_env
 from accel_cls.hardware.nodes import JOIN_TIMEOUT
 from accel_cls.profiling.measurements import Request
-from accel_cls.recipe import load_recipe
+from accel_cls.recipe import load_to_train
 from accel_cls.recipe.rules import names_the_hub
 from accel_cls.startup import heavy_imports, output_that_outlives_its_reader, tolerate_encoding
 from accel_cls.stopping import STOPPED, Stopped, Stopping, leave_status
@@ -88,7 +88,7 @@ def _train(options: argparse.Namespace, started: float) -> int:
     stopping = Stopping()
     try:
         stopping.listen()
-        recipe = load_recipe(options.recipe, options.overrides)
+        recipe = load_to_train(options.recipe, options.overrides)
         read_distributed_env()  # refuses an environment that makes no sense before seconds are spent on imports
         with heavy_imports(names_the_hub(recipe)) as notes:
             import accel_cls.training.run as run

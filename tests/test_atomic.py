@@ -65,6 +65,12 @@ def test_no_cell_is_a_formula_and_each_says_what_it_was(text):
     assert from_cell(cell) == text
 
 
+@pytest.mark.parametrize(("text", "is_number"), [("-12.50", True), ("+4.5e-3", True), ("-1+1", False), ("-", False)])
+def test_numbers_are_no_formulas(text, is_number):
+    assert as_cell(text) == (text if is_number else f"'{text}")
+    assert from_cell(as_cell(text)) == text
+
+
 def test_write_csv_that_fails_leaves_the_old(tmp_path):
     def rows():
         yield ["new"]

@@ -26,6 +26,8 @@ SLOW = ("torch", "accelerate", "transformers", "datasets", "sklearn", "evaluate"
         (["explain", "wrong.yaml"], 2),
         (["launch", "wrong.yaml"], 2),
         (["profile", "wrong.yaml"], 2),
+        (["train", "wrong.yaml"], 2),
+        (["predict", "--help"], 0),
         (["new", "nowhere.csv", "--help"], 0),
         (["schema"], 0),
         (["recipes"], 0),
@@ -46,7 +48,9 @@ def test_answers_before_anything_slow_is_imported(tmp_path: Path, arguments: lis
         assert "wrong.yaml:3:22  data.txt: unknown key; did you mean text?" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["new", "check", "plan", "explain", "schema", "recipes", "launch", "profile"])
+@pytest.mark.parametrize(
+    "name", ["new", "check", "plan", "explain", "schema", "recipes", "train", "launch", "profile", "predict"]
+)
 def test_help_has_examples(capsys: pytest.CaptureFixture, name: str) -> None:
     status, out, _ = cli(capsys, name, "--help")
     assert status == 0
@@ -58,10 +62,39 @@ def test_overrides_reach_every_command_that_takes_a_recipe(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("r.yaml").write_text("name: a\noutput: o\ndata: {train: a.csv}\n")
-    for name in ("check", "plan", "explain", "launch", "profile"):
+    for name in ("check", "plan", "explain", "train", "launch", "resume", "parity", "profile"):
         status, _, err = cli(capsys, name, "r.yaml", "~seed", "train.epochs=0")
         assert status == 2
-        assert err.startswith("override 'train.epochs=0'  train.epochs: found 0; expected a whole number"), name
+        assert err.lstrip().startswith("override 'train.epochs=0'  train.epochs: found 0; expected a whole number"), (
+            name
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("./models/x", "'models/x', and a path is not looked up on the hub; in models are the folders bert-base"),
+        ("models/bert", "'models/bert', and a path is not looked up on the hub; did you mean bert-base?"),
+        ("'models\\x'", "'models\\\\x', and a path is not looked up on the hub; write paths with /"),
+        ("/nowhere/x", "'/nowhere/x', and a path is not looked up on the hub"),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "plan", "train", "launch", "resume", "profile", "parity"])
+def test_folder_of_a_model_that_is_missing_is_told_at_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    name: str,
+    said: str,
+    command: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("models/bert-base").mkdir(parents=True)
+    Path("r.yaml").write_text("name: a\noutput: o\ndata: {train: a.csv}\n")
+    status, _, err = cli(capsys, command, "r.yaml", f"model.name={name}")
+    assert status == 2
+    assert err.strip().endswith(f"model.name: there is no folder {said}"), err
+    assert cli(capsys, "new", "a.csv", "--model", name.strip("'"))[2] == f"--model: there is no folder {said}\n"
 
 
 def test_overrides_survive_a_shell(
@@ -177,3 +210,42 @@ def test_shell_completes_recipe_keys(tmp_path: Path) -> None:
     }
     done = command("accel-cls", cwd=tmp_path, env=complete)
     assert done.stdout.split() == ["train.weight_decay=", "train.warmup="]
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("check r", ["r.yaml", "recipes/", "runs/"]),
+        ("train recipes/", ["recipes/a.yaml", "recipes/b.yml"]),
+        ("launch rec", ["recipes/a.yaml", "recipes/b.yml"]),
+        ("predict ru", ["runs/food", "runs/more/"]),
+        ("predict runs/more/", ["runs/more/deep"]),
+        ("parity r.yaml --hardware cpu,fs", ["cpu,fsdp"]),
+        ("train r.yaml hardware=multi_", ["hardware=multi_gpu", "hardware=multi_node"]),
+        ("train r.yaml hardware = multi_", ["multi_gpu", "multi_node"]),
+        ("train r.yaml train.schedule=c", ["train.schedule=cosine", "train.schedule=constant"]),
+        ("train r.yaml train.schedule = li", ["linear"]),
+        ("train r.yaml train.schedule =", ["linear", "cosine", "constant"]),
+        ("train r.yaml train.sched", [f"train.schedule={one}" for one in ("linear", "cosine", "constant")]),
+        ("explain r.yaml train.packing=", ["train.packing=true", "train.packing=false"]),
+        ("plan r.yaml evaluate.best=lo", ["evaluate.best=loss"]),
+        ("plan r.yaml train.micro_batch_tokens=", ["train.micro_batch_tokens=auto"]),
+        ("resume r.yaml train.epochs=", []),
+        ("profile r.yaml ~train.w", ["~train.weight_decay", "~train.warmup"]),
+        ("check r.yaml seed=1 train.w", ["train.weight_decay=", "train.warmup="]),
+    ],
+)
+def test_shell_completes(tmp_path: Path, typed: str, offered: list[str]) -> None:
+    for name in ("r.yaml", "recipes/a.yaml", "recipes/b.yml", "recipes/data.csv", "runs/food/recipe.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "runs/more/deep").mkdir(parents=True)
+    (tmp_path / "runs/more/deep/config.json").write_text("{}")
+    words = typed.split(" ")
+    env = {
+        "_ACCEL_CLS_COMPLETE": "complete_bash",
+        "COMP_WORDS": "\n".join(["accel-cls", *words]),
+        "COMP_CWORD": str(len(words)),
+    }
+    done = command("accel-cls", cwd=tmp_path, env=env)
+    assert done.stdout.split() == offered, done.stderr

@@ -90,7 +90,7 @@ def check(words: list[str]) -> None:
     elif words[:3] == ["python", "-m", "accel_cls.train"]:
         _check_training(words[3:])
     elif words[:3] == ["python", "-m", "accel_cls.predict"]:
-        predict.command_line().parse_args(words[3:])
+        typer.main.get_command(predict.app).make_context("predict", words[3:])
     elif words[:3] == ["python", "-m", "benchmarks"]:
         named(benchmarks.command_line().parse_args(words[3:]).names)  # raises where there is no such case
     elif words[:3] == ["python", "-m", "tools.gpu_check"]:

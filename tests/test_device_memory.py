@@ -41,9 +41,10 @@ def test_the_report_says_it_where_it_is_known() -> None:
     results = {
         "scores": {"accuracy": 0.5}, "decided_by": "accuracy", "update": 2, "epoch": 1.0, "updates": 2, "skipped": 0,
         "scaler_skips": 0, "checkpoints": 1, "save_seconds": 0.1, "stall_seconds": 0.0, "seconds": 3.0,
-        "hardware": "1 process on cuda",
+        "hardware": "1 process on cuda", "rows": {"validation": 5, "dropped": []}, "evaluations": [],
+        "baselines": [], "verdict": "", "advice": [],
     }  # fmt: skip
     recipe = load_recipe(ROOT / "recipes" / "food.yaml")
-    told = report._report(recipe, {**results, "device_peak_bytes": 2_130_000_000}, [], [], [])
+    told = report.report(recipe, {**results, "device_peak_bytes": 2_130_000_000}, [], [])
     assert "\nMemory: 2.1 GB of the device's at most.\n" in told
-    assert "Memory" not in report._report(recipe, {**results, "device_peak_bytes": None}, [], [], [])
+    assert "Memory" not in report.report(recipe, {**results, "device_peak_bytes": None}, [], [])

@@ -47,7 +47,7 @@ def test_where_several_are_possible_the_user_is_asked_and_shown_what_each_says(t
     with pytest.raises(UserError, match="line 2 is not UTF-8, and could be several encodings") as caught:
         detect_encoding(DataFile.at(path), [])
     assert "cp1252: 'Très'" in str(caught.value) or "cp1252 or latin_1: 'Très'" in str(caught.value)
-    assert "data.encoding=cp1252 (accel-cls new: --encoding)" in str(caught.value)
+    assert "data.encoding=cp1252 (accel-cls new or predict: --encoding)" in str(caught.value)
     assert detect_encoding(DataFile.at(path), [], "cp1252") == "cp1252"
     with pytest.raises(UserError, match="line 2 is not ascii"):
         detect_encoding(DataFile.at(path), [], "ascii")

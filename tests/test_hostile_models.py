@@ -237,7 +237,7 @@ def test_model_folder(model, tamper, trained, classified):
 # What is no name of a model, and why not.
 NAMES = {
     "../m": "Repo id must use alphanumeric chars",
-    "no/such": "couldn't find them in the cached files",
+    "no/such": "HF_HUB_OFFLINE is set, and it is not in the cache of this machine",
     "a b": "Repo id must use alphanumeric chars",
     "https://example.org/m": "Repo id must be in the form",
     "/dev/zero": "Repo id must be in the form",

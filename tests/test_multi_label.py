@@ -101,6 +101,39 @@ def test_predict_writes_a_file(finished: Path) -> None:
     labels = [json.loads(line)["label"] for line in (finished / "aspects.jsonl").read_text().splitlines()]
     same = [set(json.loads(row["predicted"])) == set(label) for row, label in zip(rows, labels, strict=True)]
     assert np.mean(same) > 0.95
+    true, found = (
+        [[n in cell for n in PHRASES] for cell in cells] for cells in (labels, [r["predicted"] for r in rows])
+    )
+    scores = f"f1_macro {sk.f1_score(true, found, average='macro'):.4f}  f1_micro "
+    assert f"scores by 'label', 500 of 500 rows: {scores}" in done.stderr
+    assert f"  accuracy {np.mean(same):.4f}  hamming_loss " in done.stderr
+
+
+def test_likeliest_classes_are_given_whether_they_are_predicted_or_not(finished: Path) -> None:
+    done = command("python", "-m", "accel_cls.predict", "run", "--top", "2", cwd=finished, stdin="味道不错\n还行吧\n")
+    first, none = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [*first] == ["text", "labels", "top"]
+    assert first["labels"] == [first["top"][0]["label"]] == ["food"]
+    assert none["labels"] == []
+    assert len(none["top"]) == 2
+    assert 0.5 > none["top"][0]["probability"] >= none["top"][1]["probability"]
+
+
+def test_a_label_column_for_each_class_is_scored(finished: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (finished / "aspects.jsonl").read_text(encoding="utf-8").splitlines()]
+    cells = [
+        ",".join([row["review"].replace("，", " "), *(str(int(n in row["label"])) for n in PHRASES)]) for row in rows
+    ]
+    (tmp_path / "a.csv").write_text("\n".join([f"review,{','.join(PHRASES)}", *cells]) + "\n", encoding="utf-8")
+    data = f"{{train: a.csv, text: review, label: [{', '.join(PHRASES)}], max_length: 32}}"
+    write_recipe(tmp_path, task="multi_label", data=data, train=TRAIN, evaluate=METRICS, model=MODEL)
+    assert train(tmp_path, "train.max_updates=4").returncode == 0
+    (tmp_path / "b.csv").write_text(
+        f"review,{','.join(PHRASES)}\na,1,0,1\nb,0,0,0\nc,2,0,0\nd,,0,0\n", encoding="utf-8"
+    )
+    done = command("python", "-m", "accel_cls.predict", "run", "--file", "b.csv", "--out", "c.csv", cwd=tmp_path)
+    assert "scores by 3 label columns, 3 of 4 rows: f1_macro " in done.stderr
+    assert "left out: the column 'food' holds '2', expected 0 or 1 in 1 row\n" in done.stderr
 
 
 def test_pipeline_gives_the_same_probabilities(finished: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, cli, command, train
+from conftest import ROOT, cli, command, train, write_reviews
 from safetensors.torch import load_file, save_file
 
 from accel_cls.checkpoints.checkpoint import list_checkpoints
@@ -192,6 +194,13 @@ def test_state_of_a_run_is_shown_and_nothing_is_touched(work: Path, monkeypatch,
     assert "train.learning_rate: 0.01 → 0.0001" in said
     assert "train.max_updates: not set → 9" in said
     assert "is refused" in said
+    # Only commands that are not refused: the run's own recipe, and starting over.
+    own, fresh = re.findall(r"^# (.*)\n\$ accel-cls launch (.*)$", said, re.M)
+    assert own == (f"goes on from update {int(older.name[-6:])}", "run/recipe.yaml")
+    assert fresh[1] == "recipe.yaml train.learning_rate=1e-4 train.max_updates=9 --fresh"
+    assert said.count("$ ") == 2
+    _, said, _ = cli(capsys, "resume", "run/recipe.yaml")
+    assert f"goes on from update {int(older.name[-6:])}" in said
     assert before == {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
 
 
@@ -218,6 +227,7 @@ def test_output_that_is_a_file_is_named(work: Path, monkeypatch, capsys) -> None
     status, said, _ = cli(capsys, "resume", "recipe.yaml")
     assert status == 0
     assert "is refused, since this folder is a file; name a folder with output=…" in said
+    assert "$ " not in said
 
 
 def test_folder_of_something_else_is_named(work: Path, monkeypatch, capsys) -> None:
@@ -227,6 +237,35 @@ def test_folder_of_something_else_is_named(work: Path, monkeypatch, capsys) -> N
     status, said, _ = cli(capsys, "resume", "recipe.yaml", "output=other")
     assert status == 0
     assert "holds something else than a run" in said
+    assert "$ " not in said
+
+
+def test_run_that_goes_on_just_now_is_not_started_again(work: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(work)
+    assert train(work, "train.max_updates=6").returncode == 0
+    lock = RunFolder(work / "run").lock
+    lock.acquire([])
+    try:
+        status, said, _ = cli(capsys, "resume", "recipe.yaml")
+        state = json.loads(cli(capsys, "resume", "recipe.yaml", "--json")[1])
+    finally:
+        lock.close()
+    assert status == 0
+    assert "run: running, logged up to update 6" in said
+    assert f"is refused: {work / 'run'} belongs to another run: process {os.getpid()} on " in said
+    assert "$ " not in said
+    assert (state["action"], state["command"], state["instead"]) == ("refuse", None, [])
+    assert "$ accel-cls launch recipe.yaml" in cli(capsys, "resume", "recipe.yaml")[1]
+
+
+def test_run_whose_data_have_changed_can_only_be_begun_anew(work: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(work)
+    assert train(work, "train.max_updates=6").returncode == 0
+    (work / "run" / "results.json").unlink()  # as if it had been killed
+    write_reviews(work / "reviews.csv", seed=1)
+    said = cli(capsys, "resume", "recipe.yaml")[1]
+    assert "is refused" in said
+    assert re.findall(r"^\$ (.*)$", said, re.M) == ["accel-cls launch recipe.yaml --fresh"]
 
 
 @pytest.mark.parametrize(

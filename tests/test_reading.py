@@ -189,7 +189,7 @@ def test_encoding(name, encoding, mark, note):
 
 def test_neither_utf_8_nor_gb18030():
     said = refusal(write("a.csv", b"text,label\na,1\n\xff\xff,2\n"))
-    assert said.startswith("a.csv: line 3 is neither UTF-8 nor GB18030; say what it is with data.encoding")
+    assert said.startswith("a.csv: line 3 is neither UTF-8 nor GB18030; say what it is, such as data.encoding=cp1252")
 
 
 def test_utf_8_that_is_cut_off_at_the_end_names_the_last_line():

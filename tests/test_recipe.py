@@ -228,6 +228,10 @@ def test_model_name_is_a_path_only_where_it_exists_or_looks_like_one(tmp_path):
     assert load(BASE, "model.name=here").model.name == str(tmp_path / "here")
     assert load(BASE, "model.name=not/here").model.name == "not/here"
     assert load(BASE, "model.name=./gone").model.name == str(tmp_path / "gone")
+    assert load(BASE, "model.name=models/gone").model.name == "models/gone"
+    (tmp_path / "models").mkdir()
+    assert load(BASE, "model.name=models/gone").model.name == str(tmp_path / "models/gone")
+    assert load(BASE, "model.name='models\\gone'").model.name == str(tmp_path / "models\\gone")
 
 
 def test_hub_is_a_path_only_where_it_exists(tmp_path):

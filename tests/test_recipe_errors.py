@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from accel_cls.errors import UserError
 from accel_cls.recipe import RecipeError, load_recipe
 from accel_cls.recipe.explain import explain
+from accel_cls.recipe.keys import all_keys
+from accel_cls.recipe.other_names import OTHER_NAMES
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +74,30 @@ def test_key_twice_in_an_override():
 def test_key_that_is_no_text_is_named_where_it_stands(key):
     assert refusal(BASE + f"{key}: 3\n").startswith("r.yaml:4:1  ")
     assert refusal(BASE + f"train: {{{key}: 3}}\n").startswith("r.yaml:4:9  ")
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
+def test_what_other_frameworks_call_it(name):
+    """The same answer in a file and in an override, under the top and in a section, and by `explain`."""
+    meant = OTHER_NAMES[name]
+    hint = f"did you mean {meant}?" if meant in all_keys() else meant
+    assert meant in all_keys() or " " in meant
+    for section in ("", "train", "data", "model"):
+        key = f"{section}.{name}" if section else name
+        in_file = refusal(
+            f"{BASE}{name}: 1\n" if not section else BASE.replace("data: {", f"{section}: {{{name}: 1, ")
+        )
+        assert f"{key}: unknown key; {hint}" in in_file
+        assert refusal(BASE, f"{key}=1") == f"override '{key}=1'  {key}: unknown key; {hint}"
+        with pytest.raises(UserError) as caught:
+            explain(write(BASE), keys=[key])
+        assert str(caught.value) == f"{key!r}: a recipe has no such value; {hint}"
+
+
+def test_section_of_another_framework():
+    assert (
+        refusal(BASE, "trainer.epochs=3") == "override 'trainer.epochs=3'  trainer: unknown key; did you mean train?"
+    )
 
 
 def test_misspelt_hub_is_an_unknown_key():

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from accel_cls.errors import UserError
-from accel_cls.startup import stay_offline, tolerate_encoding
+from accel_cls.completion import complete_override, complete_recipe
+from accel_cls.hub import go_offline_unless
+from accel_cls.startup import run_command
 
 if TYPE_CHECKING:
     from accel_cls.recipe import Recipe
@@ -24,22 +24,16 @@ app = typer.Typer(
 )
 
 
-def complete_key(incomplete: str) -> list[str]:
-    """For the shell: the recipe keys that begin with what has been typed."""
-    from accel_cls.recipe.keys import all_keys
-
-    start = "~" if incomplete.startswith("~") else ""
-    end = "" if start else "="
-    return [f"{start}{key}{end}" for key in all_keys() if key.startswith(incomplete.removeprefix("~"))]
-
-
-RecipePath = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, such as recipes/food.yaml.")]
+RecipePath = Annotated[
+    str,
+    typer.Argument(metavar="RECIPE", help="A recipe file, such as recipes/food.yaml.", autocompletion=complete_recipe),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="KEY=VALUE",
         help="Values to override, such as train.epochs=5; ~KEY resets one.",
-        autocompletion=complete_key,
+        autocompletion=complete_override,
     ),
 ]
 Processes = Annotated[int | None, typer.Option(min=1, help="Processes, instead of what the profile says.")]
@@ -48,11 +42,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 def load(recipe: str, overrides: list[str] | None) -> Recipe:
     """A recipe, and no network unless it names a hub id."""
-    from accel_cls.recipe import load_recipe
+    from accel_cls.recipe import load_to_train
     from accel_cls.recipe.rules import names_the_hub
 
-    loaded = load_recipe(recipe, overrides or ())
-    stay_offline(names_the_hub(loaded))
+    loaded = load_to_train(recipe, overrides or ())
+    go_offline_unless(names_the_hub(loaded))
     return loaded
 
 
@@ -62,20 +56,5 @@ def print_json(content: Any) -> None:
 
 
 def main() -> None:
-    """Entry point of the console script: mistakes of the user end in a message, not in a traceback."""
-    tolerate_encoding()
-    try:
-        app()
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:  # a folder where a file should be, no right to write, a full disk
-        reason = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-        typer.echo(reason, err=True)
-        raise SystemExit(2) from None
-    except UserError as error:
-        if "--json" in sys.argv:
-            print_json({"exit_status": 2, "errors": error.as_json()})
-        else:
-            typer.echo(str(error), err=True)
-        raise SystemExit(2) from None
+    """Entry point of the console script."""
+    raise SystemExit(run_command(app, "--json" in sys.argv))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, complete_key, load, print_json
+from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, load, print_json
+from accel_cls.completion import complete_override
 from accel_cls.errors import UserError
-from accel_cls.recipe.rules import is_encoding
-from accel_cls.startup import no_garbage_collection, stay_offline
+from accel_cls.hub import go_offline_unless
+from accel_cls.recipe.rules import is_encoding, is_path, missing_folder
+from accel_cls.startup import no_garbage_collection
 
 if TYPE_CHECKING:
     from accel_cls.authoring.columns import Choice
@@ -45,7 +48,10 @@ def new(
     """
     if encoding is not None and not is_encoding(encoding):
         raise UserError(f"--encoding: found {encoding!r}; expected an encoding that Python knows, such as cp1252")
-    stay_offline(names_hub=model is not None and not Path(model).exists())
+    path = os.path.abspath(model) if model is not None and is_path(model, os.path.abspath(model)) else None
+    if path is not None and (said := missing_folder(path)) is not None:
+        raise UserError(f"--model: {said}")
+    go_offline_unless(names_hub=model is not None and path is None)
     with no_garbage_collection():
         from accel_cls.authoring.new import new_recipe
 
@@ -121,7 +127,7 @@ def explain(
         typer.Argument(
             metavar="KEY",
             help="Keys or sections to explain (default: all), and values to override.",
-            autocompletion=complete_key,
+            autocompletion=complete_override,
         ),
     ] = None,
     as_json: Json = False,

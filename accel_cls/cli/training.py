@@ -1,4 +1,4 @@
-"""Commands that train: launch, resume, parity, profile."""
+"""Commands that train: train, launch, resume, parity, profile."""
 
 from __future__ import annotations
 
@@ -8,7 +8,41 @@ from typing import Annotated
 import typer
 
 from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, load, print_json
+from accel_cls.completion import complete_hardware
 from accel_cls.startup import no_garbage_collection
+
+
+@app.command()
+def train(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start over; the run that is there is kept, renamed.")
+    ] = False,
+    join_timeout: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="SECONDS", help="How long to wait for other processes; default: 300."),
+    ] = None,
+) -> None:
+    """Train a recipe in this process, as `python -m accel_cls.train` does, without a launcher.
+
+    That is one process in fp32, on a GPU where there is one. Where `hardware` asks for anything else it is refused,
+    with the command to give: `accel-cls launch` starts several processes and other precisions, too.
+
+    Exit status: 0 trained, 2 a mistake, 75 stopped and saved: the same command goes on.
+
+    Examples:
+
+      accel-cls train recipes/food.yaml
+
+      accel-cls train recipes/food.yaml data.train=reviews.csv train.epochs=5 --fresh
+    """
+    from accel_cls.train import main
+
+    arguments = [recipe, *(overrides or ()), *(["--fresh"] if fresh else [])]
+    if join_timeout is not None:
+        arguments += ["--join-timeout", str(join_timeout)]
+    raise typer.Exit(main(arguments))
 
 
 @app.command()
@@ -126,7 +160,10 @@ def parity(
         str,
         typer.Option(help="Numbers of processes; the first is the reference. Left out: 1,2, or 1 with other lists."),
     ] = "",
-    hardware: Annotated[str, typer.Option(help="Profiles, such as cpu,gpu; the first is the reference.")] = "",
+    hardware: Annotated[
+        str,
+        typer.Option(help="Profiles, such as cpu,gpu; the first is the reference.", autocompletion=complete_hardware),
+    ] = "",
     precision: Annotated[str, typer.Option(help="fp32, bf16, fp16; the first is the reference.")] = "",
     micro_batches: Annotated[str, typer.Option(help="Multiples of train.micro_batch_tokens, such as 1,2,4.")] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Also stop half-way and go on, on each number.")] = False,

@@ -21,17 +21,26 @@ def clean_names(path: Path, names: Sequence[str], notes: list[str]) -> list[str]
     return clean
 
 
+class UnknownColumn(UserError):
+    """A wanted column is not there; `said` tells which, and what is there, without what to do about it."""
+
+    def __init__(self, where: str, column: str, found: Sequence[str]):
+        near = difflib.get_close_matches(column, found, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        self.said = (
+            f"{where}: there is no column {shown(column)!r}{hint} It has {listed([*map(repr, found)]) or 'none'}"
+        )
+        super().__init__(
+            f"{self.said}; set data.text and data.label (and data.columns where the file has no header line, "
+            "data.separator where its cells are separated by something else)"
+        )
+
+
 def check_columns(where: str, found: Sequence[str], wanted: Sequence[str]) -> None:
-    """Raise UserError where a wanted column is not there; with the nearest name."""
+    """Raise UnknownColumn where a wanted column is not there; with the nearest name."""
     for column in wanted:
         if column not in found:
-            near = difflib.get_close_matches(column, found, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "."
-            raise UserError(
-                f"{where}: there is no column {shown(column)!r}{hint} It has {listed([*map(repr, found)]) or 'none'}; "
-                "set data.text and data.label (and data.columns where the file has no header line, data.separator "
-                "where its cells are separated by something else)"
-            )
+            raise UnknownColumn(where, column, found)
 
 
 def check_twice(path: Path, found: Sequence[str], wanted: Sequence[str]) -> None:

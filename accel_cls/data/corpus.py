@@ -239,11 +239,11 @@ def _label_cells(table: SourceTable, columns: Sequence[str], rows: Sequence[str]
         return
     for cell, row in zip(cells, rows, strict=False):
         is_many = isinstance(cell, list)
-        named = [_declared_name(one, table.declared, row) for one in (cell if is_many else [cell])]
+        named = [declared_name(one, table.declared, row) for one in (cell if is_many else [cell])]
         yield named if is_many else named[0]
 
 
-def _declared_name(cell: Any, declared: Sequence[str], row: str) -> Any:
+def declared_name(cell: Any, declared: Sequence[str], row: str) -> Any:
     """An id becomes its name, and -1, by the hub's convention, a missing label; other files may hold names."""
     if not isinstance(cell, int):
         return cell
@@ -256,14 +256,14 @@ def text_table(table: Texts | Dataset, columns: Sequence[str]) -> Texts:
     """One column of a table as "text", or two as "text" and "pair"; what is missing is an empty text."""
 
     def texts(column: str) -> list[str]:
-        return [_text(cell) for cell in table[column][:]]
+        return [text_of_cell(cell) for cell in table[column][:]]
 
     # Built anew, not renamed: a column's new name may be another one's old name.
     names = dict(zip(("text", "pair"), columns, strict=False))
     return table.named(names) if isinstance(table, Texts) else Texts.of({new: texts(names[new]) for new in names})
 
 
-def _text(cell: Any) -> str:
+def text_of_cell(cell: Any) -> str:
     """A cell of any type as a text: bytes as UTF-8, lists and mappings as JSON."""
     if isinstance(cell, str):
         return cell

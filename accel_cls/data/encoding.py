@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from charset_normalizer import from_bytes
@@ -53,23 +54,23 @@ def detect_encoding(file: DataFile, notes: list[str], stated: str | None = None)
         failure = _undecodable(file, stated)
         if failure is not None:
             raise UserError(
-                f"{file.path}: line {failure} is not {stated}, as data.encoding says; correct it, or leave it out"
+                f"{file.path}: line {failure} is not {stated}, as data.encoding (or --encoding) says; correct it, or "
+                "leave it out"
             )
         return stated
     with file.open() as content:
         start = content.read(4)
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if start.startswith(mark):
-            name = encoding.removesuffix("-sig").upper()
-            failure = _undecodable(file, name)
-            if failure is not None:
-                raise UserError(
-                    f"{file.path}: line {failure} is not {name}, as its byte-order mark says; convert it to UTF-8"
-                )
-            if encoding != "utf-8-sig":
-                notes.append(f"{file.path.name}: read as {name}, by its byte-order mark")
-            return encoding
-    if [bool(byte) for byte in start] in _WIDE:
+    if (encoding := marked_encoding(start)) is not None:
+        name = encoding.removesuffix("-sig").upper()
+        failure = _undecodable(file, name)
+        if failure is not None:
+            raise UserError(
+                f"{file.path}: line {failure} is not {name}, as its byte-order mark says; convert the file to UTF-8"
+            )
+        if encoding != "utf-8-sig":
+            notes.append(f"{file.path.name}: read as {name}, by its byte-order mark")
+        return encoding
+    if is_wide(start):
         raise UserError(
             f"{file.path}: looks like UTF-16 or UTF-32 without a byte-order mark; say which with data.encoding, such "
             "as utf-16-le"
@@ -88,6 +89,16 @@ def detect_encoding(file: DataFile, notes: list[str], stated: str | None = None)
     return found
 
 
+def marked_encoding(start: bytes) -> str | None:
+    """The encoding that a text's byte-order mark says, of its first four bytes; None where it has none."""
+    return next((encoding for mark, encoding in _BYTE_ORDER_MARKS if start.startswith(mark)), None)
+
+
+def is_wide(start: bytes) -> bool:
+    """Whether a text's first four bytes look like UTF-16 or UTF-32 without a byte-order mark."""
+    return [bool(byte) for byte in start] in _WIDE
+
+
 def _by_letters(file: DataFile, line: int) -> str:
     """The encoding in which a file that is not UTF-8, from this line on, reads as text.
 
@@ -100,27 +111,46 @@ def _by_letters(file: DataFile, line: int) -> str:
         sample = content.read(_SAMPLE)
     if len(sample) == _SAMPLE:
         sample = sample[: sample.rfind(b"\n") + 1] or sample
+    judged = judge(sample, lambda name: _undecodable(file, name) is None)
+    if judged.encoding is not None:
+        return judged.encoding
+    raise UserError(
+        f"{file.path}: line {line} {judged.why}, such as data.encoding={judged.likely} (accel-cls new or predict: "
+        "--encoding), or convert the file to UTF-8"
+    )
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What bytes that are not UTF-8 are taken for."""
+
+    encoding: str | None  # None where that is not certain
+    why: str = ""  # what is said of a line of them then
+    likely: str = "cp1252"  # what it could be
+
+
+def judge(sample: bytes, decodes: Callable[[str], bool]) -> Judgement:
+    """The encoding in which a sample of a text reads as text.
+
+    Args:
+        sample: whole lines, not all of them ASCII.
+        decodes: whether all of the text is in an encoding, by its name.
+    """
     readings = {one.encoding: one for one in from_bytes(sample) if one.chaos <= _MOST_CHAOS}
     names = {name for one in readings.values() for name in (one.encoding, *one.could_be_from_charset)}
-    if (names & _GB18030 or not readings) and _undecodable(file, "gb18030") is None:
-        return "gb18030"
-    readings = {name: one for name, one in readings.items() if name[:4] != "utf_" and _undecodable(file, name) is None}
+    if (names & _GB18030 or not readings) and decodes("gb18030"):
+        return Judgement("gb18030")
+    readings = {name: one for name, one in readings.items() if name[:4] != "utf_" and decodes(name)}
     letters = sum(byte > 127 for byte in sample)
     if not 1 <= len(readings) <= _MOST_READINGS or letters < _LEAST_LETTERS:
-        raise UserError(
-            f"{file.path}: line {line} is neither UTF-8 nor GB18030; say what it is with data.encoding, such as "
-            "cp1252 (accel-cls new: --encoding), or convert the file to UTF-8"
-        )
+        return Judgement(None, "is neither UTF-8 nor GB18030; say what it is")
     if len(readings) == 1:
         ((name, one),) = readings.items()
         usual = _preferred([name, *one.could_be_from_charset])  # which says the same of the sample
-        return usual if _undecodable(file, usual) is None else name
+        return Judgement(usual if decodes(usual) else name)
     likely = sorted(readings.values(), key=lambda one: not {*_USUAL} & {one.encoding, *one.could_be_from_charset})
     shown = "; ".join(f"{_names(one)}: {_first_word(str(one))!r}" for one in likely[:_SHOWN])
-    raise UserError(
-        f"{file.path}: line {line} is not UTF-8, and could be several encodings ({shown}); say which, such as "
-        f"data.encoding={_preferred(names)} (accel-cls new: --encoding), or convert the file to UTF-8"
-    )
+    return Judgement(None, f"is not UTF-8, and could be several encodings ({shown}); say which", _preferred(names))
 
 
 def _names(reading: Any) -> str:
@@ -139,13 +169,17 @@ def _first_word(text: str) -> str:
 
 
 def _is_mixed(file: DataFile) -> bool:
+    with file.open() as content:
+        return are_mixed(content)
+
+
+def are_mixed(lines: Iterable[bytes]) -> bool:
     """Whether one in twenty of the lines that are not ASCII is UTF-8 from U+0800 on, as few of GB18030 are."""
     others = utf_8 = 0
-    with file.open() as content:
-        for line in content:
-            if not line.isascii():
-                others += 1
-                utf_8 += _is_utf_8(line) and max(line.decode()) >= "\u0800"
+    for line in lines:
+        if not line.isascii():
+            others += 1
+            utf_8 += _is_utf_8(line) and max(line.decode()) >= "\u0800"
     return utf_8 * 20 > others
 
 

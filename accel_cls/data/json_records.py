@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from accel_cls.data.byte_order_marks import MARK, MarksLeftOut
-from accel_cls.data.column_names import check_columns, check_names, check_twice, clean_names
+from accel_cls.data.byte_order_marks import MARK, MarksLeftOut, unmarked
+from accel_cls.data.column_names import check_columns, check_names, check_twice
 from accel_cls.data.data_file import DataFile
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, shown
@@ -27,15 +28,9 @@ def read_json(file: DataFile, content: TextIO, columns: Sequence[str] | None, no
         UserError: for what is no JSON, and a column that is not there.
     """
     path = file.path
-    text = content.read().lstrip(MARK)
-    try:
-        records = _json_list(text) if file.ending == ".json" and text.lstrip()[:1] == "[" else None
-        if records is None and file.ending == ".json":
-            records = _wrapped(path, text, notes)
-        if records is None:  # many a .json file holds an object a line
-            records = _json_lines(path, text, notes)
-        records = _with_clean_keys(path, records, notes)
-        nested = _paths(records)
+    with json_explained(path):
+        records = list(json_records(file, content, notes))
+        nested = json_paths(records)
         names = list(dict.fromkeys([*(name for record in records for name in record), *nested]))
         if columns is None:
             within = {name.partition(".")[0] for name in nested if "." in name}
@@ -43,13 +38,45 @@ def read_json(file: DataFile, content: TextIO, columns: Sequence[str] | None, no
         if records:
             check_columns(str(path), names, columns)
         check_names(path, columns)
-        return Texts.of({column: [_scalar(_at(record, column)) for record in records] for column in columns})
+        return Texts.of({column: [json_cell(record, column) for record in records] for column in columns})
+
+
+def json_records(file: DataFile, content: TextIO, notes: list[str]) -> Iterator[dict[str, Any]]:
+    """The objects of a file, in order; those of `.jsonl` one by one, those of `.json` are in memory together.
+
+    Args:
+        file: the file.
+        content: the same, open.
+        notes: takes what was left out, at the end.
+
+    Raises:
+        ValueError, RecursionError: as `json_explained` explains them.
+    """
+    records: Iterable[dict[str, Any]] | None = None
+    lines: Iterable[str] = content
+    if file.ending == ".json":
+        text = content.read().lstrip(MARK)
+        records = _json_list(text) if text.lstrip()[:1] == "[" else _wrapped(file.path, text, notes)
+        lines = text.split("\n")  # many hold an object a line
+    return _with_clean_keys(file.path, _json_lines(file.path, lines, notes) if records is None else records, notes)
+
+
+@contextmanager
+def json_explained(path: Path) -> Iterator[None]:
+    """Make what is no JSON a message to the user, with the file's name."""
+    try:
+        yield
     except RecursionError as error:
         raise UserError(f"{path}: not readable as JSON: {_DEEP}") from error
-    except UserError:
-        raise
     except ValueError as error:
+        if isinstance(error, UserError):
+            raise
         raise UserError(f"{path}: not readable as JSON: {error}") from error
+
+
+def json_cell(record: dict[str, Any], column: str) -> str | None:
+    """What stands under a key or a dotted path, as a text; None where there is nothing."""
+    return _scalar(_at(record, column))
 
 
 def _at(record: dict[str, Any], column: str) -> Any:
@@ -67,7 +94,7 @@ def _at(record: dict[str, Any], column: str) -> Any:
     return value
 
 
-def _paths(records: Sequence[dict[str, Any]]) -> list[str]:
+def json_paths(records: Iterable[dict[str, Any]]) -> list[str]:
     """The paths of all that is no object, in order. A list of objects is taken for one where it never has two."""
     lists: set[str] = set()  # paths of lists of objects
     many: set[str] = set()  # of these, those that have several somewhere
@@ -155,24 +182,27 @@ def _json_list(text: str) -> list[dict[str, Any]]:
     return records
 
 
-def _with_clean_keys(path: Path, records: list[dict[str, Any]], notes: list[str]) -> list[dict[str, Any]]:
+def _with_clean_keys(path: Path, records: Iterable[dict[str, Any]], notes: list[str]) -> Iterator[dict[str, Any]]:
     """Rows whose keys have no byte-order mark, as that of a csv file that they were made of stands in its first."""
-    keys = list(dict.fromkeys(key for record in records for key in record))
-    names = dict(zip(keys, clean_names(path, keys, notes), strict=True))
-    if all(key == name for key, name in names.items()):
-        return records
+    marked: dict[str, None] = {}
     for record in records:
-        check_twice(path, [names[key] for key in record], list(names.values()))
-    return [{names[key]: value for key, value in record.items()} for record in records]
+        if any(MARK in key for key in record):
+            marked.update((unmarked(key), None) for key in record if MARK in key)
+            names = [unmarked(key) for key in record]
+            check_twice(path, names, names)
+            record = dict(zip(names, record.values(), strict=True))
+        yield record
+    if marked:
+        notes.append(MarksLeftOut([f"{path.name}, column {name!r}" for name in marked]))
 
 
-def _json_lines(path: Path, text: str, notes: list[str]) -> list[dict[str, Any]]:
-    records = []
+def _json_lines(path: Path, lines: Iterable[str], notes: list[str]) -> Iterator[dict[str, Any]]:
     marked = []
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(lines, start=1):
         if line[:1] == MARK:
             line = line.lstrip(MARK)
-            marked.append(f"{path.name}, line {number}")
+            if number > 1:  # else the file's own
+                marked.append(f"{path.name}, line {number}")
         if not line.strip():
             continue
         try:
@@ -183,10 +213,9 @@ def _json_lines(path: Path, text: str, notes: list[str]) -> list[dict[str, Any]]
             raise ValueError(f"line {number}: {_DEEP}") from error
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from error
-        records.append(record)
+        yield record
     if marked:
         notes.append(MarksLeftOut(marked))
-    return records
 
 
 def _scalar(value: Any) -> str | None:

@@ -21,6 +21,7 @@ from accel_cls.data.json_records import read_json
 from accel_cls.data.separated import SEPARATORS, FileFormat, read_separated
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, shown
+from accel_cls.hub import why_offline
 from accel_cls.recipe import Hub
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def _read_hub(source: Hub) -> Dataset:
         return datasets.load_dataset(source.hub, source.config, split=source.split)
     except Exception as error:  # the hub's client raises a dozen kinds, all for the user to read
         reason = shown(str(error).splitlines()[0], 300) if str(error) else type(error).__name__
+        reason = f"{reason}; {offline}" if (offline := why_offline()) else reason
         raise UserError(f"hub data set {shown(source.hub, 200)!r}, split {source.split!r}: {reason}") from error
 
 

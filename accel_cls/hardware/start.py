@@ -25,7 +25,7 @@ import psutil
 from accel_cls.errors import UserError
 from accel_cls.hardware.nodes import JOIN_TIMEOUT, Nodes, find_nodes, rank_of, slurm_script, wait_for_port
 from accel_cls.profiles import check_devices, launch_command, profile_to_launch, quietly, shell
-from accel_cls.recipe import load_recipe
+from accel_cls.recipe import load_to_train
 from accel_cls.stopping import INTERRUPTED, STATUS_FILE, stop_signals, stop_with_parent
 
 # The first line of the report of torch's launcher, and what it says while it ends the other processes.
@@ -53,7 +53,7 @@ def start(
     Raises:
         UserError: for a mistake in the recipe or the options, or where the other machines do not come.
     """
-    loaded = load_recipe(recipe, overrides)
+    loaded = load_to_train(recipe, overrides)
     arguments = [*overrides, *(["--fresh"] if fresh else [])]
     if join_timeout is not None:
         arguments += ["--join-timeout", str(join_timeout)]

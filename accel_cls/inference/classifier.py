@@ -21,7 +21,7 @@ from accel_cls.models.capabilities import ask_model
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.classifier import check_embeddings
 from accel_cls.models.packing import make_packable
-from accel_cls.recipe import load_recipe
+from accel_cls.recipe import Recipe, load_recipe
 from accel_cls.tasks import Task, task_of_model
 from accel_cls.tokenization.encode import encode
 from accel_cls.tokenization.pretrained import load_error
@@ -52,6 +52,10 @@ class Prediction:
         """Of that class."""
         return self.probabilities[self.label]
 
+    def likeliest(self, count: int) -> list[tuple[str, float]]:
+        """So many classes with their probabilities, the most probable first; multi-label: predicted or not."""
+        return sorted(self.probabilities.items(), key=lambda one: -one[1])[:count]
+
 
 @dataclass(frozen=True)
 class Classifier:
@@ -65,6 +69,7 @@ class Classifier:
     text_columns: tuple[str, ...]  # what the model was trained on, one column or a pair; empty where nothing tells
     padding: Padding
     files: FileFormat  # how those with the training texts are written
+    recipe: Recipe | None = None  # that it was trained by, where its run folder has it
 
     @property
     def names(self) -> list[str]:
@@ -121,6 +126,8 @@ class Classifier:
 
 def whole(text: str) -> str:
     """A text without halves of characters, which no file and no terminal holds."""
+    if text.isascii():
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -163,20 +170,18 @@ def load_classifier(folder: str | Path) -> Classifier:
     able = ask_model(model, tokenizer, str(path), [], str(folder))
     tokenizer.model_max_length = able.longest
     first_position = make_packable(model) if able.packed else None
-    columns, files = _trained_on(path, model)
-    return Classifier(model.eval().to(device), tokenizer, task, device, first_position, columns, able.padding, files)
+    recipe = load_recipe(path.parent / "recipe.yaml") if (path.parent / "recipe.yaml").is_file() else None
+    files = FileFormat() if recipe is None else FileFormat.of(recipe.data)
+    columns = _text_columns(recipe, model)
+    model = model.eval().to(device)
+    return Classifier(model, tokenizer, task, device, first_position, columns, able.padding, files, recipe)
 
 
-def _trained_on(path: Path, model: PreTrainedModel) -> tuple[tuple[str, ...], FileFormat]:
-    """The text columns that a model was trained on, and how their files were read.
-
-    No columns where neither its run's recipe nor its config.json tells.
-    """
-    recipe = path.parent / "recipe.yaml"
-    if recipe.is_file():
-        data = load_recipe(recipe).data
-        return (data.text,) if isinstance(data.text, str) else tuple(data.text), FileFormat.of(data)
+def _text_columns(recipe: Recipe | None, model: PreTrainedModel) -> tuple[str, ...]:
+    """What a model was trained on; nothing where neither its run's recipe nor its config.json tells."""
+    if recipe is not None:
+        return (recipe.data.text,) if isinstance(recipe.data.text, str) else tuple(recipe.data.text)
     told = getattr(model.config, "accel_cls", None)
     columns = told.get("text") if isinstance(told, dict) else None
     is_right = isinstance(columns, list) and 1 <= len(columns) <= 2 and all(isinstance(c, str) for c in columns)
-    return tuple(columns) if is_right and columns is not None else (), FileFormat()
+    return tuple(columns) if is_right and columns is not None else ()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from accel_cls.checkpoints.checkpoint import find_fault, list_checkpoints, update_of
 from accel_cls.console import Console
 from accel_cls.data.corpus import load_corpus
+from accel_cls.errors import UserError
 from accel_cls.profiles import find_profile, precision_name, profile_to_launch, shell
-from accel_cls.recipe import Recipe
+from accel_cls.recipe import Recipe, load_recipe
 from accel_cls.runs.changes import RunSpec
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.results import read_results
@@ -34,7 +35,7 @@ class State:
     """Where a run stands."""
 
     folder: str
-    state: str  # none, something else, unfinished, finished
+    state: str  # none, something else, running, unfinished, finished
     logged: int | None = None  # the last update in metrics.jsonl
     checkpoints: Sequence[Saved] = ()  # the newest first
     changes: Sequence[str] = ()  # in the recipe or the data, after which the run can't be continued
@@ -43,7 +44,8 @@ class State:
     scores: dict[str, float] = field(default_factory=dict)
     action: str = ""  # what the command would do: begin, continue, show, set aside, refuse
     next: str = ""  # the same in words
-    command: str = ""
+    command: str | None = None  # that does so; None where it would be refused
+    instead: Sequence[tuple[str, str]] = ()  # commands that would not be, and what each does
 
     def as_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -59,12 +61,16 @@ def state_of(path: str, recipe: Recipe, overrides: Sequence[str]) -> State:
     folder, command = RunFolder(recipe.output), shell(["accel-cls", "launch", path, *overrides])
     where = min(os.path.relpath(folder.path), str(folder.path), key=len)
     decision = decide_without_data(folder)
+    is_refused = decision is not None and decision.action == Action.REFUSE
+    if not is_refused and (taken := folder.lock.refusal()) is not None:
+        next_ = f"is refused: {taken.removeprefix('output: ')}"
+        return State(where, "running", _last_logged(folder), action=Action.REFUSE, next=next_)
     if decision is not None:
         state = "none" if decision.action == Action.BEGIN else "something else"
-        return State(where, state, action=decision.action, next=_in_words(decision), command=command)
-    corpus = load_corpus(recipe, task_of(recipe))
-    spec = RunSpec(recipe, corpus.digest, len(corpus.train.labels), precision=_precision_of(recipe))
-    decision = decide(folder, spec)
+        next_ = _in_words(decision)
+        return State(where, state, action=decision.action, next=next_, command=None if is_refused else command)
+    decision = decide(folder, _spec_of(recipe))
+    is_refused = decision.action == Action.REFUSE
     return State(
         folder=where,
         state="finished" if folder.is_finished else "unfinished",
@@ -76,8 +82,27 @@ def state_of(path: str, recipe: Recipe, overrides: Sequence[str]) -> State:
         scores=read_results(folder)["scores"] if folder.is_finished else {},
         action=decision.action,
         next=_in_words(decision),
-        command=command,
+        command=None if is_refused else command,
+        instead=[*_instead(folder, where, command)] if is_refused else (),
     )
+
+
+def _spec_of(recipe: Recipe) -> RunSpec:
+    corpus = load_corpus(recipe, task_of(recipe))
+    return RunSpec(recipe, corpus.digest, len(corpus.train.labels), precision=_precision_of(recipe))
+
+
+def _instead(folder: RunFolder, where: str, command: str) -> Iterator[tuple[str, str]]:
+    """What can be done with a folder whose run the command would not continue."""
+    try:
+        own = load_recipe(folder.recipe)
+        decision = decide(folder, _spec_of(own))
+    except UserError:  # its recipe or its data are not what they were: it can't go on
+        pass
+    else:
+        if decision.action != Action.REFUSE:
+            yield shell(["accel-cls", "launch", os.path.join(where, folder.recipe.name)]), _in_words(decision)
+    yield f"{command} --fresh", f"keeps this run as {folder.path.name}.N, and begins a new one, at update 0"
 
 
 def _precision_of(recipe: Recipe) -> str:
@@ -118,7 +143,10 @@ def show_state(state: State, console: Console) -> None:
     lines += [("differs", change) for change in (*state.changes, *state.end, *state.harmless)]
     lines.append(("this command", state.next))
     console.section("state", lines)
-    console.print(f"\n$ {state.command}")
+    if state.command is not None:
+        console.print(f"\n$ {state.command}")
+    for command, what in state.instead:
+        console.print(f"\n# {what}\n$ {command}")
 
 
 def _last_logged(folder: RunFolder) -> int | None:

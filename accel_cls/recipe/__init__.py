@@ -14,7 +14,7 @@ from accel_cls.recipe.data_section import Hub
 from accel_cls.recipe.errors import Origin, Problem, RecipeError
 from accel_cls.recipe.keys import sections_of
 from accel_cls.recipe.messages import explain_errors
-from accel_cls.recipe.rules import broken_rules
+from accel_cls.recipe.rules import broken_rules, is_path, missing_folders
 from accel_cls.recipe.schema import PATHS, Recipe
 from accel_cls.recipe.section import Section
 from accel_cls.recipe.source import Node, leaves, merge, origin_of, read_chain, read_override, read_plain, to_yaml
@@ -27,6 +27,7 @@ __all__ = [
     "RecipeError",
     "leaves",
     "load_recipe",
+    "load_to_train",
     "read_plain",
     "recipe_to_plain",
     "recipe_to_yaml",
@@ -43,6 +44,18 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         RecipeError: with every mistake found, each with its file, line and column or its override.
     """
     return resolve_recipe(path, overrides)[0]
+
+
+def load_to_train(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """As `load_recipe`, for a command that reads what the recipe names.
+
+    Raises:
+        RecipeError: also where a folder is not there that it names by its path.
+    """
+    recipe, tree = resolve_recipe(path, overrides)
+    if missing := missing_folders(recipe):
+        raise RecipeError([Problem(origin_of(tree, key), ".".join(key), message) for key, message in missing])
+    return recipe
 
 
 def resolve_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe, Node]:
@@ -128,5 +141,5 @@ def _resolve_path(tree: Node, key: Key) -> None:
         absolute = os.path.normpath(leaf.origin.folder / written)
         if kind == "output":
             leaf.value = os.path.normpath(Path.cwd() / written)
-        elif kind == "input" or written.startswith(("./", "../", "/")) or os.path.exists(absolute):
+        elif kind == "input" or is_path(written, absolute):
             leaf.value = absolute

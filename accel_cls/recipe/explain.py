@@ -16,7 +16,7 @@ from pydantic_core import PydanticUndefined
 from accel_cls.errors import UserError
 from accel_cls.profiles import find_profile, profile_content
 from accel_cls.recipe import resolve_recipe
-from accel_cls.recipe.messages import hint_from_elsewhere
+from accel_cls.recipe.messages import hint_by_meaning
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.recipe.schema import Scratch
 from accel_cls.recipe.section import Section
@@ -65,7 +65,7 @@ def explain(path: str | Path, overrides: Sequence[str] = (), keys: Sequence[str]
             near = difflib.get_close_matches(key, sorted(known), n=1)
             ends = [s.key for s in settings if near and s.key.endswith(f".{near[0]}")]
             hint = f"did you mean {ends[0] if ends else near[0]}?" if near else "see docs/recipe-reference.md"
-            raise UserError(f"{key!r}: a recipe has no such value; {hint_from_elsewhere(key) or hint}")
+            raise UserError(f"{key!r}: a recipe has no such value; {hint_by_meaning(key) or hint}")
     return [s for s in settings if not keys or any(_is_under(s.key, key) for key in keys)]
 
 

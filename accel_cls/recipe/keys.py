@@ -45,6 +45,22 @@ def field_of(key: Sequence[Any]) -> tuple[type[Section], Any]:
     return section, info
 
 
+def choices_of(key: str) -> list[str]:
+    """The values that a key takes where they are words: of enumerations, and true and false."""
+    _, info = field_of(key.split("."))
+    return [] if info is None or key not in all_keys() else _words(info.annotation)
+
+
+def _words(annotation: Any) -> list[str]:
+    if annotation is bool:
+        return ["true", "false"]
+    if typing.get_origin(annotation) is typing.Literal:
+        return [choice for choice in typing.get_args(annotation) if isinstance(choice, str)]
+    if is_union(annotation) or typing.get_origin(annotation) is typing.Annotated:
+        return [word for arm in typing.get_args(annotation) for word in _words(arm)]
+    return []
+
+
 def is_union(annotation: Any) -> bool:
     """Whether a field takes values of several shapes."""
     return typing.get_origin(annotation) in (typing.Union, types.UnionType)

@@ -11,66 +11,12 @@ from pydantic import ValidationError
 
 from accel_cls.recipe.errors import Origin, Problem
 from accel_cls.recipe.keys import all_keys, field_of, is_union, sections_of
+from accel_cls.recipe.other_names import OTHER_NAMES, OTHER_SECTIONS
 from accel_cls.recipe.schema import Recipe
 from accel_cls.recipe.section import Section
 from accel_cls.recipe.source import Node, origin_of, read_scalar, to_yaml_line, walk
 
 _OUT_OF_RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "string_too_long")
-# What other frameworks call it: the key here, or what to do instead.
-_ELSEWHERE = {
-    "lr": "train.learning_rate",
-    "num_train_epochs": "train.epochs",
-    "num_epochs": "train.epochs",
-    "max_steps": "train.max_updates",
-    "warmup_ratio": "train.warmup",
-    "warmup_steps": "train.warmup",
-    "lr_scheduler_type": "train.schedule",
-    "scheduler": "train.schedule",
-    "logging_steps": "train.log_every",
-    "label_smoothing_factor": "train.label_smoothing",
-    "model_name": "model.name",
-    "model_name_or_path": "model.name",
-    "pretrained": "model.name",
-    "max_seq_length": "data.max_length",
-    "max_len": "data.max_length",
-    "train_file": "data.train",
-    "validation_file": "data.validation",
-    "test_size": "data.validation",
-    "dev": "data.validation",
-    "test": "data.validation",
-    "text_column": "data.text",
-    "text_column_name": "data.text",
-    "label_column": "data.label",
-    "label_column_name": "data.label",
-    "delimiter": "data.separator",
-    "sep": "data.separator",
-    "quotechar": "data.quote",
-    "id2label": "data.labels",
-    "eval_steps": "evaluate.every",
-    "eval_strategy": "evaluate.every",
-    "metric_for_best_model": "evaluate.best",
-    "early_stopping_patience": "evaluate.patience",
-    "early_stopping": "evaluate.patience",
-    "save_steps": "checkpoint.every",
-    "save_strategy": "checkpoint.every",
-    "save_total_limit": "checkpoint.keep",
-    "output_dir": "output",
-}
-_INSTEAD = {
-    "extends": "only a file can extend another one, in a line of its own",
-    "per_device_train_batch_size": "train.batch_size counts examples over all devices together",
-    "per_device_eval_batch_size": "evaluation divides its examples by train.micro_batch_tokens",
-    "gradient_accumulation_steps": "train.micro_batch_tokens divides an update to fit into memory",
-    "fp16": "precision is the hardware profile's (mixed_precision), see `hardware`",
-    "bf16": "precision is the hardware profile's (mixed_precision), see `hardware`",
-    "mixed_precision": "precision is the hardware profile's, see `hardware`",
-    "num_processes": "processes are the hardware profile's, see `hardware`",
-    "device": "devices are the hardware profile's, see `hardware`",
-    "optimizer": "AdamW is what trains; train.weight_decay and train.adam_epsilon set it",
-    "optim": "AdamW is what trains; train.weight_decay and train.adam_epsilon set it",
-    "trust_remote_code": "code that comes with a model is never run",
-    "resume_from_checkpoint": "the same command continues an unfinished run by itself",
-}
 
 
 def _dotted(parts: Sequence[Any]) -> str:
@@ -105,19 +51,29 @@ def _shown(value: Any) -> str:
 
 
 def _hint_for_key(key: str, section: type[Section]) -> str:
-    """What may have been meant by a key that does not exist."""
+    """What may have been meant by a key that does not exist: by its meaning, else by its letters."""
+    if hint := hint_by_meaning(key):
+        return hint
     near = difflib.get_close_matches(key, section.model_fields, n=1)
     if near:
         return f"did you mean {near[0]}?"
-    return hint_from_elsewhere(key) or f"expected one of {', '.join(section.model_fields)}"
+    return f"expected one of {', '.join(section.model_fields)}"
 
 
-def hint_from_elsewhere(key: str) -> str:
-    """What a key is called here that stands in another section, or that other frameworks have; "" for none."""
-    if key in _INSTEAD:
-        return _INSTEAD[key]
-    same = [name for name in all_keys() if name.rpartition(".")[2] == key] or [_ELSEWHERE.get(key, "")]
-    return f"did you mean {' or '.join(same)}?" if same[0] else ""
+def hint_by_meaning(key: str) -> str:
+    """What a key is called here that stands in another section, or that other frameworks have; "" for none.
+
+    Args:
+        key: its last part, or all of it, such as "train.lr".
+    """
+    name = key.rpartition(".")[2].replace("-", "_")
+    if name == "extends":
+        return "only a file can extend another one, in a line of its own"
+    same = [one for one in all_keys() if one.rpartition(".")[2] == name]
+    meant = OTHER_NAMES.get(name) or OTHER_SECTIONS.get(name, "")
+    if not same and meant and meant not in (*all_keys(), *OTHER_SECTIONS.values()):
+        return meant
+    return f"did you mean {' or '.join(same or [meant])}?" if same or meant else ""
 
 
 def _hint_for_value(value: Any, detail: Any) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import difflib
+import os
 import re
 from pathlib import Path
 
+from accel_cls.errors import listed
 from accel_cls.recipe.data_section import Hub
 from accel_cls.recipe.metrics import METRICS_OF
 from accel_cls.recipe.schema import Recipe
@@ -140,7 +143,52 @@ def idle_settings(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
 
 def names_the_hub(recipe: Recipe) -> bool:
     """Whether the recipe names a hub id, which alone allows a network access."""
-    sources = (recipe.data.train, recipe.data.validation)
-    if any(isinstance(source, Hub) and not Path(source.hub).exists() for source in sources):
+    return any(is_hub_id(name) for _, name in _hub_ids_or_folders(recipe))
+
+
+def is_path(written: str, absolute: str) -> bool:
+    """Whether what may be a name or a path is a path: it exists, is written like one, or would lie in a folder.
+
+    A hub id org/name has no folder `org` beside it.
+    """
+    if written.startswith(("./", "../", "/")) or "\\" in written or os.path.isabs(written):
         return True
-    return recipe.model.name is not None and not Path(recipe.model.name).exists()
+    return os.path.exists(absolute) or ("/" in written and os.path.isdir(os.path.dirname(absolute)))
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name of a loaded recipe is a hub id: no folder, and no path to one that is missing."""
+    return not os.path.isabs(name) and not Path(name).exists()
+
+
+def missing_folders(recipe: Recipe) -> _Broken:
+    """Folders of models and hub data sets that are not there; what is written as a path is looked up nowhere else."""
+    return [(key, said) for key, name in _hub_ids_or_folders(recipe) if (said := missing_folder(name)) is not None]
+
+
+def missing_folder(name: str) -> str | None:
+    """What is said of a model's or data set's absolute path where nothing is there; None for all else."""
+    if not os.path.isabs(name) or Path(name).exists():
+        return None
+    where, hint = min(os.path.relpath(name), name, key=len), _hint_for_folder(Path(name))
+    return f"there is no folder {where!r}, and a path is not looked up on the hub{hint}"
+
+
+def _hub_ids_or_folders(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
+    """What names a hub id or a folder, with its key."""
+    sources = {"train": recipe.data.train, "validation": recipe.data.validation}
+    named: list[tuple[tuple[str, ...], str]] = [
+        (("data", key, "hub"), source.hub) for key, source in sources.items() if isinstance(source, Hub)
+    ]
+    return named if recipe.model.name is None else [*named, (("model", "name"), recipe.model.name)]
+
+
+def _hint_for_folder(path: Path) -> str:
+    """What is called nearly so, or what is in the folder where it would lie."""
+    if "\\" in str(path) and os.sep == "/":
+        return "; write paths with /"
+    there = sorted(one.name for one in path.parent.iterdir() if one.is_dir()) if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, there, n=1)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; in {os.path.relpath(path.parent)} are the folders {listed(there, 5)}" if there else ""

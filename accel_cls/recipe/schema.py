@@ -12,7 +12,8 @@ from accel_cls.recipe.section import Section, setting
 
 # How the strings under these keys become paths: "input" is relative to the recipe that says it (on the
 # command line: to the current folder), "output" always to the current folder, and "input or name" is an
-# input path only where such a file or folder exists or where it is written like a path (./x, ../x, /x, ~/x).
+# input path only where such a file or folder exists, where the folder exists that it would lie in (models/x), or where
+# it is written like a path (./x, ../x, /x, ~/x, models\x).
 PATHS: dict[tuple[str, ...], Literal["input", "output", "input or name"]] = {
     ("output",): "output",
     ("hardware",): "input or name",

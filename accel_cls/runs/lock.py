@@ -62,6 +62,23 @@ class RunLock:
                 # A forked child shares its parent's lock, and would keep it when the parent is gone.
                 os.register_at_fork(after_in_child=self._close_in_child)
 
+    def refusal(self) -> str | None:
+        """What `acquire` would refuse with now; None where nobody has the folder. Changes nothing."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR)
+        except OSError:  # there is none; or it can't be opened, and then `acquire` would do without
+            return None
+        try:
+            _lock(descriptor)
+        except BlockingIOError:
+            return self._refusal()
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        finally:
+            os.close(descriptor)
+        return None
+
     def close(self) -> None:
         """Give the folder free, and leave nothing of the lock."""
         if self._descriptor is None:

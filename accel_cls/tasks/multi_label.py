@@ -42,6 +42,7 @@ class MultiLabel:
 
     name = "multi_label"
     problem_type = "multi_label_classification"
+    headline_metrics = ("f1_macro", "f1_micro", "accuracy")
     prediction_header = ("predicted",)
 
     def parse(self, cell: Any) -> tuple[str, ...] | None:

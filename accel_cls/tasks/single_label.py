@@ -33,6 +33,7 @@ class SingleLabel:
 
     name = "single_label"
     problem_type = "single_label_classification"
+    headline_metrics = ("accuracy", "f1_macro")
     prediction_header = ("predicted", "probability")
 
     def parse(self, cell: Any) -> str | None:

@@ -80,6 +80,10 @@ class Task(LabelReader, Protocol):
         """Predictions and probabilities of logits, float32 [examples, outputs]."""
 
     @property
+    def headline_metrics(self) -> Sequence[str]:
+        """The metrics that are told first of predictions, whatever a recipe chooses."""
+
+    @property
     def prediction_header(self) -> Sequence[str]:
         """The columns of a file of predictions, besides the probability of each class."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import transformers
 
 from accel_cls.errors import UserError, listed, shown
+from accel_cls.hub import why_offline
 
 # What transformers needs to convert a SentencePiece vocabulary; it asks for tiktoken where it has neither.
 _FOR_SENTENCEPIECE = ("sentencepiece", "protobuf")
@@ -40,6 +41,8 @@ def _reason(name: str, error: Exception) -> str:
         return f"Git LFS pointers stand in place of its files, {listed(pointers)}; fetch them: git lfs pull"
     if reason := _lacks(Path(name)):
         return reason
+    if ("couldn't connect" in said or "offline" in said) and (offline := why_offline()):
+        return f"{offline}, and it is not in the cache of this machine. See to that, or give a folder with the model"
     if "trust_remote_code" in said:
         return "it needs code of its own, which is never run; choose a model that transformers itself knows"
     if isinstance(error, pickle.UnpicklingError) or "weights_only" in said:

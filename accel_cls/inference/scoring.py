@@ -1,0 +1,118 @@
+"""How right a finished model is about rows that have a label, reckoned as a run's evaluation does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from accel_cls.data.corpus import declared_name
+from accel_cls.data.labels import named_classes
+from accel_cls.data.rows import Rows
+from accel_cls.errors import UserError, listed, shown
+from accel_cls.inference.classifier import CHUNK, Prediction
+from accel_cls.recipe import Recipe
+from accel_cls.tasks import task_of
+
+_MOST_REASONS = 5  # that are told
+
+
+class Scoring:
+    """Takes predictions together with what stands in their rows' label columns; keeps the encoded labels alone.
+
+    Args:
+        recipe: that the model was trained by, which says how labels are read.
+        names: of the model's classes, in the order of their ids.
+        rows: what is asked for a row's labels.
+        declared: the class names that a file declares for its label column, what its ids mean; None where it has none.
+    """
+
+    def __init__(self, recipe: Recipe, names: Sequence[str], rows: Rows, declared: Sequence[str] | None = None):
+        self._recipe, self._task, self._names = recipe, task_of(recipe), names
+        self._rows, self._declared = rows, declared
+        ids = {name: i for i, name in enumerate(names)}
+        classes = named_classes(recipe.data, declared)
+        as_in_data = {} if classes is None else dict(zip(classes.values, classes.names, strict=True))
+        # Classes by what stands for them in the data, or by their names, as files that a run has written have them.
+        values = {value: ids[name] for value, name in as_in_data.items() if name in ids}
+        self._known = [known for known in (values, ids) if len(known) == len(ids)]
+        self._true: list[np.ndarray] = []
+        self._predicted: list[np.ndarray] = []
+        self._cells: list[str] = []  # predictions that are not encoded yet
+        self._left_out: Counter[str] = Counter()
+
+    def add(self, row: Any, texts: Sequence[str], prediction: Prediction) -> None:
+        """Count one row."""
+        if all(not text.strip() for text in texts):
+            self._left_out["the text is empty"] += 1
+            return
+        try:
+            label = self._task.parse(self._label_cell(row))
+        except ValueError as error:
+            self._left_out[str(error).rstrip(",")] += 1
+            return
+        if label is None:
+            self._left_out["the label is missing"] += 1
+            return
+        unknown = [self._task.unknown(label, known) for known in self._known]
+        if None not in unknown:
+            self._left_out[f"the label {shown(str(unknown[-1]))!r} is no class of the model"] += 1
+            return
+        self._true.append(self._task.encode([label], self._known[unknown.index(None)]))
+        self._cells.append(self._task.prediction_cells(prediction.labels, prediction.probabilities)[0])
+        if len(self._cells) == CHUNK:
+            self._pack()
+
+    def lines(self) -> Iterator[str]:
+        """The scores, and what was left out, for people; none where there was no row."""
+        self._pack()
+        count, out = sum(map(len, self._true)), self._left_out.total()
+        column = self._recipe.data.label
+        by = f"{column!r}" if isinstance(column, str) else f"{len(column)} label columns"
+        if count:
+            scores = "  ".join(f"{name} {score:.4f}" for name, score in self.scores().items())
+            yield f"scores by {by}, {count:,} of {count + out:,} rows: {scores}"
+        elif out:
+            yield f"no scores by {by}: none of {out:,} rows can be scored"
+        for reason, rows in self._left_out.most_common(_MOST_REASONS):
+            yield f"left out: {reason} in {rows:,} row{'s' if rows > 1 else ''}"
+        if more := self._left_out.most_common()[_MOST_REASONS:]:
+            yield f"left out: {sum(rows for _, rows in more):,} more, for {len(more)} other reasons"
+        if any(reason.endswith("of the model") for reason in self._left_out):
+            yield f"the model's classes are {listed(self._names)}"
+
+    def scores(self) -> dict[str, float]:
+        """The task's headline metrics, then those of the recipe, of the rows that count; one or more."""
+        from accel_cls.evaluation.metrics import compute_scores  # `evaluate` takes seconds to import
+
+        self._pack()
+        (true,), (predicted,) = self._true, self._predicted
+        metrics = dict.fromkeys([*self._task.headline_metrics, *self._recipe.evaluate.metrics])
+        return compute_scores([*metrics], predicted, true, len(self._names))
+
+    def _pack(self) -> None:
+        """Make one array of each: an array for each row would take a hundred bytes."""
+        if self._cells:
+            self._predicted.append(self._task.parse_texts(self._cells, self._names))
+            self._true, self._predicted = [np.concatenate(self._true)], [np.concatenate(self._predicted)]
+            self._cells = []
+
+    def _label_cell(self, row: Any) -> Any:
+        """The cell of the label column; of several a tuple."""
+        columns = self._recipe.data.label
+        if isinstance(columns, str):
+            return self._by_name(self._rows.value(row, columns))
+        return tuple(self._rows.value(row, column) for column in columns)
+
+    def _by_name(self, cell: Any) -> Any:
+        """A declared id as the name that it stands for; one that is not declared stays, and is no class."""
+        if self._declared is None:
+            return cell
+        if isinstance(cell, list):
+            return [self._by_name(one) for one in cell]
+        try:
+            return declared_name(cell, self._declared, "")
+        except UserError:
+            return cell
