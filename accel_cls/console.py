@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 
 import rich.console
@@ -20,6 +21,14 @@ def escape(text: str) -> str:
     return escape_markup(printable(text))
 
 
+def duration(seconds: float) -> str:
+    """Seconds as a person would say them."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (hours + minutes > 0) + [f"{rest} s"]
+    return " ".join(parts)
+
+
 class Console:
     """Prints on rank 0; is quiet on all others.
 
@@ -35,7 +44,8 @@ class Console:
         self._out = out
         self._progress: Progress | None = None
         self._task = TaskID(0)
-        self._updates = self._next_line = 0
+        self._updates = self._next_line = self._done = 0
+        self._began = 0.0
         self._columns: list[str] = []
 
     def print(self, text: str) -> None:
@@ -79,6 +89,7 @@ class Console:
     def start(self, done: int, updates: int) -> None:
         """Start the progress bar, at update `done` of `updates`."""
         self._updates, self._next_line = updates, done + max(1, updates // _LINES)
+        self._done, self._began = done, time.monotonic()
         if self._out.is_terminal and not self._out.quiet:
             self._progress = Progress(
                 TextColumn("[bold]training"),
@@ -107,7 +118,14 @@ class Console:
             self._progress.update(self._task, state=state)
         elif update >= self._next_line or update == self._updates:
             self._next_line = update + max(1, self._updates // _LINES)
-            self.print(f"update {update:>{len(str(self._updates))}}/{self._updates}  {state}")
+            self.print(f"update {update:>{len(str(self._updates))}}/{self._updates}  {state}{self._left(update)}")
+
+    def _left(self, update: int) -> str:
+        """How long the rest will take, if it goes as this start has gone, evaluations and checkpoints included."""
+        if update >= self._updates or update <= self._done:
+            return ""
+        seconds = (time.monotonic() - self._began) / (update - self._done) * (self._updates - update)
+        return f"  {duration(seconds)} left"
 
     def set_state(self, state: str) -> None:
         """Set the state beside the progress bar, while something takes long."""

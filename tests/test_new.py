@@ -51,6 +51,14 @@ def test_every_decision_stands_in_the_recipe_with_its_reason(capsys: pytest.Capt
     assert "# 3 different values in 100 rows" in text
 
 
+def test_few_examples_want_a_pretrained_encoder(capsys: pytest.CaptureFixture) -> None:
+    for count in (300, 1500):
+        write("d.csv", "text,label\n" + lines_of(count, "{text} {i},{label}"))
+        _, said = new(capsys, "d.csv", "--force")
+        words = "examples are too few to learn a language from: name a pretrained encoder"
+        assert (words in said) == (words in Path("d.yaml").read_text(encoding="utf-8")) == (count == 300)
+
+
 def test_second_file_is_validation(capsys: pytest.CaptureFixture) -> None:
     for name in ("train.tsv", "dev.tsv"):
         write(name, "text\tlabel\n" + lines_of(100, "{text}\t{label}"))

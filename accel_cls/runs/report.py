@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from accel_cls.console import duration
 from accel_cls.memory.forecast import format_bytes
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import Table
@@ -112,11 +113,3 @@ def describe_memory(results: dict[str, Any]) -> str | None:
     """How much of a GPU's memory a finished run took, from its results.json; None where that does not tell."""
     peak = results.get("device_peak_bytes")  # not there in runs of older versions
     return None if peak is None else f"{format_bytes(peak)} of the device's at most"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person would say them."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (hours + minutes > 0) + [f"{rest} s"]
-    return " ".join(parts)

@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from accel_cls.atomic import write_text
 from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress, checkpoint_path, load_checkpoint, manifest_digest, update_of
-from accel_cls.console import Console
+from accel_cls.console import Console, duration
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.devices.deterministic import deterministic_algorithms
 from accel_cls.devices.prepare import is_xla, prepare
@@ -30,7 +30,7 @@ from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.runs.changes import RunSpec
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
-from accel_cls.runs.report import describe_dropped, describe_memory, describe_saves, duration
+from accel_cls.runs.report import describe_dropped, describe_memory, describe_saves
 from accel_cls.runs.results import describe_stop, finish_run, read_results
 from accel_cls.runs.resume import Start, lock_and_open_run
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
