@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TextIO
 
 from accel_cls.devices.cpu.allocator import keep_memory
 from accel_cls.devices.cpu.threads import limit_spinning
@@ -74,6 +75,53 @@ def run_command(command: Callable[[], None], say_as_json: bool = False) -> int:
             print(error, file=sys.stderr)
         return 2
     return 0
+
+
+@contextmanager
+def output_that_outlives_its_reader() -> Iterator[None]:
+    """For a training, which has better things to do than to end because nobody reads what it prints any more.
+
+    The reader may be `head`, which has seen enough, a terminal whose connection is lost, or a full disk. What comes
+    then is dropped; the run folder has it all.
+    """
+    streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (_Outliving(stream) if stream is not None else None for stream in streams)
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        sys.stdout, sys.stderr = streams
+
+
+class _Outliving:
+    """A stream that is written to as long as somebody reads it."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            return self._drop(len(text))
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            self._drop(0)
+
+    def _drop(self, characters: int) -> int:
+        """From now on all goes nowhere, also what is left in the stream's buffer: Python flushes it at the exit."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+        return characters
 
 
 @contextmanager

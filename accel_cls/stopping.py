@@ -26,7 +26,8 @@ INTERRUPTED = 130  # exit status after a second Ctrl-C, as shells have it
 STATUS_FILE = "ACCEL_CLS_STATUS_FILE"  # environment variable: a file for the exit status
 SAVE_FILE = "SAVE"  # touched in a run folder, it stops the run as a signal does
 
-_SIGNALS = ("SIGTERM", "SIGINT", "SIGUSR1")  # SIGUSR1: what Slurm's --signal=USR1@120 sends ahead of the time limit
+# SIGUSR1: what Slurm's --signal=USR1@120 sends ahead of the time limit. SIGHUP: the terminal's connection is lost.
+_SIGNALS = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP")
 # A launcher passes Ctrl-C on to processes that the terminal has told already: what comes so soon is the same one.
 _SAME_INTERRUPT = 1.0  # seconds
 _POLL = 1.0  # seconds between two checks for the file: on a network disk one costs a millisecond
@@ -157,9 +158,9 @@ class Stopping:
         threading.Thread(target=watch, name="second Ctrl-C", daemon=True).start()
 
 
-def stop_signals(*more: str) -> list[signal.Signals]:
+def stop_signals() -> list[signal.Signals]:
     """The signals that stop a run, as far as this system has them and nohup or a shell has not turned them off."""
-    numbers = [getattr(signal, name) for name in (*_SIGNALS, *more) if hasattr(signal, name)]  # Windows: no SIGUSR1
+    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]  # Windows: the first two
     return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
 

@@ -23,7 +23,7 @@ from accel_cls.hardware.nodes import JOIN_TIMEOUT
 from accel_cls.profiling.measurements import Request
 from accel_cls.recipe import load_to_train
 from accel_cls.recipe.rules import names_the_hub
-from accel_cls.startup import heavy_imports, tolerate_encoding
+from accel_cls.startup import heavy_imports, output_that_outlives_its_reader, tolerate_encoding
 from accel_cls.stopping import STOPPED, Stopped, Stopping, leave_status
 
 _USER_ERROR = 2  # exit status for a mistake in a recipe, a data file or a command
@@ -78,6 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     tolerate_encoding()
     options = command_line().parse_intermixed_args(arguments)
+    with output_that_outlives_its_reader():
+        return _ended(_train(options, started))
+
+
+def _train(options: argparse.Namespace, started: float) -> int:
+    """Train as the command line says; returns the exit status."""
     recipe = None
     stopping = Stopping()
     try:
@@ -111,13 +117,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stderr.flush()
             leave_status(_USER_ERROR)
             os._exit(_USER_ERROR)
-        return _ended(_USER_ERROR)
+        return _USER_ERROR
     except Stopped as stop:
-        return _ended(_print_stopped(stop))
+        return _print_stopped(stop)
     except Exception:
         stopping.restore_signals()
         raise
-    return _ended(0)
+    return 0
 
 
 def _print_stopped(stop: Stopped) -> int:

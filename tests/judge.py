@@ -17,8 +17,8 @@ from accelerate import Accelerator
 from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import Layout
 from accel_cls.evaluation.predictions import Predictions, predict_examples
+from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.packing import Packing
-from accel_cls.models.padding import Padding
 from accel_cls.tokenization.encode import Encoded
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 12, 13, 31, 60)

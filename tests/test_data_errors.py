@@ -27,7 +27,8 @@ def test_folder_is_no_data_file():
 
 def test_unknown_ending():
     said = refusal(write("a.xlsx", b"PK"))
-    assert said == "a.xlsx: unknown ending '.xlsx'; expected one of .csv, .tsv, .txt, .json, .jsonl, .parquet"
+    expected = ".csv, .tsv, .txt, .json, .jsonl, .parquet, or one of these in .gz or .zip"
+    assert said == f"a.xlsx: unknown ending '.xlsx'; expected one of {expected}"
 
 
 @pytest.mark.parametrize(
@@ -66,12 +67,14 @@ def test_first_row_too_long():
 
 def test_later_row_too_long():
     said = refusal(write("a.csv", "text,label\ngood,1\nbad,0\nso, so,1\n"))
-    assert said.startswith("a.csv: row 3 has 3 cells, expected 2 (text, label): 'so, so,1', cut at ',' with quotes")
+    assert said.startswith(
+        "a.csv: row 3 has 3 cells, expected 2 (text, label): 'so, so,1', cut at ',' with double quotes"
+    )
 
 
 def test_row_too_short():
     said = refusal(write("a.csv", "text,label\ngood,1\nbad\n"))
-    assert said.startswith("a.csv: row 2 has 1 cell, expected 2 (text, label): 'bad', cut at ',' with quotes")
+    assert said.startswith("a.csv: row 2 has 1 cell, expected 2 (text, label): 'bad', cut at ',' with double quotes")
     assert "Give it the cells that it lacks" in said
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import cli
 
+from accel_cls.data.data_file import DataFile
 from accel_cls.data.encoding import detect_encoding
 from accel_cls.errors import UserError
 from accel_cls.recipe import load_recipe
@@ -36,7 +37,7 @@ def write(path: Path, texts: list[str], encoding: str) -> Path:
 def test_letters_tell_an_encoding(texts: list[str], encoding: str, found: str, tmp_path: Path) -> None:
     notes: list[str] = []
     path = write(tmp_path / "a.csv", texts, encoding)
-    assert detect_encoding(path, notes) == found
+    assert detect_encoding(DataFile.at(path), notes) == found
     assert path.read_text(encoding=found).splitlines()[1].startswith(texts[0])
     assert notes == [f"a.csv: not UTF-8 (line 2), read as {'GB18030' if found == 'gb18030' else found}"]
 
@@ -44,12 +45,12 @@ def test_letters_tell_an_encoding(texts: list[str], encoding: str, found: str, t
 def test_where_several_are_possible_the_user_is_asked_and_shown_what_each_says(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", FRENCH, "latin-1")
     with pytest.raises(UserError, match="line 2 is not UTF-8, and could be several encodings") as caught:
-        detect_encoding(path, [])
+        detect_encoding(DataFile.at(path), [])
     assert "cp1252: 'Très'" in str(caught.value) or "cp1252 or latin_1: 'Très'" in str(caught.value)
     assert "data.encoding=cp1252 (accel-cls new or predict: --encoding)" in str(caught.value)
-    assert detect_encoding(path, [], "cp1252") == "cp1252"
+    assert detect_encoding(DataFile.at(path), [], "cp1252") == "cp1252"
     with pytest.raises(UserError, match="line 2 is not ascii"):
-        detect_encoding(path, [], "ascii")
+        detect_encoding(DataFile.at(path), [], "ascii")
 
 
 def test_new_writes_the_encoding_and_training_reads_by_it(tmp_path: Path, monkeypatch, capsys) -> None:

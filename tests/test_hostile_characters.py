@@ -148,11 +148,7 @@ ENCODINGS: list[tuple[str, bytes, Any]] = [
         codecs.BOM_UTF8 + "text,label\na,x\n好,y\n".encode("gbk"),
         "a.csv: line 3 is not UTF-8, as",
     ),
-    (
-        "two UTF-8 marks",
-        codecs.BOM_UTF8 * 2 + PLAIN.encode(),
-        [r"there is no column 'text'", r"It has '\ufefftext', 'label'"],
-    ),
+    ("two UTF-8 marks", codecs.BOM_UTF8 * 2 + PLAIN.encode(), READ),
     (
         "UTF-8 and GBK mixed",
         "text,label\n好吃,x\n".encode() + "难吃,y\n".encode("gbk"),

@@ -145,6 +145,11 @@ RECIPES: list[tuple[str, str | bytes | Callable[[], Path], list[str]]] = [
         ["data.separator: found '\"'; expected a character that neither"],
     ),
     (
+        "separator is the quote that is said",
+        BASE.replace("a.csv}", 'a.csv, separator: "\'", quote: single}'),
+        ['data.separator: found "\'"; expected a character that neither'],
+    ),
+    (
         "separator is a line end",
         BASE.replace("a.csv}", 'a.csv, separator: "\\n"}'),
         ["data.separator: found '\\n'; expected a character that neither"],

@@ -137,6 +137,28 @@ def test_predictions_hold_each_validation_row_once_and_give_the_score(finished: 
     results = json.loads((finished / "run" / "results.json").read_text(encoding="utf-8"))
     assert accuracy == pytest.approx(results["scores"]["accuracy"])
     assert results["device_peak_bytes"] is None  # a CPU's memory is no device's
+    assert results["rows"] == {"training": 192, "validation": 48, "dropped": []}
+    hits = sum(row["label"] == row["predicted"] == "GOOD" for row in rows)
+    assert results["confusion"][1][1] == hits
+    assert results["classes"][1]["name"] == "GOOD"
+    assert sum(one["examples"] for one in results["classes"]) == 48
+    assert results["evaluations"][-1]["evaluation"].keys() == results["scores"].keys()
+
+
+def test_rows_that_were_left_out_stand_beside_the_scores(work: Path) -> None:
+    """Were they counted wrong, which a label that training lacks deserves, the score would be another one."""
+    lines = (work / "reviews.csv").read_text(encoding="utf-8").splitlines()
+    (work / "held_out.csv").write_text("\n".join([*lines[:31], "Neither,还可以", "Neither,一般般"]), encoding="utf-8")
+    done = train(work, "data.validation=held_out.csv", "data.invalid=drop", "train.max_updates=2")
+    assert done.returncode == 0, done.stderr
+    told = "2 of data.validation are not scored: the label 'Neither' is not among 0, 1"
+    assert f"  left out      {told}" in done.stdout
+    report = (work / "run" / "report.md").read_text(encoding="utf-8")
+    assert f"Rows that were left out: {told}." in report
+    assert "| 30 of 32 |" in report
+    results = json.loads((work / "run" / "results.json").read_text(encoding="utf-8"))
+    assert results["rows"]["validation"] == 30
+    assert [one["rows"] for one in results["rows"]["dropped"]] == [2]
 
 
 def test_checkpoints_are_the_newest_and_the_best(work: Path) -> None:

@@ -32,8 +32,8 @@ from accel_cls.memory.remembered import cache_file
 from accel_cls.memory.search import Search, find_micro_batch_tokens, needed_memory
 from accel_cls.memory.setup import ParallelSetup
 from accel_cls.memory.sizes import MicroBatchSizes, largest_that_fits
+from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.classifier import outline_model
-from accel_cls.models.padding import Padding
 from accel_cls.recipe import load_recipe
 from accel_cls.tasks import task_of
 from accel_cls.tokenization.encode import Encoded

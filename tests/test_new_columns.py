@@ -19,7 +19,7 @@ from accel_cls.errors import UserError
 def roles(path: Path) -> tuple[tuple[str, ...], str]:
     table = look_at(path)
     label = choose_label(table.columns).columns[0]
-    return choose_text(table.columns, label).columns, label
+    return choose_text(table.columns, [label]).columns, label
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_doubt_is_told() -> None:
     table = look_at(path)
     label = choose_label(table.columns)
     assert label.columns == ("queue",)
-    text = choose_text(table.columns, "queue")
+    text = choose_text(table.columns, ["queue"])
     assert text.columns == ("body",)
     assert text.others == (("title",), ("title", "body"))
 
@@ -105,6 +105,50 @@ def test_label_is_not_just_the_column_with_the_fewest_values(columns: dict[str, 
         for name, kind in columns.items()
     }
     assert choose_label(made).columns == (label,)
+
+
+NAMES = {"1": "World", "2": "Sports", "10": "Business"}
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [("label", "label_name"), ("label", "label_text"), ("class", "category"), ("category_id", "topic"), ("y", "what")],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_of_codes_and_their_names_the_names_are_taken(code: str, name: str, is_first: bool) -> None:
+    rows = [("text", code, name), *((f"{SENTENCES[i % 5]} {i}", c, NAMES[c]) for i, c in enumerate([*NAMES] * 30))]
+    write("a.csv", "".join(f"{a if is_first else b},{b if is_first else a},{text}\n" for text, a, b in rows))
+    choice = choose_label(look_at(Path("a.csv")).columns)
+    assert (choice.columns, choice.codes, choice.others) == ((name,), code, ())
+    assert choice.why == f"3 different values in 90 rows; one to one the names of the codes in {code!r}"
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("label_name", ["World", "Sports", "World"]),  # not one to one
+        ("label_name", ["World", "Sports", ""]),  # a class without a name
+        ("label_name", ["0", "7", "8"]),  # numbers, too
+        ("source", ["amazon", "yelp", "imdb"]),  # where each class comes from
+    ],
+)
+def test_what_is_no_column_of_names_is_not_taken_for_one(name: str, values: list[str]) -> None:
+    columns = {
+        "text": [f"{SENTENCES[i % 5]} {i}" for i in range(90)],
+        "label": [str(i % 3) for i in range(90)],
+        name: [values[i % 3] for i in range(90)],
+    }
+    assert choose_label(columns).columns == ("label",)
+
+
+def test_names_are_listed_in_the_order_of_their_codes(capsys: pytest.CaptureFixture) -> None:
+    rows = [f"{SENTENCES[i % 5]} {i},{c},{NAMES[c]}\n" for i, c in enumerate(["10", "2", "2", "1", "1", "1"] * 20)]
+    write("a.csv", "text,label,label_name\n" + "".join(rows))
+    status, said, errors = cli(capsys, "new", "a.csv")
+    assert status == 0, errors
+    assert "class names   in the order of the codes in 'label'" in said
+    assert "classes       3: World 60, Sports 40, Business 20" in said
+    assert "  labels: [World, Sports, Business]" in Path("a.yaml").read_text(encoding="utf-8")
 
 
 def test_header_is_told_from_data() -> None:

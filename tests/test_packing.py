@@ -13,10 +13,10 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import Layout, MicroBatch
 from accel_cls.devices.cpu.dropout import keep_mask
+from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.packing import can_pack, make_packable, pack
 from accel_cls.models.packing.cpu_attention import attention_with_dropout
 from accel_cls.models.packing.families import _FAMILIES
-from accel_cls.models.padding import Padding
 from accel_cls.tokenization.encode import Encoded
 
 _SMALL = {

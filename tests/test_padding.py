@@ -14,7 +14,6 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 from accel_cls.errors import UserError
 from accel_cls.inference.classifier import Classifier, load_classifier
-from accel_cls.models.padding import padding_of
 
 TEXTS = ["the food was good", "good", "rude driver and the soup was very cold today my order late again", "stale rice"]
 RIGHT = ["qwen2", "gpt2", "bart", "t5", "squeezebert", "longformer", "deberta-v2", "xlnet", "bert", "roberta"]
@@ -111,7 +110,15 @@ def test_families_that_need_more_than_padding_train_on_two_processes(family: str
         assert "no answer depends on transformer.mask_emb: not trained" in " ".join(two.stdout.split())
 
 
-def test_encoder_that_sees_only_what_came_before_is_not_packed(tmp_path: Path) -> None:
-    found = classifier(tmp_path / "model", "bert", is_decoder=True)
-    assert found.first_position is None
-    assert padding_of(found.model, found.tokenizer, "", []).side == "right"
+def test_model_whose_answers_have_nothing_to_do_with_the_text_is_refused(tmp_path: Path) -> None:
+    """A BERT that reads the first token and, as a decoder, sees only what came before."""
+    with pytest.raises(UserError, match="they all get the same answer, whatever they say"):
+        classifier(tmp_path / "model", "bert", is_decoder=True)
+
+
+def test_head_of_zeros_is_no_reason_to_refuse_a_model(tmp_path: Path) -> None:
+    tiny.write_model(tmp_path / "model", "squeezebert", head={0: "neg", 1: "pos"})
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model")
+    torch.nn.init.zeros_(model.classifier.weight)
+    model.save_pretrained(tmp_path / "model")
+    assert np.ptp(answers(load_classifier(tmp_path / "model"), TEXTS), axis=0).max() == 0

@@ -102,6 +102,11 @@ def test_override_value_may_hold_equals_signs_dots_and_spaces():
     assert load(BASE, "name=a=b.c d").name == "a=b.c d"
 
 
+@pytest.mark.parametrize("separator", ["|", "#", ">", ";"])
+def test_override_is_a_value_also_where_yaml_has_another_meaning_for_it(separator):
+    assert load(BASE, f"data.separator={separator}").data.separator == separator
+
+
 def test_override_replaces_a_list():
     assert load(BASE, "evaluate.metrics=[accuracy]").evaluate.metrics == ["accuracy"]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import pytest
 from conftest import cli, train, write_recipe
 
+from accel_cls.authoring.columns import look_at
 from accel_cls.data.reading import read_file
 from accel_cls.data.separated import FileFormat
 from accel_cls.errors import UserError
@@ -55,7 +57,7 @@ def test_the_recipe_decides_where_it_says_so(tmp_path: Path) -> None:
 
 def test_row_of_another_length_says_how_cells_were_cut(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text('label\ttext\n1\t"two\nlines"\n2\t"open\n', encoding="utf-8")
-    with pytest.raises(UserError, match=r"cut at .\\t. without quotes \(data.separator, data.quote\)"):
+    with pytest.raises(UserError, match=r"cut at .\\t. without quotes; its first line is taken for the header"):
         read_file(tmp_path / "a.tsv", ["text"], FileFormat(), [])
 
 
@@ -72,3 +74,84 @@ def test_new_and_a_training_read_them_alike(tmp_path: Path, monkeypatch, capsys)
     done = train(tmp_path, "train.max_updates=1")
     assert done.returncode == 0, done.stderr
     assert "which are taken off" in " ".join(done.stdout.split())
+
+
+SINGLE = ["it's late", "a; b", "two\nlines", 'she said "no"', "plain", "'tis"]
+
+
+def single(path: Path, quoting: int, separator: str = ";") -> Path:
+    rows = [["text", "label"], *([f"{text} {i}", "good" if i % 2 else "bad"] for i, text in enumerate(SINGLE * 10))]
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=separator, quotechar="'", quoting=quoting).writerows(rows)
+    return path
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+@pytest.mark.parametrize(("name", "separator"), [("a.csv", ";"), ("a.csv", ","), ("a.tsv", "\t")])
+def test_new_finds_single_quotes_and_a_training_reads_by_them(
+    quoting: int, name: str, separator: str, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    single(tmp_path / name, quoting, separator)
+    status, said, errors = cli(capsys, "new", name)
+    assert status == 0, errors
+    assert "quote         single: " in said
+    data = load_recipe("a.yaml").data
+    assert data.quote == "single"
+    assert data.separator == (";" if separator == ";" else None)
+    assert "# cells stand in single quotes" in Path("a.yaml").read_text(encoding="utf-8")
+    assert data.labels == ["bad", "good"]
+    texts = read_file(Path(name), ["text"], FileFormat.of(data), [])["text"]
+    assert texts == [f"{text} {i}" for i, text in enumerate(SINGLE * 10)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "it's {i};good\nthat's 'it' {i};bad\n",
+        '"it\'s; {i}";good\n"\'quoted\' {i}";bad\n',
+        "'{i}' it is;good\n{i} 'more';bad\n",
+        "'one' or 'two' {i};good\n'{i}';bad\n",
+    ],
+)
+def test_apostrophes_are_no_quotes(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text;label\n" + "".join(line.format(i=i) for i in range(30)), encoding="utf-8")
+    table = look_at(path)
+    assert (table.separator, table.quote) == (";", None)
+    assert len(table) == 60
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "written", "parts"),
+    [
+        (
+            "a.csv",
+            "text;label\na;b;x\n",
+            FileFormat(separator=";"),
+            "cut at ';' with double quotes; its first line is",
+        ),
+        ("a.csv", "a;b;x\n", FileFormat(("text", "label"), ";"), "cut at ';' with double quotes; data.columns are"),
+        ("a.csv", "text,label\n'a, b',x\n", FileFormat(), "quotes, say data.quote=single"),
+        (
+            "a.csv",
+            "text,label\na, b,x\n",
+            FileFormat(quote="single"),
+            "with single quotes; its first line is taken for",
+        ),
+        ("a.tsv", "text\tlabel\na\tb\tx\n", FileFormat(), "into double quotes (data.quote=double)"),
+        (
+            "a.csv",
+            "'text','label'\n'a','x'\n",
+            FileFormat(),
+            "its cells stand in single quotes; take them off with data",
+        ),
+        ("a.tsv", '"text"\t"label"\n"a"\t"x"\n', FileFormat(), "double quotes; take them off with data.quote=double"),
+    ],
+)
+def test_messages_say_what_was_assumed(
+    name: str, content: str, written: FileFormat, parts: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=re.escape(parts)):
+        read_file(tmp_path / name, ["text", "label"], written, [])

@@ -69,6 +69,45 @@ def test_a_run_that_is_told_to_stop_saves_its_update(long: Path, how: str) -> No
         assert f"continues an unfinished run from update {stopped_at}" in again.stdout
 
 
+@pytest.mark.parametrize("both", [True, False])
+def test_training_goes_on_when_nobody_reads_what_it_prints(tmp_path: Path, both: bool) -> None:
+    write_reviews(tmp_path / "reviews.csv")
+    write_recipe(tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "accel_cls.train", "recipe.yaml"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if both else subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(60) == 0
+    assert both or process.stderr.read() == b""
+    assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
+    assert updates(tmp_path) == 12 + 2, "all updates, and the evaluations"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_training_whose_terminal_is_gone_saves(long: Path) -> None:
+    import pty
+
+    pid, terminal = pty.fork()
+    if pid == 0:  # its session's leader, with that terminal
+        os.chdir(long)
+        os.execv(sys.executable, [sys.executable, "-m", "accel_cls.train", "recipe.yaml"])
+    with open(terminal, "rb", buffering=0) as screen:
+        deadline = time.monotonic() + 60
+        while updates(long) < 3:
+            screen.read(1000)
+            assert time.monotonic() < deadline
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 75
+    newest = newest_checkpoint(long / "run" / "checkpoints", [])
+    assert newest is not None
+    assert update_of(newest) == updates(long)
+
+
 def test_two_processes_stop_after_the_same_update_whichever_is_told(long: Path) -> None:
     process = start(long, "hardware=cpu_multi", launcher=("accel-cls", "launch"))
     wait_for(lambda: updates(long) >= 3, process)

@@ -28,6 +28,21 @@ def weights(task, rule, labels, *names):
     return task.loss(train, labels, classes(*names), CPU)
 
 
+@pytest.mark.parametrize(
+    ("cell", "label"),
+    [
+        ('["a", "b, c"]', ("a", "b, c")),
+        ("['a', 'b, c']", ("a", "b, c")),  # what pandas' to_csv makes of a list
+        ("[]", ()),
+        ("[a, b", ("[a", "b")),
+        ("[__import__('os').getcwd()]", ("[__import__('os').getcwd()]",)),
+        ("a,b", ("a", "b")),
+    ],
+)
+def test_classes_of_a_cell(cell, label):
+    assert MULTI.parse(cell) == label
+
+
 # Single-label: class weights
 
 

@@ -13,7 +13,7 @@ from conftest import command, train, write_recipe
 from tiny import FAMILIES, text_of, write_model, write_texts
 from transformers import AutoModelForSequenceClassification
 
-from accel_cls.models.text_limit import longest_text, text_limit
+from accel_cls.models.capabilities.text_limit import longest_text, text_limit
 
 _ANY = 90  # tokens, of families without a limit
 

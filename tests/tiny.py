@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
-from string import ascii_lowercase
 from typing import Any
 
 import torch
 import transformers
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import AutoModel, AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AutoModel, AutoModelForSequenceClassification, PreTrainedModel
 
-GOOD = ["good", "great", "lovely", "fine", "tasty", "fresh"]
-BAD = ["bad", "awful", "cold", "late", "stale", "rude"]
-_FILL = ["the", "food", "was", "and", "service", "driver", "very", "today", "my", "order", "rice", "soup"]
+from tools.model_matrix.texts import text_of as text_of
+from tools.model_matrix.texts import write_texts as write_texts
+from tools.model_matrix.tokenizers import BAD as BAD
+from tools.model_matrix.tokenizers import GOOD as GOOD
+from tools.model_matrix.tokenizers import Style, tokenizer_of
 
 _HIDDEN = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 _ROBERTA = _HIDDEN | {"max_position_embeddings": 42, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
 _DEBERTA = {"relative_attention": True, "position_buckets": 16, "pos_att_type": ["p2c", "c2p"], "type_vocab_size": 0}
 
 # transformers' class, the tokenizer's style, the configuration, and the most tokens that such a model takes.
-FAMILIES: dict[str, tuple[str, str, dict[str, Any], int | None]] = {
+FAMILIES: dict[str, tuple[str, Style, dict[str, Any], int | None]] = {
     "bert": ("Bert", "bert", _HIDDEN | {"max_position_embeddings": 40}, 40),
     "roberta": ("Roberta", "roberta", _ROBERTA | {"type_vocab_size": 1}, 40),
     "distilbert": (
@@ -45,7 +44,7 @@ _T5 = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_decoder_layer
 _CAUSAL = _HIDDEN | {"num_key_value_heads": 1, "max_position_embeddings": 40}
 
 # Families that stand for the other ways to take padding and to read an answer, likewise.
-KINDS: dict[str, tuple[str, str, dict[str, Any], int | None]] = {
+KINDS: dict[str, tuple[str, Style, dict[str, Any], int | None]] = {
     "qwen2": ("Qwen2", "causal", _CAUSAL | {"eos_token_id": 0}, 40),  # the last token that is not padding, by its id
     "gpt2": ("GPT2", "causal", {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 40}, 40),
     "bart": ("Bart", "roberta", _SEQ2SEQ | _HEADS | {"max_position_embeddings": 40, "eos_token_id": 2}, 40),  # its end
@@ -57,35 +56,7 @@ KINDS: dict[str, tuple[str, str, dict[str, Any], int | None]] = {
 }
 
 
-def tokenizer_of(style: str) -> PreTrainedTokenizerFast:
-    """One token a word. "bert" has two token types, "roberta" none, "causal" no special tokens in texts."""
-    special = {
-        "bert": ["[PAD]", "[UNK]", "[CLS]", "[SEP]"],
-        "roberta": ["<s>", "<pad>", "</s>", "<unk>"],
-        "causal": ["<|endoftext|>", "<unk>"],
-    }[style]
-    # Letters for Qwen2's own class of tokenizers, which takes any vocabulary for one of parts of words.
-    letters = [*ascii_lowercase] if style == "causal" else []
-    vocabulary = {token: i for i, token in enumerate([*special, *GOOD, *BAD, *_FILL, *letters])}
-    if style == "bert":
-        names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-        forms = ("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1")
-    elif style == "causal":
-        names, forms = {"eos_token": "<|endoftext|>", "unk_token": "<unk>"}, None
-    else:
-        names = {"pad_token": "<pad>", "unk_token": "<unk>", "cls_token": "<s>", "sep_token": "</s>"}
-        forms = ("<s> $A </s>", "<s> $A </s> </s> $B </s>")
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=names["unk_token"]))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    if forms is not None:
-        ends = [(names[key], vocabulary[names[key]]) for key in ("cls_token", "sep_token")]
-        tokenizer.post_processor = processors.TemplateProcessing(single=forms[0], pair=forms[1], special_tokens=ends)
-    inputs = ["input_ids", "attention_mask", *(["token_type_ids"] if style == "bert" else [])]
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_input_names=inputs, **names)
-
-
-def write_model(folder: Path, family: str = "bert", style: str | None = None, head: Any = None, **more: Any) -> None:
+def write_model(folder: Path, family: str = "bert", style: Style | None = None, head: Any = None, **more: Any) -> None:
     """Write a random model with its tokenizer into a folder: an encoder without a head.
 
     Args:
@@ -105,21 +76,3 @@ def write_model(folder: Path, family: str = "bert", style: str | None = None, he
     model: PreTrainedModel = (AutoModel if head is None else AutoModelForSequenceClassification).from_config(config)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-
-
-def text_of(words: int, good: bool, draw: random.Random) -> str:
-    """A text of so many words; some of them tell whether it is good."""
-    text = [draw.choice(_FILL) for _ in range(words)]
-    for _ in range(1 + words // 4):
-        text[draw.randrange(words)] = draw.choice(GOOD if good else BAD)
-    return " ".join(text)
-
-
-def write_texts(path: Path, count: int, words: tuple[int, ...], seed: int = 0, pairs: bool = False) -> None:
-    """Write a csv of labelled texts, or pairs of texts: columns text (and pair) and label, of pos and neg."""
-    draw = random.Random(seed)
-    lines = ["text,pair,label" if pairs else "text,label"]
-    for i in range(count):
-        cells = [text_of(draw.choice(words), bool(i % 2), draw) for _ in range(1 + pairs)]
-        lines.append(",".join([*cells, "pos" if i % 2 else "neg"]))
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -12,12 +12,14 @@ import numpy as np
 from ftfy.badness import BADNESS_RE
 
 from accel_cls.authoring.similar import SIMILAR, similar_pairs
+from accel_cls.data.byte_order_marks import MARK, MarksLeftOut
 from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Examples
 
 IMBALANCE = 10  # the largest class over the smallest from which on accuracy hides the smallest
 _RARE = 10  # training examples under which a class is hardly learned
 _SMALL = 200  # validation examples under which a score's error margin is over four points
+_SPLIT_SHORT = 0.75  # of the examples that a split was to have: fewer are told
 # What GBK makes of UTF-8's replacement characters and of uninitialized memory; the C1 controls that a
 # wrong "latin-1" leaves; U+FFFD itself. ftfy knows the mojibake of the other encodings.
 _DAMAGE = re.compile("[\ufffd\x80-\x84\x86-\x9f\x00-\x08\x0b\x0e-\x1f]|锟斤拷|烫烫烫|屯屯屯")
@@ -48,17 +50,19 @@ class Finding:
     is_error: bool = False  # training would refuse
 
 
-def audit(corpus: Corpus, has_own_validation: bool, refuses_invalid: bool) -> list[Finding]:
+def audit(corpus: Corpus, fraction: float | None, refuses_invalid: bool) -> list[Finding]:
     """Everything odd about a corpus that needs no tokenizer.
 
     Args:
         corpus: with its unusable rows dropped, not refused.
-        has_own_validation: the validation examples come from a source of their own.
+        fraction: of the examples that data.validation asks for; None where it is a source of its own.
         refuses_invalid: training would refuse the dropped rows.
     """
     train, validation = _joined(corpus.train), _joined(corpus.validation)
-    findings = [*_invalid(corpus, refuses_invalid), *_repeated(corpus, [*train, *validation])]
-    if has_own_validation:
+    findings = [*_invalid(corpus, refuses_invalid), *_marks(corpus), *_repeated(corpus, [*train, *validation])]
+    if fraction is not None:
+        findings += _small_split(corpus, fraction)
+    else:
         findings += _in_both(corpus, train, validation)
     findings += _nearly_in_both(corpus, train, validation)
     for kind, find, what, advice in _TEXT_CHECKS:
@@ -90,6 +94,27 @@ def _invalid(corpus: Corpus, refuses: bool) -> Iterator[Finding]:
             else "left out, as data.invalid says",
             tuple(Case((row,)) for row in fault.rows),
             is_error=refuses,
+        )
+
+
+def _marks(corpus: Corpus) -> Iterator[Finding]:
+    """Byte-order marks that were left out; of those in texts, which stay, a check of texts tells."""
+    places = dict.fromkeys(p for note in corpus.notes if isinstance(note, MarksLeftOut) for p in note.places)
+    if places:
+        what = f"byte-order marks (U+FEFF) that are left out of labels, column names or lines: {len(places):,}"
+        yield Finding(_MARKS, what, _NO_MARKS, tuple(Case((place,)) for place in places))
+
+
+def _small_split(corpus: Corpus, fraction: float) -> Iterator[Finding]:
+    """A split that copies of texts keep from being as large as it was asked for."""
+    found, count = len(corpus.validation), len(corpus.train) + len(corpus.validation)
+    wanted = round(fraction * count)
+    if found < _SPLIT_SHORT * wanted:
+        yield Finding(
+            "small-split",
+            f"data.validation asks for {wanted:,} of {count:,} examples, {found:,} were split off: all copies "
+            "of a text are on one side",
+            "keep one of each text, or ask for more",
         )
 
 
@@ -186,6 +211,12 @@ def _marked_up(text: str) -> int | None:
     return found.start() if found else None
 
 
+def _marked(text: str) -> int | None:
+    return at if (at := text.find(MARK)) >= 0 else None
+
+
+_MARKS = "byte-order-mark"
+_NO_MARKS = "delete them: they stand where files were put together, or where a program added one more, and do not show"
 # (kind, where in a text it begins, what the texts are, what to do)
 _TEXT_CHECKS: tuple[tuple[str, Callable[[str], int | None], str, str], ...] = (
     (
@@ -200,6 +231,7 @@ _TEXT_CHECKS: tuple[tuple[str, Callable[[str], int | None], str, str], ...] = (
         "texts with traces of a wrong encoding (such as \ufffd, Ã© or 锟斤拷), or with control characters",
         "export the data again as UTF-8; what is lost can't be guessed. Control characters can be deleted",
     ),
+    (_MARKS, _marked, "texts with a byte-order mark (U+FEFF) in them, which the model sees", _NO_MARKS),
     (
         "markup",
         _marked_up,
@@ -249,6 +281,13 @@ def _classes(corpus: Corpus) -> Iterator[Finding]:
             "classes that differ in case, width or spaces only: "
             + "; ".join(" and ".join(map(repr, same)) for same in alike),
             "give each class one name in the data",
+        )
+    damaged = [repr(name) for name in names if _damaged(name) is not None]
+    if damaged:
+        yield Finding(
+            "encoding",
+            f"classes with traces of a wrong encoding in their names: {_listed(damaged)}",
+            "mend their labels: as they are, each is a class of its own",
         )
     for counts, key, verb in ((train, "data.train", "learned"), (validation, "data.validation", "evaluated")):
         missing = [name for name, count in zip(names, counts, strict=True) if not count]

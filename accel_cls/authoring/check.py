@@ -10,6 +10,7 @@ import torch
 
 from accel_cls.authoring.audit import Case, Finding, audit, margin_of
 from accel_cls.authoring.forecast import Forecast, forecast
+from accel_cls.authoring.labelling import labelling_findings
 from accel_cls.authoring.truncation import (
     WHOLE,
     Kept,
@@ -19,6 +20,7 @@ from accel_cls.authoring.truncation import (
     unknown_findings,
 )
 from accel_cls.console import Console
+from accel_cls.data.byte_order_marks import MarksLeftOut
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.errors import UserError
 from accel_cls.models.classifier import outline_model
@@ -59,7 +61,9 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
     lenient = recipe.model_copy(update={"data": recipe.data.model_copy(update={"invalid": "drop"})})
     corpus = load_corpus(lenient, task)
     findings = [Finding("idle-setting", f"{'.'.join(key)}: {why}", do) for key, why, do in idle_settings(recipe)]
-    findings += audit(corpus, not isinstance(recipe.data.validation, float), recipe.data.invalid == "error")
+    fraction = recipe.data.validation if isinstance(recipe.data.validation, float) else None
+    findings += audit(corpus, fraction, recipe.data.invalid == "error")
+    findings += labelling_findings(recipe, corpus)
     errors: list[str] = []
     notes: list[str] = []
     kept: list[Kept] = []
@@ -111,7 +115,8 @@ def show_report(report: Report, console: Console, rows: int) -> None:
     lines = [*corpus.describe(data), ("score", f"{margin}{margin_of(len(corpus.validation)):.3f}")]
     console.section("data", lines)
     for note in corpus.notes:
-        if not note.startswith(tuple(fault.key for fault in corpus.invalid)):  # those are findings
+        is_finding = isinstance(note, MarksLeftOut) or note.startswith(tuple(fault.key for fault in corpus.invalid))
+        if not is_finding:
             console.note(note)
     if report.kept:
         names = corpus.classes.names

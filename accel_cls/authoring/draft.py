@@ -12,16 +12,19 @@ import numpy as np
 
 from accel_cls.authoring.audit import IMBALANCE
 from accel_cls.authoring.columns import Choice, Table
+from accel_cls.authoring.labelling import Labelling
 from accel_cls.authoring.survey import Survey
-from accel_cls.data.split import can_split, distinct_texts
+from accel_cls.data.split import can_split, distinct_texts, split_examples
 from accel_cls.errors import UserError
 from accel_cls.profiles import shell
+from accel_cls.recipe import Recipe
 from accel_cls.recipe.json_schema import editor_line
 from accel_cls.recipe.source import to_yaml_line
 
 _CUT = 0.02  # share of the texts that max_length may cut
 # The small BERT has learned most of what it can in about as many updates: recipes/food.yaml on 9,600 reviews.
 _UPDATES = 1800
+_SEED = Recipe.model_fields["seed"].default  # the split of a recipe that says none
 _NAMED = 50  # classes that a recipe lists
 
 
@@ -45,15 +48,17 @@ class Wishes:
     recipe: Path  # where the recipe will lie
 
 
-def draft(table: Table, text: Choice, label: Choice, found: Survey, wishes: Wishes) -> Draft:
+def draft(table: Table, text: Choice, labelling: Labelling, found: Survey, wishes: Wishes) -> Draft:
     """Write a recipe that runs as it is, each decision beside its reason."""
     decisions: list[tuple[str, str]] = []
-    data = _data(table, text, label, found, wishes, decisions)
+    split = _split_off(found) if wishes.validation is None else None
+    count = len(found.corpus.train) - (split.rows if split is not None else 0)
+    data = _data(table, text, labelling, found, wishes, split, decisions)
     if wishes.model is None:
-        model, train = _from_scratch(found, data, decisions)
+        model, train = _from_scratch(found, count, decisions)
     else:
-        model, train = _pretrained(found, data, wishes, decisions)
-    evaluate = _evaluate(found, decisions)
+        model, train = _pretrained(found, count, wishes, decisions)
+    evaluate = _evaluate(found, labelling, decisions)
     sections = {"data": data, "model": model, "train": train, "evaluate": evaluate}
     body = "".join(f"\n{name}:\n" + "".join(_line(*entry) for entry in lines) for name, lines in sections.items())
     head = (
@@ -66,6 +71,8 @@ def draft(table: Table, text: Choice, label: Choice, found: Survey, wishes: Wish
         f"name: {to_yaml_line(wishes.name)}\n"
         f"output: {to_yaml_line(f'runs/{wishes.name}')}\n"
     )
+    if labelling.task != "single_label":
+        head += f"task: {labelling.task}  # any number of classes a text: {_one_line(labelling.why)}\n"
     return Draft(head + body, tuple(decisions))
 
 
@@ -84,22 +91,33 @@ def _title(found: Survey, table: Table) -> str:
 
 
 def _data(
-    table: Table, text: Choice, label: Choice, found: Survey, wishes: Wishes, decisions: list[tuple[str, str]]
+    table: Table,
+    text: Choice,
+    labelling: Labelling,
+    found: Survey,
+    wishes: Wishes,
+    split: _Split | None,
+    decisions: list[tuple[str, str]],
 ) -> _Lines:
     corpus = found.corpus
     lines: _Lines = [("train", _relative(table.path, wishes.recipe.parent), "")]
-    if wishes.validation is not None:
+    if split is None:
+        assert wishes.validation is not None
         lines.append(("validation", _relative(wishes.validation, wishes.recipe.parent), ""))
         decisions.append(("validation", f"{wishes.validation.name}, {len(corpus.validation):,} examples"))
     else:
-        fraction, why = _fraction(found)
-        lines.append(("validation", fraction, why))
-        decisions.append(("validation", f"{fraction} of the examples, {why}"))
-    for role, choice in (("text", text), ("label", label)):
+        why = f"{split.rows:,} of {len(corpus.train):,} examples, by class; the same text never on both sides"
+        lines.append(("validation", split.fraction, why))
+        decisions.append(("validation", f"{split.fraction} of the examples, {why}"))
+    for role, choice in (("text", text), ("label", labelling.choice)):
         value = list(choice.columns) if len(choice.columns) > 1 else choice.columns[0]
         others = "".join(f"; or is it {to_yaml_line(list(o) if len(o) > 1 else o[0])}?" for o in choice.others[:2])
         lines.append((role, value, choice.why + others))
         decisions.append((role, f"{to_yaml_line(value)}: {choice.why}{others}"))
+    if labelling.task != "single_label":
+        decisions.append(("task", f"{labelling.task}: any number of classes a text; {labelling.why}"))
+    if labelling.separator is not None:
+        lines.append(("label_separator", labelling.separator, "what stands between the classes in a cell"))
     if table.header is not None:
         lines.append(("columns", table.header, "the file has no header line"))
         decisions.append(
@@ -108,10 +126,14 @@ def _data(
     if table.separator is not None:
         lines.append(("separator", table.separator, "what stands between the cells"))
         decisions.append(("separator", f"{table.separator!r} cuts all lines into equally many cells"))
+    if table.quote is not None:
+        lines.append(("quote", table.quote, f"cells stand in {table.quote} quotes, as 'this; and that'"))
+        decisions.append(("quote", f"{table.quote}: with such quotes around cells all rows have equally many"))
     if table.encoding is not None:
         lines.append(("encoding", table.encoding, "what the file is written in"))
         decisions.append(("encoding", f"{table.encoding}: the file is not UTF-8"))
-    lines.append(_classes(found, wishes, decisions))
+    if len(labelling.choice.columns) == 1:
+        lines.append(_classes(found, wishes, decisions))
     fitting = [kept for kept in found.kept if kept.max_length <= found.limit]
     longest = next((kept for kept in fitting if kept.cut <= _CUT), fitting[-1])
     why = f"tokens; cuts {longest.cut:.1%} of the texts, the longest has {found.longest}"
@@ -129,7 +151,9 @@ def _classes(found: Survey, wishes: Wishes, decisions: list[tuple[str, str]]) ->
     """The line that names the classes."""
     classes, counts = found.corpus.classes, found.counts
     names = wishes.class_names or classes.names
-    shares = [f"{name} {count:,}" for name, count in zip(names, counts, strict=True)]
+    is_order = {*names} == {*classes.values}  # the same names, perhaps in another order than that of the counts
+    known = dict(zip(classes.values if is_order else names, counts, strict=True))
+    shares = [f"{name} {known[name]:,}" for name in names]
     shown = ", ".join(shares[:12]) + (f" and {len(shares) - 12} more" if len(shares) > 12 else "")
     decisions.append(("classes", f"{len(names)}: {shown}"))
     if len(names) > _NAMED and wishes.class_names is None:
@@ -137,8 +161,9 @@ def _classes(found: Survey, wishes: Wishes, decisions: list[tuple[str, str]]) ->
     # Numbers as numbers, but "007" and other digits than ours as they are.
     values: list[Any] = [int(v) if v.isdecimal() and str(int(v)) == v else v for v in classes.values]
     if wishes.class_names is not None:
-        decisions.append(("class names", f"from {wishes.class_names_from}"))
-        if set(names) == set(classes.values):
+        how = "in the order of" if is_order else "from"
+        decisions.append(("class names", f"{how} {wishes.class_names_from}"))
+        if is_order:
             return ("labels", list(names), f"in the order of {wishes.class_names_from}; {shown}")
         return ("labels", dict(zip(values, names, strict=True)), f"named by {wishes.class_names_from}; {shown}")
     if all(isinstance(value, int) for value in values):
@@ -147,12 +172,19 @@ def _classes(found: Survey, wishes: Wishes, decisions: list[tuple[str, str]]) ->
     return ("labels", values, shown)
 
 
-def _fraction(found: Survey) -> tuple[float, str]:
+@dataclass(frozen=True)
+class _Split:
+    fraction: float
+    rows: int  # that it splits off: fewer than the fraction's where a text has many copies
+
+
+def _split_off(found: Survey) -> _Split:
     """How much to split off: enough for a score of ± 1.5 points, and a text of each class."""
-    count = len(found.corpus.train)
+    corpus = found.corpus
+    count = len(corpus.train)
     fraction = 0.2 if count < 20_000 else 0.1 if count < 100_000 else 0.05
-    strata = found.corpus.reader.strata(found.corpus.train.labels)
-    _, pool = distinct_texts(found.corpus.train, strata)
+    strata = corpus.reader.strata(corpus.train.labels)
+    _, pool = distinct_texts(corpus.train, strata)
     while not can_split(strata, pool, fraction):
         fraction = round(fraction + 0.1, 2)
         if fraction > 0.5:
@@ -160,12 +192,12 @@ def _fraction(found: Survey) -> tuple[float, str]:
                 f"there are too few different texts ({len(pool):,} in classes of two or more) to split some off for "
                 "each class; give a validation file"
             )
-    return fraction, f"{round(fraction * count):,} of {count:,} examples, by class; the same text never on both sides"
+    _, validation = split_examples(corpus.train, len(corpus.classes), corpus.reader, fraction, _SEED)
+    return _Split(fraction, len(validation))
 
 
-def _from_scratch(found: Survey, data: _Lines, decisions: list[tuple[str, str]]) -> tuple[_Lines, _Lines]:
+def _from_scratch(found: Survey, count: int, decisions: list[tuple[str, str]]) -> tuple[_Lines, _Lines]:
     batch_size = 32
-    count = _training_examples(found, data)
     updates = -(-count // batch_size)
     epochs = int(np.clip(round(_UPDATES / updates), 3, 20))
     vocabulary = 5000 if count < 50_000 else 10_000
@@ -188,12 +220,9 @@ def _from_scratch(found: Survey, data: _Lines, decisions: list[tuple[str, str]])
     return model, train
 
 
-def _pretrained(
-    found: Survey, data: _Lines, wishes: Wishes, decisions: list[tuple[str, str]]
-) -> tuple[_Lines, _Lines]:
+def _pretrained(found: Survey, count: int, wishes: Wishes, decisions: list[tuple[str, str]]) -> tuple[_Lines, _Lines]:
     assert wishes.model is not None
     assert found.hidden_size is not None
-    count = _training_examples(found, data)
     batch_size = 16 if count < 20_000 else 32
     epochs = 3 if count >= 2000 else 5
     # Small encoders stand, and need, larger steps: e5-small (384) learned best at 5e-5 of 1e-5 … 1e-4.
@@ -213,7 +242,11 @@ def _pretrained(
     return [("name", name, "a hub id or a folder")], train
 
 
-def _evaluate(found: Survey, decisions: list[tuple[str, str]]) -> _Lines:
+def _evaluate(found: Survey, labelling: Labelling, decisions: list[tuple[str, str]]) -> _Lines:
+    if labelling.task == "multi_label":
+        why = "over all decisions; accuracy is the share of texts of which all classes are right"
+        decisions.append(("best", f"by f1_micro: {why}"))
+        return [("metrics", ["f1_micro", "f1_macro", "accuracy", "hamming_loss"], ""), ("best", "f1_micro", why)]
     some = found.counts[found.counts > 0]
     if some.max() < IMBALANCE * some.min():
         return [("metrics", ["accuracy", "f1", "precision", "recall"], ""), ("best", "accuracy", "")]
@@ -221,12 +254,6 @@ def _evaluate(found: Survey, decisions: list[tuple[str, str]]) -> _Lines:
     why = f"the largest class has {times:,.0f} times the examples of the smallest: accuracy hides the small ones"
     decisions.append(("best", f"by f1_macro: {why}"))
     return [("metrics", ["accuracy", "f1_macro", "balanced_accuracy"], ""), ("best", "f1_macro", why)]
-
-
-def _training_examples(found: Survey, data: _Lines) -> int:
-    validation = next(value for key, value, _ in data if key == "validation")
-    count = len(found.corpus.train)
-    return count - round(validation * count) if isinstance(validation, float) else count
 
 
 def _suggestion(language: str) -> str:

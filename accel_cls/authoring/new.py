@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from accel_cls.authoring.columns import Choice, Table, choose_label, choose_text, look_at
+from accel_cls.authoring.columns import Choice, Table, choose_text, look_at
 from accel_cls.authoring.draft import Draft, Wishes, draft, slug
+from accel_cls.authoring.labelling import Labelling, find_labelling, labelling_of
 from accel_cls.authoring.survey import Survey, class_names_beside, survey
 from accel_cls.console import Console
+from accel_cls.data.byte_order_marks import unmarked
+from accel_cls.data.data_file import DataFile, stem_of
 from accel_cls.data.encoding import detect_encoding
+from accel_cls.data.labels import found_classes
 from accel_cls.errors import UserError
 from accel_cls.profiles import shell
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.json_schema import write_schema_beside
+from accel_cls.recipe.rules import canonical_label
 
 
 def new_recipe(
@@ -22,7 +28,7 @@ def new_recipe(
     validation: Path | None,
     out: Path | None,
     text: Sequence[str] | None,
-    label: str | None,
+    label: Sequence[str] | None,
     model: str | None,
     classes: Path | None,
     name: str | None,
@@ -37,7 +43,7 @@ def new_recipe(
         validation: a validation file; None splits some off.
         out: the recipe to write; None for NAME.yaml in the current folder.
         text: the text column, or two; None finds it.
-        label: the label column; None finds it.
+        label: the label column, or several of 0 and 1, one for each class; None finds them.
         model: a pretrained encoder, a folder or a hub id; None builds one from scratch.
         classes: a file with the names of the classes, in order; None looks for one beside the data.
         name: what the run is called; None takes the data file's name.
@@ -48,18 +54,19 @@ def new_recipe(
     Raises:
         UserError: where the data can't be used, or the recipe is there already.
     """
-    name = slug(name or (out.stem if out is not None else data.stem))
+    name = slug(name or (out.stem if out is not None else stem_of(data)))
     out = (out or Path(f"{name}.yaml")).expanduser()
     if out.exists() and not force:
         raise UserError(f"{out} is there already; give another --out, or replace it with --force")
     if text is not None and (len(text) > 2 or len(set(text)) < len(text)):
         raise UserError(f"--text: found {', '.join(text)}; expected one column, or two different ones for text pairs")
     table = look_at(data, encoding)
-    text_choice, label_choice = _choose_columns(data, table, text, label, ask)
-    found = survey(table, validation, text_choice.columns, label_choice.columns[0], model)
-    named = _class_names(classes, table, found.corpus.classes.values)
-    wishes = Wishes(name, validation, model, named[1] if named else None, str(named[0].name) if named else "", out)
-    written = draft(table, text_choice, label_choice, found, wishes)
+    text_choice, labelling = _choose_columns(data, table, text, label, ask)
+    found = survey(table, validation, text_choice.columns, labelling, model)
+    named = _class_names(classes, table, labelling.choice, found.corpus.classes.values)
+    class_names, names_from = named or (None, "")
+    wishes = Wishes(name, validation, model, class_names, names_from, out)
+    written = draft(table, text_choice, labelling, found, wishes)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(written.text, encoding="utf-8")
     schema = write_schema_beside(out)
@@ -72,20 +79,21 @@ def _choose_columns(
     data: Path,
     table: Table,
     text: Sequence[str] | None,
-    label: str | None,
+    label: Sequence[str] | None,
     ask: Callable[[str, Choice], tuple[str, ...]],
-) -> tuple[Choice, Choice]:
-    """The text column, or two, and the label column: given, or found and settled by asking."""
-    for column in (*(text or ()), *([label] if label else ())):
+) -> tuple[Choice, Labelling]:
+    """The text column, or two, and the label column, or several: given, or found and settled by asking."""
+    for column in (*(text or ()), *(label or ())):
         if column not in table.columns:
             raise UserError(f"{data}: there is no column {column!r}; it has {', '.join(map(repr, table.columns))}")
-    label_choice = _given([label]) if label else choose_label(table.columns)
-    label_choice = _chosen("label", label_choice, ask)
-    text_choice = _given(text) if text else choose_text(table.columns, label_choice.columns[0])
+    labelling = labelling_of(table.columns, label) if label else find_labelling(table.columns)
+    if (columns := ask("label", labelling.choice)) != labelling.choice.columns:
+        labelling = labelling_of(table.columns, columns)
+    text_choice = _given(text) if text else choose_text(table.columns, labelling.choice.columns)
     text_choice = _chosen("text", text_choice, ask)
-    if label_choice.columns[0] in text_choice.columns:
-        raise UserError(f"--text and --label: found {label_choice.columns[0]!r} for both; expected different columns")
-    return text_choice, label_choice
+    if both := {*labelling.choice.columns} & {*text_choice.columns}:
+        raise UserError(f"--text and --label: found {both.pop()!r} for both; expected different columns")
+    return text_choice, labelling
 
 
 def _show(data: Path, table: Table, found: Survey, written: Draft, out: Path, schema: Path | None) -> None:
@@ -115,13 +123,19 @@ def _chosen(role: str, choice: Choice, ask: Callable[[str, Choice], tuple[str, .
     return choice if columns == choice.columns else _given(columns)
 
 
-def _class_names(given: Path | None, table: Table, values: Sequence[str]) -> tuple[Path, tuple[str, ...]] | None:
-    """The names of the classes and where they are from, if anything says them."""
+def _class_names(
+    given: Path | None, table: Table, label: Choice, values: Sequence[str]
+) -> tuple[tuple[str, ...], str] | None:
+    """The names of the classes, in order, and what says so, if anything does."""
+    if given is None and label.codes is not None:
+        return _by_code(table, label.columns[0], label.codes, values)
     if given is None:
-        return class_names_beside(table, values)
+        beside = class_names_beside(table, values)
+        return (beside[1], beside[0].name) if beside is not None else None
     try:
-        lines = given.read_text(encoding=detect_encoding(given, [])).splitlines()
-        names = [line.strip().lstrip("\ufeff") for line in lines if line.strip()]
+        file = DataFile.at(given)
+        with file.open_text(detect_encoding(file, [])) as content:
+            names = [line.strip() for line in unmarked(content.read()).splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--classes {given}: not readable: {error}") from error
     if len(names) != len(values) or len(set(names)) != len(names):
@@ -134,4 +148,12 @@ def _class_names(given: Path | None, table: Table, values: Sequence[str]) -> tup
             f"--classes {given}: found names for {', '.join(values[:10])}, which are names already. A file of names, "
             "in order, is for numbers; a file of these names gives their order"
         )
-    return given, tuple(names)
+    return tuple(names), given.name
+
+
+def _by_code(table: Table, label: str, codes: str, values: Sequence[str]) -> tuple[tuple[str, ...], str] | None:
+    """The names in a label column in the order of their codes: their ids are then those that others know."""
+    cells = ([canonical_label(cell) for cell in table.columns[column]] for column in (codes, label))
+    name_of = dict(zip(*cells, strict=True))
+    names = tuple(name_of[code] for code in found_classes(Counter(name_of), codes).values)
+    return (names, f"the codes in {codes!r}") if {*names} == {*values} else None

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from accel_cls.authoring.columns import Table
+from accel_cls.authoring.labelling import Labelling
 from accel_cls.authoring.truncation import LENGTHS, WHOLE, Kept, kept_by_length
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.errors import UserError
@@ -42,14 +43,16 @@ class Survey:
     hidden_size: int | None  # of the pretrained model; None from scratch
 
 
-def survey(table: Table, validation: Path | None, text: Sequence[str], label: str, model: str | None) -> Survey:
+def survey(
+    table: Table, validation: Path | None, text: Sequence[str], labelling: Labelling, model: str | None
+) -> Survey:
     """Read the data as training would, and measure it.
 
     Args:
         table: the training data, as `look_at` found it.
         validation: a validation file.
         text: the text column, or two.
-        label: the label column.
+        labelling: the label column, or several, and the task that follows.
         model: a hub id or folder; None for a model from scratch.
 
     Raises:
@@ -59,14 +62,18 @@ def survey(table: Table, validation: Path | None, text: Sequence[str], label: st
         "train": str(table.path.absolute()),
         "validation": str((validation or table.path).absolute()),
         "text": list(text) if len(text) > 1 else text[0],
-        "label": label,
+        "label": labelling.label,
+        **({"label_separator": labelling.separator} if labelling.separator else {}),
         "columns": table.header,
         "separator": table.separator,
+        "quote": table.quote,
         "encoding": table.encoding,
         "invalid": "drop",
         "max_length": 64,  # what any model takes; lengths are measured on whole texts
     }
-    recipe = Recipe.model_validate({"name": "survey", "output": "survey", "data": data, "model": {"name": model}})
+    recipe = Recipe.model_validate(
+        {"name": "survey", "output": "survey", "task": labelling.task, "data": data, "model": {"name": model}}
+    )
     task = task_of(recipe)
     corpus = load_corpus(recipe, task)
     if validation is None:  # the same file stood for both: what is wrong with it was found twice

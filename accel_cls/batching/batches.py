@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from accel_cls.batching.layout import MicroBatch
+from accel_cls.models.capabilities.padding import Padding, columns_of_text
 from accel_cls.models.packing import move, pack
-from accel_cls.models.padding import Padding
 from accel_cls.tokenization.encode import Encoded
 
 
@@ -85,24 +85,20 @@ class Batches:
         mask = np.zeros((rows, width), np.int64)
         for row, example in enumerate(examples):
             start, end = self.encoded.offsets[example], self.encoded.offsets[example + 1]
-            where = self._place(int(end - start), width)
+            where = columns_of_text(int(end - start), width, self.padding.side)
             ids[row, where] = self.encoded.ids[start:end]
             if self.encoded.types is not None:
                 types[row, where] = self.encoded.types[start:end]
             mask[row, where] = 1
         # A row that attends to nothing would give NaN, and BART's line looks for the end of each text.
         filler = self.padding.filler[:width] or (self.padding.token,)
-        where = self._place(len(filler), width)
+        where = columns_of_text(len(filler), width, self.padding.side)
         ids[len(examples) :, where] = filler
         mask[len(examples) :, where] = 1
         inputs = {"input_ids": ids, "attention_mask": mask}
         if self.encoded.types is not None:
             inputs["token_type_ids"] = types
         return {name: move(array, self.device) for name, array in inputs.items()}
-
-    def _place(self, tokens: int, width: int) -> slice:
-        """Where a text of so many tokens lies in a row."""
-        return slice(0, tokens) if self.padding.side == "right" else slice(width - tokens, width)
 
     def _rows(self, width: int) -> int:
         assert self.fixed_tokens is not None

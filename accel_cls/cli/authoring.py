@@ -29,7 +29,7 @@ def new(
     validation: Annotated[Path | None, typer.Argument(help="A validation file. Left out: a split.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The recipe to write; default: NAME.yaml.")] = None,
     text: Annotated[list[str] | None, typer.Option(help="The text column; twice for text pairs.")] = None,
-    label: Annotated[str | None, typer.Option(help="The label column.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="The label column; several: one of 0 and 1 a class.")] = None,
     model: Annotated[str | None, typer.Option(help="A pretrained encoder: a folder or a hub id.")] = None,
     classes: Annotated[Path | None, typer.Option(help="A file with the names of the classes, in order.")] = None,
     name: Annotated[str | None, typer.Option(help="What the run is called; default: the file's name.")] = None,

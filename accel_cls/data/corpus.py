@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from accel_cls.data.byte_order_marks import MARK, MarksLeftOut, unmarked
 from accel_cls.data.examples import Examples, InvalidRows
 from accel_cls.data.files import expand
 from accel_cls.data.labels import Classes, LabelReader
@@ -163,14 +164,41 @@ def _read(
     declared = _union([declared, *(t.declared for t in tables)], tables, data, names, notes)
     labels: list[Any] = []
     faults: dict[int, str] = {}
+    marked: list[str] = []  # rows whose label has a byte-order mark: it does not show, and makes no class of its own
+    heads: list[int] = []  # rows whose label is the column's name, as where files were put together, headers and all
+    head = label_columns[0] if len(label_columns) == 1 else tuple(label_columns)
     for table in tables:
         for cell in _label_cells(table, label_columns, rows[len(labels) :]):
+            if _is_marked(cell):
+                marked.append(rows[len(labels)])
+                cell = unmarked_cell(cell)
+            if cell == head:
+                heads.append(len(labels))
             try:
                 labels.append(reader.parse(cell))
             except ValueError as error:
                 faults[len(labels)] = str(error)
                 labels.append(None)
-    return _Rows(Texts.joined([text_table(t.table, columns) for t in tables]), labels, faults, rows, declared)
+    if marked:
+        notes.append(MarksLeftOut(marked))
+    texts = Texts.joined([text_table(table.table, columns) for table in tables])
+    cells = zip(*texts.select(np.array(heads, np.int64))[:].values(), strict=True)
+    for i, found in zip(heads, cells, strict=True):
+        if [*map(unmarked, found)] == columns:
+            labels[i], faults[i] = None, "the row repeats the header line"
+    return _Rows(texts, labels, faults, rows, declared)
+
+
+def _is_marked(cell: Any) -> bool:
+    """Whether a label, or one of several, holds a byte-order mark."""
+    return any(map(_is_marked, cell)) if isinstance(cell, list | tuple) else isinstance(cell, str) and MARK in cell
+
+
+def unmarked_cell(cell: Any) -> Any:
+    """A label, or several, without byte-order marks."""
+    if isinstance(cell, list | tuple):
+        return type(cell)(map(unmarked_cell, cell))
+    return unmarked(cell) if isinstance(cell, str) else cell
 
 
 def _union(

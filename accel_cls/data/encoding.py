@@ -5,11 +5,11 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from charset_normalizer import from_bytes
 
+from accel_cls.data.data_file import DataFile
 from accel_cls.errors import UserError
 
 _BYTE_ORDER_MARKS = (
@@ -36,14 +36,14 @@ _WIDE = (
 )
 
 
-def detect_encoding(path: Path, notes: list[str], stated: str | None = None) -> str:
+def detect_encoding(file: DataFile, notes: list[str], stated: str | None = None) -> str:
     """The encoding of a text file: what the user states, else by its byte-order mark, else UTF-8, else by its letters.
 
     UTF-8 before GB18030, which decodes nearly any bytes; it is a superset of GBK and GB2312. Anything but UTF-8 is
     told in a note.
 
     Args:
-        path: the file.
+        file: the file.
         notes: takes a line where it is not UTF-8.
         stated: the recipe's data.encoding.
 
@@ -51,41 +51,41 @@ def detect_encoding(path: Path, notes: list[str], stated: str | None = None) -> 
         UserError: where it is not what it is said to be, or could be several.
     """
     if stated is not None:
-        failure = _undecodable(path, stated)
+        failure = _undecodable(file, stated)
         if failure is not None:
             raise UserError(
-                f"{path}: line {failure} is not {stated}, as data.encoding (or --encoding) says; correct it, or "
+                f"{file.path}: line {failure} is not {stated}, as data.encoding (or --encoding) says; correct it, or "
                 "leave it out"
             )
         return stated
-    with open(path, "rb") as file:
-        start = file.read(4)
+    with file.open() as content:
+        start = content.read(4)
     if (encoding := marked_encoding(start)) is not None:
         name = encoding.removesuffix("-sig").upper()
-        failure = _undecodable(path, name)
+        failure = _undecodable(file, name)
         if failure is not None:
             raise UserError(
-                f"{path}: line {failure} is not {name}, as its byte-order mark says; convert the file to UTF-8"
+                f"{file.path}: line {failure} is not {name}, as its byte-order mark says; convert it to UTF-8"
             )
         if encoding != "utf-8-sig":
-            notes.append(f"{path.name}: read as {name}, by its byte-order mark")
+            notes.append(f"{file.path.name}: read as {name}, by its byte-order mark")
         return encoding
     if is_wide(start):
         raise UserError(
-            f"{path}: looks like UTF-16 or UTF-32 without a byte-order mark; say which with data.encoding, such as "
-            "utf-16-le"
+            f"{file.path}: looks like UTF-16 or UTF-32 without a byte-order mark; say which with data.encoding, such "
+            "as utf-16-le"
         )
-    failure = _undecodable(path, "utf-8")
+    failure = _undecodable(file, "utf-8")
     if failure is None:
         return "utf-8"
-    if _undecodable(path, "gb18030") is None and _is_mixed(path):
+    if _undecodable(file, "gb18030") is None and _is_mixed(file):
         raise UserError(
-            f"{path}: line {failure} is not UTF-8, but others are: two encodings are mixed in it; convert its "
+            f"{file.path}: line {failure} is not UTF-8, but others are: two encodings are mixed in it; convert its "
             "parts to UTF-8 one by one"
         )
-    found = _by_letters(path, failure)
+    found = _by_letters(file, failure)
     name = "GB18030" if found == "gb18030" else found
-    notes.append(f"{path.name}: not UTF-8 (line {failure}), read as {name}")
+    notes.append(f"{file.path.name}: not UTF-8 (line {failure}), read as {name}")
     return found
 
 
@@ -99,23 +99,23 @@ def is_wide(start: bytes) -> bool:
     return [bool(byte) for byte in start] in _WIDE
 
 
-def _by_letters(path: Path, line: int) -> str:
+def _by_letters(file: DataFile, line: int) -> str:
     """The encoding in which a file that is not UTF-8, from this line on, reads as text.
 
     Raises:
         UserError: where it is none that is known, or could be several.
     """
-    if _holds_nul(path):
-        raise UserError(f"{path}: line {line} is neither UTF-8 nor GB18030, nor any text: there are NULs in it")
-    with open(path, "rb") as file:
-        sample = file.read(_SAMPLE)
+    if _holds_nul(file):
+        raise UserError(f"{file.path}: line {line} is neither UTF-8 nor GB18030, nor any text: there are NULs in it")
+    with file.open() as content:
+        sample = content.read(_SAMPLE)
     if len(sample) == _SAMPLE:
         sample = sample[: sample.rfind(b"\n") + 1] or sample
-    judged = judge(sample, lambda name: _undecodable(path, name) is None)
+    judged = judge(sample, lambda name: _undecodable(file, name) is None)
     if judged.encoding is not None:
         return judged.encoding
     raise UserError(
-        f"{path}: line {line} {judged.why}, such as data.encoding={judged.likely} (accel-cls new or predict: "
+        f"{file.path}: line {line} {judged.why}, such as data.encoding={judged.likely} (accel-cls new or predict: "
         "--encoding), or convert the file to UTF-8"
     )
 
@@ -168,9 +168,9 @@ def _first_word(text: str) -> str:
     return next((word for word in text.split() if not word.isascii()), "")[:20]
 
 
-def _is_mixed(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return are_mixed(file)
+def _is_mixed(file: DataFile) -> bool:
+    with file.open() as content:
+        return are_mixed(content)
 
 
 def are_mixed(lines: Iterable[bytes]) -> bool:
@@ -191,17 +191,17 @@ def _is_utf_8(line: bytes) -> bool:
     return True
 
 
-def _holds_nul(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return any(b"\0" in chunk for chunk in iter(lambda: file.read(1 << 20), b""))
+def _holds_nul(file: DataFile) -> bool:
+    with file.open() as content:
+        return any(b"\0" in chunk for chunk in iter(lambda: content.read(1 << 20), b""))
 
 
-def _undecodable(path: Path, encoding: str) -> int | None:
+def _undecodable(file: DataFile, encoding: str) -> int | None:
     """The line, from 1, of the first bytes that are not in this encoding; None where all are."""
     decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
+    with file.open() as content:
+        while chunk := content.read(1 << 20):
             before = decoder.getstate()
             try:
                 line += decoder.decode(chunk).count("\n")

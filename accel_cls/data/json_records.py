@@ -10,14 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from accel_cls.data.column_names import check_columns, check_names
+from accel_cls.data.byte_order_marks import MARK, MarksLeftOut
+from accel_cls.data.column_names import check_columns, check_names, check_twice, clean_names
+from accel_cls.data.data_file import DataFile
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, shown
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def read_json(path: Path, file: TextIO, columns: Sequence[str] | None, notes: list[str]) -> Texts:
+def read_json(file: DataFile, content: TextIO, columns: Sequence[str] | None, notes: list[str]) -> Texts:
     """The named columns, or all. A key that an object lacks is a missing value.
 
     What is nested has a dotted path for its name: `data.text`, and `labels.0.name` in lists of one object.
@@ -25,8 +27,9 @@ def read_json(path: Path, file: TextIO, columns: Sequence[str] | None, notes: li
     Raises:
         UserError: for what is no JSON, and a column that is not there.
     """
+    path = file.path
     with json_explained(path):
-        records = list(json_records(path, file, notes))
+        records = _with_clean_keys(path, list(json_records(file, content, notes)), notes)
         nested = json_paths(records)
         names = list(dict.fromkeys([*(name for record in records for name in record), *nested]))
         if columns is None:
@@ -38,18 +41,21 @@ def read_json(path: Path, file: TextIO, columns: Sequence[str] | None, notes: li
         return Texts.of({column: [json_cell(record, column) for record in records] for column in columns})
 
 
-def json_records(path: Path, file: TextIO, notes: list[str]) -> Iterator[dict[str, Any]]:
+def json_records(file: DataFile, content: TextIO, notes: list[str]) -> Iterator[dict[str, Any]]:
     """The objects of a file, in order; those of `.jsonl` one by one, those of `.json` are in memory together.
 
     Raises:
         ValueError, RecursionError: as `json_explained` explains them.
     """
-    if path.suffix.lower() != ".json":
-        yield from _json_lines(file)
+    if file.ending != ".json":
+        yield from _json_lines(file.path, content, notes)
         return
-    text = file.read()
-    records = _json_list(text) if text.lstrip()[:1] == "[" else _wrapped(path, text, notes)
-    yield from _json_lines(text.split("\n")) if records is None else records  # many hold an object a line
+    text = content.read().lstrip(MARK)
+    records = _json_list(text) if text.lstrip()[:1] == "[" else _wrapped(file.path, text, notes)
+    if records is None:  # many hold an object a line
+        yield from _json_lines(file.path, text.split("\n"), notes)
+    else:
+        yield from records
 
 
 @contextmanager
@@ -59,9 +65,9 @@ def json_explained(path: Path) -> Iterator[None]:
         yield
     except RecursionError as error:
         raise UserError(f"{path}: not readable as JSON: {_DEEP}") from error
+    except UserError:
+        raise
     except ValueError as error:
-        if isinstance(error, UserError):
-            raise
         raise UserError(f"{path}: not readable as JSON: {error}") from error
 
 
@@ -173,8 +179,24 @@ def _json_list(text: str) -> list[dict[str, Any]]:
     return records
 
 
-def _json_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _with_clean_keys(path: Path, records: list[dict[str, Any]], notes: list[str]) -> list[dict[str, Any]]:
+    """Rows whose keys have no byte-order mark, as that of a csv file that they were made of stands in its first."""
+    keys = list(dict.fromkeys(key for record in records for key in record))
+    names = dict(zip(keys, clean_names(path, keys, notes), strict=True))
+    if all(key == name for key, name in names.items()):
+        return records
+    for record in records:
+        check_twice(path, [names[key] for key in record], list(names.values()))
+    return [{names[key]: value for key, value in record.items()} for record in records]
+
+
+def _json_lines(path: Path, lines: Iterable[str], notes: list[str]) -> Iterator[dict[str, Any]]:
+    marked = []
     for number, line in enumerate(lines, start=1):
+        if line[:1] == MARK:
+            line = line.lstrip(MARK)
+            if number > 1:  # else the file's own
+                marked.append(f"{path.name}, line {number}")
         if not line.strip():
             continue
         try:
@@ -186,6 +208,8 @@ def _json_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from error
         yield record
+    if marked:
+        notes.append(MarksLeftOut(marked))
 
 
 def _scalar(value: Any) -> str | None:

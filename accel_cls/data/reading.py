@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from accel_cls.data.column_names import check_columns, check_twice
+from accel_cls.data.column_names import check_columns, check_twice, clean_names
+from accel_cls.data.data_file import DataFile
 from accel_cls.data.encoding import detect_encoding
 from accel_cls.data.files import expand
 from accel_cls.data.json_records import read_json
@@ -26,22 +27,6 @@ from accel_cls.recipe import Hub
 if TYPE_CHECKING:
     from datasets import Dataset
 
-_FORMATS = (*SEPARATORS, ".json", ".jsonl", ".parquet")
-# What files of other kinds begin with; none of it can begin a text.
-_UNPACK = "unpack it"
-_EXPORT = "export its table as UTF-8 csv"
-_OTHER_KINDS = (
-    (b"\x1f\x8b", "a gzip archive", _UNPACK),
-    (b"BZh91AY&SY", "a bzip2 archive", _UNPACK),
-    (b"\xfd7zXZ\0", "an xz archive", _UNPACK),
-    (b"\x28\xb5\x2f\xfd", "a Zstandard archive", _UNPACK),
-    (b"PK\x03\x04", "a zip archive or an Excel workbook", f"{_UNPACK}, or {_EXPORT}"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office file", _EXPORT),
-    (b"SQLite format 3\0", "a SQLite database", _EXPORT),
-    (b"%PDF-", "a PDF", "give the texts themselves"),
-    (b"PAR1\x15", "Parquet", "name it so"),
-    (b"version https://git-lfs.github.com/", "a Git LFS pointer", "fetch the file with git lfs pull"),
-)
 _CLASSES = "ClassLabel"  # what a data set's metadata calls declared classes
 
 
@@ -124,41 +109,27 @@ def read_file(path: Path, columns: Sequence[str] | None, written: FileFormat, no
     `Dataset.from_csv` takes surplus cells of the first row for an index, `from_json` texts that look like
     dates for times, and both answer from a cache that a copied file's old time stamp deceives.
     """
-    ending = check_format(path)
+    file = DataFile.at(path)
     try:
-        _check_kind(path, ending)
-        if ending == ".parquet":
-            return _read_parquet(path, columns)
-        with open(path, encoding=detect_encoding(path, notes, written.encoding), newline="") as file:
-            if ending in SEPARATORS:
-                return read_separated(path, file, columns, written, notes)
-            return read_json(path, file, columns, notes)
+        file.check()
+        notes.extend(file.notes)
+        if file.ending == ".parquet":
+            return _read_parquet(file, columns, notes)
+        with file.open_text(detect_encoding(file, notes, written.encoding)) as text:
+            if file.ending in SEPARATORS:
+                return read_separated(file, text, columns, written, notes)
+            return read_json(file, text, columns, notes)
     except (OSError, csv.Error, pa.ArrowException) as error:
-        raise UserError(f"{path}: not readable as {ending[1:]}: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{path}: not readable as {file.ending[1:]}: {str(error).splitlines()[0]}") from error
 
 
-def check_format(path: Path) -> str:
-    """A data file's ending in lower case. Raises UserError where it is none that can be read."""
-    ending = path.suffix.lower()
-    if ending not in _FORMATS:
-        raise UserError(f"{path}: unknown ending {ending!r}; expected one of {', '.join(_FORMATS)}")
-    return ending
-
-
-def _check_kind(path: Path, ending: str) -> None:
-    """Refuse a file that its first bytes show to be of another kind."""
-    with open(path, "rb") as file:
-        start = file.read(40)
-    for mark, kind, advice in _OTHER_KINDS:
-        if start.startswith(mark) and (ending, kind) != (".parquet", "Parquet"):
-            raise UserError(f"{path}: is {kind}, not {ending[1:]}; {advice}")
-
-
-def _read_parquet(path: Path, columns: Sequence[str] | None) -> Dataset:
+def _read_parquet(file: DataFile, columns: Sequence[str] | None, notes: list[str]) -> Dataset:
     import pyarrow.parquet
 
-    table = pyarrow.parquet.ParquetFile(path, memory_map=True).read()
-    names = table.column_names
+    path = file.path
+    table = pyarrow.parquet.ParquetFile(pa.BufferReader(file.buffer())).read()
+    names = clean_names(path, table.column_names, notes)
+    table = table.rename_columns(names).replace_schema_metadata(table.schema.metadata)
     if columns is None:
         columns = [name for name, count in Counter(names).items() if count == 1]
     check_columns(str(path), names, columns)

@@ -15,7 +15,9 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from accel_cls.data.byte_order_marks import unmarked
 from accel_cls.data.corpus import text_of_cell
+from accel_cls.data.data_file import DataFile
 from accel_cls.data.encoding import detect_encoding
 from accel_cls.data.json_records import json_cell, json_explained, json_paths, json_records
 from accel_cls.data.separated import SEPARATORS, FileFormat, separated_records
@@ -58,13 +60,11 @@ def open_rows(path: Path, written: FileFormat) -> Rows:
     Raises:
         UserError: in the rows, for a Parquet column, not read before, that holds what is no text and no value.
     """
-    ending = path.suffix.lower()
-    if ending == ".parquet":
-        import pyarrow.parquet
-
-        return CellRows(tuple(pyarrow.parquet.read_schema(path).names), lambda: _parquet_rows(path))
-    encoding = detect_encoding(path, [], written.encoding)
-    return _separated(path, encoding, written) if ending in SEPARATORS else JsonRows.of(path, encoding)
+    file = DataFile.at(path)
+    if file.ending == ".parquet":
+        return _parquet(file)
+    encoding = detect_encoding(file, [], written.encoding)
+    return _separated(file, encoding, written) if file.ending in SEPARATORS else JsonRows.of(file, encoding)
 
 
 @dataclass(frozen=True)
@@ -108,50 +108,56 @@ def _as_json(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | float) else text_of_cell(value)
 
 
-def _separated(path: Path, encoding: str, written: FileFormat) -> CellRows:
+def _separated(file: DataFile, encoding: str, written: FileFormat) -> CellRows:
     """The rows of csv, tsv and txt."""
-    separator = written.separator or SEPARATORS[path.suffix.lower()]
-    with open(path, encoding=encoding, newline="") as file:
-        quoted = written.is_quoted(path, file, separator)
-        header = written.header or next(separated_records(path, file, separator, quoted), [])
+    separator = written.separator or SEPARATORS[file.ending]
+    with file.open_text(encoding) as content:
+        quote = written.quote_of(file, content, separator)
+        header = written.header or next(separated_records(file, content, separator, quote), [])
 
     def read() -> Iterator[list[str]]:
-        with open(path, encoding=encoding, newline="") as file:
-            records = separated_records(path, file, separator, quoted)
+        with file.open_text(encoding) as content:
+            records = separated_records(file, content, separator, quote)
             if written.header is None:
                 next(records, None)
             yield from records
 
-    return CellRows(tuple(header), read)
+    return CellRows(tuple(map(unmarked, header)), read)
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[Any, ...]]:
+def _parquet(file: DataFile) -> CellRows:
+    """The rows of Parquet, some thousand in memory at a time."""
     import pyarrow.parquet
 
-    for batch in pyarrow.parquet.ParquetFile(path, memory_map=True).iter_batches(_BATCH):
-        columns = []
-        for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            try:
-                columns.append(column.to_pylist())
-            except (pa.ArrowInvalid, ValueError, OverflowError) as error:
-                raise UserError(
-                    f"{path}: the column {name!r} can't be kept: it holds a value that Python can't ({error}); write "
-                    "it again as texts, or leave it out"
-                ) from error
-        yield from zip(*columns, strict=True)
+    table = pyarrow.parquet.ParquetFile(pa.BufferReader(file.buffer()))
+
+    def read() -> Iterator[tuple[Any, ...]]:
+        for batch in table.iter_batches(_BATCH):
+            yield from zip(*map(values_of, batch.schema.names, batch.columns), strict=True)
+
+    def values_of(name: str, column: pa.Array) -> list[Any]:
+        try:
+            return column.to_pylist()
+        except (pa.ArrowInvalid, ValueError, OverflowError) as error:
+            raise UserError(
+                f"{file.path}: the column {name!r} can't be kept: it holds a value that Python can't ({error}); write "
+                "it again as texts, or leave it out"
+            ) from error
+
+    return CellRows(tuple(map(unmarked, table.schema_arrow.names)), read)
 
 
 @dataclass(frozen=True)
 class JsonRows:
     """Rows of json and jsonl: objects."""
 
-    path: Path
+    file: DataFile
     encoding: str
     header: tuple[str, ...]  # dotted paths where objects are nested
     keys: tuple[str, ...]
 
     @classmethod
-    def of(cls, path: Path, encoding: str) -> JsonRows:
+    def of(cls, file: DataFile, encoding: str) -> JsonRows:
         """Those of a file, which is read through for their names."""
         keys: dict[str, None] = {}
 
@@ -160,12 +166,13 @@ class JsonRows:
                 keys.update(dict.fromkeys(record))
                 yield record
 
-        header = json_paths(noted(iter(cls(path, encoding, (), ()))))
-        return cls(path, encoding, tuple(header), tuple(keys))
+        header = json_paths(noted(iter(cls(file, encoding, (), ()))))
+        return cls(file, encoding, tuple(header), tuple(keys))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        with json_explained(self.path), open(self.path, encoding=self.encoding, newline="") as file:
-            yield from json_records(self.path, file, [])
+        with json_explained(self.file.path), self.file.open_text(self.encoding) as content:
+            for record in json_records(self.file, content, []):
+                yield {unmarked(key): value for key, value in record.items()}
 
     def cells(self, row: dict[str, Any]) -> list[str]:
         """What stands at the end of each path."""

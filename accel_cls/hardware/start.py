@@ -32,7 +32,6 @@ from accel_cls.stopping import INTERRUPTED, STATUS_FILE, stop_signals, stop_with
 _REPORT = re.compile(rb"E\d{4} .*torch/distributed/elastic/.*failed \(exitcode|Traceback \(most recent call last\):")
 _SENDS_SIGNAL = re.compile(rb"W\d{4} .*torch/distributed/elastic/.*Sending process \d+ closing signal")
 _RELAY_TIMEOUT = 5  # seconds
-_SIGHUP = getattr(signal, "SIGHUP", None)  # the terminal has been closed
 
 
 def start(
@@ -154,13 +153,13 @@ def _forwarding_signals(launcher: subprocess.Popen, status_file: Path) -> Iterat
         try:
             training = psutil.Process(launcher.pid).children() if is_there else _orphans(status_file)
             for process in training:
-                process.send_signal(signal.SIGTERM if number == _SIGHUP else number)
+                process.send_signal(number)
         except psutil.NoSuchProcess:  # it ends just now
             return
         if is_there and not training:
             launcher.terminate()
 
-    heard = stop_signals("SIGHUP")
+    heard = stop_signals()
     before = [signal.signal(number, forward) for number in heard]
     try:
         yield

@@ -17,10 +17,10 @@ from accel_cls.data.separated import FileFormat
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, listed
 from accel_cls.evaluation.predictions import forward
+from accel_cls.models.capabilities import ask_model
+from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.classifier import check_embeddings
-from accel_cls.models.packing import can_pack, make_packable
-from accel_cls.models.padding import Padding, padding_of
-from accel_cls.models.text_limit import text_limit
+from accel_cls.models.packing import make_packable
 from accel_cls.recipe import Recipe, load_recipe
 from accel_cls.tasks import Task, task_of_model
 from accel_cls.tokenization.encode import encode
@@ -167,14 +167,14 @@ def load_classifier(folder: str | Path) -> Classifier:
     check_embeddings(model, tokenizer, str(path), str(folder))
     drop_unknown_token_types(tokenizer, model.config)
     # A model of another origin may have a tokenizer that knows no limit; its positions are one.
-    tokenizer.model_max_length = text_limit(model, tokenizer.model_max_length)
-    padding = padding_of(model, tokenizer, str(path), [], str(folder))
-    first_position = make_packable(model) if can_pack(model.config) else None
+    able = ask_model(model, tokenizer, str(path), [], str(folder))
+    tokenizer.model_max_length = able.longest
+    first_position = make_packable(model) if able.packed else None
     recipe = load_recipe(path.parent / "recipe.yaml") if (path.parent / "recipe.yaml").is_file() else None
     files = FileFormat() if recipe is None else FileFormat.of(recipe.data)
     columns = _text_columns(recipe, model)
     model = model.eval().to(device)
-    return Classifier(model, tokenizer, task, device, first_position, columns, padding, files, recipe)
+    return Classifier(model, tokenizer, task, device, first_position, columns, able.padding, files, recipe)
 
 
 def _text_columns(recipe: Recipe | None, model: PreTrainedModel) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 from accel_cls.data.column_names import UnknownColumn
 from accel_cls.data.corpus import text_table
+from accel_cls.data.data_file import DataFile
 from accel_cls.data.reading import SourceTable, read_table
 from accel_cls.data.rows import CellRows, Rows, open_rows
 from accel_cls.data.separated import FileFormat
@@ -93,7 +94,7 @@ def _scoring(source: SourceTable, rows: Rows, classifier: Classifier) -> Scoring
     if not {*labels} <= {*rows.header, *rows.keys}:
         return None
     declared = None
-    if source.name.lower().endswith(".parquet"):  # the only files that declare what ids mean
+    if DataFile.at(Path(source.name)).ending == ".parquet":  # the only files that declare what ids mean
         declared = read_table(source.name, [], labels, classifier.files, [])[0].declared
     return Scoring(recipe, classifier.names, rows, declared)
 

@@ -8,19 +8,17 @@ from typing import Any
 import torch
 from accelerate.utils import set_seed
 from transformers import (
-    AutoConfig,
     AutoModelForSequenceClassification,
-    BertConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
 from accel_cls.data.labels import Classes
 from accel_cls.errors import UserError, listed
+from accel_cls.models.capabilities.text_limit import longest_text
+from accel_cls.models.configuration import configuration_of
 from accel_cls.models.head import HeadClasses, match_head, output_layer
-from accel_cls.models.text_limit import longest_text
 from accel_cls.recipe import Recipe
-from accel_cls.recipe.schema import Scratch
 from accel_cls.tokenization.pretrained import load_error
 
 
@@ -46,7 +44,7 @@ def load_model(
         UserError: where the folder or hub id holds no model that can classify texts of data.max_length.
     """
     name = recipe.model.name
-    config, trained = _configuration(recipe, tokenizer), None
+    config, trained = configuration_of(recipe, tokenizer, notes), None
     wanted = HeadClasses(classes.names, problem_type)
     if name is not None:
         trained = HeadClasses.of(config)
@@ -86,7 +84,7 @@ def outline_model(
     recipe: Recipe, tokenizer: PreTrainedTokenizerBase, classes: Classes, problem_type: str
 ) -> PreTrainedModel:
     """The same classifier on torch's meta device: every shape, no weights, made in a moment. For arithmetic."""
-    config = _configuration(recipe, tokenizer)
+    config = configuration_of(recipe, tokenizer, [])
     HeadClasses(classes.names, problem_type).set_in(config)
     model = _outline(config, str(recipe.model.name))
     _check_length(model, recipe)
@@ -100,30 +98,6 @@ def _outline(config: Any, name: str) -> PreTrainedModel:
             return AutoModelForSequenceClassification.from_config(config).float()
     except Exception as error:  # whatever numbers of its configuration make no model
         raise load_error(name, "model", error) from error
-
-
-def _configuration(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> Any:
-    """The model's configuration with the recipe's dropout, and with the classes that a folder was trained for."""
-    name = recipe.model.name
-    if name is None:
-        scratch = recipe.model.scratch or Scratch()
-        config = BertConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=scratch.hidden,
-            num_hidden_layers=scratch.layers,
-            num_attention_heads=scratch.heads,
-            intermediate_size=4 * scratch.hidden,
-            max_position_embeddings=recipe.data.max_length,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-        _set_dropout(config, scratch.dropout if recipe.model.dropout is None else recipe.model.dropout)
-        return config
-    try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
-    except Exception as error:
-        raise load_error(name, "model", error) from error
-    _set_dropout(config, recipe.model.dropout)
-    return config
 
 
 def _check_length(model: PreTrainedModel, recipe: Recipe) -> None:
@@ -181,12 +155,3 @@ def describe_model(model: PreTrainedModel, recipe: Recipe) -> tuple[str, str]:
         "classifier",
         f"{type(model).__name__}, {weights} weights, {source}",
     )
-
-
-def _set_dropout(config: Any, rate: float | None) -> None:
-    """Set every dropout rate of a configuration, whatever its family calls them; None leaves them."""
-    if rate is None:
-        return
-    for key, value in config.to_dict().items():
-        if "dropout" in key and isinstance(value, int | float) and not isinstance(value, bool):
-            setattr(config, key, rate)

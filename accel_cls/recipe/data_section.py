@@ -28,7 +28,7 @@ _FILES = "a file, a glob, a list of files, or {hub: ID, split: NAME}"
 class Data(Section):
     """The training and validation data."""
 
-    train: Files | Hub = setting(..., _FILES, "training examples: csv, tsv, json, jsonl or parquet")
+    train: Files | Hub = setting(..., _FILES, "training examples: csv, tsv, txt, json, jsonl, parquet; in .gz, .zip")
     validation: Annotated[float, Field(gt=0, lt=1)] | Files | Hub = setting(
         0.2,
         f"a fraction of the training examples between 0 and 1, or {_FILES}",
@@ -71,10 +71,10 @@ class Data(Section):
         "what stands between the cells of csv, tsv and txt files; null: a comma in csv, a tab in the others",
         "cells are told apart by a single character",
     )
-    quote: Literal["double", "none"] | None = setting(
+    quote: Literal["double", "single", "none"] | None = setting(
         None,
-        "'double' or 'none'",
-        "whether cells of csv, tsv and txt files may stand in double quotes; null: in csv, in others where all fit",
+        "'double', 'single' or 'none'",
+        "in which quotes cells of csv, tsv and txt files may stand; null: double ones in csv, in others where all fit",
     )
     encoding: Annotated[str, Field(min_length=1)] | None = setting(
         None,

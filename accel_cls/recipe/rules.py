@@ -33,7 +33,8 @@ def broken_rules(recipe: Recipe) -> _Broken:
     if recipe.model.name is None and scratch is not None and scratch.hidden % scratch.heads:
         message = f"found {scratch.heads}; expected a divisor of model.scratch.hidden, which is {scratch.hidden}"
         broken.append((("model", "scratch", "heads"), message))
-    if recipe.data.separator in ('"', "\n", "\r"):
+    quote = "'" if recipe.data.quote == "single" else '"'
+    if recipe.data.separator in (quote, "\n", "\r"):
         message = "expected a character that neither quotes a cell nor ends a line"
         broken.append((("data", "separator"), f"found {recipe.data.separator!r}; {message}"))
     encoding = recipe.data.encoding

@@ -279,6 +279,8 @@ def read_override(text: str, problems: list[Problem]) -> Node | None:
     if not equals or not all(keys) or len(keys) > 8:  # no key of a recipe lies deeper than 4
         problems.append(Problem(origin, "", "expected key=value, such as train.epochs=5, or ~key to reset it"))
         return None
+    if value.lstrip()[:1] in ("|", ">", "#"):  # of one line nobody means a block, or a comment: data.separator=|
+        value = to_yaml_line(value.strip())
     node = _parse(value, lambda mark: origin, problems, ".".join(keys))
     if node is None:
         return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from accel_cls.batching.plan import count_updates
+from accel_cls.data.data_file import DataFile
 from accel_cls.data.files import expand
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, leaves, read_plain, recipe_to_plain
@@ -111,13 +112,16 @@ def _changed_files(origin: dict[str, Any], recipe: Recipe) -> list[str]:
 
 
 def digests_of(recipe: Recipe) -> dict[str, str]:
-    """SHA-256 of each data file, by its path: whether data differ is asked of what was read, these only tell where."""
+    """SHA-256 of each data file, by its path: whether data differ is asked of what was read, these only tell where.
+
+    Of what is packed it is that of the content: packing it again changes nothing.
+    """
     found = {}
     for source in (recipe.data.train, recipe.data.validation):
         if isinstance(source, str | list):
             with suppress(UserError, OSError):  # it has just been read; who removes it now is told of the content only
                 for path in expand(source):
-                    with open(path, "rb") as file:
+                    with DataFile.at(path).open() as file:
                         found[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
 

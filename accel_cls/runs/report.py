@@ -15,6 +15,7 @@ from accel_cls.atomic import from_cell, write_json, write_text
 from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress, checkpoint_path
 from accel_cls.checkpoints.saving import Saver
+from accel_cls.data.corpus import Corpus
 from accel_cls.errors import UserError
 from accel_cls.memory.forecast import format_bytes
 from accel_cls.recipe import Recipe
@@ -29,7 +30,7 @@ def finish_run(
     plan: Plan,
     progress: Progress,
     task: Task,
-    names: Sequence[str],
+    corpus: Corpus,
     hardware: str,
     device_peak_bytes: int | None,
 ) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def finish_run(
         plan: the training's.
         progress: its counters, at the end.
         task: what was learned.
-        names: of the classes.
+        corpus: what it was learned from.
         hardware: what it ran on, as people call it.
         device_peak_bytes: the most memory in use on a GPU, of all processes the largest; None where nobody tells.
 
@@ -55,10 +56,13 @@ def finish_run(
             "scores; try a smaller train.learning_rate, or another evaluate.best (with --fresh)"
         )
     best = next(record for record in evaluations if record["update"] == progress.best_update)
+    names = corpus.classes.names
+    true, predicted = _read_predictions(folder, task, names)
     results = {
         "name": recipe.name,
         "decided_by": recipe.evaluate.best,
         "scores": best["evaluation"],
+        "rows": _rows(corpus),
         "update": best["update"],
         "epoch": best["epoch"],
         "updates": progress.update,
@@ -71,9 +75,11 @@ def finish_run(
         "seconds": round(progress.seconds, 1),
         "hardware": hardware,
         "device_peak_bytes": device_peak_bytes,
+        **task.class_results(true, predicted, names),
+        "evaluations": evaluations,
     }
     starts = origin_of(folder)["starts"]
-    tables = task.report_tables(*_read_predictions(folder, task, names), names)
+    tables = task.report_tables(true, predicted, names)
     write_text(folder.report, _report(recipe, results, evaluations, tables, starts))
     write_json(folder.results, results)
     return results
@@ -94,6 +100,16 @@ def describe_saves(results: dict[str, Any]) -> str:
     return f"{saves:,} saved in {seconds:,.1f} s, for {stall:,.1f} s of which training stood still"
 
 
+def describe_dropped(results: dict[str, Any]) -> list[str]:
+    """Which rows a finished run has not looked at, and why, from its results.json: a sentence for each reason."""
+    rows = results.get("rows", {"dropped": []})  # not there in runs of older versions
+    sentences = []
+    for one in rows["dropped"]:
+        where = "scored" if one["from"] == "data.validation" else "trained on"
+        sentences.append(f"{one['rows']:,} of {one['from']} are not {where}: {one['reason']}")
+    return sentences
+
+
 def describe_memory(results: dict[str, Any]) -> str | None:
     """How much of a GPU's memory a finished run took, from its results.json; None where that does not tell."""
     peak = results.get("device_peak_bytes")  # not there in runs of older versions
@@ -111,6 +127,12 @@ def duration(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     parts = [f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (hours + minutes > 0) + [f"{rest} s"]
     return " ".join(parts)
+
+
+def _rows(corpus: Corpus) -> dict[str, Any]:
+    """How many rows were trained on and scored, and which were left out."""
+    dropped = [{"from": one.key, "rows": len(one.rows), "reason": one.reason} for one in corpus.invalid]
+    return {"training": len(corpus.train), "validation": len(corpus.validation), "dropped": dropped}
 
 
 def _read_predictions(folder: RunFolder, task: Task, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -151,7 +173,12 @@ def _report(
     text += f"Checkpoints: {describe_saves(results)}.\n\n"
     if memory := describe_memory(results):
         text += f"Memory: {memory}.\n\n"
-    text += _table(metrics, [[f"{results['scores'][name]:.4f}" for name in metrics]])
+    scored = results["rows"]["validation"]
+    unscored = sum(one["rows"] for one in results["rows"]["dropped"] if one["from"] == "data.validation")
+    rows = f"{scored:,} of {scored + unscored:,}" if unscored else f"{scored:,}"
+    text += _table([*metrics, "rows"], [[*(f"{results['scores'][name]:.4f}" for name in metrics), rows]])
+    if dropped := describe_dropped(results):
+        text += "\nRows that were left out: " + "; ".join(dropped) + ".\n"
     for table in tables:
         text += f"\n## {table.title}\n\n" + (f"{table.text}\n\n" if table.text else "")
         text += _table(table.header, table.rows)

@@ -5,10 +5,11 @@ Labels are float32 [examples, classes], 1 where an example has the class and 0 e
 
 from __future__ import annotations
 
+import ast
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from accel_cls.errors import shown
 from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.schema import Train
-from accel_cls.tasks.class_scores import class_scores, class_table
+from accel_cls.tasks.class_scores import ClassScore, class_scores, class_table
 from accel_cls.tasks.class_weights import class_weights
 from accel_cls.tasks.task import Decoded, Loss, Table
 
@@ -141,10 +142,13 @@ class MultiLabel:
         """The labels, which may be none."""
         return {"labels": list(labels), "probabilities": probabilities}
 
+    def class_results(self, labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+        """Scores by class."""
+        return {"classes": [*map(asdict, _scores(labels, predicted, names))]}
+
     def report_tables(self, labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> list[Table]:
         """Scores by class."""
-        hits, true, found = (x.sum(0, dtype=np.int64) for x in (labels * predicted, labels, predicted))
-        return [class_table(class_scores(hits, true, found, names))]
+        return [class_table(_scores(labels, predicted, names))]
 
 
 class BinaryCrossEntropy:
@@ -165,13 +169,19 @@ class BinaryCrossEntropy:
         return np.ones(len(labels), np.float32)
 
 
+def _scores(labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> list[ClassScore]:
+    hits, true, found = (x.sum(0, dtype=np.int64) for x in (labels * predicted, labels, predicted))
+    return class_scores(hits, true, found, names)
+
+
 def _split(text: str, separator: str) -> list[Any]:
-    """The parts of a cell: of a JSON list, or between separators."""
+    """The parts of a cell: of a list as JSON or as Python writes it, or between separators."""
     if text.lstrip().startswith("["):
-        try:
-            found = json.loads(text)
+        for read in (json.loads, ast.literal_eval):  # the second runs nothing; pandas' to_csv leaves such lists
+            try:
+                found = read(text.strip())
+            except (ValueError, SyntaxError, RecursionError, MemoryError):  # no list: a name that begins so
+                continue
             if isinstance(found, list):
                 return found
-        except (ValueError, RecursionError):
-            pass  # no JSON: a name that begins so
     return text.split(separator)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from accel_cls.data.labels import Classes, found_classes, named_classes
 from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.schema import Train
-from accel_cls.tasks.class_scores import class_scores, class_table
+from accel_cls.tasks.class_scores import ClassScore, class_scores, class_table
 from accel_cls.tasks.class_weights import class_weights
 from accel_cls.tasks.task import Decoded, Loss, Table
 
@@ -102,11 +102,15 @@ class SingleLabel:
         (label,) = labels
         return {"label": label, "probability": probabilities[label], "probabilities": probabilities}
 
+    def class_results(self, labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+        """Scores by class; which class, a row of `confusion`, was taken for which."""
+        counts = _confusion(labels, predicted, len(names))
+        return {"classes": [*map(asdict, _scores(counts, names))], "confusion": counts.tolist()}
+
     def report_tables(self, labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> list[Table]:
         """Scores by class; which class was taken for which."""
-        counts = np.zeros((len(names), len(names)), np.int64)
-        np.add.at(counts, (labels, predicted), 1)
-        tables = [class_table(class_scores(np.diag(counts), counts.sum(1), counts.sum(0), names))]
+        counts = _confusion(labels, predicted, len(names))
+        tables = [class_table(_scores(counts, names))]
         if len(names) <= _LARGEST_CONFUSION:
             text = "Rows are the true classes, columns what was predicted."
             rows = [[name, *map(str, counts[i])] for i, name in enumerate(names)]
@@ -129,6 +133,17 @@ class CrossEntropy:
     def weights(self, labels: np.ndarray) -> np.ndarray:
         """The weight of each example's class."""
         return np.ones(len(labels), np.float32) if self._weights is None else self._weights[labels]
+
+
+def _confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """How many examples of each class, a row, were predicted to be of each, a column: int64 [classes, classes]."""
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (labels, predicted), 1)
+    return counts
+
+
+def _scores(confusion: np.ndarray, names: Sequence[str]) -> list[ClassScore]:
+    return class_scores(np.diag(confusion), confusion.sum(1), confusion.sum(0), names)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -93,5 +93,8 @@ class Task(LabelReader, Protocol):
     def as_json(self, labels: Sequence[str], probabilities: dict[str, float]) -> dict[str, Any]:
         """One prediction for programs, with its `labels` and the probability of each class."""
 
+    def class_results(self, labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+        """What a report's sections show, for programs."""
+
     def report_tables(self, labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> list[Table]:
         """The sections of a report on predictions of examples whose true labels are known."""

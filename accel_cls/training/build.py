@@ -19,9 +19,11 @@ from accel_cls.data.examples import Examples
 from accel_cls.devices.prepare import is_xla
 from accel_cls.memory.search import Search, find_micro_batch_tokens
 from accel_cls.memory.sizes import MicroBatchSizes, with_micro_batch_tokens
+from accel_cls.models.capabilities import ask_model
+from accel_cls.models.capabilities.padding import Padding
+from accel_cls.models.capabilities.training import settle_training
 from accel_cls.models.classifier import load_model, outline_model
-from accel_cls.models.packing import can_pack, make_packable
-from accel_cls.models.padding import Padding, freeze_unused, padding_of
+from accel_cls.models.packing import make_packable
 from accel_cls.recipe import Recipe
 from accel_cls.runs.artifacts import Artifacts
 from accel_cls.runs.folder import RunFolder
@@ -74,12 +76,12 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
         for part in (corpus.train, corpus.validation)
     )
     model = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type)
-    padding = padding_of(model, tokenizer, str(recipe.model.name), notes)
-    freeze_unused(model, tokenizer, padding, notes)
-    packed = recipe.train.packing and can_pack(model.config) and not is_xla(accelerator)
+    able = ask_model(model, tokenizer, str(recipe.model.name), notes)
+    settle_training(model, tokenizer, able.padding, notes)
+    packed = recipe.train.packing and able.packed and not is_xla(accelerator)
     first_position = make_packable(model, recipe.train.kernels) if packed else 0
     loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device)
-    return Inputs(corpus, task, loss, tokenizer, model, train, validation, packed, first_position, padding)
+    return Inputs(corpus, task, loss, tokenizer, model, train, validation, packed, first_position, able.padding)
 
 
 def resolve_micro_batch_tokens(

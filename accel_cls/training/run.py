@@ -31,6 +31,7 @@ from accel_cls.recipe.rules import idle_settings
 from accel_cls.runs.changes import RunSpec
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.report import (
+    describe_dropped,
     describe_memory,
     describe_saves,
     describe_stop,
@@ -134,7 +135,7 @@ def _train(
     _run_loop(command.loop or _train_to_the_end, hardware.name, training, progress, explain)
     peak = _device_peak_bytes(accelerator)
     if accelerator.is_main_process and command.loop is None:
-        finish_run(folder, recipe, plan, progress, inputs.task, corpus.classes.names, hardware.name, peak)
+        finish_run(folder, recipe, plan, progress, inputs.task, corpus, hardware.name, peak)
     accelerator.wait_for_everyone()
 
 
@@ -261,6 +262,7 @@ def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, seconds:
         command = ["python", "-m", "accel_cls.predict", where, "--file", "PAIRS.csv"]
     lines = [
         ("best", f"{results['decided_by']} {score:.4f} after epoch {results['epoch']:.2f}"),
+        *(("left out", dropped) for dropped in describe_dropped(results)),
         ("model", os.path.join(where, "model")),
         ("report", os.path.join(where, "report.md")),
         ("training took", duration(results["seconds"])),
@@ -269,5 +271,5 @@ def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, seconds:
     if seconds is not None:
         memory = describe_memory(results)
         told = [("memory", memory)] if memory else []
-        lines[4:4] = [("checkpoints", describe_saves(results)), *told, ("in all", duration(seconds))]
+        lines[-1:-1] = [("checkpoints", describe_saves(results)), *told, ("in all", duration(seconds))]
     console.section(state, lines)

@@ -63,9 +63,19 @@ def logged(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
+def results(run: Path) -> dict[str, Any]:
+    """The results.json of a finished run."""
+    return json.loads((run / "results.json").read_text(encoding="utf-8"))
+
+
 def device_peak_bytes(run: Path) -> int | None:
     """The most memory of a GPU that a finished run had, by its results.json; None on a CPU."""
-    return json.loads((run / "results.json").read_text(encoding="utf-8"))["device_peak_bytes"]
+    return results(run)["device_peak_bytes"]
+
+
+def speeds(run: Path) -> list[float]:
+    """Texts a second in each window of metrics.jsonl."""
+    return [record["examples_per_second"] for record in logged(run) if "examples_per_second" in record]
 
 
 def seconds_of_updates(records: Sequence[dict[str, Any]], first: int, last: int, batch: int) -> float:

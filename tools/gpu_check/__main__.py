@@ -1,7 +1,7 @@
 """Show how things stand on a GPU: does it train right, twice the same, as the CPU does, and how fast.
 
     python -m tools.gpu_check --data food_reviews_10k.csv     # about eight minutes on a CUDA device
-    python -m tools.gpu_check --device cpu                    # do the steps themselves work? Half a minute
+    python -m tools.gpu_check --device cpu                    # do the steps themselves work? A minute
     python -m tools.gpu_check --publish runs/gpu_check/record.json
 
 From the project's root, in an environment with torch. No network is used and nothing is installed; steps whose
@@ -83,7 +83,7 @@ def check(options: argparse.Namespace, steps: Sequence[Any]) -> dict[str, Any]:
         data = None if options.data is None else options.data.resolve()
         t = Trainings(options.device, data, Path(place), log, options.overrides)
         done = list(run_steps(steps, t, options.seconds, lambda line: print(line, flush=True)))
-    versions = libraries.installed(libraries.ALL)
+    versions = libraries.installed(libraries.COMMANDS)
     return {
         "date": datetime.date.today().isoformat(),
         "device": t.facts.get("device", options.device),

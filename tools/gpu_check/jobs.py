@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.contestants import ours
 from benchmarks.processes import ROOT
 from tools.gpu_check import libraries
 from tools.gpu_check.findings import Finding, StepFailed
@@ -23,7 +24,7 @@ _MARGIN = 5  # seconds that the harness is given to end
 
 def environment(t: Trainings) -> Iterator[Finding]:
     """What is installed, what the device is, and whether processes can be forked from one that imported everything."""
-    missing, untested = libraries.missing(libraries.ALL), libraries.untested(libraries.ALL)
+    missing, untested = libraries.missing(libraries.COMMANDS), libraries.untested(libraries.COMMANDS)
     yield Finding("libraries missing", ", ".join(missing) or "none", None if missing else True)
     yield Finding("in other versions than the tested ones", ", ".join(untested) or "none")
     result = t.place / "device.json"
@@ -54,18 +55,13 @@ def main_job(t: Trainings) -> Iterator[Finding]:
     launch = ("accelerate.commands.launch", "--config_file", f"accelerate_configs/{profile}.yaml")
     command = ("-m", "accel_cls.train", RECIPE, *t.data_overrides(), f"output={output}", *short)
     done = t.run(*launch, *command, cold=True)
-    results = json.loads((output / "results.json").read_text(encoding="utf-8"))
-    accuracy = results["scores"]["accuracy"]
+    accuracy = ours.results(output)["scores"]["accuracy"]
     yield Finding(
         "accelerate launch, food.yaml: accuracy",
         f"{accuracy:.4f} in {done.seconds:.0f} s",
         accuracy > _LEAST_ACCURACY if t.is_gpu else None,
     )
-    speeds = [
-        record["examples_per_second"]
-        for record in map(json.loads, (output / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
-        if "examples_per_second" in record
-    ]
+    speeds = ours.speeds(output)
     yield Finding("texts/s, least and most of ten updates", f"{min(speeds):,.0f} to {max(speeds):,.0f}")
     said = t.run("accel_cls.predict", str(output), "--text", _TEXT, cold=t.is_gpu).text.strip().splitlines()[-1]
     answer = " ".join(said.split()[:2])

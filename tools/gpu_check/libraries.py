@@ -12,7 +12,6 @@ TRAINING = (
     *("numpy", "pyarrow", "pydantic", "PyYAML", "psutil", "rich"),
 )
 COMMANDS = (*TRAINING, "typer")  # what `accel-cls` needs besides
-ALL = COMMANDS
 
 
 def installed(names: tuple[str, ...]) -> dict[str, str | None]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import yaml
 
+from benchmarks.contestants import ours
 from benchmarks.processes import ROOT
 from tools.gpu_check.findings import Finding, StepFailed
 from tools.gpu_check.repeating import large_model, same
@@ -27,8 +26,8 @@ def scaler_skips(t: Trainings) -> Iterator[Finding]:
     module = ("tools.gpu_check.children.high_scale",)
     options = ("train.learning_rate=1e-3", "train.warmup=0")  # so that the loss falls within these updates
     one, other = (t.train(f"fp16-skips-{i}", *options, precision="fp16", module=module) for i in (1, 2))
-    results = _results(one)
-    losses = [record["loss"] for record in _log(one) if "loss" in record]
+    results = ours.results(one)
+    losses = [record["loss"] for record in ours.logged(one) if "loss" in record]
     yield Finding(
         f"updates that the scaler skipped, of {t.updates}",
         f"{results['scaler_skips']}; last loss {losses[-1]:.3f}",
@@ -54,7 +53,7 @@ def out_of_memory(t: Trainings) -> Iterator[Finding]:
             too_many = (*options, f"train.micro_batch_tokens={whole}", "train.max_updates=2")
             done = t.try_to_train("memory-too-many", *too_many, module=module)
             if done.status == 0:
-                memory = f"{_results(t.place / 'memory-too-many')['device_peak_bytes'] / 1e9:.1f} GB"
+                memory = f"{ours.results(t.place / 'memory-too-many')['device_peak_bytes'] / 1e9:.1f} GB"
                 yield Finding(f"{whole:,} at once", f"it fits, in {memory}: nothing to explain")
                 return
             told = [line for line in done.text.splitlines() if "out of memory" in line.lower()]
@@ -67,7 +66,7 @@ def saving(t: Trainings) -> Iterator[Finding]:
     options = (large_model(t), f"train.max_updates={t.few_updates}")
     without = t.train("saving-without", *options, precision="bf16")
     run = t.train("saving", *options, f"checkpoint.every={t.few_updates // 4}", precision="bf16")
-    results = _results(run)
+    results = ours.results(run)
     size = sum(path.stat().st_size for path in max((run / "checkpoints").iterdir()).rglob("*") if path.is_file())
     yield Finding(
         f"{results['checkpoints']} checkpoints of {size / 1e9:.2f} GB",
@@ -97,11 +96,3 @@ def _little_memory(t: Trainings) -> Iterator[None]:
         yield
     finally:
         process.communicate()
-
-
-def _results(run: Path) -> dict:
-    return json.loads((run / "results.json").read_text(encoding="utf-8"))
-
-
-def _log(run: Path) -> list[dict]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.contestants import ours
 from tools.gpu_check.findings import Finding
 from tools.gpu_check.trainings import Trainings
 
@@ -85,6 +85,5 @@ def same(what: str, one: Path, other: Path, parts: Sequence[str] | None = None) 
 
 def _speed(run: Path) -> float:
     """Texts a second in the second half of a training: by then the allocator has what it needs."""
-    records = map(json.loads, (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
-    speeds = [record["examples_per_second"] for record in records if "examples_per_second" in record]
+    speeds = ours.speeds(run)
     return statistics.mean(speeds[len(speeds) // 2 :])

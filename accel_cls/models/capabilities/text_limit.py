@@ -22,7 +22,7 @@ def longest_text(model: PreTrainedModel) -> int | None:
         model: any, also on the meta device.
     """
     limits = [_room(module) for name, module in model.named_modules() if _is_table(name) and hasattr(module, "weight")]
-    configured = getattr(model.config, "max_position_embeddings", None)
+    configured = getattr(model.config, "max_position_embeddings", getattr(model.config, "max_seq_len", None))  # MPT's
     # XLNet says -1. DeBERTa's is where relative distances begin to share an entry, unless it has a table, too.
     is_relative = getattr(model.config, "relative_attention", False) and not limits
     if isinstance(configured, int) and configured > 0 and not is_relative:

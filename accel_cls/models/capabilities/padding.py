@@ -10,24 +10,25 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from accel_cls.errors import UserError, listed, shown
+from accel_cls.errors import UserError, shown
+from accel_cls.models.capabilities.text_limit import text_limit
+from accel_cls.models.configuration import parts_of
 from accel_cls.models.packing import can_pack
-from accel_cls.models.text_limit import text_limit
 
 Side = Literal["right", "left"]
 
-# Of like parts, so that their tokens differ, and of lengths that no stride or block divides alike.
-_TEXTS = ("a", "b 1 c 2 d 3 e", "f g 4 h i 5 j k 6 l m 7 n o 8 p q 9 r s 0 t")
+# What a model is tried with: many short words, so that tokens differ; lengths that no stride or block divides alike.
+TRIAL_TEXTS = ("a", "b 1 c 2 d 3 e", "f g 4 h i 5 j k 6 l m 7 n o 8 p q 9 r s 0 t")
 # Of the spread of the answers. In float32 those of a padded text are off by 1e-6 of it, and by 1e-1 where it is wrong.
 _TOLERANCE = 1e-3
-_BACKWARD_IN_TRAINING = ("reformer",)
 _ROUNDING = 1e-5  # of the answers themselves, where they are nearly all the same
+_CONSTANT = 1e-7  # likewise: the spread of answers in which the texts have no part
 
 
 @dataclass(frozen=True)
@@ -73,60 +74,33 @@ def find_padding(
     Raises:
         UserError: where there is no such way.
     """
-    config, token = model.config, int(tokenizer.pad_token_id)
+    token = int(tokenizer.pad_token_id)
     longest = text_limit(model, tokenizer.model_max_length)
-    encoded = tokenizer(list(_TEXTS), truncation=True, max_length=longest)
-    known, reason = config.pad_token_id, ""
-    for pad_token_id, side in _ways(known, token):
-        config.pad_token_id = pad_token_id
+    encoded = tokenizer(list(TRIAL_TEXTS), truncation=True, max_length=longest)
+    # A model of texts and images has its padding token in the text's part, one with a decoder perhaps in both.
+    parts, reason = [part for part in parts_of(model.config) if hasattr(part, "pad_token_id")], ""
+    known = [part.pad_token_id for part in parts]
+    for pad_token_ids, side in _ways(known, token):
+        _set_padding_tokens(parts, pad_token_ids)
         try:
-            is_right = _answers_alike(model, encoded, token, side)
+            alone, together = _answers(model, encoded, token, side)
         except Exception as error:  # whatever the family's code says to what it can't take
-            reason = reason or f"{type(error).__name__}: {error}"
+            reason = reason or f"it fails on a short text ({shown(f'{type(error).__name__}: {error}', 200)})"
             continue
-        if is_right:
+        if _are_constant(alone) and not _is_blank(model):
+            # A family's own kernels are missing, or it reads the first token and sees only what came before.
+            reason = "they all get the same answer, whatever they say"
+            break
+        if _are_alike(alone, together):
             _settle(tokenizer, side)
-            if pad_token_id != known:
-                what = "names no padding token" if known is None else f"names {known} as its padding token"
+            if pad_token_ids != known:
+                other = next(one for one in known if one != token)
+                what = "names no padding token" if other is None else f"names {other} as its padding token"
                 notes.append(f"the config.json of {name} {what}; its tokenizer has {token}, which is taken for both")
             return Padding(token, side, tuple(tokenizer("")["input_ids"]))
-    config.pad_token_id = known
-    why = f"it fails on a short text ({shown(reason, 200)})" if reason else "its answers change with padding"
-    kind = type(model).__name__
+    _set_padding_tokens(parts, known)
+    why, kind = reason or "its answers change with padding", type(model).__name__
     raise UserError(f"{place}: {name}, a {kind}, can't classify texts of different length: {why}. Take another model")
-
-
-def freeze_unused(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, padding: Padding, notes: list[str]
-) -> None:
-    """Freeze the parameters that no loss depends on: DDP would wait for their gradients, which never come.
-
-    Families that are packed have none.
-
-    Raises:
-        UserError: where the model fails on a short text in training.
-    """
-    if can_pack(model.config):
-        return
-    inputs = pad_rows(tokenizer(list(_TEXTS[:2])), padding.token, padding.side)
-    was_training = model.training
-    # A real pass: the graph does not show what Reformer's own functions do, and that wants to be in training for it.
-    # Others are not, where they might drop a whole layer.
-    model.train(model.config.model_type in _BACKWARD_IN_TRAINING)
-    try:
-        model(**inputs).logits.sum().backward()
-    except Exception as error:  # whatever the family's code says to what it can't take
-        reason = shown(f"{type(error).__name__}: {error}", 200)
-        raise UserError(
-            f"model.name: a {type(model).__name__} fails on a short text in training ({reason})"
-        ) from error
-    unused = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
-    model.zero_grad(set_to_none=True)
-    model.train(was_training)
-    for name in unused:
-        model.get_parameter(name).requires_grad_(False)
-    if unused:
-        notes.append(f"no answer depends on {listed(unused, 3)}: not trained")
 
 
 def pad_rows(encoded: Mapping[str, Sequence[Sequence[int]]], token: int, side: Side) -> dict[str, torch.Tensor]:
@@ -142,34 +116,62 @@ def pad_rows(encoded: Mapping[str, Sequence[Sequence[int]]], token: int, side: S
     for name, rows in encoded.items():
         values = np.full((len(rows), width), token if name == "input_ids" else 0, np.int64)
         for at, row in enumerate(rows):
-            values[at, slice(0, len(row)) if side == "right" else slice(width - len(row), width)] = row
+            values[at, columns_of_text(len(row), width, side)] = row
         batch[name] = torch.from_numpy(values)
     return batch
 
 
-def _ways(known: int | None, token: int) -> Iterator[tuple[int | None, Side]]:
-    """What may stand in the configuration, and the side: as it is first, and right before left."""
-    ids = [known] if known == token else [known, token]
+def columns_of_text(tokens: int, width: int, side: Side) -> slice:
+    """Where a text of so many tokens lies in a row of `width` that is padded on that side."""
+    return slice(0, tokens) if side == "right" else slice(width - tokens, width)
+
+
+def _ways(known: list[int | None], token: int) -> Iterator[tuple[list[int | None], Side]]:
+    """What may stand in each part of the configuration, and the side: as it is first, and right before left."""
+    wanted: list[int | None] = [token] * len(known)
+    ids = [known] if known == wanted else [known, wanted]
     sides: list[Side] = ["right", "left"]
-    return ((pad_token_id, side) for side, pad_token_id in itertools.product(sides, ids))
+    return ((pad_token_ids, side) for side, pad_token_ids in itertools.product(sides, ids))
+
+
+def _set_padding_tokens(parts: Sequence[Any], pad_token_ids: Sequence[int | None]) -> None:
+    for part, pad_token_id in zip(parts, pad_token_ids, strict=True):
+        part.pad_token_id = pad_token_id
 
 
 @torch.no_grad()
-def _answers_alike(
+def _answers(
     model: PreTrainedModel, encoded: Mapping[str, Sequence[Sequence[int]]], token: int, side: Side
-) -> bool:
-    """Whether texts get the same logits alone as among longer ones."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The texts' logits, float32 [texts, classes]: of each alone, and of all together."""
     was_training = model.training
     model.eval()
     try:
-        each = [{name: rows[i : i + 1] for name, rows in encoded.items()} for i in range(len(_TEXTS))]
+        each = [{name: rows[i : i + 1] for name, rows in encoded.items()} for i in range(len(TRIAL_TEXTS))]
         alone = torch.cat([model(**pad_rows(one, token, side)).logits for one in each]).float()
-        together = model(**pad_rows(encoded, token, side)).logits.float()
+        return alone, model(**pad_rows(encoded, token, side)).logits.float()
     finally:
         model.train(was_training)
-    spread = float((alone.amax(0) - alone.amin(0)).max())
-    allowed = _TOLERANCE * spread + _ROUNDING * float(alone.abs().max())
+
+
+def _are_alike(alone: torch.Tensor, together: torch.Tensor) -> bool:
+    allowed = _TOLERANCE * _spread(alone) + _ROUNDING * float(alone.abs().max())
     return bool((alone - together).abs().max() <= allowed)
+
+
+def _are_constant(alone: torch.Tensor) -> bool:
+    return _spread(alone) <= _CONSTANT * float(alone.abs().max())
+
+
+def _spread(logits: torch.Tensor) -> float:
+    """How far the texts are apart, in the class in which they are furthest."""
+    return float((logits.amax(0) - logits.amin(0)).max())
+
+
+def _is_blank(model: PreTrainedModel) -> bool:
+    """Whether a head of zeros makes all answers alike, whatever the encoder says."""
+    heads = [p for p in model.parameters() if p.ndim == 2 and len(p) == model.config.num_labels]
+    return any(not head.any() for head in heads)
 
 
 def _settle(tokenizer: PreTrainedTokenizerBase, side: Side) -> None:

@@ -1,0 +1,147 @@
+"""Whether a text has one class or any number of them, as the label columns of a file show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from accel_cls.authoring.audit import Finding
+from accel_cls.authoring.columns import LABEL_NAMES, MOST_CLASSES, OTHER_NAMES, Choice, choose_label, named_like
+from accel_cls.data.corpus import Corpus
+from accel_cls.errors import UserError, shown
+from accel_cls.recipe import Recipe
+from accel_cls.recipe.rules import canonical_label
+from accel_cls.tasks import MultiLabel
+
+_BINARY = ({"0", "1"}, {"true", "false"})
+_SEPARATORS = ("|", ";", ",", "、", "，")
+_LONGEST_NAME = 40  # characters of a class
+_LEAST_SHARE = 0.02  # of the cells, that hold several classes
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """The label column, or the columns of 0 and 1, and what they hold."""
+
+    choice: Choice
+    task: Literal["single_label", "multi_label"] = "single_label"
+    why: str = ""  # it is multi_label
+    separator: str | None = None  # between the classes in a cell; None where cells are lists, or 0 and 1
+
+    @property
+    def label(self) -> str | list[str]:
+        """As a recipe has it."""
+        return list(self.choice.columns) if len(self.choice.columns) > 1 else self.choice.columns[0]
+
+
+def find_labelling(columns: dict[str, list[str]]) -> Labelling:
+    """Find the label column, or a column of 0 and 1 for each class.
+
+    Raises:
+        UserError: where no column can be one.
+    """
+    if several := _indicators(columns):
+        return labelling_of(columns, several)
+    try:
+        choice = choose_label(columns)
+    except UserError:  # too many combinations of classes for a column of single ones
+        holding = [name for name, cells in columns.items() if named_like(name, LABEL_NAMES) and _classes_in(cells)]
+        if not holding:
+            raise
+        return labelling_of(columns, holding[:1])
+    return _with_task(columns, choice)
+
+
+def labelling_of(columns: dict[str, list[str]], asked: Sequence[str]) -> Labelling:
+    """What the named columns hold.
+
+    Raises:
+        UserError: where one of several holds anything but 0 and 1.
+    """
+    if len(asked) == 1:
+        return _with_task(columns, Choice((asked[0],), "as you said", ()))
+    for name in asked:
+        if not _is_binary(columns[name]):
+            found = ", ".join(map(repr, [*dict.fromkeys(columns[name])][:3]))
+            expected = "0 and 1, as several label columns have, one for each class"
+            raise UserError(f"--label: {name!r} holds {shown(found)}; expected {expected}")
+    why = f"{len(asked)} columns of 0 and 1, one for each class"
+    return Labelling(Choice(tuple(asked), why, ()), "multi_label", why)
+
+
+def _with_task(columns: dict[str, list[str]], choice: Choice) -> Labelling:
+    found = _classes_in(columns[choice.columns[0]])
+    if found is None:
+        return Labelling(choice)
+    separator, classes = found
+    what = "lists" if separator is None else f"several classes between {separator!r}"
+    why = f"its cells are {what}: {len(classes):,} different ones"
+    if choice.why != "as you said":
+        choice = Choice(choice.columns, why, choice.others)
+    return Labelling(choice, "multi_label", why, separator)
+
+
+def labelling_findings(recipe: Recipe, corpus: Corpus) -> Iterator[Finding]:
+    """A label column of several classes a text that is read as one of single classes: each combination is a class."""
+    if recipe.task != "single_label":
+        return
+    counts = corpus.class_counts(corpus.train).tolist()
+    cells = [value for value, count in zip(corpus.classes.values, counts, strict=True) for _ in range(count)]
+    found = _classes_in(cells)
+    if found is not None:
+        separator, classes = found
+        what = "lists" if separator is None else f"several classes between {separator!r}"
+        more = "" if separator in (None, ",") else f" with data.label_separator: {separator!r}"
+        yield Finding(
+            "several-labels",
+            f"{recipe.data.label!r} seems to hold {what}: each of {len(corpus.classes)} combinations is a class here",
+            f"task: multi_label{more} learns the {len(classes)} classes themselves",
+        )
+
+
+def _classes_in(cells: Sequence[str]) -> tuple[str | None, set[str]] | None:
+    """What separates the classes in a column of cells, None for lists, and these classes; None for single ones.
+
+    A comma within a class's name separates nothing: what stands beside it there never stands elsewhere.
+    """
+    filled = [cell.strip() for cell in cells if cell.strip()]
+    if not filled:
+        return None
+    if all(cell[0] == "[" and cell[-1] == "]" for cell in filled):
+        return None, {name for cell in filled for name in MultiLabel().parse(cell) or ()}
+    values = set(filled)
+    for separator in _SEPARATORS:
+        parts_of = {value: {part.strip() for part in value.split(separator)} for value in values}
+        counts = Counter(part for parts in parts_of.values() for part in parts)
+        several = sum(len(parts_of[cell]) > 1 for cell in filled)
+        recurring = sum(count > 1 for count in counts.values())
+        if (
+            several >= _LEAST_SHARE * len(filled)
+            and 2 <= len(counts) < min(len(values), MOST_CLASSES)
+            and recurring >= len(counts) / 2
+            and max(map(len, counts)) <= _LONGEST_NAME
+        ):
+            return separator, set(counts)
+    return None
+
+
+def _indicators(columns: dict[str, list[str]]) -> list[str]:
+    """Columns of 0 and 1 of which some row has several, or each row one; none where another one is named a label."""
+    found = [name for name, cells in columns.items() if _is_binary(cells) and not named_like(name, OTHER_NAMES)]
+    named = [
+        name
+        for name, cells in columns.items()
+        if named_like(name, LABEL_NAMES) == 1 and len(set(cells)) <= max(2, len(cells) // 2)
+    ]
+    if len(found) < 2 or named:
+        return []
+    rows = zip(*(columns[name] for name in found), strict=True)
+    counts = [sum(canonical_label(cell) in ("1", "true") for cell in row) for row in rows]
+    return found if max(counts) > 1 or {*counts} == {1} else []
+
+
+def _is_binary(cells: Sequence[str]) -> bool:
+    """Whether cells hold 0 and 1, or true and false; both of them, and where there is nothing, nothing else."""
+    return {canonical_label(cell) for cell in cells} - {""} in _BINARY

@@ -1,0 +1,89 @@
+"""A model's configuration, as its folder has it, and what a recipe changes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, BertConfig, PreTrainedConfig, PreTrainedTokenizerBase
+
+from accel_cls.errors import UserError, listed, shown
+from accel_cls.recipe import Recipe
+from accel_cls.recipe.schema import Scratch
+from accel_cls.tokenization.pretrained import load_error
+
+
+def configuration_of(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, notes: list[str]) -> Any:
+    """The model's configuration with the recipe's dropout, and with the classes that a folder was trained for.
+
+    Args:
+        recipe: the recipe.
+        tokenizer: the recipe's.
+        notes: takes what is changed besides.
+
+    Raises:
+        UserError: where the folder or hub id has no configuration that can be read.
+    """
+    name = recipe.model.name
+    if name is None:
+        scratch = recipe.model.scratch or Scratch()
+        config = BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=scratch.hidden,
+            num_hidden_layers=scratch.layers,
+            num_attention_heads=scratch.heads,
+            intermediate_size=4 * scratch.hidden,
+            max_position_embeddings=recipe.data.max_length,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+        _set_dropout(config, scratch.dropout if recipe.model.dropout is None else recipe.model.dropout)
+        return config
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except Exception as error:
+        raise load_error(name, "model", error) from error
+    _set_dropout(config, recipe.model.dropout)
+    _keep_layers(config, name, notes)
+    return config
+
+
+def _set_dropout(config: Any, rate: float | None) -> None:
+    """Set every dropout rate of a configuration, whatever its family calls them; None leaves them.
+
+    Raises:
+        UserError: where a family's configuration does not take it.
+    """
+    rates = [(owner, key) for owner, key in _numbers(config) if "dropout" in key or key.endswith("pdrop")]  # GPT-2's
+    for owner, key in rates if rate is not None else ():
+        try:
+            setattr(owner, key, rate)
+        except Exception as error:  # MPT's is typed as a whole number, and a saved one could not be loaded again
+            found = f"found {rate}; {key} of a {config.model_type} can't be that ({shown(str(error), 200)})"
+            raise UserError(f"model.dropout: {found}. Leave model.dropout out") from error
+
+
+def _keep_layers(config: Any, name: str, notes: list[str]) -> None:
+    """Drop no whole layers at random: a process would wait for gradients of those that another one has left out."""
+    dropped = [(owner, key) for owner, key in _numbers(config) if "layerdrop" in key and getattr(owner, key)]
+    for owner, key in dropped:
+        setattr(owner, key, 0.0)
+    if dropped:
+        keys = listed([key for _, key in dropped])
+        notes.append(f"{keys} of {Path(name).name} is not used: layers are not left out at random")
+
+
+def _numbers(config: Any) -> Iterator[tuple[Any, str]]:
+    """The numbers of a configuration, and of those within it: (whose, under which name)."""
+    for part in parts_of(config):
+        for key, value in [*vars(part).items()]:
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                yield part, key
+
+
+def parts_of(config: PreTrainedConfig) -> Iterator[PreTrainedConfig]:
+    """A configuration and those within it, such as a text's beside an image's, or an encoder's beside a decoder's."""
+    yield config
+    for value in [*vars(config).values()]:
+        if isinstance(value, PreTrainedConfig):
+            yield from parts_of(value)
