@@ -50,6 +50,33 @@ def tolerate_encoding() -> None:
             stream.reconfigure(errors="replace")
 
 
+def run_command(command: Callable[[], None], say_as_json: bool = False) -> int:
+    """Run a command of a terminal; returns its exit status. Mistakes of the user's end in a message, no traceback.
+
+    Args:
+        command: what it does; it may end in SystemExit.
+        say_as_json: whether mistakes are printed for programs, on standard output.
+    """
+    tolerate_encoding()
+    try:
+        command()
+        sys.stdout.flush()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # a folder where a file should be, no right to write, a full disk
+        print(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error, file=sys.stderr)
+        return 2
+    except UserError as error:
+        if say_as_json:
+            print(json.dumps({"exit_status": 2, "errors": error.as_json()}, ensure_ascii=False, indent=1))
+        else:
+            print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
 @contextmanager
 def output_that_outlives_its_reader() -> Iterator[None]:
     """For a training, which has better things to do than to end because nobody reads what it prints any more.
@@ -95,33 +122,6 @@ class _Outliving:
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
         return characters
-
-
-def run_command(command: Callable[[], None], say_as_json: bool = False) -> int:
-    """Run a command of a terminal; returns its exit status. Mistakes of the user's end in a message, no traceback.
-
-    Args:
-        command: what it does; it may end in SystemExit.
-        say_as_json: whether mistakes are printed for programs, on standard output.
-    """
-    tolerate_encoding()
-    try:
-        command()
-        sys.stdout.flush()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:  # a folder where a file should be, no right to write, a full disk
-        print(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error, file=sys.stderr)
-        return 2
-    except UserError as error:
-        if say_as_json:
-            print(json.dumps({"exit_status": 2, "errors": error.as_json()}, ensure_ascii=False, indent=1))
-        else:
-            print(error, file=sys.stderr)
-        return 2
-    return 0
 
 
 @contextmanager

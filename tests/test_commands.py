@@ -19,6 +19,7 @@ from accel_cls.recipe import load_recipe
 from benchmarks import __main__ as benchmarks
 from benchmarks.cases import named
 from tools.gpu_check import __main__ as gpu_check
+from tools.model_matrix import __main__ as model_matrix
 
 # What a page may use besides our own commands.
 OTHERS = (
@@ -95,6 +96,8 @@ def check(words: list[str]) -> None:
         named(benchmarks.command_line().parse_args(words[3:]).names)  # raises where there is no such case
     elif words[:3] == ["python", "-m", "tools.gpu_check"]:
         gpu_check.command_line().parse_args(words[3:])
+    elif words[:3] == ["python", "-m", "tools.model_matrix"]:
+        model_matrix.command_line().parse_args(words[3:])
     else:
         assert joined.startswith(OTHERS) or re.match(r"[A-Z]+=", joined), joined
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from pathlib import Path
 
@@ -118,6 +119,19 @@ def test_parquet_is_kept(here: Path, capsys) -> None:
     ]
     classify(capsys, "--file", "in.parquet", "--out", "out.csv")
     assert read("out.csv")[1][:3] == ["1", "good", "2026-01-02 00:00:00"]
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.jsonl"])
+def test_packed_file_and_marks_within_it(here: Path, capsys, name: str) -> None:
+    texts = {
+        "in.csv": "id,text,label\n1,good,pos\n\ufeff2,bad,\ufeffneg\n",
+        "in.jsonl": '{"id": "1", "text": "good", "label": "pos"}\n\ufeff{"id": "2", "text": "bad", "label": "neg"}\n',
+    }
+    Path(f"{name}.gz").write_bytes(gzip.compress(("\ufeff" + texts[name]).encode()))
+    lines, told = classify(capsys, "--file", f"{name}.gz")
+    assert [line["id"].lstrip("\ufeff") for line in lines] == ["1", "2"]
+    assert [*lines[0]][:3] == ["id", "text", "label"]
+    assert "scores by 'label', 2 of 2 rows" in told
 
 
 def test_file_without_a_header_keeps_the_columns_of_the_training(

@@ -13,14 +13,6 @@ from accel_cls.errors import UserError, listed, shown
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def clean_names(path: Path, names: Sequence[str], notes: list[str]) -> list[str]:
-    """The names without byte-order marks, of which a note tells."""
-    clean = [unmarked(name) for name in names]
-    if marked := [f"{path.name}, column {new!r}" for name, new in zip(names, clean, strict=True) if MARK in name]:
-        notes.append(MarksLeftOut(marked))
-    return clean
-
-
 class UnknownColumn(UserError):
     """A wanted column is not there; `said` tells which, and what is there, without what to do about it."""
 
@@ -34,6 +26,14 @@ class UnknownColumn(UserError):
             f"{self.said}; set data.text and data.label (and data.columns where the file has no header line, "
             "data.separator where its cells are separated by something else)"
         )
+
+
+def clean_names(path: Path, names: Sequence[str], notes: list[str]) -> list[str]:
+    """The names without byte-order marks, of which a note tells."""
+    clean = [unmarked(name) for name in names]
+    if marked := [f"{path.name}, column {new!r}" for name, new in zip(names, clean, strict=True) if MARK in name]:
+        notes.append(MarksLeftOut(marked))
+    return clean
 
 
 def check_columns(where: str, found: Sequence[str], wanted: Sequence[str]) -> None:

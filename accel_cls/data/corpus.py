@@ -171,7 +171,7 @@ def _read(
         for cell in _label_cells(table, label_columns, rows[len(labels) :]):
             if _is_marked(cell):
                 marked.append(rows[len(labels)])
-                cell = _unmarked(cell)
+                cell = unmarked_cell(cell)
             if cell == head:
                 heads.append(len(labels))
             try:
@@ -194,9 +194,10 @@ def _is_marked(cell: Any) -> bool:
     return any(map(_is_marked, cell)) if isinstance(cell, list | tuple) else isinstance(cell, str) and MARK in cell
 
 
-def _unmarked(cell: Any) -> Any:
+def unmarked_cell(cell: Any) -> Any:
+    """A label, or several, without byte-order marks."""
     if isinstance(cell, list | tuple):
-        return type(cell)(map(_unmarked, cell))
+        return type(cell)(map(unmarked_cell, cell))
     return unmarked(cell) if isinstance(cell, str) else cell
 
 

@@ -65,7 +65,7 @@ def detect_encoding(file: DataFile, notes: list[str], stated: str | None = None)
         failure = _undecodable(file, name)
         if failure is not None:
             raise UserError(
-                f"{file.path}: line {failure} is not {name}, as its byte-order mark says; convert the file to UTF-8"
+                f"{file.path}: line {failure} is not {name}, as its byte-order mark says; convert it to UTF-8"
             )
         if encoding != "utf-8-sig":
             notes.append(f"{file.path.name}: read as {name}, by its byte-order mark")

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from accel_cls.data.byte_order_marks import MARK, MarksLeftOut, unmarked
-from accel_cls.data.column_names import check_columns, check_names, check_twice
+from accel_cls.data.byte_order_marks import MARK, MarksLeftOut
+from accel_cls.data.column_names import check_columns, check_names, check_twice, clean_names
 from accel_cls.data.data_file import DataFile
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, shown
@@ -29,7 +29,7 @@ def read_json(file: DataFile, content: TextIO, columns: Sequence[str] | None, no
     """
     path = file.path
     with json_explained(path):
-        records = list(json_records(file, content, notes))
+        records = _with_clean_keys(path, list(json_records(file, content, notes)), notes)
         nested = json_paths(records)
         names = list(dict.fromkeys([*(name for record in records for name in record), *nested]))
         if columns is None:
@@ -44,21 +44,18 @@ def read_json(file: DataFile, content: TextIO, columns: Sequence[str] | None, no
 def json_records(file: DataFile, content: TextIO, notes: list[str]) -> Iterator[dict[str, Any]]:
     """The objects of a file, in order; those of `.jsonl` one by one, those of `.json` are in memory together.
 
-    Args:
-        file: the file.
-        content: the same, open.
-        notes: takes what was left out, at the end.
-
     Raises:
         ValueError, RecursionError: as `json_explained` explains them.
     """
-    records: Iterable[dict[str, Any]] | None = None
-    lines: Iterable[str] = content
-    if file.ending == ".json":
-        text = content.read().lstrip(MARK)
-        records = _json_list(text) if text.lstrip()[:1] == "[" else _wrapped(file.path, text, notes)
-        lines = text.split("\n")  # many hold an object a line
-    return _with_clean_keys(file.path, _json_lines(file.path, lines, notes) if records is None else records, notes)
+    if file.ending != ".json":
+        yield from _json_lines(file.path, content, notes)
+        return
+    text = content.read().lstrip(MARK)
+    records = _json_list(text) if text.lstrip()[:1] == "[" else _wrapped(file.path, text, notes)
+    if records is None:  # many hold an object a line
+        yield from _json_lines(file.path, text.split("\n"), notes)
+    else:
+        yield from records
 
 
 @contextmanager
@@ -68,9 +65,9 @@ def json_explained(path: Path) -> Iterator[None]:
         yield
     except RecursionError as error:
         raise UserError(f"{path}: not readable as JSON: {_DEEP}") from error
+    except UserError:
+        raise
     except ValueError as error:
-        if isinstance(error, UserError):
-            raise
         raise UserError(f"{path}: not readable as JSON: {error}") from error
 
 
@@ -182,18 +179,15 @@ def _json_list(text: str) -> list[dict[str, Any]]:
     return records
 
 
-def _with_clean_keys(path: Path, records: Iterable[dict[str, Any]], notes: list[str]) -> Iterator[dict[str, Any]]:
+def _with_clean_keys(path: Path, records: list[dict[str, Any]], notes: list[str]) -> list[dict[str, Any]]:
     """Rows whose keys have no byte-order mark, as that of a csv file that they were made of stands in its first."""
-    marked: dict[str, None] = {}
+    keys = list(dict.fromkeys(key for record in records for key in record))
+    names = dict(zip(keys, clean_names(path, keys, notes), strict=True))
+    if all(key == name for key, name in names.items()):
+        return records
     for record in records:
-        if any(MARK in key for key in record):
-            marked.update((unmarked(key), None) for key in record if MARK in key)
-            names = [unmarked(key) for key in record]
-            check_twice(path, names, names)
-            record = dict(zip(names, record.values(), strict=True))
-        yield record
-    if marked:
-        notes.append(MarksLeftOut([f"{path.name}, column {name!r}" for name in marked]))
+        check_twice(path, [names[key] for key in record], list(names.values()))
+    return [{names[key]: value for key, value in record.items()} for record in records]
 
 
 def _json_lines(path: Path, lines: Iterable[str], notes: list[str]) -> Iterator[dict[str, Any]]:

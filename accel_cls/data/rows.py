@@ -126,24 +126,25 @@ def _separated(file: DataFile, encoding: str, written: FileFormat) -> CellRows:
 
 
 def _parquet(file: DataFile) -> CellRows:
+    """The rows of Parquet, some thousand in memory at a time."""
     import pyarrow.parquet
 
-    def read() -> Iterator[tuple[Any, ...]]:
-        content = pyarrow.parquet.ParquetFile(pa.BufferReader(file.buffer()))
-        for batch in content.iter_batches(_BATCH):
-            columns = []
-            for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                try:
-                    columns.append(column.to_pylist())
-                except (pa.ArrowInvalid, ValueError, OverflowError) as error:
-                    raise UserError(
-                        f"{file.path}: the column {name!r} can't be kept: it holds a value that Python can't "
-                        f"({error}); write it again as texts, or leave it out"
-                    ) from error
-            yield from zip(*columns, strict=True)
+    table = pyarrow.parquet.ParquetFile(pa.BufferReader(file.buffer()))
 
-    names = pyarrow.parquet.read_schema(pa.BufferReader(file.buffer())).names
-    return CellRows(tuple(map(unmarked, names)), read)
+    def read() -> Iterator[tuple[Any, ...]]:
+        for batch in table.iter_batches(_BATCH):
+            yield from zip(*map(values_of, batch.schema.names, batch.columns), strict=True)
+
+    def values_of(name: str, column: pa.Array) -> list[Any]:
+        try:
+            return column.to_pylist()
+        except (pa.ArrowInvalid, ValueError, OverflowError) as error:
+            raise UserError(
+                f"{file.path}: the column {name!r} can't be kept: it holds a value that Python can't ({error}); write "
+                "it again as texts, or leave it out"
+            ) from error
+
+    return CellRows(tuple(map(unmarked, table.schema_arrow.names)), read)
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,8 @@ class JsonRows:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         with json_explained(self.file.path), self.file.open_text(self.encoding) as content:
-            yield from json_records(self.file, content, [])
+            for record in json_records(self.file, content, []):
+                yield {unmarked(key): value for key, value in record.items()}
 
     def cells(self, row: dict[str, Any]) -> list[str]:
         """What stands at the end of each path."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from accel_cls.data.corpus import declared_name
+from accel_cls.data.corpus import declared_name, unmarked_cell
 from accel_cls.data.labels import named_classes
 from accel_cls.data.rows import Rows
 from accel_cls.errors import UserError, listed, shown
@@ -103,8 +103,8 @@ class Scoring:
         """The cell of the label column; of several a tuple."""
         columns = self._recipe.data.label
         if isinstance(columns, str):
-            return self._by_name(self._rows.value(row, columns))
-        return tuple(self._rows.value(row, column) for column in columns)
+            return unmarked_cell(self._by_name(self._rows.value(row, columns)))
+        return unmarked_cell(tuple(self._rows.value(row, column) for column in columns))
 
     def _by_name(self, cell: Any) -> Any:
         """A declared id as the name that it stands for; one that is not declared stays, and is no class."""

@@ -106,6 +106,7 @@ OTHER_NAMES = {
     "num_labels": "the classes are those of the label column, or of data.labels",
     "delimiter": "data.separator",
     "sep": "data.separator",
+    "quotechar": "data.quote",
     "max_seq_length": "data.max_length",
     "max_seq_len": "data.max_length",
     "max_sequence_length": "data.max_length",

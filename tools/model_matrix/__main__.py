@@ -20,10 +20,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-# Before transformers is imported: no network, no cache but an own one, one thread for tiny models.
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["OMP_NUM_THREADS"] = "1"
-
 from transformers import __version__ as transformers_version
 
 from accel_cls.runs.versions import code_digest
@@ -32,15 +28,19 @@ from tools.model_matrix.checks import Examination, Row
 from tools.model_matrix.families import FAMILIES
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point. Returns the exit status."""
+def command_line() -> argparse.ArgumentParser:
+    """What may stand on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("families", nargs="*", metavar="FAMILY", help="a model_type, such as bert; none: all")
+    parser.add_argument("families", nargs="*", type=_family, metavar="FAMILY", help="a model_type, such as bert")
     parser.add_argument("--record", type=Path, default=Path("runs/model_matrix.jsonl"), help="what was tried so far")
     parser.add_argument("--publish", action="store_true", help="write the table of all families into docs/models.md")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point. Returns the exit status."""
+    parser = command_line()
     options = parser.parse_args(arguments)
-    if unknown := [name for name in options.families if name not in FAMILIES]:
-        parser.error(f"transformers {transformers_version} has no family {', '.join(unknown)}")
     families = options.families or list(FAMILIES)
     version = f"transformers {transformers_version}, code {code_digest()[:16]}"
     rows = _known(options.record, version)
@@ -61,6 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"--publish: not tried yet: {', '.join(missing)}")
         page.publish([rows[family] for family in FAMILIES])
     return int(bool(failed))
+
+
+def _family(name: str) -> str:
+    if name not in FAMILIES:
+        raise argparse.ArgumentTypeError(f"transformers {transformers_version} has no family {name}")
+    return name
 
 
 def examine(family: str) -> Row:
