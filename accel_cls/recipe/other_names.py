@@ -12,7 +12,7 @@ _OPTIMIZER = "AdamW is what trains; train.weight_decay and train.adam_epsilon se
 _BATCH = "train.batch_size counts examples over all devices together"
 _EVALUATION_BATCH = "evaluation divides its examples by train.micro_batch_tokens"
 _ALWAYS = "a run trains, evaluates and saves its best model always, see `evaluate` and `checkpoint`"
-_NO_TEST = "the data are for training and validation; classify a third file with `accel-cls predict RUN --file`"
+_NO_TEST = "a third file with labels is scored by the finished run: accel-cls predict RUN --file TEST.csv"
 _ONE_RATE = "all weights have the same rate, train.learning_rate"
 _NO_PROGRESS = "metrics.jsonl of the run folder holds what is logged"
 _NO_HUB = "nothing is uploaded; the run's model/ is a transformers folder"
@@ -84,7 +84,7 @@ OTHER_NAMES = {
     "test_size": "data.validation",
     "split": "data.validation",
     "dev": "data.validation",
-    "test": "data.validation",
+    "test": _NO_TEST,
     "test_file": _NO_TEST,
     "test_path": _NO_TEST,
     "test_set": _NO_TEST,
