@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -57,6 +58,29 @@ def test_few_examples_want_a_pretrained_encoder(capsys: pytest.CaptureFixture) -
         _, said = new(capsys, "d.csv", "--force")
         words = "examples are too few to learn a language from: name a pretrained encoder"
         assert (words in said) == (words in Path("d.yaml").read_text(encoding="utf-8")) == (count == 300)
+
+
+def test_uneven_classes_weigh_the_same_where_that_helps(capsys: pytest.CaptureFixture) -> None:
+    """Tried on training rows alone: the rare class shares its word with the frequent one, more or less often."""
+
+    def write_uneven(shared: int) -> None:
+        rows = [(f"{'late' if i % 20 < shared else 'fine'} {i}", "often") for i in range(400)]
+        rows += [(f"late {i}", "rare") for i in range(400, 480)]
+        write("d.csv", "text,label\n" + "\n".join(",".join(row) for row in rows))
+
+    write_uneven(shared=5)
+    recipe, said = new(capsys, "d.csv", "--force")
+    assert recipe.train.class_weights == "balanced"
+    words = "class weights balanced: TF-IDF with balanced classes gets macro F1"
+    found = re.search(rf"{words} ([\d.]+) instead of ([\d.]+)", said)
+    assert found
+    assert float(found[1]) > float(found[2])
+    write_uneven(shared=18)
+    recipe, said = new(capsys, "d.csv", "--force")
+    assert recipe.train.class_weights is None
+    assert "class weights none: TF-IDF with balanced classes gets macro F1" in said
+    write("d.csv", "text,label\n" + lines_of(100, "{text},{label}"))
+    assert "class weights" not in new(capsys, "d.csv", "--force")[1]
 
 
 def test_second_file_is_validation(capsys: pytest.CaptureFixture) -> None:

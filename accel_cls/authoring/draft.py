@@ -11,15 +11,18 @@ from typing import Any
 import numpy as np
 
 from accel_cls.authoring.audit import IMBALANCE
+from accel_cls.authoring.class_weights import try_balanced
 from accel_cls.authoring.columns import Choice, Table
 from accel_cls.authoring.labelling import Labelling
 from accel_cls.authoring.survey import Survey
+from accel_cls.data.examples import Examples
 from accel_cls.data.split import can_split, distinct_texts, split_examples
 from accel_cls.errors import UserError
 from accel_cls.profiles import shell
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.json_schema import editor_line
 from accel_cls.recipe.source import to_yaml_line
+from accel_cls.tasks import SingleLabel
 
 _CUT = 0.02  # share of the texts that max_length may cut
 # The small BERT has learned most of what it can in about as many updates: recipes/food.yaml on 9,600 reviews.
@@ -61,6 +64,7 @@ def draft(table: Table, text: Choice, labelling: Labelling, found: Survey, wishe
         model, train = _from_scratch(found, count, decisions)
     else:
         model, train = _pretrained(found, count, wishes, decisions)
+    train += _class_weights(found, labelling, split, decisions)
     evaluate = _evaluate(found, labelling, decisions)
     sections = {"data": data, "model": model, "train": train, "evaluate": evaluate}
     body = "".join(f"\n{name}:\n" + "".join(_line(*entry) for entry in lines) for name, lines in sections.items())
@@ -179,6 +183,7 @@ def _classes(found: Survey, wishes: Wishes, decisions: list[tuple[str, str]]) ->
 class _Split:
     fraction: float
     rows: int  # that it splits off: fewer than the fraction's where a text has many copies
+    train: Examples  # the rest
 
 
 def _split_off(found: Survey) -> _Split:
@@ -195,8 +200,8 @@ def _split_off(found: Survey) -> _Split:
                 f"there are too few different texts ({len(pool):,} in classes of two or more) to split some off for "
                 "each class; give a validation file"
             )
-    _, validation = split_examples(corpus.train, len(corpus.classes), corpus.reader, fraction, _SEED)
-    return _Split(fraction, len(validation))
+    train, validation = split_examples(corpus.train, len(corpus.classes), corpus.reader, fraction, _SEED)
+    return _Split(fraction, len(validation), train)
 
 
 def _from_scratch(found: Survey, count: int, decisions: list[tuple[str, str]]) -> tuple[_Lines, _Lines]:
@@ -245,6 +250,20 @@ def _pretrained(found: Survey, count: int, wishes: Wishes, decisions: list[tuple
         ("warmup", 0.1, ""),
     ]
     return [("name", name, "a hub id or a folder")], train
+
+
+def _class_weights(
+    found: Survey, labelling: Labelling, split: _Split | None, decisions: list[tuple[str, str]]
+) -> _Lines:
+    """Weights for uneven classes, where something quick is better with them."""
+    if labelling.task != "single_label":
+        return []
+    train = found.corpus.train if split is None else split.train
+    tried = try_balanced(found.corpus, SingleLabel(), train, _SEED)
+    if tried is None:
+        return []
+    decisions.append(("class weights", f"{'balanced' if tried.helps else 'none'}: {tried.why}"))
+    return [("class_weights", "balanced", tried.why)] if tried.helps else []
 
 
 def _evaluate(found: Survey, labelling: Labelling, decisions: list[tuple[str, str]]) -> _Lines:

@@ -72,7 +72,7 @@ def verdict(results: dict[str, Any]) -> str:
     one, rows = best_baseline(results["baselines"], results["decided_by"]), results["rows"]["validation"]
     low, high = (100 * value for value in one["interval"])
     points, p = 100 * one["difference"], one["p"]
-    accuracy = one["accuracy"] + one["difference"]
+    accuracy = round(one["accuracy"] + one["difference"], 9)  # a sum may be off in its last bit, and be rounded up
     beside = f"accuracy {accuracy:.4f}; {one['name']} {one['accuracy']:.4f}"
     interval = f"95% interval {low:+.1f} to {high:+.1f}, {_p_in_words(p)}"
     if p >= _CHANCE:
