@@ -58,6 +58,8 @@ def new_recipe(
     out = (out or Path(f"{name}.yaml")).expanduser()
     if out.exists() and not force:
         raise UserError(f"{out} is there already; give another --out, or replace it with --force")
+    if out.exists() and any(one.exists() and out.samefile(one) for one in (data, validation) if one is not None):
+        raise UserError(f"--out {out}: is a data file, and would be replaced; name another one")
     if text is not None and (len(text) > 2 or len(set(text)) < len(text)):
         raise UserError(f"--text: found {', '.join(text)}; expected one column, or two different ones for text pairs")
     table = look_at(data, encoding)
