@@ -65,7 +65,10 @@ def new_recipe(
     table = look_at(data, encoding)
     text_choice, labelling = _choose_columns(data, table, text, label, ask)
     found = survey(table, validation, text_choice.columns, labelling, model)
-    named = _class_names(classes, table, labelling.choice, found.corpus.classes.values)
+    values = found.corpus.classes.values
+    if labelling.entries:  # they have numbers, as far as files of names are concerned
+        values = tuple(map(str, range(len(labelling.entries))))
+    named = _class_names(classes, table, labelling.choice, values)
     class_names, names_from = named or (None, "")
     wishes = Wishes(name, validation, model, class_names, names_from, out)
     written = draft(table, text_choice, labelling, found, wishes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -180,13 +181,13 @@ def load_classifier(folder: str | Path) -> Classifier:
 
 def _check_names(names: Sequence[str], folder: str) -> None:
     """Raise UserError where two classes have one name: an answer, in a file or in words, would not tell which."""
-    for name in names:
-        if names.count(name) > 1:
-            ids = " and ".join(str(i) for i, other in enumerate(names) if other == name)
-            raise UserError(
-                f"{folder}: its config.json calls the classes {ids} {name!r}; give each a name of its own there, in "
-                "id2label and label2id"
-            )
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        ids = " and ".join(str(i) for i, other in enumerate(names) if other == name)
+        raise UserError(
+            f"{folder}: its config.json calls the classes {ids} {name!r}; give each a name of its own there, in "
+            "id2label and label2id"
+        )
 
 
 def _text_columns(recipe: Recipe | None, model: PreTrainedModel) -> tuple[str, ...]:
