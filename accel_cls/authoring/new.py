@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from accel_cls.authoring.audit import alike_classes
 from accel_cls.authoring.columns import Choice, Table, choose_text, look_at
 from accel_cls.authoring.draft import Draft, Wishes, draft, slug
 from accel_cls.authoring.labelling import Labelling, find_labelling, labelling_of
@@ -106,7 +107,8 @@ def _show(data: Path, table: Table, found: Survey, written: Draft, out: Path, sc
     console = Console()
     language = ("language", found.language)
     console.section(f"{data}: {len(table):,} rows", [language, *written.decisions])
-    for note in table.notes:
+    alike = [f"{one.what}; {one.advice}" for one in alike_classes(found.corpus.classes.names)]
+    for note in [*table.notes, *alike]:
         console.note(note)
     beside = f" (and {schema.name} beside it, for editors)" if schema is not None else ""
     console.section(

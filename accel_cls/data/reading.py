@@ -130,6 +130,7 @@ def _read_parquet(file: DataFile, columns: Sequence[str] | None, notes: list[str
     table = pyarrow.parquet.ParquetFile(pa.BufferReader(file.buffer())).read()
     names = clean_names(path, table.column_names, notes)
     table = table.rename_columns(names).replace_schema_metadata(table.schema.metadata)
+    all_texts = columns is not None  # else there may be images among them
     if columns is None:
         columns = [name for name, count in Counter(names).items() if count == 1]
     check_columns(str(path), names, columns)
@@ -140,12 +141,27 @@ def _read_parquet(file: DataFile, columns: Sequence[str] | None, notes: list[str
         try:
             if pa.types.is_string(kind) or pa.types.is_large_string(kind):
                 table[name].validate(full=True)
+            elif all_texts and _holds_bytes(kind):
+                table[name].cast(pa.large_string()).validate(full=True)
             elif not pa.types.is_primitive(kind) or pa.types.is_temporal(kind):
                 table[name].to_pylist()
         except (pa.ArrowInvalid, ValueError, OverflowError) as error:
             what = "bytes that are not UTF-8" if "UTF" in str(error) or "utf" in str(error) else f"a value: {error}"
             raise UserError(f"{path}: the column {name!r} holds {what}; write it again as texts") from error
     return _with_classes(table)
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return any(
+        check(kind)
+        for check in (
+            pa.types.is_binary,
+            pa.types.is_large_binary,
+            pa.types.is_fixed_size_binary,
+            pa.types.is_binary_view,
+        )
+    )
 
 
 def _with_classes(table: pa.Table) -> Dataset:
