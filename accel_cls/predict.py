@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from accel_cls.completion import complete_run
-from accel_cls.data.files import expand
 from accel_cls.errors import UserError, printable
 from accel_cls.recipe.rules import is_encoding
 from accel_cls.startup import heavy_imports, run_command
@@ -178,6 +177,8 @@ def _check(
 
 def _check_out(out: str, file: str | None) -> None:
     """Raise UserError where predictions would go into what is no file of theirs, or is read."""
+    from accel_cls.data.files import expand
+
     path = Path(out)
     if path.suffix.lower() not in _ENDINGS:
         raise UserError(f"--out {out}: expected a file that ends in {', '.join(_ENDINGS)}")
