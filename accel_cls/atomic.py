@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"[-+][0-9]+([.,][0-9]+)*([eE][-+]?[0-9]+)?")  # which begi
 @contextmanager
 def whole_file(path: Path, encoding: str = "utf-8") -> Iterator[TextIO]:
     """A text file to write into, which takes the place of `path` when the block ends without an error."""
-    beside = path.with_name(f".{path.name}.partial")
+    beside = _beside(path)
     try:
         with open(beside, "w", encoding=encoding, newline="") as file:
             yield file
@@ -33,6 +33,18 @@ def whole_file(path: Path, encoding: str = "utf-8") -> Iterator[TextIO]:
         raise
     beside.replace(path)
     flush_entry(path)
+
+
+def check_writable(path: Path) -> None:
+    """Raise OSError where `whole_file` could write nothing: a try, of which the folders stay that had to be made."""
+    beside = _beside(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    open(beside, "w", encoding="utf-8").close()
+    beside.unlink()
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
 
 
 def write_text(path: Path, text: str, encoding: str = "utf-8") -> None:
@@ -89,7 +101,7 @@ def write_csv(path: Path, header: list[str], rows: Iterable[Sequence[Any]]) -> i
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """A folder to write into, which takes the place of `path` when the block ends without an error."""
-    beside = path.with_name(f".{path.name}.partial")
+    beside = _beside(path)
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     yield beside

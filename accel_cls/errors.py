@@ -7,8 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 # What a terminal obeys instead of showing it: controls but for tabs and line ends, what turns the direction of
-# writing; and halves of characters, which no file takes.
-_UNPRINTABLE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# writing. What it shows nothing of, so that two names look like one; but not what joins letters and emoji. And halves
+# of characters, which no file takes.
+_UNPRINTABLE = re.compile(
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069"
+    "\u3164\ud800-\udfff\ufeff\uffa0]"
+)
 
 
 def printable(text: str) -> str:

@@ -10,8 +10,10 @@ cat texts.txt | python -m accel_cls.predict runs/food
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -88,10 +90,12 @@ def predict(
     with heavy_imports(names_hub=False):
         from accel_cls.inference.classifier import load_classifier
         from accel_cls.inference.input import of_file, of_lines, of_texts
-        from accel_cls.inference.output import check_top
+        from accel_cls.inference.output import check_out, check_top
 
         classifier = load_classifier(run)
     check_top(classifier, top)
+    if out is not None:
+        check_out(Path(out))
     if file is not None:
         given = of_file(file, column, classifier, encoding, _tell)
     else:
@@ -112,13 +116,18 @@ def _answer(classifier: Classifier, given: Input, top: int | None, out: str | No
     if out:
         _tell(f"{output.write(Path(out), classified)} predictions in {out}")
     elif is_shown:
-        show_predictions(list(classified), top)
+        shown = list(classified)
+        with _standard_output():
+            show_predictions(shown, top)
     else:
         if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():  # for a program, which reads UTF-8
             sys.stdout.reconfigure(encoding="utf-8")
         for one in classified:
-            print(output.entries(one))
-        sys.stdout.flush()
+            line = output.entries(one)
+            with _standard_output():
+                print(line)
+    with _standard_output():
+        print(end="", flush=True)
     for note in [*last_notes, *(given.scoring.lines() if given.scoring is not None else ())]:
         _tell(note)
 
@@ -134,6 +143,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_command(lambda: app(arguments, prog_name="accel_cls.predict"))
 
 
+@contextmanager
+def _standard_output() -> Iterator[None]:
+    """Make a standard output that takes no more, such as one to a full disk, a message; a closed one takes all."""
+    try:
+        yield
+    except BrokenPipeError:  # its reader has seen enough
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would be written at the exit
+        raise UserError(f"standard output: {error.strerror or error}") from error
+
+
 def _tell(note: str) -> None:
     print(printable(note), file=sys.stderr, flush=True)
 
@@ -142,16 +163,31 @@ def _check(
     text: list[str] | None, pair: list[str] | None, file: str | None, out: str | None, encoding: str | None
 ) -> None:
     """Raise UserError where the options do not fit together."""
-    if out and Path(out).suffix.lower() not in _ENDINGS:
-        raise UserError(f"--out {out}: expected a file that ends in {', '.join(_ENDINGS)}")
+    if out is not None:
+        _check_out(out, file)
     if text and file:
         raise UserError("--text and --file: give one of the two")
     if pair and len(pair) != len(text or ()):
         raise UserError(f"--pair: found {len(pair)} for {len(text or ())} --text; give one for each")
     if encoding is not None and not is_encoding(encoding):
         raise UserError(f"--encoding: found {encoding!r}; expected an encoding that Python knows, such as cp1252")
-    if not text and not file and sys.stdin.isatty():
+    if not text and not file and (sys.stdin is None or sys.stdin.isatty()):  # None: closed by whoever started us
         raise UserError("nothing to classify: give --text, --file, or texts on standard input, one a line")
+
+
+def _check_out(out: str, file: str | None) -> None:
+    """Raise UserError where predictions would go into what is no file of theirs, or is read."""
+    from accel_cls.data.files import expand
+
+    path = Path(out)
+    if path.suffix.lower() not in _ENDINGS:
+        raise UserError(f"--out {out}: expected a file that ends in {', '.join(_ENDINGS)}")
+    if os.path.isdir(path):
+        raise UserError(f"--out {out}: is a folder; name a file in it")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UserError(f"--out {out}: is a pipe or a device, and would be replaced; name a file")
+    if file is not None and os.path.exists(path) and any(path.samefile(one) for one in expand(file)):
+        raise UserError(f"--out {out}: is the file that is read, and would be replaced; name another one")
 
 
 def _classified(classifier: Classifier, given: Input) -> Iterator[Classified]:

@@ -113,8 +113,7 @@ def _train(options: argparse.Namespace, started: float) -> int:
         if torch is not None and torch.distributed.is_initialized():
             # Others may be waiting for this process in a collective operation, and what libraries do at a normal
             # exit may wait for theirs. The launcher ends the others as soon as this one is gone.
-            sys.stdout.flush()
-            sys.stderr.flush()
+            print(end="", flush=True)  # what it prints to standard error is flushed; either may be closed
             leave_status(_USER_ERROR)
             os._exit(_USER_ERROR)
         return _USER_ERROR
@@ -135,7 +134,7 @@ def _print_stopped(stop: Stopped) -> int:
         print(f"(That is all. What {launch.by} prints below is a traceback of its own.)", file=sys.stderr, flush=True)
     torch = sys.modules.get("torch")
     if torch is not None and torch.distributed.is_initialized():
-        sys.stdout.flush()
+        print(end="", flush=True)
         leave_status(STOPPED)
         os._exit(STOPPED)  # others may be in a collective operation that this process has left
     return STOPPED

@@ -179,6 +179,21 @@ def test_classes_that_are_missing_rare_alike_and_uneven(folder: Path) -> None:
     assert "f1_macro" in found["imbalance"].advice
 
 
+@pytest.mark.parametrize(
+    "mark", ["\u200b", "\u2060", "\u200d", "\u200e", "\u00ad", "\ufe0f", "\u034f", "\u3164", "\U000e0041"]
+)
+def test_classes_that_differ_in_what_does_not_show(folder: Path, capsys: pytest.CaptureFixture, mark: str) -> None:
+    labels = ("bad", "good", f"go{mark}od")
+    for name in ("train.csv", "validation.csv"):
+        write(name, [(f"{text} {name}", labels[i % 3]) for i, (text, _) in enumerate(clean(300))])
+    found = findings()["alike-classes"]
+    pair = f"'good' and 'go{mark.encode('ascii', 'backslashreplace').decode()}od'"
+    assert found.what == f"classes that differ in case, width, spaces or what does not show only: {pair}"
+    _, out, err = cli(capsys, "new", "train.csv")
+    assert f"note          {found.what}; {found.advice}" in out, err
+    assert (mark in out) == (mark in "\u200d\ufe0f\U000e0041"), "what emoji and scripts are joined by stays as it is"
+
+
 @pytest.mark.parametrize("labels", [("-1", "1"), ("C", "C++"), ("<30", ">30")])
 def test_signs_tell_classes_apart(folder: Path, labels: tuple[str, str]) -> None:
     for name in ("train.csv", "validation.csv"):

@@ -40,6 +40,8 @@ def flags(*names: str, several: bool = True) -> dict[str, list[str]]:
         (["a, b", "a", "b", "c, b", ""], ","),
         ([json.dumps(one) for one in SETS], None),
         ([str(one) for one in SETS], None),
+        ([str(tuple(one)) for one in SETS], None),
+        (["['a' 'b']", "['a']", "['b' 'c']"], None),
     ],
 )
 def test_cells_that_hold_several_classes(cells: list[str], separator: str | None) -> None:
@@ -54,6 +56,7 @@ def test_cells_that_hold_several_classes(cells: list[str], separator: str | None
         ["Business, money", "Sports", "Arts, crafts"],  # commas within names
         ["Sci/Tech", "World"],
         ["1", "2", "3"],
+        ["[red]", "[blue]"],
     ],
 )
 def test_cells_that_hold_one_class(cells: list[str]) -> None:

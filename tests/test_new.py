@@ -219,6 +219,16 @@ def test_recipe_that_is_there_is_kept(capsys: pytest.CaptureFixture) -> None:
     assert Path("recipe.schema.json").read_text() == '{"title": "another schema"}'
 
 
+def test_recipe_never_takes_the_place_of_its_data(capsys: pytest.CaptureFixture) -> None:
+    content = "text,label\n" + lines_of(100, "{text},{label}")
+    for name in ("a.csv", "v.csv"):
+        write(name, content)
+    for name in ("a.csv", "./v.csv"):
+        status, _, err = cli(capsys, "new", "a.csv", "v.csv", "--force", "--out", name)
+        assert (status, err) == (2, f"--out {Path(name)}: is a data file, and would be replaced; name another one\n")
+    assert Path("a.csv").read_text(encoding="utf-8") == Path("v.csv").read_text(encoding="utf-8") == content
+
+
 def test_columns_that_are_given_count(capsys: pytest.CaptureFixture) -> None:
     write("a.csv", "title,body,label,stars\n" + lines_of(100, "{text},{text} and more,{label},{i}", ("a", "b")))
     recipe, _ = new(capsys, "a.csv", "--text", "title", "--text", "body")

@@ -34,6 +34,17 @@ def weights(task, rule, labels, *names):
         ('["a", "b, c"]', ("a", "b, c")),
         ("['a', 'b, c']", ("a", "b, c")),  # what pandas' to_csv makes of a list
         ("[]", ()),
+        ("['a' 'b, c']", ("a", "b, c")),  # what it makes of numpy's arrays; to Python it is one text, 'ab, c'
+        ("[3 10\n 1]", ("3", "10", "1")),
+        ("[0. 1.]", ("0", "1")),
+        ("('a', 'b')", ("a", "b")),
+        ("('a',)", ("a",)),
+        ("{'b', 'a'}", ("a", "b")),
+        ("()", ()),
+        ("set()", ()),
+        ("(0)", ("(0)",)),
+        ("[red],[blue]", ("[red]", "[blue]")),
+        ("(a)", ("(a)",)),
         ("[a, b", ("[a", "b")),
         ("[__import__('os').getcwd()]", ("[__import__('os').getcwd()]",)),
         ("a,b", ("a", "b")),
@@ -41,6 +52,30 @@ def weights(task, rule, labels, *names):
 )
 def test_classes_of_a_cell(cell, label):
     assert MULTI.parse(cell) == label
+
+
+def test_ranges_of_numbers_are_names():
+    assert MultiLabel(separator="|").parse("(18, 25)") == ("(18, 25)",)
+    assert SINGLE.parse("(18, 25)") == "(18, 25)"
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        ("[0 0 0 ... 0 1 0]", "the label '[0 0 0 ... 0 1 0]' is a list that was cut where it was written,"),
+        ("[food, price]", "the label '[food, price]' looks like a list, and is none as JSON or Python writes it,"),
+    ],
+)
+def test_lists_that_can_not_be_read_are_no_names(cell, reason):
+    with pytest.raises(ValueError, match="the label") as caught:
+        MULTI.parse(cell)
+    assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize("cell", ['["a"]', "['a']", "[0 1 1]", "['a' 'b']", " ['a']"])
+def test_a_list_is_no_single_label(cell):
+    with pytest.raises(ValueError, match="the label is a list of classes, which needs task: multi_label,"):
+        SINGLE.parse(cell)
 
 
 # Single-label: class weights

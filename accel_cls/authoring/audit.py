@@ -20,6 +20,8 @@ IMBALANCE = 10  # the largest class over the smallest from which on accuracy hid
 _RARE = 10  # training examples under which a class is hardly learned
 _SMALL = 200  # validation examples under which a score's error margin is over four points
 _SPLIT_SHORT = 0.75  # of the examples that a split was to have: fewer are told
+# What does not show besides Unicode's format characters: what joins, fills, or chooses among a character's forms.
+_HIDDEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 # What GBK makes of UTF-8's replacement characters and of uninitialized memory; the C1 controls that a
 # wrong "latin-1" leaves; U+FFFD itself. ftfy knows the mojibake of the other encodings.
 _DAMAGE = re.compile("[\ufffd\x80-\x84\x86-\x9f\x00-\x08\x0b\x0e-\x1f]|锟斤拷|烫烫烫|屯屯屯")
@@ -266,22 +268,36 @@ def _half_pairs(corpus: Corpus) -> Iterator[Finding]:
         )
 
 
-def _classes(corpus: Corpus) -> Iterator[Finding]:
-    names = corpus.classes.names
-    train, validation = (corpus.class_counts(part) for part in (corpus.train, corpus.validation))
+def alike_classes(names: Sequence[str]) -> Iterator[Finding]:
+    """A finding where classes have names that people take for one."""
     forms: dict[str, list[str]] = {}
     for name in names:
         # Signs count here: -1 and 1, C and C++ are different classes.
-        form = re.split(r"[\s_]+", unicodedata.normalize("NFKC", name).casefold())
-        forms.setdefault(" ".join(form), []).append(name)
+        seen = "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if not _is_hidden(c))
+        forms.setdefault(" ".join(re.split(r"[\s_]+", seen)), []).append(name)
     alike = [same for same in forms.values() if len(same) > 1]
     if alike:
         yield Finding(
             "alike-classes",
-            "classes that differ in case, width or spaces only: "
-            + "; ".join(" and ".join(map(repr, same)) for same in alike),
+            "classes that differ in case, width, spaces or what does not show only: "
+            + "; ".join(" and ".join(map(_spelled, same)) for same in alike),
             "give each class one name in the data",
         )
+
+
+def _is_hidden(character: str) -> bool:
+    return unicodedata.category(character) == "Cf" or bool(_HIDDEN.match(character))
+
+
+def _spelled(name: str) -> str:
+    """A name in quotes, what does not show in it written as \\u200b."""
+    return _HIDDEN.sub(lambda found: ascii(found[0])[1:-1], repr(name))
+
+
+def _classes(corpus: Corpus) -> Iterator[Finding]:
+    names = corpus.classes.names
+    train, validation = (corpus.class_counts(part) for part in (corpus.train, corpus.validation))
+    yield from alike_classes(names)
     damaged = [repr(name) for name in names if _damaged(name) is not None]
     if damaged:
         yield Finding(

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accel_cls.data.byte_order_marks import unmarked
+from accel_cls.data.corpus import text_of_cell
 from accel_cls.data.data_file import DataFile
 from accel_cls.data.encoding import detect_encoding
+from accel_cls.data.files import hint
 from accel_cls.data.reading import read_file
 from accel_cls.data.separated import SEPARATORS, FileFormat, Quote, is_quoted, separated_records
 from accel_cls.errors import UserError
@@ -85,7 +87,7 @@ def look_at(path: Path, encoding: str | None = None) -> Table:
         UserError: where it can't be read, or has no two columns, or no rows.
     """
     if not path.is_file():
-        raise UserError(f"{path}: there is no such data file")
+        raise UserError(f"{path}: there is no such data file{hint(path)}")
     file = DataFile.at(path)
     file.check()
     notes: list[str] = []
@@ -102,7 +104,7 @@ def look_at(path: Path, encoding: str | None = None) -> Table:
     table = read_file(path, None, written, notes)
     if not len(table):
         raise UserError(f"{path}: there are no rows in it")
-    columns = {name: ["" if c is None else unmarked(str(c)) for c in table[name][:]] for name in table.column_names}
+    columns = {name: [unmarked(text_of_cell(c)) for c in table[name][:]] for name in table.column_names}
     if len(columns) < 2:
         raise UserError(f"{path}: found one column only, {next(iter(columns))!r}; expected texts and labels")
     if header is not None and len(header) == 2:

@@ -140,7 +140,7 @@ def _data(
         lines.append(("encoding", table.encoding, "what the file is written in"))
         decisions.append(("encoding", f"{table.encoding}: the file is not UTF-8"))
     if len(labelling.choice.columns) == 1:
-        lines.append(_classes(found, wishes, decisions))
+        lines.append(_classes(found, wishes, bool(labelling.entries), decisions))
     fitting = [kept for kept in found.kept if kept.max_length <= found.limit]
     longest = next((kept for kept in fitting if kept.cut <= _CUT), fitting[-1])
     why = f"tokens; cuts {longest.cut:.1%} of the texts, the longest has {found.longest}"
@@ -154,8 +154,10 @@ def _data(
     return lines
 
 
-def _classes(found: Survey, wishes: Wishes, decisions: list[tuple[str, str]]) -> tuple[str, Any, str]:
-    """The line that names the classes."""
+def _classes(
+    found: Survey, wishes: Wishes, by_position: bool, decisions: list[tuple[str, str]]
+) -> tuple[str, Any, str]:
+    """The line that names the classes; `by_position`: those of the entries of vectors, which have none."""
     classes, counts = found.corpus.classes, found.counts
     names = wishes.class_names or classes.names
     is_order = {*names} == {*classes.values}  # the same names, perhaps in another order than that of the counts
@@ -163,6 +165,10 @@ def _classes(found: Survey, wishes: Wishes, decisions: list[tuple[str, str]]) ->
     shares = [f"{name} {known[name]:,}" for name in names]
     shown = ", ".join(shares[:12]) + (f" and {len(shares) - 12} more" if len(shares) > 12 else "")
     decisions.append(("classes", f"{len(names)}: {shown}"))
+    if by_position:
+        how = f"by {wishes.class_names_from}" if wishes.class_names else "by position: give them their own names here"
+        decisions.append(("class names", how))
+        return ("labels", list(names), f"{how}; {shown}")
     if len(names) > _NAMED and wishes.class_names is None:
         return ("labels", None, f"{len(names)} classes: those found, numbers by size, others by name")
     # Numbers as numbers, but "007" and other digits than ours as they are.

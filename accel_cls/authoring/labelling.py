@@ -13,7 +13,7 @@ from accel_cls.data.corpus import Corpus
 from accel_cls.errors import UserError, shown
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.rules import canonical_label
-from accel_cls.tasks import MultiLabel
+from accel_cls.tasks.lists import read_list, vector_length
 
 _BINARY = ({"0", "1"}, {"true", "false"})
 _SEPARATORS = ("|", ";", ",", "、", "，")
@@ -29,6 +29,7 @@ class Labelling:
     task: Literal["single_label", "multi_label"] = "single_label"
     why: str = ""  # it is multi_label
     separator: str | None = None  # between the classes in a cell; None where cells are lists, or 0 and 1
+    entries: tuple[str, ...] = ()  # of vectors of 0 and 1: a name for each, for want of a better one
 
     @property
     def label(self) -> str | list[str]:
@@ -75,12 +76,11 @@ def _with_task(columns: dict[str, list[str]], choice: Choice) -> Labelling:
     found = _classes_in(columns[choice.columns[0]])
     if found is None:
         return Labelling(choice)
-    separator, classes = found
-    what = "lists" if separator is None else f"several classes between {separator!r}"
-    why = f"its cells are {what}: {len(classes):,} different ones"
+    why = f"its cells are {found.what}" + ("" if found.entries else f": {len(found.classes):,} different ones")
     if choice.why != "as you said":
         choice = Choice(choice.columns, why, choice.others)
-    return Labelling(choice, "multi_label", why, separator)
+    entries = tuple(f"class_{i}" for i in range(found.entries))
+    return Labelling(choice, "multi_label", why, found.separator, entries)
 
 
 def labelling_findings(recipe: Recipe, corpus: Corpus) -> Iterator[Finding]:
@@ -91,39 +91,59 @@ def labelling_findings(recipe: Recipe, corpus: Corpus) -> Iterator[Finding]:
     cells = [value for value, count in zip(corpus.classes.values, counts, strict=True) for _ in range(count)]
     found = _classes_in(cells)
     if found is not None:
-        separator, classes = found
-        what = "lists" if separator is None else f"several classes between {separator!r}"
-        more = "" if separator in (None, ",") else f" with data.label_separator: {separator!r}"
+        keys = [] if found.separator in (None, ",") else [f"data.label_separator: {found.separator!r}"]
+        keys += [f"data.labels, the names of the {found.entries} classes in their order,"] if found.entries else []
+        more = f" with {' and '.join(keys)}" if keys else ""
         yield Finding(
             "several-labels",
-            f"{recipe.data.label!r} seems to hold {what}: each of {len(corpus.classes)} combinations is a class here",
-            f"task: multi_label{more} learns the {len(classes)} classes themselves",
+            f"{recipe.data.label!r} seems to hold {found.what}: each of {len(corpus.classes)} combinations is a class "
+            "here",
+            f"task: multi_label{more} learns the {found.entries or len(found.classes)} classes themselves",
         )
 
 
-def _classes_in(cells: Sequence[str]) -> tuple[str | None, set[str]] | None:
-    """What separates the classes in a column of cells, None for lists, and these classes; None for single ones.
+@dataclass(frozen=True)
+class _Several:
+    """What a column of cells with several classes each holds."""
+
+    separator: str | None  # between the classes; None in lists
+    classes: set[str]
+    entries: int = 0  # of each cell, where they are vectors of 0 and 1
+
+    @property
+    def what(self) -> str:
+        """In words."""
+        if self.entries:
+            return f"lists of {self.entries} numbers, 0 or 1, one for each class"
+        return "lists" if self.separator is None else f"several classes between {self.separator!r}"
+
+
+def _classes_in(cells: Sequence[str]) -> _Several | None:
+    """The classes in a column of cells that have several each; None for single ones.
 
     A comma within a class's name separates nothing: what stands beside it there never stands elsewhere.
     """
     filled = [cell.strip() for cell in cells if cell.strip()]
     if not filled:
         return None
-    if all(cell[0] == "[" and cell[-1] == "]" for cell in filled):
-        return None, {name for cell in filled for name in MultiLabel().parse(cell) or ()}
-    values = set(filled)
+    values = {*filled}
+    lists = [found for cell in values if (found := read_list(cell)) is not None]
+    if len(lists) == len(values):
+        labels = [[canonical_label(name) for name in found if name is not None] for found in lists]
+        return _Several(None, {name for label in labels for name in label}, vector_length(labels) or 0)
     for separator in _SEPARATORS:
         parts_of = {value: {part.strip() for part in value.split(separator)} for value in values}
         counts = Counter(part for parts in parts_of.values() for part in parts)
         several = sum(len(parts_of[cell]) > 1 for cell in filled)
         recurring = sum(count > 1 for count in counts.values())
-        if (
+        entries = vector_length([canonical_label(part) for part in value.split(separator)] for value in values) or 0
+        if entries > 2 or (
             several >= _LEAST_SHARE * len(filled)
             and 2 <= len(counts) < min(len(values), MOST_CLASSES)
             and recurring >= len(counts) / 2
             and max(map(len, counts)) <= _LONGEST_NAME
         ):
-            return separator, set(counts)
+            return _Several(separator, set(counts), entries)
     return None
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from accel_cls.authoring.audit import alike_classes
 from accel_cls.authoring.columns import Choice, Table, choose_text, look_at
 from accel_cls.authoring.draft import Draft, Wishes, draft, slug
 from accel_cls.authoring.labelling import Labelling, find_labelling, labelling_of
@@ -58,12 +59,17 @@ def new_recipe(
     out = (out or Path(f"{name}.yaml")).expanduser()
     if out.exists() and not force:
         raise UserError(f"{out} is there already; give another --out, or replace it with --force")
+    if out.exists() and any(one.exists() and out.samefile(one) for one in (data, validation) if one is not None):
+        raise UserError(f"--out {out}: is a data file, and would be replaced; name another one")
     if text is not None and (len(text) > 2 or len(set(text)) < len(text)):
         raise UserError(f"--text: found {', '.join(text)}; expected one column, or two different ones for text pairs")
     table = look_at(data, encoding)
     text_choice, labelling = _choose_columns(data, table, text, label, ask)
     found = survey(table, validation, text_choice.columns, labelling, model)
-    named = _class_names(classes, table, labelling.choice, found.corpus.classes.values)
+    values = found.corpus.classes.values
+    if labelling.entries:  # they have numbers, as far as files of names are concerned
+        values = tuple(map(str, range(len(labelling.entries))))
+    named = _class_names(classes, table, labelling.choice, values)
     class_names, names_from = named or (None, "")
     wishes = Wishes(name, validation, model, class_names, names_from, out)
     written = draft(table, text_choice, labelling, found, wishes)
@@ -101,7 +107,8 @@ def _show(data: Path, table: Table, found: Survey, written: Draft, out: Path, sc
     console = Console()
     language = ("language", found.language)
     console.section(f"{data}: {len(table):,} rows", [language, *written.decisions])
-    for note in table.notes:
+    alike = [f"{one.what}; {one.advice}" for one in alike_classes(found.corpus.classes.names)]
+    for note in [*table.notes, *alike]:
         console.note(note)
     beside = f" (and {schema.name} beside it, for editors)" if schema is not None else ""
     console.section(

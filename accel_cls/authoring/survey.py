@@ -64,6 +64,7 @@ def survey(
         "text": list(text) if len(text) > 1 else text[0],
         "label": labelling.label,
         **({"label_separator": labelling.separator} if labelling.separator else {}),
+        **({"labels": [*labelling.entries]} if labelling.entries else {}),
         "columns": table.header,
         "separator": table.separator,
         "quote": table.quote,

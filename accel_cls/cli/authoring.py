@@ -174,7 +174,7 @@ def schema(
     from accel_cls.recipe.json_schema import schema_text
 
     if out is None:
-        sys.stdout.write(schema_text())
+        typer.echo(schema_text(), nl=False)
         return
     out = out.expanduser()
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -234,7 +234,7 @@ def copy_recipe(
 
 def _ask(role: str, choice: Choice) -> tuple[str, ...]:
     """Ask for a column where it is in doubt; without a terminal, take the likeliest."""
-    if not choice.others or not sys.stdin.isatty() or not sys.stdout.isatty():
+    if not choice.others or not all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout)):
         return choice.columns
     options = [choice.columns, *choice.others]
     typer.echo(f"Which column holds the {role}?")

@@ -232,9 +232,9 @@ def _union(
 def _label_cells(table: SourceTable, columns: Sequence[str], rows: Sequence[str]) -> Iterator[Any]:
     """The label cells of a table's rows; of several columns a tuple; ids as the names that the table declares."""
     if len(columns) > 1:
-        yield from zip(*(table.table[column][:] for column in columns), strict=True)
+        yield from zip(*(map(label_of_cell, table.table[column][:]) for column in columns), strict=True)
         return
-    cells = table.table[columns[0]][:]
+    cells = map(label_of_cell, table.table[columns[0]][:])
     if table.declared is None:
         yield from cells
         return
@@ -242,6 +242,13 @@ def _label_cells(table: SourceTable, columns: Sequence[str], rows: Sequence[str]
         is_many = isinstance(cell, list)
         named = [declared_name(one, table.declared, row) for one in (cell if is_many else [cell])]
         yield named if is_many else named[0]
+
+
+def label_of_cell(cell: Any) -> Any:
+    """A cell, or each one of a list, as it is; but bytes, which some writers make of texts, as UTF-8."""
+    if isinstance(cell, list):
+        return [*map(label_of_cell, cell)]
+    return text_of_cell(cell) if isinstance(cell, bytes) else cell
 
 
 def declared_name(cell: Any, declared: Sequence[str], row: str) -> Any:

@@ -136,6 +136,12 @@ class DataFile:
                 pass
 
 
+def ending_of(path: Path) -> str:
+    """What a data file's name ends in, as .csv or .csv.gz; nothing for other files."""
+    ending = "".join(path.suffixes[-2:] if path.suffix.lower() in _PACKED else path.suffixes[-1:])
+    return ending if ending.lower().startswith((*TABLES, ".zip")) else ""
+
+
 def stem_of(path: Path) -> str:
     """A data file's name without what says how it is written and packed: reviews, of reviews.csv.gz or reviews.zip."""
     name = PurePosixPath(path.stem if path.suffix.lower() in _PACKED else path.name)

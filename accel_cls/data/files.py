@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from accel_cls.data.data_file import ending_of
 from accel_cls.errors import UserError, shown
 
 
@@ -22,7 +23,7 @@ def expand(source: str | list[str]) -> list[Path]:
             reason = getattr(error, "strerror", None) or error
             raise UserError(f"{shown(pattern)}: there is no such data file: {reason}") from error
         if not matches:
-            raise UserError(f"{pattern}: there is no such data file{_hint(Path(pattern))}")
+            raise UserError(f"{pattern}: there is no such data file{hint(Path(pattern))}")
         for match in matches:
             found.setdefault(os.path.realpath(match), match)
     return list(found.values())
@@ -52,10 +53,30 @@ def _folders(top: Path, seen: set[str]) -> Iterator[Path]:
             yield from _folders(inner, seen)
 
 
-def _hint(path: Path) -> str:
+def is_saved(folder: Path) -> bool:
+    """Whether `save_to_disk` of the library datasets has written a folder."""
+    return any((folder / name).is_file() for name in ("state.json", "dataset_dict.json"))
+
+
+def _hint_for_folder(path: Path) -> str:
+    """What to name instead of a folder."""
+    if is_saved(path):
+        here = path if path.is_absolute() else f"./{path}"
+        what = "only a folder that datasets' save_to_disk has written"
+        return f", {what}; a recipe reads it by {{hub: {here}, split: train}}"
+    endings = (ending_of(one) for one in sorted(path.iterdir()) if one.is_file())
+    ending = next((ending for ending in endings if ending), None)
+    return (
+        f", only a folder; name the files in it, such as {path / f'*{ending}'}"
+        if ending
+        else ", only a folder without one"
+    )
+
+
+def hint(path: Path) -> str:
     """What stands there instead of a data file, or what is called nearly so."""
     if path.is_dir():
-        return f", only a folder; name the files in it, such as {path / '*.csv'}"
+        return _hint_for_folder(path)
     if path.exists():
         return ", only a pipe or a device; write its content to a file"
     near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*")], n=1)

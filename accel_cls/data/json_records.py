@@ -14,7 +14,7 @@ from accel_cls.data.byte_order_marks import MARK, MarksLeftOut
 from accel_cls.data.column_names import check_columns, check_names, check_twice, clean_names
 from accel_cls.data.data_file import DataFile
 from accel_cls.data.texts import Texts
-from accel_cls.errors import UserError, shown
+from accel_cls.errors import UserError, listed, shown
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -122,7 +122,11 @@ def _is_within(name: str, lists: Set[str]) -> bool:
 def _wrapped(path: Path, text: str, notes: list[str]) -> list[dict[str, Any]] | None:
     """The rows of one object around all of them; None where a file is no such object.
 
-    pandas writes columns of rows (its default), `split` and `table`; others put a list under a key of its own.
+    pandas writes columns of rows (its default), rows by their index, `split` and `table`; others put a list under a
+    key of its own.
+
+    Raises:
+        UserError: for several lists of rows.
     """
     try:
         whole = _JSON.decode(text)
@@ -131,17 +135,46 @@ def _wrapped(path: Path, text: str, notes: list[str]) -> list[dict[str, Any]] | 
     if not isinstance(whole, dict):
         return None
     rows, how = None, ""
-    keys = [list(value) for value in whole.values() if isinstance(value, dict)]
     lists = [k for k, v in whole.items() if isinstance(v, list) and v and all(isinstance(item, dict) for item in v)]
-    if len(keys) == len(whole) and keys and all(one == [*map(str, range(len(keys[0])))] for one in keys):
-        rows, how = [{name: whole[name][key] for name in whole} for key in keys[0]], "its objects are columns"
+    if _are_columns(whole):
+        keys = next(iter(whole.values()))
+        rows, how = [{name: whole[name][key] for name in whole} for key in keys], "its objects are columns"
+    elif _are_rows(whole):
+        rows, how = [*whole.values()], "its objects are rows"
     elif {"columns", "data"} <= whole.keys() and all(isinstance(whole[key], list) for key in ("columns", "data")):
         rows, how = [dict(zip(map(str, whole["columns"]), row, strict=False)) for row in whole["data"]], "it is split"
     elif len(lists) == 1:
         rows, how = whole[lists[0]], f"its rows are those under {lists[0]!r}"
+    elif len({frozenset(whole[name][0]) for name in lists}) == 1:  # else lists of other things, within one row
+        raise UserError(
+            f"{path}: its rows are under several keys, {listed([f'{name} ({len(whole[name])})' for name in lists])}; "
+            f"put each list into a file of its own, such as {lists[0]}.json"
+        )
     if rows is not None:
         notes.append(f"{path.name}: {how}")
     return rows
+
+
+def _are_columns(whole: dict[str, Any]) -> bool:
+    """Whether an object holds columns: objects of the same keys, which are the rows' numbers, or more than columns."""
+    inner = [[*value] if isinstance(value, dict) else [] for value in whole.values()]
+    if not inner or not inner[0] or any(keys != inner[0] for keys in inner):
+        return False
+    if _are_numbers(inner[0]) or _are_numbers(whole):
+        return _are_numbers(inner[0]) and (not _are_numbers(whole) or inner[0] == [*map(str, range(len(inner[0])))])
+    return len(inner[0]) > len(whole)
+
+
+def _are_rows(whole: dict[str, Any]) -> bool:
+    """Whether an object that holds no columns holds rows: objects with a key in common, by numbers or many names."""
+    inner = [{*value} if isinstance(value, dict) else set() for value in whole.values()]
+    if not inner or not {*inner[0]}.intersection(*inner):
+        return False
+    return _are_numbers(whole) or len(whole) > len(set().union(*inner))
+
+
+def _are_numbers(keys: Iterable[str]) -> bool:
+    return all(key.isdecimal() for key in keys)
 
 
 def _whole(digits: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import pyarrow as pa
 from accel_cls.data.column_names import check_columns, check_twice, clean_names
 from accel_cls.data.data_file import DataFile
 from accel_cls.data.encoding import detect_encoding
-from accel_cls.data.files import expand
+from accel_cls.data.files import expand, is_saved
 from accel_cls.data.json_records import read_json
 from accel_cls.data.separated import SEPARATORS, FileFormat, read_separated
 from accel_cls.data.texts import Texts
@@ -94,13 +95,26 @@ def _declared(table: Dataset, column: str | None) -> tuple[str, ...] | None:
 
 
 def _read_hub(source: Hub) -> Dataset:
-    datasets = _datasets()
+    datasets, is_folder = _datasets(), os.path.isdir(source.hub)
     try:
+        if is_folder and is_saved(Path(source.hub)):
+            return _read_saved(source.hub, source.split)
         return datasets.load_dataset(source.hub, source.config, split=source.split)
     except Exception as error:  # the hub's client raises a dozen kinds, all for the user to read
         reason = shown(str(error).splitlines()[0], 300) if str(error) else type(error).__name__
-        reason = f"{reason}; {offline}" if (offline := why_offline()) else reason
+        reason = f"{reason}; {offline}" if not is_folder and (offline := why_offline()) else reason
         raise UserError(f"hub data set {shown(source.hub, 200)!r}, split {source.split!r}: {reason}") from error
+
+
+def _read_saved(folder: str, split: str) -> Dataset:
+    """A split, or slices of some, of what `save_to_disk` has written. What has no splits is "train", as on the hub."""
+    datasets = _datasets()
+    found = datasets.load_from_disk(folder)
+    splits = {str(found.split or "train"): found} if isinstance(found, datasets.Dataset) else found
+    lengths = {name: len(part) for name, part in splits.items()}
+    slices = datasets.ReadInstruction.from_spec(split).to_absolute(lengths)
+    parts = [splits[one.splitname].select(range(one.from_, one.to)) for one in slices]
+    return datasets.concatenate_datasets(parts).with_format(None)
 
 
 def read_file(path: Path, columns: Sequence[str] | None, written: FileFormat, notes: list[str]) -> Texts | Dataset:
@@ -130,6 +144,7 @@ def _read_parquet(file: DataFile, columns: Sequence[str] | None, notes: list[str
     table = pyarrow.parquet.ParquetFile(pa.BufferReader(file.buffer())).read()
     names = clean_names(path, table.column_names, notes)
     table = table.rename_columns(names).replace_schema_metadata(table.schema.metadata)
+    all_texts = columns is not None  # else there may be images among them
     if columns is None:
         columns = [name for name, count in Counter(names).items() if count == 1]
     check_columns(str(path), names, columns)
@@ -140,12 +155,27 @@ def _read_parquet(file: DataFile, columns: Sequence[str] | None, notes: list[str
         try:
             if pa.types.is_string(kind) or pa.types.is_large_string(kind):
                 table[name].validate(full=True)
+            elif all_texts and _holds_bytes(kind):
+                table[name].cast(pa.large_string()).validate(full=True)
             elif not pa.types.is_primitive(kind) or pa.types.is_temporal(kind):
                 table[name].to_pylist()
         except (pa.ArrowInvalid, ValueError, OverflowError) as error:
             what = "bytes that are not UTF-8" if "UTF" in str(error) or "utf" in str(error) else f"a value: {error}"
             raise UserError(f"{path}: the column {name!r} holds {what}; write it again as texts") from error
     return _with_classes(table)
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return any(
+        check(kind)
+        for check in (
+            pa.types.is_binary,
+            pa.types.is_large_binary,
+            pa.types.is_fixed_size_binary,
+            pa.types.is_binary_view,
+        )
+    )
 
 
 def _with_classes(table: pa.Table) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -163,6 +164,7 @@ def load_classifier(folder: str | Path) -> Classifier:
     ids = sorted(model.config.id2label)
     if ids != list(range(model.config.num_labels)):
         raise UserError(f"{folder}: its config.json names the classes {listed([*map(str, ids)])}; expected 0, 1, 2 …")
+    _check_names([model.config.id2label[i] for i in ids], str(folder))
     settle_special_tokens(tokenizer, str(path), place=str(folder))
     check_embeddings(model, tokenizer, str(path), str(folder))
     drop_unknown_token_types(tokenizer, model.config)
@@ -175,6 +177,17 @@ def load_classifier(folder: str | Path) -> Classifier:
     columns = _text_columns(recipe, model)
     model = model.eval().to(device)
     return Classifier(model, tokenizer, task, device, first_position, columns, able.padding, files, recipe)
+
+
+def _check_names(names: Sequence[str], folder: str) -> None:
+    """Raise UserError where two classes have one name: an answer, in a file or in words, would not tell which."""
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        ids = " and ".join(str(i) for i, other in enumerate(names) if other == name)
+        raise UserError(
+            f"{folder}: its config.json calls the classes {ids} {name!r}; give each a name of its own there, in "
+            "id2label and label2id"
+        )
 
 
 def _text_columns(recipe: Recipe | None, model: PreTrainedModel) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ def of_file(
 
 def _examples(source: SourceTable, columns: Sequence[str], rows: Rows) -> Iterator[Example]:
     """The rows of a file with their texts, which were read before."""
-    table, every = text_table(source.table, columns), iter(rows)
+    table, every = text_table(source.table, columns), _readable(source.name, rows)
     changed = UserError(f"{source.name}: has changed while it was read; classify it again")
     for start in range(0, len(table), CHUNK):
         for texts in zip(*table[start : start + CHUNK].values(), strict=True):
@@ -83,6 +83,14 @@ def _examples(source: SourceTable, columns: Sequence[str], rows: Rows) -> Iterat
             yield row, texts
     if next(every, None) is not None:
         raise changed
+
+
+def _readable(name: str, rows: Rows) -> Iterator[Any]:
+    """The rows, as long as the file can be read: it was, once."""
+    try:
+        yield from rows
+    except OSError as error:
+        raise UserError(f"{name}: not readable any more: {error.strerror or error}") from error
 
 
 def _scoring(source: SourceTable, rows: Rows, classifier: Classifier) -> Scoring | None:

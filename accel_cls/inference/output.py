@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -11,7 +12,7 @@ from typing import Any
 
 from rich.cells import cell_len  # a Chinese character takes two cells
 
-from accel_cls.atomic import json_text, whole_file, write_csv
+from accel_cls.atomic import check_writable, json_text, whole_file, write_csv
 from accel_cls.data.rows import Rows
 from accel_cls.errors import UserError, listed, printable, shown
 from accel_cls.inference.classifier import Classifier, Prediction, whole
@@ -89,9 +90,12 @@ class Output:
         """Write all to a file by its ending, whole; returns how many.
 
         Raises:
-            UserError: where a text can't stand in a tab-separated file.
+            UserError: where a text can't stand in a tab-separated file, and for a disk that is full.
         """
-        out.parent.mkdir(parents=True, exist_ok=True)
+        with _written_to(out):
+            return self._write(out, classified)
+
+    def _write(self, out: Path, classified: Iterable[Classified]) -> int:
         ending, count = out.suffix.lower(), 0
         header = [*map(whole, self.rows.header), *self.cell_names]
         if ending == ".csv":
@@ -107,6 +111,22 @@ class Output:
                 _check_tabs(out, count, header, line)
                 file.write("\t".join(line) + "\n")
         return count
+
+
+def check_out(out: Path) -> None:
+    """Raise UserError where no predictions can be written to a file; folders that it needs are made."""
+    with _written_to(out):
+        check_writable(out)
+
+
+@contextmanager
+def _written_to(out: Path) -> Iterator[None]:
+    """Make what keeps a file from being written a message to the user."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"{error.filename} is no folder" if isinstance(error, FileExistsError) else error.strerror or error
+        raise UserError(f"--out {out}: can't be written: {reason}") from error
 
 
 def _free(names: Sequence[str], taken: Sequence[str]) -> list[str]:

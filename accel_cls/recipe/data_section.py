@@ -12,7 +12,9 @@ from accel_cls.recipe.section import Section, setting
 class Hub(Section):
     """A data set by its Hugging Face hub id. Naming one is what allows a network access."""
 
-    hub: str = setting(..., "a hub id such as 'org/name'", "hub id, or a local folder in a hub's layout")
+    hub: str = setting(
+        ..., "a hub id such as 'org/name'", "hub id, or a local folder: in a hub's layout, or of save_to_disk"
+    )
     config: str | None = setting(None, "a configuration's name", "which configuration of the data set")
     split: str = setting(..., "a split's name such as 'train'", "which split; slices such as 'train[:10%]' work")
 

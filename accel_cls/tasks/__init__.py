@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from accel_cls.recipe import Recipe
+from accel_cls.recipe.rules import canonical_label
 from accel_cls.tasks.multi_label import MultiLabel
 from accel_cls.tasks.single_label import SingleLabel
 from accel_cls.tasks.task import Decoded, Loss, Table, Task
@@ -15,7 +16,7 @@ def task_of(recipe: Recipe) -> Task:
     data = recipe.data
     if recipe.task == "multi_label":
         columns = () if isinstance(data.label, str) else tuple(data.label)
-        return MultiLabel(columns, data.label_separator)
+        return MultiLabel(columns, data.label_separator, tuple(map(canonical_label, data.labels or ())))
     return SingleLabel()
 
 

@@ -5,8 +5,8 @@ Labels are float32 [examples, classes], 1 where an example has the class and 0 e
 
 from __future__ import annotations
 
-import ast
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,20 +17,21 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from accel_cls.data.labels import Classes, found_classes, named_classes
-from accel_cls.errors import shown
+from accel_cls.errors import UserError, shown
 from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.schema import Train
 from accel_cls.tasks.class_scores import ClassScore, class_scores, class_table
 from accel_cls.tasks.class_weights import class_weights
 from accel_cls.tasks.linear import fit_indicators
+from accel_cls.tasks.lists import BITS, read_list, vector_length
 from accel_cls.tasks.task import Decoded, Loss, Predictor, Table
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 THRESHOLD = 0.5  # from this probability on a text is predicted to have a class
-_INDICATORS = {"1": True, "true": True, "0": False, "false": False, "": False}
+_INDICATORS = BITS | {"": False}
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class MultiLabel:
 
     columns: tuple[str, ...] = ()  # a label column for each class, of 0 and 1; none: one column holds all of them
     separator: str = ","  # between the classes in a cell of one column
+    names: tuple[str, ...] = ()  # of the classes in their order, where a recipe has them: vectors of 0 and 1 go by it
 
     name = "multi_label"
     problem_type = "multi_label_classification"
@@ -46,7 +48,10 @@ class MultiLabel:
     prediction_header = ("predicted",)
 
     def parse(self, cell: Any) -> tuple[str, ...] | None:
-        """The classes of a text, each once: of a list, a JSON list, a separated text, or one cell for each class."""
+        """The classes of a text: of a list, such a list as a text, a separated text, or one cell for each class.
+
+        Each once; but 0 and 1 as often as they stand there, in what may be a vector.
+        """
         if isinstance(cell, tuple):
             return self._parse_indicators(cell)
         if cell is None or cell != cell:
@@ -54,8 +59,12 @@ class MultiLabel:
         if isinstance(cell, str):
             cell = _split(cell, self.separator)
         values = cell if isinstance(cell, list) else [cell]
-        names = [canonical_label(value) for value in values if value is not None]
-        return tuple(dict.fromkeys(name for name in names if name))
+        found = [canonical_label(value) for value in values if value is not None]
+        if not found or not BITS.keys() >= {*found}:
+            return tuple(dict.fromkeys(name for name in found if name))
+        if len(found) == len(self.names) and not BITS.keys() & {*self.names}:
+            return tuple(name for name, value in zip(self.names, found, strict=True) if BITS[value])
+        return tuple(found)
 
     def _parse_indicators(self, cells: tuple[Any, ...]) -> tuple[str, ...] | None:
         if any(cell is None or cell != cell for cell in cells):
@@ -67,7 +76,18 @@ class MultiLabel:
         return tuple(name for name, is_one in zip(self.columns, found, strict=True) if is_one)
 
     def find_classes(self, labels: Iterable[tuple[str, ...]], data: Data, declared: Sequence[str] | None) -> Classes:
-        """Those named, else the label columns, else those found."""
+        """Those named, else the label columns, else those found.
+
+        Raises:
+            UserError: for vectors of 0 and 1 of which nobody says what their entries stand for; and for too many.
+        """
+        labels = [*labels]
+        if not self.columns and declared is None and (length := vector_length(labels)):
+            names = ",".join([f"class_{i}" for i in range(min(length, 5))] + ["…"] * (length > 5))
+            raise UserError(
+                f"data.label: each cell of {data.label!r} is a list of {length} numbers, 0 or 1: one for each class, "
+                f"not the classes' names; name the classes in this order in data.labels, such as data.labels=[{names}]"
+            )
         named = named_classes(data, self.columns or declared)
         return named or found_classes(Counter(name for label in labels for name in label), str(data.label))
 
@@ -191,13 +211,17 @@ def _scores(labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> 
 
 
 def _split(text: str, separator: str) -> list[Any]:
-    """The parts of a cell: of a list as JSON or as Python writes it, or between separators."""
-    if text.lstrip().startswith("["):
-        for read in (json.loads, ast.literal_eval):  # the second runs nothing; pandas' to_csv leaves such lists
-            try:
-                found = read(text.strip())
-            except (ValueError, SyntaxError, RecursionError, MemoryError):  # no list: a name that begins so
-                continue
-            if isinstance(found, list):
-                return found
+    """The parts of a cell: of a list, or between separators.
+
+    Raises:
+        ValueError: for what looks like a list and can't be read as one.
+    """
+    if (found := read_list(text)) is not None:
+        return found
+    parts = text.strip().split(separator)
+    if parts[0][:1] == "[" and parts[-1][-1:] == "]":
+        if re.search(r"\s\.\.\.\s", text):  # as numpy shows more than a thousand numbers
+            raise ValueError(f"the label {shown(text)!r} is a list that was cut where it was written,")
+        if "]" not in parts[0]:
+            raise ValueError(f"the label {shown(text)!r} looks like a list, and is none as JSON or Python writes it,")
     return text.split(separator)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from accel_cls.recipe.schema import Train
 from accel_cls.tasks.class_scores import ClassScore, class_scores, class_table
 from accel_cls.tasks.class_weights import class_weights
 from accel_cls.tasks.linear import fit_classes
+from accel_cls.tasks.lists import read_list
 from accel_cls.tasks.task import Decoded, Loss, Predictor, Table
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class SingleLabel:
 
     def parse(self, cell: Any) -> str | None:
         """A class's name as it is compared; several in one cell are no label of this task."""
-        if isinstance(cell, list) or (isinstance(cell, str) and _is_json_list(cell)):
+        if isinstance(cell, list) or (isinstance(cell, str) and _is_list(cell)):
             raise ValueError("the label is a list of classes, which needs task: multi_label,")
         return None if cell is None or cell != cell else canonical_label(cell) or None
 
@@ -169,10 +169,5 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return exp / exp.sum(1, keepdims=True)
 
 
-def _is_json_list(text: str) -> bool:
-    if not (text.startswith("[") and text.rstrip().endswith("]")):
-        return False
-    try:
-        return isinstance(json.loads(text), list)
-    except (ValueError, RecursionError):
-        return False
+def _is_list(text: str) -> bool:
+    return text.lstrip()[:1] == "[" and read_list(text) is not None
