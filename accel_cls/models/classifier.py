@@ -143,7 +143,7 @@ def check_weights(model: PreTrainedModel, loading: Mapping[str, Any], name: str,
             wrapped = ", ".join(f"{by} ({step})" for step, by in _WRAPPERS.items() if step in steps)
             raise UserError(
                 f"{place}: the weights of {name} are called {key}; expected {wanted.pop()}. They were saved as the "
-                f"model was wrapped by {wrapped}: save it again with accelerator.unwrap_model(model).save_pretrained(…), "
+                f"model was wrapped by {wrapped}: save it again, as accelerator.unwrap_model(model) has it, "
                 "or take these words out of the names in its file"
             )
     encoder = {key for key, _ in model.named_parameters() if key.startswith(inner)}
