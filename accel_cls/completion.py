@@ -22,7 +22,7 @@ def complete_recipe(incomplete: str) -> list[str]:
 
 def complete_run(incomplete: str) -> list[str]:
     """Run folders and model folders, and folders on the way to them."""
-    return _paths(incomplete, lambda path: any((path / name).exists() for name in ("recipe.yaml", "config.json")))
+    return _paths(incomplete, lambda path: any((path / name).exists() for name in ("origin.json", "config.json")))
 
 
 def complete_hardware(incomplete: str) -> list[str]:

@@ -271,10 +271,11 @@ def launch_command(
 def quietly(command: Sequence[str]) -> list[str]:
     """An `accelerate launch` command as we run it ourselves.
 
-    By the package that belongs to this Python, also where its folder is not the current one. `--quiet` keeps
+    By the package that belongs to this Python, also where its folder is not the current one, and by no file of the
+    current one that has a library's name (-P). `--quiet` keeps
     accelerate from adding its own traceback to an error that has been explained already.
     """
-    return [sys.executable, "-m", "accelerate.commands.launch", "--quiet", *command[2:]]
+    return [sys.executable, "-P", "-m", "accelerate.commands.launch", "--quiet", *command[2:]]
 
 
 def shell(command: Sequence[str]) -> str:

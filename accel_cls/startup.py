@@ -9,6 +9,7 @@ import atexit
 import gc
 import io
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,30 @@ from accel_cls.devices.cpu.threads import limit_spinning
 from accel_cls.errors import UserError
 from accel_cls.hub import go_offline_unless
 
+# What accelerate takes for on and off in the environment; anything else ends in a traceback.
+TRUE, FALSE = ("true", "yes", "on", "1", "y", "t"), ("false", "no", "off", "0", "n", "f")
+
+
+def check_interpreter() -> None:
+    """Raise UserError where Python was started in a way in which transformers can't be imported."""
+    if sys.flags.optimize > 1:
+        raise UserError(
+            "Python was started with -OO (PYTHONOPTIMIZE=2), which takes the docstrings away that transformers makes "
+            "its models from; start it without, or with -O (PYTHONOPTIMIZE=1)"
+        )
+
+
+def _check_variables() -> None:
+    """Raise UserError where accelerate can't be imported for what stands in the environment."""
+    level, levels = os.environ.get("ACCELERATE_LOG_LEVEL"), logging.getLevelNamesMapping()
+    if level is not None and level.upper() not in levels:
+        wrong = f"ACCELERATE_LOG_LEVEL is {level!r}; expected one of {', '.join(levels)}"
+    elif (xla := os.environ.get("USE_TORCH_XLA", "0")).lower() not in TRUE + FALSE:
+        wrong = f"USE_TORCH_XLA is {xla!r}; expected true or false"
+    else:
+        return
+    raise UserError(f"the environment variable {wrong}, or unset it")
+
 
 @contextmanager
 def heavy_imports(names_hub: bool) -> Iterator[list[str]]:
@@ -30,7 +55,11 @@ def heavy_imports(names_hub: bool) -> Iterator[list[str]]:
 
     Yields:
         Notes on what was decided, for the user.
+
+    Raises:
+        UserError: where the environment makes that impossible.
     """
+    _check_variables()
     go_offline_unless(names_hub)
     if os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true":
         # Else accelerate takes torch_xla where it is installed, whatever the profile says.
@@ -59,6 +88,7 @@ def run_command(command: Callable[[], None], say_as_json: bool = False) -> int:
     """
     tolerate_encoding()
     try:
+        check_interpreter()
         command()
         sys.stdout.flush()
     except SystemExit as stop:

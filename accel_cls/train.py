@@ -18,12 +18,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from accel_cls.errors import ToldElsewhere, UserError
-from accel_cls.hardware.launcher import how_started, read_distributed_env
+from accel_cls.hardware.environment import settle_environment
+from accel_cls.hardware.launcher import how_started
 from accel_cls.hardware.nodes import JOIN_TIMEOUT
 from accel_cls.profiling.measurements import Request
 from accel_cls.recipe import load_to_train
 from accel_cls.recipe.rules import names_the_hub
-from accel_cls.startup import heavy_imports, output_that_outlives_its_reader, tolerate_encoding
+from accel_cls.startup import check_interpreter, heavy_imports, output_that_outlives_its_reader, tolerate_encoding
 from accel_cls.stopping import STOPPED, Stopped, Stopping, leave_status
 
 _USER_ERROR = 2  # exit status for a mistake in a recipe, a data file or a command
@@ -88,9 +89,10 @@ def _train(options: argparse.Namespace, started: float) -> int:
     stopping = Stopping()
     try:
         stopping.listen()
+        check_interpreter()
         recipe = load_to_train(options.recipe, options.overrides)
-        read_distributed_env()  # refuses an environment that makes no sense before seconds are spent on imports
-        with heavy_imports(names_the_hub(recipe)) as notes:
+        notes = settle_environment()  # refuses one that makes no sense before seconds are spent on imports
+        with heavy_imports(names_the_hub(recipe)) as cpu_notes:
             import accel_cls.training.run as run
         loop = None
         if options.profiling:
@@ -100,9 +102,8 @@ def _train(options: argparse.Namespace, started: float) -> int:
             loop = functools.partial(measure, request=request)
             # What is measured is no run, and leaves the recipe's own alone.
             recipe = recipe.model_copy(update={"output": str(request.folder / "run")})
-        command = run.Command(
-            recipe, options.recipe, options.overrides, options.fresh, options.join_timeout, started, notes, loop
-        )
+        asked = (recipe, options.recipe, options.overrides, options.fresh, options.join_timeout)
+        command = run.Command(*asked, started, notes, cpu_notes, loop)
         run.run_command(command, stopping)
     except UserError as error:
         stopping.restore_signals()

@@ -236,7 +236,7 @@ def test_shell_completes_recipe_keys(tmp_path: Path) -> None:
     ],
 )
 def test_shell_completes(tmp_path: Path, typed: str, offered: list[str]) -> None:
-    for name in ("r.yaml", "recipes/a.yaml", "recipes/b.yml", "recipes/data.csv", "runs/food/recipe.yaml"):
+    for name in ("r.yaml", "recipes/a.yaml", "recipes/b.yml", "recipes/data.csv", "runs/food/origin.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
     (tmp_path / "runs/more/deep").mkdir(parents=True)

@@ -20,6 +20,7 @@ from hostile_models import (
     recipe_of,
     refused,
     remove,
+    weights,
     write,
 )
 from hostile_models import model as model
@@ -64,6 +65,12 @@ def gap(content: dict[str, Any]) -> None:
 def without_unknown(content: dict[str, Any]) -> None:
     content["model"]["vocab"].pop("[UNK]")
     content["added_tokens"] = [token for token in content["added_tokens"] if token["content"] != "[UNK]"]
+
+
+def one_output(folder: Path, **values: Any) -> None:
+    """What a cross-encoder or a regression saves."""
+    change("config.json", id2label={"0": "score"}, label2id={"score": 0}, **values)(folder)
+    weights(lambda t: t | {name: t[name][:1].clone() for name in ("classifier.weight", "classifier.bias")})(folder)
 
 
 NEEDS_CODE = refused("model", "it needs code of its own, which is never run")
@@ -172,6 +179,54 @@ CONFIGURATIONS: Cases = [
         change("config.json", id2label={"0": "a", "7": "b"}),
         ["the head of m is made anew: its classes are a, b, not bad, good"],
         "names the classes 0, 7; expected 0, 1, 2",
+    ),
+    *[
+        (f"{key} of {value!r}", change("config.json", **{key: value}), [f"{told or key} of m is not used", KEPT], FOUR)
+        for key, value, told in (
+            ("output_attentions", True, None),
+            ("output_hidden_states", True, None),
+            ("output_router_logits", True, None),
+            ("return_dict", False, None),
+            ("torchscript", True, None),
+            ("chunk_size_feed_forward", 4, None),
+            ("gradient_checkpointing", True, None),
+            ("attn_implementation", "flash_attention_2", None),
+            ("_attn_implementation", "no such", "attn_implementation"),
+        )
+    ],
+    (
+        "several settings that change nothing here",
+        change("config.json", return_dict=False, output_attentions=True),
+        ["output_attentions, return_dict of m are not used", KEPT],
+        FOUR,
+    ),
+    *[
+        (
+            f"quantized by {method}",
+            change("config.json", quantization_config={"quant_method": method, "load_in_8bit": True}),
+            f"model.name: the config.json of m has a quantization_config ({method})",
+            f"m: the config.json of m has a quantization_config ({method})",
+        )
+        for method in ("bitsandbytes", "no such")
+    ],
+    ("no quantization", change("config.json", quantization_config=None), [KEPT], FOUR),
+    (
+        "a score in place of classes",
+        lambda m: one_output(m, problem_type=None),
+        ["the head of m is made anew: it was trained for regression"],
+        "m: the model has one output, 'score', which is a score and no choice among classes; expected two",
+    ),
+    (
+        "a score, by its own words",
+        lambda m: one_output(m, problem_type="regression"),
+        ["the head of m is made anew: it was trained for regression"],
+        "m: its config.json has the problem_type 'regression', no classes",
+    ),
+    (
+        "one class that is there or not",
+        lambda m: one_output(m, problem_type="multi_label_classification"),
+        ["the head of m is made anew: it was trained for multi_label_classification"],
+        ["score"] * 4,
     ),
     ("class names with escapes", change("config.json", id2label={"0": "\x1b[31m", "1": "b"}), ["is made anew"], FOUR),
 ]

@@ -97,8 +97,53 @@ WEIGHTS: Cases = [
         "weights of another model",
         weights(renamed),
         "the weights of m are those of another model: none has a name that fits",
-        "no trained classifier, its weights lack bert.embeddings.",
+        "m: the weights of m are those of another model: none has a name that fits",
     ),
+    *[
+        (f"weights of a wrapped model, {name}", weights(edit), f"model.name: {told}", f"m: {told}")
+        for name, edit, told in (
+            (
+                "by DistributedDataParallel",
+                lambda t: {f"module.{key}": one for key, one in t.items()},
+                "the weights of m are called module.bert.…expected bert.…by DistributedDataParallel (module)",
+            ),
+            (
+                "by torch.compile",
+                lambda t: {f"_orig_mod.{key}": one for key, one in t.items()},
+                "the weights of m are called _orig_mod.bert.…expected bert.…by torch.compile (_orig_mod)",
+            ),
+            (
+                "by both",
+                lambda t: {f"module._orig_mod.{key}": one for key, one in t.items()},
+                "the weights of m are…_orig_mod.…by DistributedDataParallel (module), torch.compile (_orig_mod)",
+            ),
+            (
+                "each layer by itself",
+                lambda t: {key.replace(".layer.0.", ".layer.0._orig_mod."): one for key, one in t.items()},
+                "the weights of m are called bert.encoder.layer.0._orig_mod.…expected bert.…by torch.compile",
+            ),
+            (
+                "an encoder alone",
+                lambda t: {f"module.{key[5:]}": one for key, one in t.items() if key.startswith("bert.")},
+                "the weights of m are called module.embeddings.…expected bert.embeddings.",
+            ),
+        )
+    ],
+    *[
+        (
+            f"weights of {library} only",
+            lambda m, file=file: (remove("model.safetensors")(m), write(file, b"x")(m)),
+            *refused("model", f"its weights are {library}'s, {file}, which can't be read here; …"),
+        )
+        for library, file in (
+            ("TensorFlow", "tf_model.h5"),
+            ("TensorFlow", "model.ckpt.index"),
+            ("Flax", "flax_model.msgpack"),
+            ("ONNX", "model.onnx"),
+            ("GGUF", "model-q4.gguf"),
+            ("Rust", "rust_model.ot"),
+        )
+    ],
     (
         "too small an embedding",
         weights(halved),

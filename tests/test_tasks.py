@@ -288,6 +288,7 @@ def test_report_says_what_is_undefined():
 
 
 def test_saved_model_names_its_task():
-    assert task_of_model("single_label_classification").name == task_of_model(None).name == "single_label"
-    assert task_of_model("multi_label_classification").name == "multi_label"
-    assert task_of_model("regression") is None
+    assert task_of_model("single_label_classification", 2).name == task_of_model(None, 2).name == "single_label"
+    assert task_of_model("multi_label_classification", 1).name == "multi_label"
+    assert task_of_model("regression", 2) is None
+    assert task_of_model(None, 1) is None

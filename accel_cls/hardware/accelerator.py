@@ -17,7 +17,7 @@ from accelerate.utils import (
 )
 
 from accel_cls.devices.deterministic import describe_repeatable
-from accel_cls.errors import UserError
+from accel_cls.errors import UserError, listed
 from accel_cls.hardware.launcher import SWITCHES, Launch, flag_words, how_started, with_flags
 from accel_cls.hardware.nodes import interface_towards
 from accel_cls.hardware.rendezvous import Rendezvous, compare_by_gather, facts_of
@@ -111,12 +111,6 @@ def start_hardware(checked: Recipe, recipe: str, overrides: Sequence[str], rende
     if device == "cpu":
         # Without it, processes that torchrun or MULTI_GPU started on a CPU each believe they are alone.
         os.environ["ACCELERATE_USE_CPU"] = "true"
-    accumulation = os.environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "1")
-    if accumulation not in ("1", "auto"):
-        raise UserError(
-            f"ACCELERATE_GRADIENT_ACCUMULATION_STEPS is {accumulation}; expected 1. The recipe's train.batch_size "
-            "and train.micro_batch_tokens decide how an update is divided"
-        )
     interface = _choose_interface()
     rendezvous.require_same(
         "start",
@@ -154,13 +148,29 @@ def _make_accelerator(device: str) -> Accelerator:
         # With ACCELERATE_USE_CPU, accelerate 1.15 leaves DeepSpeed out, silently.
         os.environ |= {"DS_ACCELERATOR": "cpu", "ACCELERATE_USE_CPU": "false"}
         handlers = [InitProcessGroupKwargs(backend="gloo")]
-    accelerator = Accelerator(kwargs_handlers=handlers)
+    try:
+        accelerator = Accelerator(kwargs_handlers=handlers)
+    except (ValueError, ImportError, NotImplementedError) as error:  # a value in its environment, a missing package
+        asked = listed(sorted(name for name in os.environ if name.startswith(("ACCELERATE_", "FSDP_"))))
+        raise UserError(f"accelerate can't start: {error}. What it goes by in the environment: {asked}") from error
     if sharded and accelerator.distributed_type.value != sharded:
         raise UserError(
             f"{sharded} was asked for, but accelerate runs {accelerator.distributed_type.value}: weights would not "
             "be divided. Start it with accel-cls launch or accelerate launch"
         )
+    _require_precision(accelerator)
     return accelerator
+
+
+def _require_precision(accelerator: Accelerator) -> None:
+    """Raise UserError where accelerate computes in fp32 and says something else, as it does with fp16 on a CPU."""
+    precision = accelerator.mixed_precision
+    by_itself = accelerator.distributed_type in (DistributedType.DEEPSPEED, DistributedType.XLA)
+    if precision in ("fp16", "bf16") and not accelerator.native_amp and not by_itself:
+        raise UserError(
+            f"precision {precision} was asked for, but on {accelerator.device.type} accelerate computes in fp32, "
+            "silently. Take bf16, or fp32, which accelerate calls no"
+        )
 
 
 def _is_on(variable: str) -> bool:

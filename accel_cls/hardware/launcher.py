@@ -78,7 +78,7 @@ def read_distributed_env() -> DistributedEnv:
     Raises:
         UserError: where it does not say enough.
     """
-    world_size = _count("WORLD_SIZE", 1)
+    world_size = count_of("WORLD_SIZE", 1)
     if world_size == 1:
         return DistributedEnv(0, 1, "", 0)
     missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
@@ -88,13 +88,13 @@ def read_distributed_env() -> DistributedEnv:
             "this process can't know which of them it is, or where they meet. Start all of them with `accel-cls "
             "launch`, accelerate launch or torchrun, which set what is needed, or unset WORLD_SIZE to train alone"
         )
-    rank = _count("RANK", 0)
+    rank = count_of("RANK", 0)
     if rank >= world_size:
         raise UserError(f"RANK is {rank}; expected a number below WORLD_SIZE, which is {world_size}")
-    return DistributedEnv(rank, world_size, os.environ["MASTER_ADDR"], _count("MASTER_PORT", 1))
+    return DistributedEnv(rank, world_size, os.environ["MASTER_ADDR"], count_of("MASTER_PORT", 1))
 
 
-def _count(name: str, least: int) -> int:
+def count_of(name: str, least: int) -> int:
     """A number from the environment; `least` where it is not set."""
     text = os.environ.get(name) or str(least)
     if not text.isdecimal() or int(text) < least:

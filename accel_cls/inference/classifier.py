@@ -20,9 +20,11 @@ from accel_cls.errors import UserError, listed
 from accel_cls.evaluation.predictions import forward
 from accel_cls.models.capabilities import ask_model
 from accel_cls.models.capabilities.padding import Padding
-from accel_cls.models.classifier import check_embeddings
+from accel_cls.models.classifier import check_embeddings, check_weights
+from accel_cls.models.configuration import saved_configuration
 from accel_cls.models.packing import make_packable
 from accel_cls.recipe import Recipe, load_recipe
+from accel_cls.runs.folder import RunFolder
 from accel_cls.tasks import Task, task_of_model
 from accel_cls.tokenization.encode import encode
 from accel_cls.tokenization.pretrained import load_error
@@ -139,9 +141,9 @@ def load_classifier(folder: str | Path) -> Classifier:
         UserError: where there is no model.
     """
     path = Path(folder)
-    path = path / "model" if (path / "model").is_dir() else path
+    path = path if (path / "config.json").is_file() else RunFolder(path).model
     if not (path / "config.json").is_file():
-        what = "a run that has no model yet" if (path / "recipe.yaml").is_file() else "no run and no model"
+        what = "a run that has no model yet" if RunFolder(folder).is_run else "no run and no model"
         raise UserError(f"{folder}: found {what}; expected a run folder such as runs/food, or its model folder")
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
@@ -149,18 +151,26 @@ def load_classifier(folder: str | Path) -> Classifier:
     except Exception as error:  # OSError, ValueError, ImportError ...: whatever the folder lacks
         raise load_error(str(path), "tokenizer", error, str(folder)) from error
     check_tokenizer(tokenizer, str(path), str(folder))
+    config = saved_configuration(str(path), [], str(folder))
     try:
         model, loading = AutoModelForSequenceClassification.from_pretrained(
-            path, trust_remote_code=False, weights_only=True, output_loading_info=True
+            path, config=config, trust_remote_code=False, weights_only=True, output_loading_info=True
         )
     except Exception as error:
         raise load_error(str(path), "model", error, str(folder)) from error
+    check_weights(model, loading, str(path), str(folder))
     if loading["missing_keys"]:
         missing = listed(sorted(loading["missing_keys"]), 5)
         raise UserError(f"{folder}: no trained classifier, its weights lack {missing}; train it first")
-    task = task_of_model(model.config.problem_type)
+    task = task_of_model(config.problem_type, config.num_labels)
+    if task is None and config.problem_type is None:
+        score = listed([*config.id2label.values()])
+        raise UserError(
+            f"{folder}: the model has one output, {score!r}, which is a score and no choice among classes; expected "
+            "two classes or more. A training from this folder, as its model.name, makes a classifier of it"
+        )
     if task is None:
-        raise UserError(f"{folder}: its config.json has the problem_type {model.config.problem_type!r}, no classes")
+        raise UserError(f"{folder}: its config.json has the problem_type {config.problem_type!r}, no classes")
     ids = sorted(model.config.id2label)
     if ids != list(range(model.config.num_labels)):
         raise UserError(f"{folder}: its config.json names the classes {listed([*map(str, ids)])}; expected 0, 1, 2 …")
@@ -172,7 +182,8 @@ def load_classifier(folder: str | Path) -> Classifier:
     able = ask_model(model, tokenizer, str(path), [], str(folder))
     tokenizer.model_max_length = able.longest
     first_position = make_packable(model) if able.packed else None
-    recipe = load_recipe(path.parent / "recipe.yaml") if (path.parent / "recipe.yaml").is_file() else None
+    run = RunFolder(path.parent)
+    recipe = load_recipe(run.recipe) if run.is_run and run.recipe.is_file() else None
     files = FileFormat() if recipe is None else FileFormat.of(recipe.data)
     columns = _text_columns(recipe, model)
     model = model.eval().to(device)

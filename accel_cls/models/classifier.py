@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ from accel_cls.models.configuration import configuration_of
 from accel_cls.models.head import HeadClasses, match_head, output_layer
 from accel_cls.recipe import Recipe
 from accel_cls.tokenization.pretrained import load_error
+
+# What torch puts into the names of weights, and why.
+_WRAPPERS = {
+    "module": "DistributedDataParallel",
+    "_orig_mod": "torch.compile",
+    "_fsdp_wrapped_module": "FSDP",
+    "_checkpoint_wrapped_module": "checkpoint_wrapper",
+}
 
 
 def load_model(
@@ -67,7 +76,7 @@ def load_model(
         )
     except Exception as error:
         raise load_error(name, "model", error) from error
-    _check_weights(model, loading, name)
+    check_weights(model, loading, name)
     missing, layer = set(loading["missing_keys"]), output_layer(outline)
     fresh = missing | {entry[0] for entry in loading["mismatched_keys"]}
     has_head = not missing & set(layer)
@@ -107,18 +116,39 @@ def _check_length(model: PreTrainedModel, recipe: Recipe) -> None:
         raise UserError(f"data.max_length: found {longest}; {recipe.model.name} takes at most {limit} tokens")
 
 
-def _check_weights(model: PreTrainedModel, loading: dict[str, Any], name: str) -> None:
-    """Only what decides between the classes may start fresh, and what a file of weights may do without."""
+def check_weights(model: PreTrainedModel, loading: Mapping[str, Any], name: str, place: str = "model.name") -> None:
+    """Only what decides between the classes may start fresh, and what a file of weights may do without.
+
+    Args:
+        model: as it was loaded.
+        loading: transformers' `loading_info` of it.
+        name: what the user calls the folder.
+        place: where the user has named it.
+
+    Raises:
+        UserError: where the weights are another model's, or have the names that a wrapper gives them.
+    """
     inner = f"{model.base_model_prefix}."
     for key, found, expected in sorted(loading["mismatched_keys"]):
         if key.startswith(inner):
             raise UserError(
-                f"model.name: the weights {key} of {name} have the shape {tuple(found)}, its config.json says "
+                f"{place}: the weights {key} of {name} have the shape {tuple(found)}, its config.json says "
                 f"{tuple(expected)}: they do not belong together"
             )
+    missing = {*loading["missing_keys"]}
+    for key in sorted(loading["unexpected_keys"]):
+        steps = key.split(".")
+        own = ".".join(step for step in steps if step not in _WRAPPERS)
+        if wanted := {own, f"{inner}{own}"} & missing if own != key else None:
+            wrapped = ", ".join(f"{by} ({step})" for step, by in _WRAPPERS.items() if step in steps)
+            raise UserError(
+                f"{place}: the weights of {name} are called {key}; expected {wanted.pop()}. They were saved as the "
+                f"model was wrapped by {wrapped}: save it again, as accelerator.unwrap_model(model) has it, "
+                "or take these words out of the names in its file"
+            )
     encoder = {key for key, _ in model.named_parameters() if key.startswith(inner)}
-    if encoder and encoder <= set(loading["missing_keys"]):
-        raise UserError(f"model.name: the weights of {name} are those of another model: none has a name that fits")
+    if encoder and encoder <= missing:
+        raise UserError(f"{place}: the weights of {name} are those of another model: none has a name that fits")
 
 
 def check_embeddings(

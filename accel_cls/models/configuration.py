@@ -13,6 +13,20 @@ from accel_cls.recipe import Recipe
 from accel_cls.recipe.schema import Scratch
 from accel_cls.tokenization.pretrained import load_error
 
+# What says how a model runs and what it returns besides logits, and what runs here: the answers are the same.
+# transformers can't save a model that returns attentions; one that returns tuples has no `logits`; feed-forward layers
+# in chunks take only so many tokens at a time as the chunk divides, and packed rows have any number.
+_PLAIN: dict[str, Any] = {
+    "_attn_implementation": None,  # the packed families' is the project's own, the others' transformers' choice
+    "chunk_size_feed_forward": 0,
+    "gradient_checkpointing": False,  # train.micro_batch_tokens bounds the memory, and is reckoned without it
+    "output_attentions": False,
+    "output_hidden_states": False,
+    "output_router_logits": False,
+    "return_dict": True,
+    "torchscript": False,
+}
+
 
 def configuration_of(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, notes: list[str]) -> Any:
     """The model's configuration with the recipe's dropout, and with the classes that a folder was trained for.
@@ -39,13 +53,51 @@ def configuration_of(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, notes: 
         )
         _set_dropout(config, scratch.dropout if recipe.model.dropout is None else recipe.model.dropout)
         return config
-    try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
-    except Exception as error:
-        raise load_error(name, "model", error) from error
+    config = saved_configuration(name, notes)
     _set_dropout(config, recipe.model.dropout)
     _keep_layers(config, name, notes)
     return config
+
+
+def saved_configuration(name: str, notes: list[str], place: str = "model.name") -> Any:
+    """The configuration of a folder or hub id, without what says how the model runs.
+
+    Args:
+        name: the folder or hub id.
+        notes: takes what is left out.
+        place: where the user has named it.
+
+    Raises:
+        UserError: where there is none that can be read, or its weights are quantized.
+    """
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except Exception as error:
+        raise load_error(name, "model", error, place) from error
+    if quantization := getattr(config, "quantization_config", None):
+        method = quantization.get("quant_method", "?") if isinstance(quantization, dict) else quantization
+        raise UserError(
+            f"{place}: the config.json of {name} has a quantization_config ({shown(str(method))}): weights in so few "
+            "bits are for generating text, and are neither trained nor run here. Take the model as it was before"
+        )
+    changed = {key for part in parts_of(config) for key in _run_plainly(part)}
+    if changed:
+        keys = sorted(key.removeprefix("_") for key in changed)
+        are = "is" if len(keys) == 1 else "are"
+        notes.append(f"{listed(keys)} of {Path(name).name} {are} not used: the answers are the same without")
+    return config
+
+
+def _run_plainly(config: Any) -> Iterator[str]:
+    """Reset what says how a model runs; yields what was set."""
+    for key, plain in _PLAIN.items():
+        if getattr(config, key, plain) in (None, plain):
+            continue
+        if hasattr(type(config), key):
+            setattr(config, key, plain)
+        else:  # no setting of this family: it would be saved again
+            delattr(config, key)
+        yield key
 
 
 def _set_dropout(config: Any, rate: float | None) -> None:

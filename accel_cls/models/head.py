@@ -14,6 +14,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 from accel_cls.errors import listed
 
 SINGLE_LABEL = "single_label_classification"  # transformers' problem_type of one class a text
+_REGRESSION = "regression"
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,14 @@ class HeadClasses:
 
     @classmethod
     def of(cls, config: Any) -> HeadClasses:
-        """Those that a configuration speaks of. One without a problem type is for one class a text, as most are."""
+        """Those that a configuration speaks of.
+
+        One without a problem type is for one class a text, as most are, or has a single output: a score, as
+        cross-encoders have it. transformers takes both so.
+        """
         names = {int(i): str(name) for i, name in config.id2label.items()}
-        return cls(tuple(names[i] for i in sorted(names)), config.problem_type or SINGLE_LABEL)
+        usual = SINGLE_LABEL if len(names) > 1 else _REGRESSION
+        return cls(tuple(names[i] for i in sorted(names)), config.problem_type or usual)
 
     def set_in(self, config: Any) -> None:
         """Write them into a configuration."""

@@ -39,6 +39,11 @@ class RunFolder:
         self.lock = RunLock(self.path)  # taken before anything here is read or renamed
 
     @property
+    def is_run(self) -> bool:
+        """Whether a run has begun here; a recipe and a model may lie in any folder."""
+        return self.origin.is_file()
+
+    @property
     def is_finished(self) -> bool:
         """Whether the training came to its end."""
         return self.results.is_file()

@@ -20,7 +20,12 @@ def task_of(recipe: Recipe) -> Task:
     return SingleLabel()
 
 
-def task_of_model(problem_type: str | None) -> Task | None:
-    """The task that a saved model's `problem_type` names; None for one that is not known here."""
-    known: tuple[Task, ...] = (SingleLabel(), MultiLabel())
-    return next((task for task in known if task.problem_type == (problem_type or known[0].problem_type)), None)
+def task_of_model(problem_type: str | None, outputs: int) -> Task | None:
+    """The task that a saved model's `problem_type` names; None for one that is not known here.
+
+    Args:
+        problem_type: transformers' word; None means one class a text.
+        outputs: how many the model has. A single one is no choice: its softmax is 1 whatever the text says.
+    """
+    known: tuple[Task, ...] = (MultiLabel(),) if outputs == 1 else (SingleLabel(), MultiLabel())
+    return next((task for task in known if task.problem_type == (problem_type or SingleLabel().problem_type)), None)

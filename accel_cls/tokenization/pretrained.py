@@ -14,6 +14,17 @@ from accel_cls.hub import why_offline
 
 # What transformers needs to convert a SentencePiece vocabulary; it asks for tiktoken where it has neither.
 _FOR_SENTENCEPIECE = ("sentencepiece", "protobuf")
+_CONVERT = "transformers 4 converts them: AutoModel.from_pretrained(folder, {}=True).save_pretrained(folder)"
+_EXPORTED = "they were made from a PyTorch model: take that"
+# Weights of other libraries, by the end of their file's name, and how to come by PyTorch's.
+_OTHERS = {
+    ".h5": ("TensorFlow", _CONVERT.format("from_tf")),
+    ".ckpt.index": ("TensorFlow", _CONVERT.format("from_tf")),
+    ".msgpack": ("Flax", _CONVERT.format("from_flax")),
+    ".onnx": ("ONNX", _EXPORTED),
+    ".gguf": ("GGUF", _EXPORTED),
+    ".ot": ("Rust", _EXPORTED),
+}
 _GIT_LFS_POINTER = b"version https://git-lfs.github.com/"
 
 transformers.logging.set_verbosity_error()  # what matters of its warnings is said in our own notes
@@ -39,7 +50,7 @@ def _reason(name: str, error: Exception) -> str:
     said = str(error)
     if pointers := _git_lfs_pointers(name):
         return f"Git LFS pointers stand in place of its files, {listed(pointers)}; fetch them: git lfs pull"
-    if reason := _lacks(Path(name)):
+    if reason := _lacks(Path(name)) or (_weights_of_others(Path(name)) if "no file named" in said else None):
         return reason
     if ("couldn't connect" in said or "offline" in said) and (offline := why_offline()):
         return f"{offline}, and it is not in the cache of this machine. See to that, or give a folder with the model"
@@ -70,6 +81,14 @@ def _lacks(folder: Path) -> str | None:
         missing = [package for package in _FOR_SENTENCEPIECE if not any(distributions(name=package))]
         if missing:
             return f"its vocabulary is {pieces[0]}, which takes more packages to read: pip install {' '.join(missing)}"
+    return None
+
+
+def _weights_of_others(folder: Path) -> str | None:
+    """Which weights are there where PyTorch's are not; None where there are none."""
+    for ending, (library, advice) in _OTHERS.items():
+        if found := sorted(folder.glob(f"*{ending}")):
+            return f"its weights are {library}'s, {found[0].name}, which can't be read here; {advice}"
     return None
 
 

@@ -57,6 +57,7 @@ class Command:
     join_timeout: int  # seconds to wait for other processes
     began: float  # in monotonic seconds
     notes: Sequence[str] = ()  # what was decided before, and is to be told
+    cpu_notes: Sequence[str] = ()  # likewise, of what matters on a CPU only
     loop: Loop | None = None  # in place of the training loop: then nothing is finished, and no result shown
 
 
@@ -98,8 +99,8 @@ def _train(
     console: Console,
     stopping: Stopping,
 ) -> None:
-    recipe, accelerator, notes = command.recipe, hardware.accelerator, list(corpus.notes)
-    notes += command.notes if accelerator.device.type == "cpu" else ()
+    recipe, accelerator, notes = command.recipe, hardware.accelerator, [*command.notes, *corpus.notes]
+    notes += command.cpu_notes if accelerator.device.type == "cpu" else ()
     notes += [f"{'.'.join(key)} is {why}" for key, why, _ in idle_settings(recipe)]
     inputs = load_inputs(recipe, task_of(recipe), corpus, accelerator, notes)
     facts = {
