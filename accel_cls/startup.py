@@ -61,7 +61,7 @@ def heavy_imports(names_hub: bool) -> Iterator[list[str]]:
     """
     _check_variables()
     go_offline_unless(names_hub)
-    if os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true":
+    if os.environ.get("ACCELERATE_USE_CPU", "").lower() in TRUE:
         # Else accelerate takes torch_xla where it is installed, whatever the profile says.
         os.environ.setdefault("USE_TORCH_XLA", "0")
     # cuBLAS reads it when CUDA starts, and may sum in any order without it; `devices/deterministic.py` needs it.

@@ -23,6 +23,7 @@ from accel_cls.hardware.nodes import interface_towards
 from accel_cls.hardware.rendezvous import Rendezvous, compare_by_gather, facts_of
 from accel_cls.profiles import Profile, find_profile, launch_command, precision_name, read_profile, shell
 from accel_cls.recipe import Recipe
+from accel_cls.startup import TRUE
 from accel_cls.stopping import stop_with_parent
 
 # Ways to divide weights or optimizer among processes, and what accelerate launch sets for them.
@@ -179,7 +180,7 @@ def _is_on(variable: str) -> bool:
 
 def _device_type(in_force: Profile | None) -> str:
     """The type of device that accelerate will take here: cpu, cuda, mps, xla, xpu ..."""
-    if os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1", "yes"):
+    if os.environ.get("ACCELERATE_USE_CPU", "").lower() in TRUE:
         return "cpu"
     if in_force is not None and in_force.use_cpu:
         return "cpu"
