@@ -99,8 +99,9 @@ def test_they_are_made_once_for_the_same_data(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_more_examples_than_fit_are_a_stated_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_EXAMPLES", 100)
     corpus = write_corpus(some_texts(304))
+    characters = sum(map(len, corpus.train.texts["text"][:]))
+    monkeypatch.setattr(module, "_MOST_OF_ALL", characters * 100 // len(corpus.train) + 1)
     assert "from 100 of 243 examples" in baselines(corpus, corpus.reader, [])[1].about
     assert accuracy(corpus, "TF-IDF") > 0.9
 
