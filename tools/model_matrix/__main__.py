@@ -2,9 +2,9 @@
 
     python -m tools.model_matrix [FAMILY ...] [--record FILE] [--publish]
 
-Each is a tiny random model, made here: nothing is fetched. All of them take about half an hour on two cores; what was
-tried with this very code and these versions is found in the record and not tried again. Exit status: 1 where something
-is neither right nor refused with a reason.
+Each is a tiny random model, made here: nothing is fetched. All of them take ten minutes on two cores; what was tried
+with this very code and these versions is found in the record and not tried again. Exit status: 1 where something is
+neither right nor refused with a reason.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def publish(rows: Sequence[Row], path: Path = PAGE) -> None:
 def published(path: Path = PAGE) -> dict[str, str]:
     """The page's rows by family."""
     text = path.read_text(encoding="utf-8").split(_BEGIN)[1].split(_END)[0]
-    lines = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    lines = [line for line in text.splitlines() if line.startswith("| ")][2:]  # behind the head
     return {line.split("|")[1].strip(): line for line in lines}
 
 
