@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from accel_cls.models.capabilities.padding import Padding, padding_of
+from accel_cls.models.capabilities.padding import Padding, find_padding, right_padding
 from accel_cls.models.capabilities.text_limit import text_limit
 from accel_cls.models.packing import can_pack
 
@@ -23,17 +23,11 @@ class Capabilities:
 def ask_model(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, notes: list[str], place: str = "model.name"
 ) -> Capabilities:
-    """What a classifier can take. May settle its padding token and side, in configuration and tokenizer.
-
-    Args:
-        model: the classifier, on the CPU.
-        tokenizer: its tokenizer, with a padding token.
-        name: what the user calls the folder.
-        notes: takes what was changed.
-        place: where the user named it.
+    """What a classifier can take; arguments, and what may be changed in it, as `find_padding` has them.
 
     Raises:
         UserError: where it can't classify texts of different length.
     """
-    padding = padding_of(model, tokenizer, name, notes, place)
-    return Capabilities(can_pack(model.config), text_limit(model, tokenizer.model_max_length), padding)
+    packed = can_pack(model.config)
+    padding = right_padding(tokenizer) if packed else find_padding(model, tokenizer, name, notes, place)
+    return Capabilities(packed, text_limit(model, tokenizer.model_max_length), padding)

@@ -19,7 +19,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from accel_cls.errors import UserError, shown
 from accel_cls.models.capabilities.text_limit import text_limit
 from accel_cls.models.configuration import parts_of
-from accel_cls.models.packing import can_pack
 
 Side = Literal["right", "left"]
 
@@ -40,20 +39,10 @@ class Padding:
     filler: tuple[int, ...] = ()  # the tokens of a row without a text: the empty text's; none: a token of padding
 
 
-def padding_of(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, notes: list[str], place: str = "model.name"
-) -> Padding:
-    """How a classifier is given texts of different length. Families that are packed are known to pad on the right.
-
-    May change the model's configuration and the tokenizer, as `find_padding` says.
-
-    Raises:
-        UserError: where a model can't take such texts.
-    """
-    if can_pack(model.config):
-        _settle(tokenizer, "right")
-        return Padding(int(tokenizer.pad_token_id), "right", tuple(tokenizer("")["input_ids"]))
-    return find_padding(model, tokenizer, name, notes, place)
+def right_padding(tokenizer: PreTrainedTokenizerBase) -> Padding:
+    """That of the families that are packed, which are known to take it. Settles the side in the tokenizer."""
+    _settle(tokenizer, "right")
+    return Padding(int(tokenizer.pad_token_id), "right", tuple(tokenizer("")["input_ids"]))
 
 
 def find_padding(
