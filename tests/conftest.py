@@ -30,9 +30,11 @@ os.environ["GOMP_SPINCOUNT"] = "1000"  # tests run beside one another, and besid
 for _name in ("OMP_NUM_THREADS", "WORLD_SIZE", "RANK", "LOCAL_RANK"):
     os.environ.pop(_name, None)
 
-# A shell script ignores Ctrl-C for what it starts in the background, and so would all that tests start.
+# A shell script ignores Ctrl-C for what it starts in the background, nohup a lost terminal; and all that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parent.parent
 _THREADS = "OMP_NUM_THREADS"  # which a warm interpreter can have had from its beginning

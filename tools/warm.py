@@ -183,10 +183,13 @@ def run_ranks(module: str, arguments: list[str], cwd: Path, processes: int) -> s
 
 
 def _serve() -> None:
+    import sklearn.feature_extraction.text
+    import sklearn.linear_model
     import sklearn.model_selection  # noqa: F401
     import transformers.models.bert.modeling_bert  # noqa: F401
     from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
+    import accel_cls.evaluation.baselines
     import accel_cls.evaluation.metrics
     import accel_cls.inference.output
     import accel_cls.profiling.measurements

@@ -43,13 +43,13 @@ def try_balanced(corpus: Corpus, task: Task, train: Examples, seed: int) -> Weig
         train: the examples that will be trained on.
         seed: of the split.
     """
-    from accel_cls.evaluation.metrics import compute_scores  # `evaluate` takes seconds to import
-
     counts = corpus.class_counts(train)
     some = counts[counts > 0]
     strata = corpus.reader.strata(train.labels)
     if some.max() < _UNEVEN * some.min() or not can_split(strata, distinct_texts(train, strata)[1], _HELD_OUT):
         return None
+    from accel_cls.evaluation.metrics import compute_scores  # `evaluate` takes seconds to import
+
     inner, held_out = split_examples(train, len(corpus.classes), corpus.reader, _HELD_OUT, seed)
     part = replace(corpus, train=inner, validation=held_out, digest=f"{corpus.digest} {len(train)} {seed}")
     _, *found = baselines(part, task, [])
