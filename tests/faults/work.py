@@ -188,7 +188,11 @@ def newest(run: Path) -> int | None:
 
 def state_of(run: Path) -> dict[str, Any]:
     """What a run that was ended has left: the evidence of when that was."""
-    writing = sorted(str(p.relative_to(run)) for p in run.rglob("*") if p.name.endswith((".partial", ".old")))
+    # os.walk, which leaves out a folder that is renamed just now: the run goes on while it is looked at.
+    names = (
+        os.path.relpath(os.path.join(at, name), run) for at, folders, files in os.walk(run) for name in folders + files
+    )
+    writing = sorted(name for name in names if name.endswith((".partial", ".old")))
     if (run / "results.json").is_file():
         phase = "finished"
     elif any("update-" in name for name in writing):
