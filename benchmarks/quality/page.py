@@ -23,7 +23,7 @@ BEGIN, END = "<!-- figures: written by python -m benchmarks.quality -->", "<!-- 
 
 _HEAD = (
     "encoder", "contestant", "accuracy", "at the last evaluation", "macro F1", "to the best simple one, points",
-    "seconds", "CPU seconds", "seeds", "on",
+    "seconds", "CPU seconds", "seeds", "machine and commit",
 )  # fmt: skip
 _ORDER = ("majority", "tfidf", "tfidf-balanced", "frozen", "quick", "trainer", "accel_cls")
 _QUIET = 0.1  # cores that others may keep busy: what a system does by itself
@@ -89,8 +89,8 @@ def _rows_of(found: Sequence[Entry]) -> str:
         )
     else:
         how = (
-            "those that accel_cls splits off by the seed. Its own best epoch is chosen by these same rows; beside that "
-            "stands what it had at the last evaluation"
+            "those that accel_cls splits off by the seed. Its own best epoch is chosen by these same rows; beside "
+            "that stands what it had at the last evaluation"
         )
     return f"Learned from: {learned} rows. Judged: {judged}, {how}."
 
@@ -98,7 +98,7 @@ def _rows_of(found: Sequence[Entry]) -> str:
 def _row(entry: Entry, found: Sequence[Entry], letters: dict[str, str]) -> list[str]:
     simple = best_simple(entry, found) if entry.contestant in ("accel_cls", "quick", "trainer") else None
     last = entry.last_accuracy
-    machines = sorted(letters[one] for one in entry.machines)
+    places = sorted({f"{letters[one.machine]} {one.facts['machine']['commit']}" for one in entry.results})
     return [
         shown_encoder(entry.encoder),
         SHOWN.get(entry.contestant, entry.contestant),
@@ -109,7 +109,7 @@ def _row(entry: Entry, found: Sequence[Entry], letters: dict[str, str]) -> list[
         f"{entry.seconds:,.0f}",
         f"{entry.cpu_seconds:,.0f}",
         ", ".join(map(str, entry.seeds)) or "all the same",
-        ", ".join(machines),
+        ", ".join(places),
     ]
 
 
@@ -148,12 +148,9 @@ def _measured_on(results: Sequence[Result], letters: dict[str, str]) -> str:
         dates = sorted({on["date"] for on in whole})
         days = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
         with_what = {", ".join(f"{name} {version}" for name, version in on["versions"].items()) for on in whole}
-        commits = ", ".join(sorted({on["commit"] for on in whole}))
         busy = sum(one.facts["others_cores"] > _QUIET for one in own)
         disturbed = (
             f" Other processes kept cores busy during {busy} of {len(own)}: read their seconds so." if busy else ""
         )
-        parts.append(
-            f"{letter}: {machine}. {days}: {'; or '.join(sorted(with_what))}; accel_cls at {commits}.{disturbed}"
-        )
+        parts.append(f"{letter}: {machine}. {days}: {'; or '.join(sorted(with_what))}.{disturbed}")
     return "\n\n".join(parts)

@@ -13,6 +13,7 @@ import yaml
 
 from accel_cls.atomic import from_cell
 from accel_cls.evaluation.metrics import compute_scores
+from accel_cls.inference.output import TAKEN
 from accel_cls.tasks import task_of
 from benchmarks.contestants import ours
 from benchmarks.processes import Ended, Failed, accelerate_launch, python
@@ -107,20 +108,21 @@ class Trials:
         commands = [shop.run(ours.training_command(launch, Path(request.recipe), *overrides), shop.caches)]
         results = ours.results(run)
         recipe, corpus = request.load()
-        file, last = run / "predictions.csv", None
+        texts, last = corpus.validation.texts["text"][:], None
         if request.judged is None:  # the best epoch is the best one on the judged rows: the last one is told, too
             last = {"accuracy": results["evaluations"][-1]["evaluation"]["accuracy"]}
+            cells = _cells(run / "predictions.csv", "text")
         else:
             file = shop.place / "predictions.csv"
             predict = _accel_cls("predict", str(run), "--file", request.judged, "--out", str(file))
             commands.append(shop.run(predict, shop.caches))
-        cells = _cells(file)
-        if request.judged is None:
-            if tuple(cell["row"] for cell in cells) != corpus.validation.rows:
-                raise Failed("predictions.csv has other rows than the recipe splits off")
-        else:  # all rows of the file; those that can't be used are not judged
-            cells = [cells[int(row.rpartition(":")[2]) - 1] for row in corpus.validation.rows]
-        predicted = task_of(recipe).parse_texts([cell["predicted"] for cell in cells], corpus.classes.names)
+            column = recipe.data.text
+            whole = _cells(file, column if isinstance(column, str) else column[0])
+            # Of all rows of the file; those that can't be used are not judged.
+            cells = [whole[int(row.rpartition(":")[2]) - 1] for row in corpus.validation.rows]
+        if [text for text, _ in cells] != texts:
+            raise Failed("accel_cls answered other rows than those that are judged")
+        predicted = task_of(recipe).parse_texts([label for _, label in cells], corpus.classes.names)
         return Trial({job.contestant.name: predicted}, tuple(commands), results["rows"]["training"], last)
 
 
@@ -149,8 +151,11 @@ def _decisions(recipe: Path) -> dict[str, Any]:
     return decided
 
 
-def _cells(path: Path) -> list[dict[str, str]]:
-    """The rows of a file that accel_cls has written."""
+def _cells(path: Path, column: str) -> list[tuple[str, str]]:
+    """The text in a column, and the predicted class, of each row of a file that accel_cls has written."""
     csv.field_size_limit(1 << 30)
     with open(path, encoding="utf-8-sig", newline="") as file:
-        return [{name: from_cell(cell) for name, cell in row.items()} for row in csv.DictReader(file)]
+        rows = csv.DictReader(file)
+        own = f"{TAKEN}predicted"  # where the input has a column of the usual name
+        predicted = own if own in (rows.fieldnames or ()) else "predicted"
+        return [(from_cell(row[column]), from_cell(row[predicted])) for row in rows]
