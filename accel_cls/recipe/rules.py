@@ -228,6 +228,6 @@ def require_updates(recipe: Recipe) -> None:
     """Raise UserError where a recipe trains by no updates: for what measures or compares these."""
     if recipe.model.freeze:
         raise UserError(
-            "model.freeze: found 'encoder', with which there are no updates by gradients to look at: the head is fitted "
-            "in one go. Leave it out, as ~model.freeze does"
+            "model.freeze: found 'encoder', with which there are no updates to look at: the head is fitted in one go. "
+            "Leave it out, as ~model.freeze does"
         )
