@@ -137,13 +137,11 @@ class Train(Section):
         "an update is one micro-batch or more",
         ge=1,
     )
-    learning_rate: float = setting(
+    learning_rate: Literal["auto"] | Annotated[float, Field(gt=0, lt=10)] = setting(
         2e-5,
-        "a number above 0 and below 10",
-        "the schedule's highest rate",
+        "a number above 0 and below 10, or 'auto'",
+        "the schedule's highest rate; 'auto' searches for it on a part of the training examples before the run begins",
         "at 0 nothing is learned, and AdamW moves each weight by about the rate in every update",
-        gt=0,
-        lt=10,
     )
     weight_decay: float = setting(
         0.01,

@@ -17,6 +17,7 @@ _FUSED = ("cpu", "cuda", "mps", "xpu")
 
 def make_optimizer(model: torch.nn.Module, train: Train, device: torch.device) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter, 2019); biases and norms, which are 1-D, have no weight decay."""
+    assert train.learning_rate != "auto"  # it has become a number
     decayed = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
     others = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
     groups = [
