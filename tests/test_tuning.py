@@ -50,7 +50,9 @@ def rows(run: Path) -> list[str]:
     return [row["row"] for row in read_csv(run / "predictions.csv")]
 
 
-def test_search_takes_a_sane_rate_and_a_training_takes_what_was_found(work: Path) -> None:
+def test_search_takes_a_sane_rate_and_a_training_takes_what_was_found(
+    work: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = train(work, *TRIES)
     assert found.returncode == 0, found.stderr
     kept = search(work / "run")
@@ -69,6 +71,12 @@ def test_search_takes_a_sane_rate_and_a_training_takes_what_was_found(work: Path
     assert len(scored) == 1, "all trials are scored on the same rows"
     assert len(*scored) == kept["scored"] == 100
     assert not set(*scored) & set(rows(work / "run")), "rows that are judged have no part in the search"
+
+    monkeypatch.chdir(work)
+    status, planned, _ = cli(capsys, "plan", "recipe.yaml")
+    assert status == 0
+    assert "train.learning_rate: auto → 0.01, found by the search in run/tune" in planned
+    assert "examples/s, as in run; evaluations" in planned
 
     before = metrics(work / "run")
     shutil.rmtree(work / "run" / "tune")
@@ -181,6 +189,7 @@ def test_search_costs_no_more_than_one_training(epochs: list[int], usual: int, e
         ),
         (["--tune", "--try", "train.epochs=2,2"], "--try: train.epochs: found '2,2'; expected different numbers"),
         (["--tune", "--try", "model.dropout=0.1"], "--try: found 'model.dropout=0.1'; expected a key and its values"),
+        (["--tune", "--try", "train.learning_rate=1e-3"], "--try: found one candidate, train.learning_rate=1e-3;"),
         (["--try", "train.epochs=2"], "--try: found 'train.epochs=2'; expected it with --tune only"),
         (["--tune", "train.warmup=500"], "train.warmup: found 500 updates; expected less than the 90 of the run"),
         (

@@ -97,7 +97,7 @@ def _beside_baselines(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
     do = (
         "a pretrained encoder (model.name) usually is what beats it"
         if recipe.model.name is None
-        else "try other rates (train.learning_rate) and more epochs"
+        else "try other rates, which accel-cls tune does, and more epochs"
     )
     yield f"this model is {how} {one['name']} ({one['about']}), which takes seconds: {do}"
 

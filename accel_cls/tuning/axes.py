@@ -61,7 +61,10 @@ def wanted_axes(recipe: Recipe, tries: Sequence[str], is_search: bool) -> dict[s
             f"train.max_updates: found {recipe.train.max_updates}, but the search is made for the whole schedule; "
             "leave it out, or write ~train.max_updates"
         )
-    return parse_axes(tries, recipe)
+    axes = parse_axes(tries, recipe)
+    if is_search and RATE in axes and len(candidates_of(axes)) == 1:
+        raise UserError(f"--try: found one candidate, {' '.join(tries)}; expected two or more to choose from")
+    return axes
 
 
 def parse_axes(texts: Sequence[str], recipe: Recipe) -> dict[str, list[float]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -32,16 +31,20 @@ class Trial:
     values: dict[str, float]
     folder: str  # its run folder, in the search's
     updates: list[int]  # after how many of its updates each rung ends
-    scores: list[float] = field(default_factory=list)  # at the end of each rung that it took part in; may be nan
+    scores: list[float] = field(default_factory=list)  # at the end of each rung that it came to
     losses: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)  # that each took, beginning and end included
     loop_seconds: float = 0.0  # of these, what all its updates and evaluations took
     diverged: str | None = None  # why it ended before
 
     def add(self, scores: dict[str, float], decided_by: str, loop_seconds: float) -> None:
-        """Add what the end of a rung has given."""
-        self.scores.append(scores[decided_by])
-        self.losses.append(scores["loss"])
+        """Add what the end of a rung has given; a score or loss that is no finite number ends the trial."""
+        score, loss = scores[decided_by], scores["loss"]
+        if not (math.isfinite(score) and math.isfinite(loss)):
+            self.diverged = f"its {decided_by} is {score}, its loss {loss}"
+            return
+        self.scores.append(score)
+        self.losses.append(loss)
         self.loop_seconds = round(loop_seconds, 2)
 
 
@@ -66,8 +69,7 @@ class Record:
     def rank(self, trial: int, rung: int) -> tuple[float, float]:
         """What a trial's score is compared by after a rung, the smallest first: the score, then the loss."""
         score, loss = self.trials[trial].scores[rung], self.trials[trial].losses[rung]
-        cost = score if self.decided_by in LOWER_IS_BETTER else -score
-        return (cost if math.isfinite(cost) else math.inf, loss if math.isfinite(loss) else math.inf)
+        return (score if self.decided_by in LOWER_IS_BETTER else -score, loss)
 
     def write(self, folder: RunFolder) -> None:
         """Put it into the run folder."""
@@ -93,17 +95,11 @@ def read_record(folder: RunFolder) -> Record | None:
     try:
         content = json.loads((folder.search / _RESULTS).read_text(encoding="utf-8"))
         record = Record(**content | {"trials": [Trial(**trial) for trial in content["trials"]]})
-        for trial in record.trials:
-            trial.scores, trial.losses = _with_nan(trial.scores), _with_nan(trial.losses)
         if record.choice is not None:
             float(record.values[RATE])
     except (OSError, ValueError, TypeError, LookupError):
         return None  # it is made again; what lies there is kept under another name
     return record
-
-
-def _with_nan(numbers: Sequence[float | None]) -> list[float]:
-    return [math.nan if number is None else number for number in numbers]
 
 
 def found_for(folder: RunFolder, recipe: Recipe, data: str) -> Record | None:

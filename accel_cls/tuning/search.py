@@ -101,13 +101,15 @@ def _design(recipe: Recipe, axes: Axes, corpus: Corpus) -> tuple[Halving, Corpus
         check_warmup(train.warmup, one, count_updates(examples, train.batch_size, 1))
     halving = Halving.of(epochs, train.epochs, train.batch_size, examples)
     why = halving.obstacle
-    if why is None:
-        part = part_of(corpus, halving.trained, halving.scored, recipe.seed)
-        if part is not None:
-            return replace(halving, trained=len(part.train), scored=len(part.validation)), part
-        why = (
-            f"two parts of {halving.trained} and {halving.scored} can't hold each of the {len(corpus.classes)} classes"
-        )
+    part = part_of(corpus, halving.trained, halving.scored, recipe.seed) if why is None else None
+    if part is not None:
+        halving = replace(halving, trained=len(part.train), scored=len(part.validation))
+        why = halving.obstacle
+        if why is None:
+            return halving, part
+    elif why is None:
+        sizes = f"{halving.trained} and {halving.scored}"
+        why = f"two parts of {sizes} can't hold each of the {len(corpus.classes)} classes"
     usual = axes[RATE][len(axes[RATE]) // 2]
     raise UserError(
         f"{RATE}: {examples:,} training examples are too few for a search over {len(epochs)} candidates: {why}. Give "

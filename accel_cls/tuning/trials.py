@@ -146,10 +146,11 @@ class Trials:
         self._has_diverged[trial] = diverged is not None
         if self._accelerator.is_main_process:
             kept = self.record.trials[trial]
-            kept.diverged = diverged
             kept.seconds.append(round(time.monotonic() - began, 2))
             if diverged is None:
                 kept.add(folder.evaluations()[-1]["evaluation"], self.record.decided_by, seconds)
+            else:
+                kept.diverged = diverged
             with disk_errors_explained(self._folder):
                 self.record.write(self._folder)
             self._session.console.print(trial_line(self.record, trial, rung))
