@@ -25,7 +25,7 @@ from accel_cls.profiling.measurements import Request
 from accel_cls.recipe import load_to_train, with_values
 from accel_cls.recipe.keys import RATE
 from accel_cls.recipe.rules import names_the_hub
-from accel_cls.recipe.schema import Train
+from accel_cls.recipe.schema import DEFAULT_RATE
 from accel_cls.startup import check_interpreter, heavy_imports, output_that_outlives_its_reader, tolerate_encoding
 from accel_cls.stopping import STOPPED, Stopped, Stopping, leave_status
 from accel_cls.tuning.axes import wanted_axes
@@ -119,7 +119,7 @@ def _train(options: argparse.Namespace, started: float) -> int:
             request = _request(*options.profiling)
             loop = functools.partial(measure, request=request)
             # What is measured is no run, and leaves the recipe's own alone. No update takes longer for its rate.
-            rate = Train().learning_rate if recipe.train.learning_rate == "auto" else recipe.train.learning_rate
+            rate = DEFAULT_RATE if recipe.train.learning_rate == "auto" else recipe.train.learning_rate
             recipe = with_values(recipe, {"output": str(request.folder / "run"), RATE: rate})
         asked = (recipe, options.recipe, options.overrides, options.fresh, options.join_timeout, started)
         again = ["accel-cls", "launch", options.recipe, *options.overrides]

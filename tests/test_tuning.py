@@ -189,6 +189,7 @@ def test_search_costs_no_more_than_one_training(epochs: list[int], usual: int, e
         ),
         (["--tune", "--try", "train.epochs=2,2"], "--try: train.epochs: found '2,2'; expected different numbers"),
         (["--tune", "--try", "model.dropout=0.1"], "--try: found 'model.dropout=0.1'; expected a key and its values"),
+        (["--tune", "model.freeze=encoder"], "model.freeze: found encoder: no rate is used, so that there is none"),
         (["--tune", "--try", "train.learning_rate=1e-3"], "--try: found one candidate, train.learning_rate=1e-3;"),
         (["--try", "train.epochs=2"], "--try: found 'train.epochs=2'; expected it with --tune only"),
         (["--tune", "train.warmup=500"], "train.warmup: found 500 updates; expected less than the 90 of the run"),

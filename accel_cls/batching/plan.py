@@ -18,6 +18,12 @@ from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 
 
+def updates_of(recipe: Recipe, examples: int) -> int:
+    """Updates that a recipe makes of so many examples at the most; with a frozen encoder one, which is the fit."""
+    train = recipe.train
+    return 1 if recipe.model.freeze else count_updates(examples, train.batch_size, train.epochs, train.max_updates)
+
+
 def count_updates(examples: int, batch_size: int, epochs: int, max_updates: int | None = None) -> int:
     """Updates in so many passes over the examples, of each of which the last may be smaller; at most `max_updates`."""
     scheduled = epochs * -(-examples // batch_size)
@@ -71,20 +77,20 @@ class Plan:
         # `auto` has become a number before anything is planned.
         assert train.micro_batch_tokens != "auto"
         assert train.learning_rate != "auto"
-        longest = recipe.data.max_length
+        longest, frozen = recipe.data.max_length, recipe.model.freeze is not None
         plan = cls(
             lengths=lengths,
             layout=Layout(train.micro_batch_tokens, longest, width_step(longest, few_shapes), packed),
-            batch_size=train.batch_size,
+            batch_size=len(lengths) if frozen else train.batch_size,
             min_micro_batches=train.min_micro_batches,
-            epochs=train.epochs,
-            max_updates=train.max_updates,
+            epochs=1 if frozen else train.epochs,
+            max_updates=None if frozen else train.max_updates,
             learning_rate=train.learning_rate,
-            warmup=train.warmup,
+            warmup=0.0 if frozen else train.warmup,
             schedule=train.schedule,
             seed=recipe.seed,
         )
-        check_warmup(train.warmup, train.epochs, plan.updates_per_epoch)
+        check_warmup(plan.warmup, plan.epochs, plan.updates_per_epoch)
         return plan
 
     @property

@@ -108,7 +108,7 @@ def tune(
         typer.Option(
             "--try",
             metavar="KEY=VALUE,VALUE",
-            help="Values to try of train.learning_rate, train.epochs; once for each. Left out: rates for the model.",
+            help="Values of train.learning_rate, train.head_rate, train.epochs. Left out: rates for the model.",
         ),
     ] = None,
     processes: Processes = None,

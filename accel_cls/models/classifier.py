@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from accelerate.utils import set_seed
 from transformers import (
+    AutoModel,
     AutoModelForSequenceClassification,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -19,6 +20,8 @@ from accel_cls.errors import UserError, listed
 from accel_cls.models.capabilities.text_limit import longest_text
 from accel_cls.models.configuration import configuration_of
 from accel_cls.models.head import HeadClasses, match_head, output_layer
+from accel_cls.models.own.configurations import PooledConfig
+from accel_cls.models.own.pooled import PooledForSequenceClassification, without_pooler
 from accel_cls.recipe import Recipe
 from accel_cls.tokenization.pretrained import load_error
 
@@ -65,15 +68,7 @@ def load_model(
     _check_length(outline, recipe)
     set_seed(recipe.seed)  # every process draws the same head
     try:
-        model, loading = AutoModelForSequenceClassification.from_pretrained(
-            name,
-            config=config,
-            dtype=torch.float32,
-            trust_remote_code=False,
-            weights_only=True,  # a pickle's tensors without its code
-            ignore_mismatched_sizes=True,  # a head for other classes is replaced; a note says so
-            output_loading_info=True,
-        )
+        model, loading = _load(name, config)
     except Exception as error:
         raise load_error(name, "model", error) from error
     check_weights(model, loading, name)
@@ -87,6 +82,26 @@ def load_model(
         return model
     assert trained is not None
     return match_head(model, layer, fresh, trained, wanted, Path(name).name, recipe.seed, notes)
+
+
+def _load(name: str, config: Any) -> tuple[PreTrainedModel, Mapping[str, Any]]:
+    """A classifier in fp32 with the weights of a folder or hub id, and transformers' `loading_info`."""
+    options: dict[str, Any] = {
+        "dtype": torch.float32,
+        "trust_remote_code": False,
+        "weights_only": True,  # a pickle's tensors without its code
+        "ignore_mismatched_sizes": True,  # a head for other classes is replaced; a note says so
+        "output_loading_info": True,
+    }
+    if not isinstance(config, PooledConfig) or config.name_or_path:  # it is the folder's own
+        return AutoModelForSequenceClassification.from_pretrained(name, config=config, **options)
+    inner = config.encoder
+    encoder, loading = AutoModel.from_pretrained(name, config=inner, **without_pooler(inner), **options)
+    model = PooledForSequenceClassification(config, encoder).float()
+    head = [key for key, _ in model.named_parameters() if not key.startswith("encoder.")]
+    loading["missing_keys"] = {*head, *(f"encoder.{key}" for key in loading["missing_keys"])}
+    loading["mismatched_keys"] = {(f"encoder.{key}", *shapes) for key, *shapes in loading["mismatched_keys"]}
+    return model, loading
 
 
 def outline_model(

@@ -9,6 +9,7 @@ from typing import Any
 from transformers import AutoConfig, BertConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
 from accel_cls.errors import UserError, listed, shown
+from accel_cls.models.pooling import with_pooling
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.schema import Scratch
 from accel_cls.tokenization.pretrained import load_error
@@ -29,7 +30,7 @@ _PLAIN: dict[str, Any] = {
 
 
 def configuration_of(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, notes: list[str]) -> Any:
-    """The model's configuration with the recipe's dropout, and with the classes that a folder was trained for.
+    """The model's configuration with the recipe's pooling and dropout, and with the classes of a trained folder.
 
     Args:
         recipe: the recipe.
@@ -39,7 +40,11 @@ def configuration_of(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, notes: 
     Raises:
         UserError: where the folder or hub id has no configuration that can be read.
     """
-    name = recipe.model.name
+    name, pooling = recipe.model.name, None if recipe.model.pooling == "auto" else recipe.model.pooling
+    # A head that is fitted to the encoder as it is reads more from the mean of all tokens than from a first one that
+    # nothing has trained for this.
+    is_fitted = recipe.model.freeze is not None or recipe.train.head_init == "probe"
+    pairs_by = tokenizer if isinstance(recipe.data.text, list) and len(recipe.data.text) == 2 else None
     if name is None:
         scratch = recipe.model.scratch or Scratch()
         config = BertConfig(
@@ -51,9 +56,10 @@ def configuration_of(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, notes: 
             max_position_embeddings=recipe.data.max_length,
             pad_token_id=tokenizer.pad_token_id,
         )
+        config = with_pooling(config, pooling, None, is_fitted, pairs_by, notes)
         _set_dropout(config, scratch.dropout if recipe.model.dropout is None else recipe.model.dropout)
         return config
-    config = saved_configuration(name, notes)
+    config = with_pooling(saved_configuration(name, notes), pooling, name, is_fitted, pairs_by, notes)
     _set_dropout(config, recipe.model.dropout)
     _keep_layers(config, name, notes)
     return config

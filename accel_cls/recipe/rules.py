@@ -64,6 +64,8 @@ def _broken_evaluation(recipe: Recipe) -> _Broken:
         message = f"found {best!r}; expected 'loss' or one of evaluate.metrics, which are {', '.join(metrics)}"
         broken.append((("evaluate", "best"), message))
     patience, epochs = recipe.evaluate.patience, recipe.train.epochs
+    if recipe.model.freeze:
+        patience = None
     if patience is not None and recipe.evaluate.every == "epoch" and patience >= epochs:
         message = (
             f"found {patience}; expected less than train.epochs, which is {epochs}: with one evaluation an epoch, and "
@@ -144,7 +146,35 @@ def idle_settings(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
     if data.label_separator != "," and (recipe.task != "multi_label" or isinstance(data.label, list)):
         why = "not used: it is for task: multi_label with one label column"
         idle.append((("data", "label_separator"), why, "remove it"))
-    return idle
+    return idle + (_idle_when_frozen(recipe) if model.freeze else [])
+
+
+def _idle_when_frozen(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
+    why = "not used, since model.freeze trains the head alone, by logistic regression"
+    sections = {"train": recipe.train.model_fields_set & _OF_UPDATES, "evaluate": recipe.evaluate.model_fields_set}
+    keys = [("train", key) for key in sorted(sections["train"])]
+    keys += [("evaluate", key) for key in ("every", "patience") if key in sections["evaluate"]]
+    return [(key, why, "remove it") for key in keys]
+
+
+# What only updates by gradients go by.
+_OF_UPDATES = {
+    "adam_epsilon",
+    "batch_size",
+    "epochs",
+    "head_init",
+    "head_rate",
+    "learning_rate",
+    "log_every",
+    "max_grad_norm",
+    "max_updates",
+    "min_micro_batches",
+    "non_finite",
+    "schedule",
+    "trace",
+    "warmup",
+    "weight_decay",
+}
 
 
 def names_the_hub(recipe: Recipe) -> bool:

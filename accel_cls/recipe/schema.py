@@ -25,6 +25,7 @@ PATHS: dict[tuple[str, ...], Literal["input", "output", "input or name"]] = {
 }
 
 DROPOUT = "at 1 nothing gets through"
+DEFAULT_RATE = 2e-5  # of train.learning_rate
 
 
 class Scratch(Section):
@@ -70,6 +71,19 @@ class Model(Section):
     )
     scratch: Scratch | None = setting(
         None, "a mapping of layers, hidden, heads, vocabulary, dropout", "used only where `name` is null"
+    )
+    pooling: Literal["auto", "first", "mean", "max", "attention"] = setting(
+        "auto",
+        "'auto', 'first', 'mean', 'max' or 'attention'",
+        "which vector of a text the head reads: its first token's, the mean or the greatest of all tokens', or a mean "
+        "whose weights are learned; 'auto' takes what sentence-transformers' files beside the model say, else the "
+        "family's habit",
+    )
+    freeze: Literal["encoder"] | None = setting(
+        None,
+        "null or 'encoder'",
+        "'encoder' trains the head alone, in seconds: logistic regression on what the encoder makes of each text, "
+        "which is computed once and kept",
     )
     dropout: float | None = setting(
         None,
@@ -137,11 +151,25 @@ class Train(Section):
         "an update is one micro-batch or more",
         ge=1,
     )
-    learning_rate: Literal["auto"] | Annotated[float, Field(gt=0, lt=10)] = setting(
-        2e-5,
+    learning_rate: Annotated[float, Field(gt=0, lt=10)] | Literal["auto"] = setting(
+        DEFAULT_RATE,
         "a number above 0 and below 10, or 'auto'",
         "the schedule's highest rate; 'auto' searches for it on a part of the training examples before the run begins",
         "at 0 nothing is learned, and AdamW moves each weight by about the rate in every update",
+    )
+    head_rate: float = setting(
+        1.0,
+        "a number above 0, 1000 at most",
+        "the head's learning rate, as a multiple of the encoder's",
+        "at 0 the head would stay as it began",
+        gt=0,
+        le=1000,
+    )
+    head_init: Literal["random", "probe"] = setting(
+        "random",
+        "'random' or 'probe'",
+        "how the head's last layer begins: at random, or as logistic regression on what the encoder makes of the "
+        "training texts (linear probing, then fine-tuning: Kumar et al. 2022)",
     )
     weight_decay: float = setting(
         0.01,

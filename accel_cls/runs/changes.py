@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from accel_cls.batching.plan import count_updates
+from accel_cls.batching.plan import updates_of
 from accel_cls.data.data_file import DataFile
 from accel_cls.data.files import expand
 from accel_cls.errors import UserError
@@ -42,8 +42,7 @@ class RunSpec:
     @property
     def updates(self) -> int:
         """After how many updates the run ends at the latest."""
-        train = self.recipe.train
-        return count_updates(self.examples, train.batch_size, train.epochs, train.max_updates)
+        return updates_of(self.recipe, self.examples)
 
 
 @dataclass(frozen=True)

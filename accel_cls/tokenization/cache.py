@@ -107,6 +107,25 @@ def find_or_make(
         return None
 
 
+def find(kind: str, key: str, is_sound: Callable[[Path], bool] = lambda entry: True) -> Entry | None:
+    """An entry that is kept, or None: for what processes make together, while none of them may hold a lock.
+
+    Args and raises: as `find_or_make`.
+    """
+    if not cache_limit():
+        return None
+    try:
+        path = cache_folder() / kind / key
+    except OSError:  # no home; whoever wants to keep something is told
+        return None
+    found = _checked(path)
+    if not found or not _is_sound(path, is_sound):
+        return None
+    with suppress(OSError):  # a cache that can only be read
+        os.utime(path)
+    return Entry(path, found, from_cache=True)
+
+
 def _checked(entry: Path) -> dict[str, str]:
     """The checksums of an entry's files; none where they are not just as they were written."""
     try:

@@ -9,6 +9,7 @@ from transformers import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoConfig,
     AutoTokenizer,
+    PreTrainedConfig,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
 )
@@ -101,6 +102,8 @@ def drop_unknown_token_types(tokenizer: PreTrainedTokenizerBase, config: Any) ->
 
 
 def _takes_types_of(config: Any, tokenizer: PreTrainedTokenizerBase) -> bool:
+    inner = getattr(config, "encoder", None)  # of a pooled classifier
+    config = inner if isinstance(inner, PreTrainedConfig) else config
     known = getattr(config, "type_vocab_size", None)
     if isinstance(known, int):
         return max(tokenizer("a", "a", return_token_type_ids=True)["token_type_ids"]) < known

@@ -23,6 +23,7 @@ from accel_cls.models.capabilities import ask_model
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.capabilities.training import settle_training
 from accel_cls.models.classifier import load_model, outline_model
+from accel_cls.models.features import freeze_encoder
 from accel_cls.models.packing import make_packable
 from accel_cls.recipe import Recipe
 from accel_cls.runs.artifacts import Artifacts
@@ -78,6 +79,8 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     model = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type)
     able = ask_model(model, tokenizer, str(recipe.model.name), notes)
     settle_training(model, tokenizer, able.padding, notes)
+    if recipe.model.freeze:
+        freeze_encoder(model)
     packed = recipe.train.packing and able.packed and not is_xla(accelerator)
     first_position = make_packable(model, recipe.train.kernels) if packed else 0
     loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device)

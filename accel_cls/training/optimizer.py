@@ -7,22 +7,31 @@ import math
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
+from transformers import PreTrainedModel
 
 from accel_cls.devices.prepare import has_whole_weights, inner_optimizer
+from accel_cls.models.features import head_parameters
 from accel_cls.recipe.schema import Train
 
 # Devices for which torch has the fused AdamW; on a CPU it is 5 to 6 times as fast as the default.
 _FUSED = ("cpu", "cuda", "mps", "xpu")
 
 
-def make_optimizer(model: torch.nn.Module, train: Train, device: torch.device) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter, 2019); biases and norms, which are 1-D, have no weight decay."""
+def make_optimizer(model: PreTrainedModel, train: Train, device: torch.device) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter, 2019); biases and norms, which are 1-D, have no weight decay.
+
+    Raises:
+        UserError: where the head has a rate of its own and the model no head apart.
+    """
     assert train.learning_rate != "auto"  # it has become a number
-    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
-    others = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
+    trained = [p for p in model.parameters() if p.requires_grad]
+    head = head_parameters(model) if train.head_rate != 1 else set()
+    parts = [(1.0, [p for p in trained if p not in head]), (train.head_rate, [p for p in trained if p in head])]
     groups = [
-        {"params": decayed, "weight_decay": train.weight_decay, "lr_scale": 1.0},
-        {"params": others, "weight_decay": 0.0, "lr_scale": 1.0},
+        {"params": [p for p in part if (p.ndim >= 2) is decayed], "weight_decay": decay, "lr_scale": scale}
+        for scale, part in parts
+        for decayed, decay in ((True, train.weight_decay), (False, 0.0))
+        if part
     ]
     return torch.optim.AdamW(groups, lr=train.learning_rate, eps=train.adam_epsilon, fused=device.type in _FUSED)
 

@@ -39,6 +39,7 @@ from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
 from accel_cls.tasks import task_of
 from accel_cls.training.build import Inputs, build_training, load_inputs, resolve_micro_batch_tokens
 from accel_cls.training.gradient_buckets import settle_buckets
+from accel_cls.training.linear_probe import fit_last_layer
 from accel_cls.training.loop import Training, train
 from accel_cls.training.optimizer import make_optimizer
 from accel_cls.training.out_of_memory import explain_out_of_memory
@@ -189,10 +190,13 @@ def fit(
     plan = Plan.of(recipe, inputs.train.lengths, is_xla(accelerator), inputs.packed)
     _show_what_is_trained(recipe, inputs, plan, accelerator, notes, console)
 
+    fit_seconds = _fit_last_layer(recipe, inputs, accelerator, plan, console) if start.checkpoint is None else 0.0
     optimizer = make_optimizer(inputs.model, recipe.train, accelerator.device)
     model, optimizer = prepare(accelerator, inputs.model, optimizer, recipe.train.max_grad_norm, recipe.train.kernels)
     progress = (
-        Progress() if start.checkpoint is None else load_checkpoint(accelerator, model, optimizer, start.checkpoint)
+        Progress(seconds=fit_seconds)
+        if start.checkpoint is None
+        else load_checkpoint(accelerator, model, optimizer, start.checkpoint)
     )
     if accelerator.is_main_process:
         folder.rewind(progress.update, progress.evaluated)
@@ -214,9 +218,23 @@ def _device_peak_bytes(accelerator: Accelerator) -> int | None:
     return int(accelerator.reduce(told, "sum").max())
 
 
+def _fit_last_layer(recipe: Recipe, inputs: Inputs, accelerator: Accelerator, plan: Plan, console: Console) -> float:
+    """Where the recipe says so, fit the head to the encoder as it is; returns the seconds that it took."""
+    if recipe.model.freeze is None and recipe.train.head_init != "probe":
+        return 0.0
+    began, told = time.monotonic(), list[str]()
+    fit_last_layer(recipe, inputs, accelerator, plan.layout, told)
+    for note in told:
+        console.note(note)
+    return time.monotonic() - began
+
+
 def _train_to_the_end(training: Training, progress: Progress, hardware: str) -> None:
     t = training
-    settle_buckets(t.accelerator, t.model, t.optimizer, t.objective, t.train, t.plan)
+    if t.recipe.model.freeze:
+        progress.update = t.plan.updates  # the fit was the one update: what is left is to evaluate and to save
+    else:
+        settle_buckets(t.accelerator, t.model, t.optimizer, t.objective, t.train, t.plan)
     train(t, progress)
 
 

@@ -33,6 +33,7 @@ def learning_rates(hidden: int | None) -> list[float]:
 # The keys that a search can vary, and the values that each takes unless others are named; none: it stays as it is.
 SEARCHED: dict[str, Callable[[int | None], Sequence[float]]] = {
     RATE: learning_rates,
+    "train.head_rate": lambda hidden: (),
     EPOCHS: lambda hidden: (),
 }
 
@@ -56,6 +57,10 @@ def wanted_axes(recipe: Recipe, tries: Sequence[str], is_search: bool) -> dict[s
     """
     if tries and not is_search:
         raise UserError(f"--try: found {tries[0]!r}; expected it with --tune only")
+    if is_search and recipe.model.freeze:
+        raise UserError(
+            f"model.freeze: found {recipe.model.freeze}: no rate is used, so that there is none to search for"
+        )
     if is_search and recipe.train.max_updates is not None:
         raise UserError(
             f"train.max_updates: found {recipe.train.max_updates}, but the search is made for the whole schedule; "

@@ -7,6 +7,7 @@ import os
 from accel_cls.models.configuration import hidden_size_of
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.keys import RATE
+from accel_cls.recipe.schema import DEFAULT_RATE
 from accel_cls.runs.folder import RunFolder
 from accel_cls.tuning.axes import learning_rates
 from accel_cls.tuning.record import found_for
@@ -22,6 +23,8 @@ def expected_rate(recipe: Recipe, data: str) -> tuple[float, str]:
     Raises:
         UserError: where the model's configuration can't be read.
     """
+    if recipe.model.freeze:
+        return DEFAULT_RATE, "which model.freeze does not use"
     folder = RunFolder(recipe.output)
     record = found_for(folder, recipe, data)
     if record is not None:

@@ -15,6 +15,7 @@ from accel_cls.hardware.main_process import decided_by_main, float_bits, float_o
 from accel_cls.models.configuration import hidden_size_of
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.keys import RATE
+from accel_cls.recipe.schema import DEFAULT_RATE
 from accel_cls.runs.folder import RunFolder
 from accel_cls.training.run import Session
 from accel_cls.tuning.axes import EPOCHS, Axes, axes_of, candidates_of
@@ -27,12 +28,14 @@ from accel_cls.tuning.trials import Trials
 def find_rate(session: Session, recipe: Recipe, corpus: Corpus, folder: RunFolder) -> dict[str, float]:
     """The learning rate for a recipe, under its key: what a search has found before, or one finds now.
 
-    Called by all processes; gives all of them the same.
+    Called by all processes; gives all of them the same. Where a frozen encoder needs none, it is the default.
 
     Raises:
         UserError: where no search can be made, or all candidates diverge.
         Stopped: where it was told to stop; the same command goes on with it.
     """
+    if recipe.model.freeze:
+        return {RATE: DEFAULT_RATE}
 
     def known() -> Sequence[int]:
         record = found_for(folder, recipe, corpus.digest)

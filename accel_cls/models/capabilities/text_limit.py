@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from transformers import PreTrainedModel
 
+from accel_cls.models.own.configurations import encoder_config
+
 # Tokens: longer than any text, and still a number that all libraries can count to.
 UNLIMITED = 1_000_000
 # What transformers calls a table of positions, by the last part of the module's name. Tables of relative positions
@@ -22,9 +24,10 @@ def longest_text(model: PreTrainedModel) -> int | None:
         model: any, also on the meta device.
     """
     limits = [_room(module) for name, module in model.named_modules() if _is_table(name) and hasattr(module, "weight")]
-    configured = getattr(model.config, "max_position_embeddings", getattr(model.config, "max_seq_len", None))  # MPT's
+    config = encoder_config(model.config)
+    configured = getattr(config, "max_position_embeddings", getattr(config, "max_seq_len", None))  # MPT's
     # XLNet says -1. DeBERTa's is where relative distances begin to share an entry, unless it has a table, too.
-    is_relative = getattr(model.config, "relative_attention", False) and not limits
+    is_relative = getattr(config, "relative_attention", False) and not limits
     if isinstance(configured, int) and configured > 0 and not is_relative:
         limits.append(configured)
     return min(limits, default=None)

@@ -7,6 +7,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from accel_cls.errors import UserError, listed, shown
 from accel_cls.models.capabilities.padding import TRIAL_TEXTS, Padding, pad_rows
+from accel_cls.models.own.configurations import encoder_config
 from accel_cls.models.packing import can_pack
 
 _BACKWARD_IN_TRAINING = ("reformer",)
@@ -56,7 +57,7 @@ def _unused_parameters(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) 
     By a real pass: the graph does not show what Reformer's own functions do, and that wants to be in training for it.
     Others are not, where they might drop a whole layer.
     """
-    model.train(model.config.model_type in _BACKWARD_IN_TRAINING)
+    model.train(encoder_config(model.config).model_type in _BACKWARD_IN_TRAINING)
     model(**inputs).logits.sum().backward()
     return [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
 

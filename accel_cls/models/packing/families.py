@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from accel_cls.models.own.configurations import PooledConfig, encoder_config
 from accel_cls.models.packing.attention import Kernels, register_attention
 from accel_cls.models.packing.gather import FAST, PLAIN, RowKernels
 from accel_cls.models.packing.row import Packing
@@ -51,9 +52,15 @@ _FAMILIES: dict[str, tuple[str, _Layer | None]] = {
 
 def can_pack(config: Any) -> bool:
     """Whether models of this configuration can take packed texts."""
+    config = encoder_config(config)
     has_plain_positions = getattr(config, "position_embedding_type", None) in (None, "absolute")
     # One that attends to what came before only (is_decoder) would be packed as if it saw both sides.
     return config.model_type in _FAMILIES and has_plain_positions and not getattr(config, "is_decoder", False)
+
+
+def reads_first_token(config: Any) -> bool:
+    """Whether transformers' classifier of this family is known to read a text's first token."""
+    return config.model_type in _FAMILIES and not getattr(config, "is_decoder", False)
 
 
 def make_packable(model: PreTrainedModel, kernels: Kernels = "fast") -> int:
@@ -68,10 +75,11 @@ def make_packable(model: PreTrainedModel, kernels: Kernels = "fast") -> int:
     Returns:
         The position id of a text's first token: 0, or past the padding's own in RoBERTa's line.
     """
-    model.set_attn_implementation(register_attention(kernels))
-    pooling = getattr(model.config, "classifier_pooling", "cls")
+    model.base_model.set_attn_implementation(register_attention(kernels))
+    pools_itself = isinstance(model.config, PooledConfig)
+    pooling = model.config.pooling if pools_itself else getattr(model.config, "classifier_pooling", "cls")
     rows = {"fast": FAST, "plain": PLAIN}[kernels]
-    encoder, names = _FAMILIES[model.config.model_type]
+    encoder, names = _FAMILIES[encoder_config(model.config).model_type]
     if names is not None and pooling == "cls":
         last = model.base_model.get_submodule(names.layers)[-1]
         _compute_first_tokens_only(last, names, rows)
@@ -84,7 +92,8 @@ def make_packable(model: PreTrainedModel, kernels: Kernels = "fast") -> int:
             output.last_hidden_state = (hidden if is_pooled else _pool(hidden, packing, pooling, rows)).unsqueeze(1)
         return output
 
-    model.base_model.get_submodule(encoder).register_forward_hook(pool_texts, with_kwargs=True)
+    if not pools_itself:
+        model.base_model.get_submodule(encoder).register_forward_hook(pool_texts, with_kwargs=True)
     positions = [m for name, m in model.named_modules() if name.endswith("position_embeddings")]
     padding = positions[0].padding_idx if positions else None
     return 0 if padding is None else padding + 1

@@ -1,0 +1,26 @@
+"""Model classes of this package, for what transformers has no class for. They are saved and loaded as its own are.
+
+`import accel_cls` makes transformers' Auto classes know them: `register_configs` and `register_models` are called as
+soon as transformers imports the mappings that they add to, so that importing this package alone stays quick.
+"""
+
+from __future__ import annotations
+
+
+def register_configs() -> None:
+    """Let AutoConfig know the configurations."""
+    from transformers import AutoConfig
+
+    from accel_cls.models.own.configurations import PooledConfig
+
+    AutoConfig.register(PooledConfig.model_type, PooledConfig, exist_ok=True)
+
+
+def register_models() -> None:
+    """Let AutoModelForSequenceClassification know the classifiers."""
+    from transformers import AutoModelForSequenceClassification
+
+    from accel_cls.models.own.configurations import PooledConfig
+    from accel_cls.models.own.pooled import PooledForSequenceClassification
+
+    AutoModelForSequenceClassification.register(PooledConfig, PooledForSequenceClassification, exist_ok=True)

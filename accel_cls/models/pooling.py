@@ -1,0 +1,143 @@
+"""Which vector of a text the head reads: the recipe's choice, what lies beside a model, or its family's habit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from transformers import MODEL_MAPPING, PreTrainedTokenizerBase
+from transformers.utils import cached_file
+
+from accel_cls.errors import UserError, shown
+from accel_cls.models.own.configurations import PooledConfig, Pooling
+from accel_cls.models.packing import reads_first_token
+
+# sentence-transformers' words for what we have, as its file has them: one word, or a mapping of flags.
+_WORDS: dict[str, Pooling] = {
+    "cls": "first",
+    "cls_token": "first",
+    "mean": "mean",
+    "mean_tokens": "mean",
+    "max": "max",
+    "max_tokens": "max",
+}
+_FLAG = "pooling_mode_"
+_USUAL_DROPOUT = 0.1  # BERT's, where a family has no rate of its own
+
+
+def with_pooling(
+    config: Any,
+    wanted: Pooling | None,
+    name: str | None,
+    is_fitted: bool,
+    pairs_by: PreTrainedTokenizerBase | None,
+    notes: list[str],
+) -> Any:
+    """The configuration of a classifier that pools as wanted: the family's own, or a `PooledConfig` around it.
+
+    Args:
+        config: of a folder, a hub id or a model from scratch.
+        wanted: the recipe's; None for `auto`: what sentence-transformers' files beside the model say, else the
+            family's habit, or the mean where `is_fitted`. A classifier that was trained before keeps its own.
+        name: the folder or hub id.
+        is_fitted: whether the head will be fitted to the encoder as it is.
+        pairs_by: the tokenizer that joins two texts; None for single texts.
+        notes: takes a line where files beside the model have decided, or could not.
+
+    Raises:
+        UserError: for a pooling that this model can't have, and files that can't be read.
+    """
+    if isinstance(config, PooledConfig):
+        if config.is_pair and pairs_by is None:
+            raise UserError(f"model.name: {name} compares two texts; expected data.text to name two columns")
+        config.pooling = wanted or config.pooling
+        return config
+    if wanted is None and not is_classifier(config):
+        wanted = _pooling_beside(name, notes) if name is not None else None
+        if wanted is None and is_fitted and _obstacle(config) is None:
+            wanted = "mean"
+    if wanted is None or _set_natively(config, wanted):
+        return config
+    if (why := _obstacle(config)) is not None:
+        found = f"found {wanted}; {name or 'the model'}, a {config.model_type}, can't have it"
+        raise UserError(f"model.pooling: {found}: {why}. Leave it at auto")
+    options: dict[str, Any] = {}
+    if pairs_by is not None and pairs_by.sep_token_id is not None and wanted != "first":
+        special = {*pairs_by.all_special_ids} - {pairs_by.unk_token_id}  # which stands for text
+        options = {"is_pair": True, "separator": pairs_by.sep_token_id, "special_tokens": sorted(special)}
+    return PooledConfig(
+        encoder=config,
+        pooling=wanted,
+        classifier_dropout=_head_dropout(config),
+        initializer_range=getattr(config, "initializer_range", None) or 0.02,
+        **options,
+    )
+
+
+def is_classifier(config: Any) -> bool:
+    """Whether a configuration is of a model with a trained classifier."""
+    return any("SequenceClassification" in kind for kind in config.architectures or ())
+
+
+def _set_natively(config: Any, wanted: Pooling) -> bool:
+    """Whether transformers' own classifier pools so, with the configuration set accordingly."""
+    if hasattr(config, "classifier_pooling"):  # ModernBERT's
+        if wanted in ("first", "mean"):
+            config.classifier_pooling = {"first": "cls", "mean": "mean"}[wanted]
+            return True
+        return False
+    return wanted == "first" and reads_first_token(config)
+
+
+def _obstacle(config: Any) -> str | None:
+    """Why a model can't be given a head that pools its tokens."""
+    if type(config) not in MODEL_MAPPING:
+        return "transformers has no encoder of this family"
+    if getattr(config, "is_encoder_decoder", False):
+        return "it has a decoder, whose end its own classifier reads"
+    if not isinstance(getattr(config.get_text_config(), "hidden_size", None), int):
+        return "its configuration has no hidden_size"
+    return None
+
+
+def _head_dropout(config: Any) -> float:
+    rates = (getattr(config, key, None) for key in ("classifier_dropout", "hidden_dropout_prob", "dropout"))
+    return next((rate for rate in rates if isinstance(rate, float)), _USUAL_DROPOUT)
+
+
+def _pooling_beside(name: str, notes: list[str]) -> Pooling | None:
+    """What sentence-transformers' files beside a model say; None where there are none, or nothing that we have."""
+    modules = _read_json(name, "modules.json")
+    folder = next((str(m.get("path", "")) for m in modules or () if str(m.get("type", "")).endswith("Pooling")), None)
+    if folder is None:
+        return None
+    file = f"{folder}/config.json"
+    settings = _read_json(name, file)
+    if settings is None:
+        raise UserError(f"model.name: {name} has a modules.json that names {file}, which is not there")
+    flags = [key.removeprefix(_FLAG) for key, on in settings.items() if key.startswith(_FLAG) and on]
+    modes = [mode] if isinstance(mode := settings.get("pooling_mode"), str) else flags
+    found = _WORDS.get(modes[0]) if len(modes) == 1 else None
+    if found is None:
+        what = shown(" + ".join(modes) or "nothing")
+        notes.append(f"{file} of {Path(name).name} pools by {what}, which is not here: the classifier reads as usual")
+    else:
+        notes.append(f"pooling: {found}, as {file} of {Path(name).name} says")
+    return found
+
+
+def _read_json(name: str, file: str) -> Any:
+    """A JSON file of a folder or hub id; None where it has none."""
+    try:
+        path = cached_file(
+            name,
+            file,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_gated_repo=False,
+            _raise_exceptions_for_connection_errors=False,
+        )
+        return None if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        message = f"{file} of {name} can't be read ({shown(str(error), 200)}): mend it, or set model.pooling"
+        raise UserError(f"model.name: {message}") from error

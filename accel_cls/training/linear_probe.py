@@ -1,0 +1,200 @@
+"""The head's last layer, fitted to what the encoder makes of the training texts as it is: logistic regression.
+
+As the start of a fine-tuning it keeps the encoder from being bent by a head that knows nothing yet (Kumar et al. 2022,
+"Fine-tuning can distort pretrained features"); with a frozen encoder it is all of the training. It minimizes the
+task's own loss, class weights and smoothing included, and a penalty on the weights' squares; convex, so the same
+minimum from wherever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from accelerate import Accelerator
+from accelerate.utils import broadcast
+from torch.nn.functional import linear
+
+from accel_cls.batching.layout import Layout
+from accel_cls.data.examples import Examples
+from accel_cls.data.split import distinct_texts
+from accel_cls.evaluation.predictions import Predictions, predict_examples
+from accel_cls.models.features import FeatureModel, last_layer
+from accel_cls.recipe import Recipe
+from accel_cls.tasks import Loss, Task
+from accel_cls.tokenization.cache import find, find_or_make
+from accel_cls.training.build import Inputs
+
+_KIND, _FILE = "features", "features.npy"  # in the cache
+_FORMAT = 1  # of what is kept; another number makes all anew
+# Of these the one is taken that is best on a fifth of the training examples.
+_PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4)
+_HELD_OUT = 0.2
+_LEAST = 50  # examples, from which some are held out; of fewer, the strongest penalty but one is taken
+_STEPS = 200
+# Of a configuration: what no feature follows from.
+_IRRELEVANT = ("id2label", "label2id", "num_labels", "problem_type", "_name_or_path", "dtype", "accel_cls")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A linear layer, and how it was fitted."""
+
+    weight: torch.Tensor  # float32 [outputs, hidden]
+    bias: torch.Tensor  # float32 [outputs]
+    penalty: float
+
+
+def fit_last_layer(recipe: Recipe, inputs: Inputs, accelerator: Accelerator, layout: Layout, notes: list[str]) -> None:
+    """Fit the last layer of the model to the training examples. Called by all processes, which get the same weights.
+
+    Args:
+        recipe: the recipe.
+        inputs: with the model, not yet prepared for the hardware.
+        accelerator: the run's.
+        layout: how texts become micro-batches.
+        notes: takes how it was fitted.
+
+    Raises:
+        UserError: where the model's head has no such layer.
+    """
+    place = "model.freeze" if recipe.model.freeze else "train.head_init"
+    layer = last_layer(inputs.model, place)
+    inputs.model.to(accelerator.device)
+    features = _features(inputs, layer, place, accelerator, layout, notes)
+    if accelerator.is_main_process:
+        assert features is not None
+        fitted = _fit(recipe, inputs, features)
+        notes.append(
+            f"the head was fitted to what the encoder makes of the {len(features):,} training texts as it is: "
+            f"logistic regression, penalty {fitted.penalty:g}"
+        )
+        with torch.no_grad():
+            layer.weight.copy_(fitted.weight)
+            layer.bias.copy_(fitted.bias)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(broadcast(parameter.detach().clone()))
+
+
+def _features(
+    inputs: Inputs, layer: torch.nn.Linear, place: str, accelerator: Accelerator, layout: Layout, notes: list[str]
+) -> np.ndarray | None:
+    """What the last layer reads of each training example, float32 [examples, hidden]; kept for the next time.
+
+    Other processes than the main one may get None.
+    """
+    key = _key(inputs, layer, accelerator)
+    kept = _kept(key, (len(inputs.corpus.train), layer.in_features)) if accelerator.is_main_process else None
+    is_kept = torch.tensor(int(kept is not None), device=accelerator.device)
+    if int(accelerator.reduce(is_kept, "sum")):
+        return kept
+    batches = inputs.batches(inputs.train, inputs.corpus.train, accelerator.device)
+    model = FeatureModel(inputs.model, layer, place)
+    with accelerator.autocast():
+        made = predict_examples(accelerator, model, batches, layout, layer.in_features)
+    assert isinstance(made, Predictions)
+    if accelerator.is_main_process:
+        find_or_make(_KIND, "features", key, lambda folder: np.save(folder / _FILE, made.logits), notes)
+    return made.logits
+
+
+def _key(inputs: Inputs, layer: torch.nn.Linear, accelerator: Accelerator) -> str:
+    """A digest of all that the features follow from, to the bit: weights, token ids, and what computes."""
+    digest = hashlib.sha256()
+    last = {*layer.parameters()}
+    for name, tensor in inputs.model.state_dict(keep_vars=True).items():
+        if tensor not in last:
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    config = {key: value for key, value in inputs.model.config.to_dict().items() if key not in _IRRELEVANT}
+    facts: list[Any] = [
+        _FORMAT,
+        type(inputs.model).__name__,
+        config,
+        inputs.train.digest,
+        inputs.packed,
+        accelerator.device.type,
+        accelerator.mixed_precision,
+        torch.__version__,
+        transformers.__version__,
+    ]
+    digest.update(json.dumps(facts, sort_keys=True, default=str).encode())
+    return digest.hexdigest()[:32]
+
+
+def _kept(key: str, shape: tuple[int, int]) -> np.ndarray | None:
+    entry = find(_KIND, key, lambda folder: np.load(folder / _FILE, mmap_mode="r").shape == shape)
+    return None if entry is None else np.load(entry.folder / _FILE)
+
+
+def _fit(recipe: Recipe, inputs: Inputs, features: np.ndarray) -> Fitted:
+    """The layer for all training examples, with the penalty that is best where some are held out."""
+    train, task = inputs.corpus.train, inputs.task
+    loss = task.loss(recipe.train, train.labels, inputs.corpus.classes, torch.device("cpu"))
+    problem = _Problem(loss, torch.from_numpy(features), train.labels, len(inputs.corpus.classes))
+    held_out = _held_out(train, task, recipe.seed)
+    penalty = _PENALTIES[1]
+    if held_out.any() and not held_out.all():
+        inner, scores = problem.part(~held_out), []
+        for candidate in _PENALTIES:
+            layer = inner.minimize(candidate)
+            logits = features[held_out] @ layer.weight.numpy().T + layer.bias.numpy()
+            scores.append(task.mean_loss(logits, train.labels[held_out]))
+        penalty = _PENALTIES[int(np.nanargmin(scores))]
+    return problem.minimize(penalty)
+
+
+def _held_out(train: Examples, task: Task, seed: int) -> np.ndarray:
+    """Which examples the penalty is chosen by, bool [examples]: none of few; the same text is on one side only."""
+    text_of, _ = distinct_texts(train, task.strata(train.labels))
+    texts = np.unique(text_of)
+    if len(texts) < _LEAST:
+        return np.zeros(len(train), bool)
+    some = np.random.default_rng(seed).permutation(texts)[: round(_HELD_OUT * len(texts))]
+    return np.isin(text_of, some)
+
+
+class _Problem:
+    """What is minimized: the task's mean loss of a linear layer, and penalty / 2 times its squared weights.
+
+    Features have mean 0 and deviation 1 in it, so that a penalty means the same for every encoder.
+    """
+
+    def __init__(self, loss: Loss, features: torch.Tensor, labels: np.ndarray, outputs: int):
+        self._loss, self._labels, self._outputs = loss, labels, outputs
+        self._raw = features
+        self._mean = features.mean(0)
+        self._deviation = features.std(0, correction=0).clamp_min(1e-6)
+        self._features = (features - self._mean) / self._deviation
+        self._total = float(loss.weights(labels).sum(dtype=np.float64))
+
+    def part(self, chosen: np.ndarray) -> _Problem:
+        """The same for some of the examples, bool [examples]."""
+        return _Problem(self._loss, self._raw[torch.from_numpy(chosen)], self._labels[chosen], self._outputs)
+
+    def minimize(self, penalty: float) -> Fitted:
+        """The minimum, by L-BFGS, as a layer for features as they are."""
+        weight = torch.zeros(self._outputs, self._features.shape[1], requires_grad=True)
+        bias = torch.zeros(self._outputs, requires_grad=True)
+        labels = torch.from_numpy(self._labels)
+        optimizer = torch.optim.LBFGS(
+            [weight, bias], max_iter=_STEPS, tolerance_grad=1e-5, tolerance_change=1e-8, line_search_fn="strong_wolfe"
+        )
+
+        def value() -> torch.Tensor:
+            optimizer.zero_grad()
+            losses = self._loss.losses(linear(self._features, weight, bias), labels)
+            total = losses.sum() / self._total + penalty / 2 * weight.square().sum()
+            total.backward()
+            return total
+
+        optimizer.step(value)
+        with torch.no_grad():
+            weight = weight / self._deviation
+            return Fitted(weight, bias - weight @ self._mean, penalty)
