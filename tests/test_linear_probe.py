@@ -75,7 +75,7 @@ def test_frozen_encoder_is_kept_and_its_head_learned(folder: Path) -> None:
     assert encoder
     assert all(torch.equal(tensor, before[name]) for name, tensor in encoder.items())
     found = _results(folder / "run")
-    assert found["scores"]["accuracy"] > 0.8  # half of the texts are of each class
+    assert found["scores"]["accuracy"] > 0.6  # half of the texts are of each class, and the encoder is random
     assert found["updates"] == 1
     assert "train.learning_rate is not used, since model.freeze trains the head alone" in done.stdout
     again = train(folder, "model.freeze=encoder")
