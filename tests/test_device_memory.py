@@ -10,25 +10,25 @@ from accel_cls.memory.available import peak_device_memory, reset_peak_device_mem
 from accel_cls.recipe import load_recipe
 from accel_cls.runs import report
 from accel_cls.runs.report import describe_memory
-from accel_cls.training import run
+from accel_cls.training import fit
 
 
 def test_a_cpu_tells_of_no_device_memory() -> None:
     reset_peak_device_memory(torch.device("cpu"))
     assert peak_device_memory(torch.device("cpu")) is None
-    assert run._device_peak_bytes(SimpleNamespace(device=torch.device("cpu"))) is None
+    assert fit._device_peak_bytes(SimpleNamespace(device=torch.device("cpu"))) is None
 
 
 def test_of_all_processes_the_largest_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second of three, which has most itself or sees that another has more."""
-    monkeypatch.setattr(run, "peak_device_memory", lambda device: 5 * 2**32)
+    monkeypatch.setattr(fit, "peak_device_memory", lambda device: 5 * 2**32)
     others = torch.tensor([2**33, 0, 2**35])
     accelerator = SimpleNamespace(
         device=torch.device("cpu"), num_processes=3, process_index=1, reduce=lambda mine, how: mine + others
     )
-    assert run._device_peak_bytes(accelerator) == 2**35
+    assert fit._device_peak_bytes(accelerator) == 2**35
     others[2] = 0
-    assert run._device_peak_bytes(accelerator) == 5 * 2**32
+    assert fit._device_peak_bytes(accelerator) == 5 * 2**32
 
 
 def test_a_run_tells_of_a_gpus_memory_where_it_knows() -> None:

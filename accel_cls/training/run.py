@@ -1,62 +1,29 @@
-"""A run from a checked recipe to a finished run folder: every part made, in the order it is needed."""
+"""A command from a checked recipe to a finished run folder: its training, perhaps a search before it, what is told."""
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-import torch
-from accelerate import Accelerator
-
-from accel_cls.atomic import write_text
-from accel_cls.batching.plan import Plan
-from accel_cls.checkpoints.checkpoint import Progress, checkpoint_path, load_checkpoint, manifest_digest, update_of
 from accel_cls.console import Console, duration
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.devices.deterministic import deterministic_algorithms
-from accel_cls.devices.prepare import is_xla, prepare
-from accel_cls.errors import UserError
-from accel_cls.hardware.accelerator import Hardware, start_hardware
-from accel_cls.hardware.main_process import decided_by_main, float_bits, float_of_bits
+from accel_cls.hardware.accelerator import start_hardware
 from accel_cls.hardware.rendezvous import Rendezvous, join_rendezvous, lost_process_explained
-from accel_cls.memory.available import peak_device_memory, reset_peak_device_memory
-from accel_cls.memory.sizes import MicroBatchSizes
-from accel_cls.models.classifier import describe_model
 from accel_cls.profiles import shell
-from accel_cls.recipe import Recipe, recipe_to_yaml, with_values
+from accel_cls.recipe import Recipe, with_values
 from accel_cls.recipe.keys import RATE
 from accel_cls.recipe.rules import idle_settings
-from accel_cls.runs.changes import RunSpec
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.report import describe_dropped, describe_memory, describe_saves
-from accel_cls.runs.results import describe_stop, finish_run, read_results
-from accel_cls.runs.resume import Start, lock_and_open_run, record_found
-from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
+from accel_cls.runs.results import finish_run, read_results
+from accel_cls.runs.resume import record_found
+from accel_cls.stopping import Stopping
 from accel_cls.tasks import task_of
-from accel_cls.training.build import Inputs, build_training, load_inputs, resolve_micro_batch_tokens
-from accel_cls.training.gradient_buckets import settle_buckets
-from accel_cls.training.linear_probe import fit_last_layer
-from accel_cls.training.loop import Training, train
-from accel_cls.training.optimizer import make_optimizer
-from accel_cls.training.out_of_memory import explain_out_of_memory
-
-# What goes through the updates: the training loop, or what measures some of them. Takes the training, its counters,
-# and what it runs on, as people call it.
-Loop = Callable[[Training, Progress, str], None]
-
-
-@dataclass(frozen=True)
-class Session:
-    """What all trainings of a command share: the run's own, and the trials before it."""
-
-    hardware: Hardware
-    stopping: Stopping
-    console: Console
-
+from accel_cls.training.fit import Loop, Session, fit, open_on_main
 
 # What finds the values that a recipe leaves to a search, by trials on a part of the corpus's training examples. Takes
 # the run folder, too; called by all processes, and gives all of them the same values by key.
@@ -128,7 +95,7 @@ def _train(command: Command, session: Session, corpus: Corpus, folder: RunFolder
         recipe = with_values(recipe, found)
         if accelerator.is_main_process and not start.rate:
             record_found(folder, recipe, found)
-    fitted = fit(session, recipe, corpus, folder, start, notes, command.loop or _train_to_the_end)
+    fitted = fit(session, recipe, corpus, folder, start, notes, command.loop)
     if accelerator.is_main_process and command.loop is None:
         session.console.set_state("baselines")
         told: list[str] = []
@@ -138,192 +105,6 @@ def _train(command: Command, session: Session, corpus: Corpus, folder: RunFolder
             session.console.note(note)
     accelerator.wait_for_everyone()
     return False
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What came of a training, besides what its run folder holds."""
-
-    recipe: Recipe  # with the number that train.micro_batch_tokens: auto stands for
-    plan: Plan
-    progress: Progress  # at its end
-    device_peak_bytes: int | None  # see `finish_run`
-
-
-def fit(
-    session: Session,
-    recipe: Recipe,
-    corpus: Corpus,
-    folder: RunFolder,
-    start: Start,
-    notes: list[str],
-    loop: Loop | None = None,
-) -> Fitted:
-    """Make a model and train it, in a run folder that is open. Called by all processes.
-
-    Args:
-        session: what it runs on.
-        recipe: with a number for a learning rate.
-        corpus: what it is trained and scored on.
-        folder: where it leaves what it leaves; nothing there says yet that it is finished.
-        start: where it starts.
-        notes: what the user should know of; takes more.
-        loop: in place of the training loop.
-
-    Raises:
-        Diverged: where its losses are no finite numbers.
-        Stopped: where it was told to stop, and has saved what it has.
-    """
-    hardware, console = session.hardware, session.console
-    accelerator = hardware.accelerator
-    inputs = load_inputs(recipe, task_of(recipe), corpus, accelerator, notes)
-    facts = {
-        "token ids": inputs.train.digest[:16],
-        "weights": f"{inputs.model.num_parameters():,}",
-        "checkpoint": manifest_digest(start.checkpoint),
-    }
-    hardware.require_same("model", facts, "Give all machines the same model folder, and one disk for `output`")
-    hardware.rendezvous.close()
-    recipe, sizes, key = resolve_micro_batch_tokens(recipe, inputs, accelerator, start.tokens, notes)
-    if key is not None and accelerator.is_main_process:
-        write_text(folder.recipe, recipe_to_yaml(recipe))
-    plan = Plan.of(recipe, inputs.train.lengths, is_xla(accelerator), inputs.packed)
-    _show_what_is_trained(recipe, inputs, plan, accelerator, notes, console)
-
-    fit_seconds = _fit_last_layer(recipe, inputs, accelerator, plan, console) if start.checkpoint is None else 0.0
-    optimizer = make_optimizer(inputs.model, recipe.train, accelerator.device)
-    model, optimizer = prepare(accelerator, inputs.model, optimizer, recipe.train.max_grad_norm, recipe.train.kernels)
-    progress = (
-        Progress(seconds=fit_seconds)
-        if start.checkpoint is None
-        else load_checkpoint(accelerator, model, optimizer, start.checkpoint)
-    )
-    if accelerator.is_main_process:
-        folder.rewind(progress.update, progress.evaluated)
-    stopping = session.stopping
-    training = build_training(recipe, plan, inputs, accelerator, model, optimizer, progress, folder, stopping, console)
-    explain = functools.partial(_explain_out_of_memory, training, progress, sizes, key)
-    reset_peak_device_memory(accelerator.device)  # what was tried to find a micro-batch's size is over
-    _run_loop(loop or _train_to_the_end, hardware.name, training, progress, explain)
-    return Fitted(recipe, plan, progress, _device_peak_bytes(accelerator))
-
-
-def _device_peak_bytes(accelerator: Accelerator) -> int | None:
-    """The most memory in use on a device, of all processes the largest. Called by all of them."""
-    peak = peak_device_memory(accelerator.device)
-    if peak is None:
-        return None
-    told = torch.zeros(accelerator.num_processes, dtype=torch.int64, device=accelerator.device)
-    told[accelerator.process_index] = peak
-    return int(accelerator.reduce(told, "sum").max())
-
-
-def _fit_last_layer(recipe: Recipe, inputs: Inputs, accelerator: Accelerator, plan: Plan, console: Console) -> float:
-    """Where the recipe says so, fit the head to the encoder as it is; returns the seconds that it took."""
-    if recipe.model.freeze is None and recipe.train.head_init != "probe":
-        return 0.0
-    began, told = time.monotonic(), list[str]()
-    fit_last_layer(recipe, inputs, accelerator, plan.layout, told)
-    for note in told:
-        console.note(note)
-    return time.monotonic() - began
-
-
-def _train_to_the_end(training: Training, progress: Progress, hardware: str) -> None:
-    t = training
-    if t.recipe.model.freeze:
-        progress.update = t.plan.updates  # the fit was the one update: what is left is to evaluate and to save
-    else:
-        settle_buckets(t.accelerator, t.model, t.optimizer, t.objective, t.train, t.plan)
-    train(t, progress)
-
-
-def _show_what_is_trained(
-    recipe: Recipe, inputs: Inputs, plan: Plan, accelerator: Accelerator, notes: Sequence[str], console: Console
-) -> None:
-    """The banner's sections on data, model and plan, and all notes."""
-    compiled = [("programs", plan.programs(inputs.validation.lengths))] if is_xla(accelerator) else []
-    lengths = inputs.train.describe(recipe.data.max_length)
-    console.section("data", [*inputs.corpus.describe(recipe.data), lengths])
-    console.section("model", [describe_model(inputs.model, recipe)])
-    console.section("plan", [*plan.describe(recipe, accelerator.num_processes), *compiled])
-    for note in notes:
-        console.note(note)
-
-
-def _explain_out_of_memory(
-    t: Training, progress: Progress, sizes: MicroBatchSizes, key: str | None, error: RuntimeError | MemoryError
-) -> UserError | None:
-    return explain_out_of_memory(
-        error,
-        plan=t.plan,
-        progress=progress,
-        accelerator=t.accelerator,
-        folder=t.artifacts.folder,
-        is_training=t.model.training,
-        max_length=t.recipe.data.max_length,
-        sizes=sizes,
-        key=key,
-    )
-
-
-def _run_loop(
-    loop: Loop,
-    hardware: str,
-    training: Training,
-    progress: Progress,
-    explain: Callable[[RuntimeError | MemoryError], UserError | None],
-) -> None:
-    """Train; an error that can be explained becomes a message to the user."""
-    saver, folder = training.saver, training.artifacts.folder
-    training.console.start(progress.update, training.plan.updates)
-    if training.accelerator.is_main_process:
-        (folder.path / SAVE_FILE).unlink(missing_ok=True)  # a stop that was asked for before is over
-    try:
-        training.stopping.begin_training()
-        loop(training, progress, hardware)
-    except Stopped as stop:
-        training.stopping.end_training()
-        training.console.stop()
-        training.console.section(str(stop), describe_stop(folder, training.plan, progress, saver))
-        stop.is_told = True
-        raise
-    except (RuntimeError, MemoryError) as error:
-        explained = explain(error)
-        if explained is None:
-            raise
-        raise explained from error
-    finally:
-        training.console.stop()
-        if training.accelerator.is_main_process:
-            (folder.path / SAVE_FILE).unlink(missing_ok=True)
-        saver.wait()  # what is being written is a whole checkpoint in a moment
-
-
-def open_on_main(session: Session, folder: RunFolder, recipe: Recipe, corpus: Corpus, fresh: bool = False) -> Start:
-    """Let the main process open the run folder, and every process know where the run starts.
-
-    Raises:
-        UserError: where the main process is refused; on the others ToldElsewhere.
-    """
-    hardware, notes = session.hardware, list[str]()
-    new, finished = 0, -1
-
-    def opened() -> Sequence[int]:
-        spec = RunSpec(recipe, corpus.digest, len(corpus.train.labels), hardware.name, hardware.precision)
-        start = lock_and_open_run(folder, spec, fresh, notes)
-        update = new if start.checkpoint is None else update_of(start.checkpoint)
-        return finished if start.finished else update, start.tokens or 0, float_bits(start.rate or 0)
-
-    told, tokens, bits = decided_by_main(hardware.accelerator, 3, opened)
-    for note in notes:
-        session.console.note(note)
-    if told == finished:
-        return Start(finished=True)
-    if told:
-        session.console.note(f"continues an unfinished run from update {told}, its checkpoint verified")
-    checkpoint = checkpoint_path(folder.checkpoints, told) if told else None
-    return Start(checkpoint=checkpoint, tokens=tokens or None, rate=float_of_bits(bits) or None)
 
 
 def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, seconds: float | None) -> None:

@@ -17,7 +17,7 @@ from accel_cls.recipe import Recipe
 from accel_cls.recipe.keys import RATE
 from accel_cls.recipe.schema import DEFAULT_RATE
 from accel_cls.runs.folder import RunFolder
-from accel_cls.training.run import Session
+from accel_cls.training.fit import Session
 from accel_cls.tuning.axes import EPOCHS, Axes, axes_of, candidates_of
 from accel_cls.tuning.halving import Halving
 from accel_cls.tuning.record import found_for, spec_of

@@ -23,7 +23,7 @@ from accel_cls.recipe.keys import RATE
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.resume import lock_run
 from accel_cls.stopping import SAVE_FILE, Stopped
-from accel_cls.training.run import Session, fit, open_on_main
+from accel_cls.training.fit import Session, fit, open_on_main
 from accel_cls.tuning.axes import EPOCHS, in_words
 from accel_cls.tuning.halving import Halving, rung_sizes
 from accel_cls.tuning.record import Record, Trial, read_record, set_search_aside
