@@ -38,6 +38,7 @@ class Ended:
     peak_bytes: int  # of the largest process that it started or was itself
     output: str
     others_cores: float  # how many cores other processes kept busy meanwhile, on average
+    cpu_seconds: float  # of the command and all that it has waited for
 
 
 def python(*arguments: str) -> list[str]:
@@ -93,7 +94,8 @@ def run(
     if process.returncode:
         raise Failed(f"{_name(command)} {_end(process.returncode)}\n{text[-3000:]}")
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return Ended(began, seconds, peak, text, max(0.0, busy - usage.ru_utime - usage.ru_stime) / seconds)
+    own = usage.ru_utime + usage.ru_stime
+    return Ended(began, seconds, peak, text, max(0.0, busy - own) / seconds, own)
 
 
 def _wait(pid: int, watch: Callable[[], None] | None, deadline: float | None) -> tuple[int, Any]:

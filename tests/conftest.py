@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from accel_cls.parity.comparison_runs import threads_per_process
 from accel_cls.profiles import read_profile
 from tools import warm
 from tools.warm import free_port as free_port
@@ -120,19 +121,35 @@ def train_by(processes: int, folder: Path, *overrides: str) -> subprocess.Comple
 
 @pytest.fixture
 def warm_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainings of one process that `parity` and `resume --prove` start: quick, where their start is not tested."""
+    """Trainings that `parity` and `resume --prove` start: quick, where their start is not tested.
+
+    What is left out is the launcher as a process, and imports; the variables that it would set are asked of it.
+    """
 
     def start(command: Sequence[str], log: Path, threads: int) -> warm.Warm:
         profile = read_profile(Path(command[command.index("--config_file") + 1]))
         assert profile.use_cpu
-        assert profile.processes == 1
-        env = {"ACCELERATE_USE_CPU": "true", "ACCELERATE_MIXED_PRECISION": profile.mixed_precision}
-        return warm.Warm(
-            "accel_cls.train", command[command.index("accel_cls.train") + 1 :], Path.cwd(), env=env, log=log
-        )
+        several = warm.one_of_several(profile.processes) if profile.processes > 1 else {}
+        env = {**launcher_variables(command), **several}
+        if threads != threads_per_process(1):  # else torch takes as many by itself, in the interpreter of other tests
+            env[_THREADS] = str(threads)
+        arguments = command[command.index("accel_cls.train") + 1 :]
+        return warm.Warm("accel_cls.train", arguments, Path.cwd(), env=env, log=log, processes=profile.processes)
 
     monkeypatch.setattr("accel_cls.parity.run.start_training", start)
     monkeypatch.setattr("accel_cls.proving.interrupt.start_training", start)
+
+
+def launcher_variables(command: Sequence[str]) -> dict[str, str]:
+    """What `accelerate launch` would add to the environment of the processes that a command of it starts."""
+    from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+    from accelerate.utils.launch import prepare_multi_gpu_env, prepare_simple_launcher_cmd_env
+
+    arguments, *_ = _validate_launch_command(launch_command_parser().parse_args(command[2:]))
+    if arguments.multi_gpu or arguments.use_fsdp:
+        return {name: text for name, text in prepare_multi_gpu_env(arguments).items() if os.environ.get(name) != text}
+    _, env = prepare_simple_launcher_cmd_env(arguments)
+    return {name: text for name, text in env.items() if os.environ.get(name) != text}
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -15,12 +16,14 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from accel_cls.data.corpus import Corpus, load_corpus
+from accel_cls.data.examples import Examples
 from accel_cls.evaluation import baselines as module
 from accel_cls.evaluation.baselines import baselines
 from accel_cls.evaluation.paired import paired_difference
 from accel_cls.recipe import load_recipe
 from accel_cls.runs.verdict import advice, verdict
 from accel_cls.tasks import task_of
+from accel_cls.tokenization.cache import cache_folder
 
 TASTE = {"good": ["lovely soup", "tasty rice", "great cake"], "bad": ["cold soup", "stale rice", "awful cake"]}
 
@@ -94,8 +97,24 @@ def test_they_are_made_once_for_the_same_data(monkeypatch: pytest.MonkeyPatch) -
     corpus = write_corpus(some_texts(120))
     first = baselines(corpus, corpus.reader, [])
     monkeypatch.setattr(module, "_linear", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(Examples, "texts", property(lambda _: pytest.fail("texts are read again")), raising=False)
     again = baselines(corpus, corpus.reader, [])
     assert [one.predicted.tolist() for one in first] == [one.predicted.tolist() for one in again]
+    assert [one.about for one in first] == [one.about for one in again]
+    assert first[1].about == "logistic regression on TF-IDF of 1 to 2 words"
+
+
+@pytest.mark.parametrize("damage", ["", "2 words", "\xff"])
+def test_sentence_that_is_not_what_was_written_is_made_anew(damage: str) -> None:
+    """Whoever can write there can write checksums, too."""
+    corpus = write_corpus(some_texts(120))
+    first = baselines(corpus, corpus.reader, [])
+    about = cache_folder() / "baselines" / module._key(corpus, corpus.reader) / "about.txt"
+    about.write_bytes(damage.encode("latin-1"))
+    manifest = about.with_name("manifest.json")
+    digests = json.loads(manifest.read_text(encoding="utf-8"))
+    manifest.write_text(json.dumps(digests | {"about.txt": hashlib.sha256(about.read_bytes()).hexdigest()}))
+    assert [one.about for one in baselines(corpus, corpus.reader, [])] == [one.about for one in first]
 
 
 def test_more_examples_than_fit_are_a_stated_sample(monkeypatch: pytest.MonkeyPatch) -> None:

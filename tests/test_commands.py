@@ -18,6 +18,7 @@ from accel_cls.cli import app
 from accel_cls.recipe import load_recipe
 from benchmarks import __main__ as benchmarks
 from benchmarks.cases import named
+from benchmarks.quality import __main__ as quality
 from tools.gpu_check import __main__ as gpu_check
 from tools.model_matrix import __main__ as model_matrix
 
@@ -94,6 +95,8 @@ def check(words: list[str]) -> None:
         typer.main.get_command(predict.app).make_context("predict", words[3:])
     elif words[:3] == ["python", "-m", "benchmarks"]:
         named(benchmarks.command_line().parse_args(words[3:]).names)  # raises where there is no such case
+    elif words[:3] == ["python", "-m", "benchmarks.quality"]:
+        quality.command_line().parse_args(words[3:])
     elif words[:3] == ["python", "-m", "tools.gpu_check"]:
         gpu_check.command_line().parse_args(words[3:])
     elif words[:3] == ["python", "-m", "tools.model_matrix"]:

@@ -107,20 +107,33 @@ HARMFUL = 'open("HARMED", "a").write(__file__)\nraise RuntimeError("no library")
 LIBRARIES = ("yaml", "psutil", "datasets", "evaluate", "tokenizers", "numpy", "regex", "queue", "statistics")
 
 
-@pytest.mark.parametrize(
-    "launcher", [("python", "-m", "accel_cls.train"), ("accel-cls", "launch"), ("accelerate", "launch")], ids=" ".join
-)
-def test_files_with_names_of_libraries_are_not_run(work: Path, launcher: tuple[str, ...]) -> None:
+@pytest.fixture
+def harmful(work: Path) -> Path:
+    """A folder with files that have the names of libraries, and with the data and the recipe."""
     for name in LIBRARIES:
         (work / f"{name}.py").write_text(HARMFUL, encoding="utf-8")
     (work / "sklearn").mkdir()
     (work / "sklearn" / "__init__.py").write_text(HARMFUL, encoding="utf-8")
+    return work
+
+
+# With a variable, so that no warm Python runs them: that has imported everything.
+@pytest.mark.parametrize(
+    "launcher", [("python", "-m", "accel_cls.train"), ("accel-cls", "launch"), ("accelerate", "launch")], ids=" ".join
+)
+def test_files_with_names_of_libraries_are_not_run(harmful: Path, launcher: tuple[str, ...]) -> None:
     module = ("-m", "accel_cls.train") if launcher[0] == "accelerate" else ()
-    done = command(*launcher, *module, "recipe.yaml", "train.max_updates=1", cwd=work, env={"A": ""})  # no warm Python
+    done = command(*launcher, *module, "recipe.yaml", "train.max_updates=1", cwd=harmful, env={"A": ""})
     assert done.returncode == 0, done.stderr
-    asked = command("python", "-m", "accel_cls.predict", "run", "--text", "好吃", cwd=work, env={"A": ""})
+    assert not (harmful / "HARMED").exists()
+
+
+def test_files_with_names_of_libraries_are_not_run_by_predict_either(harmful: Path) -> None:
+    done = train(harmful, "train.max_updates=1")
+    assert done.returncode == 0, done.stderr
+    asked = command("python", "-m", "accel_cls.predict", "run", "--text", "好吃", cwd=harmful, env={"A": ""})
     assert asked.returncode == 0, asked.stderr
-    assert not (work / "HARMED").exists()
+    assert not (harmful / "HARMED").exists()
 
 
 def test_code_of_the_users_keeps_its_own_folder(tmp_path: Path) -> None:

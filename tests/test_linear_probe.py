@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import train, train_by, write_file, write_recipe
+from conftest import cli, train, train_by, write_file, write_recipe
 from run_results import metrics, numbers
 from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
@@ -159,3 +159,14 @@ def test_rates_of_head_and_encoder(folder: Path) -> None:
     (encoder, head), (same, faster) = moved("1"), moved("10")
     assert same == pytest.approx(encoder, rel=1e-3)
     assert faster == pytest.approx(10 * head, rel=1e-2)  # AdamW's first step is the rate
+
+
+@pytest.mark.parametrize("arguments", [["profile"], ["parity"], ["resume", "--prove"]])
+def test_what_looks_at_updates_says_that_there_are_none(
+    arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(folder)
+    name, *rest = arguments
+    status, _, said = cli(capsys, name, "recipe.yaml", "model.freeze=encoder", *rest)
+    assert status == 2
+    assert said.startswith("model.freeze: found 'encoder', with which there are no updates")

@@ -201,11 +201,29 @@ def test_pretrained_model_gets_its_own_settings(capsys: pytest.CaptureFixture, t
     bert = ("model.scratch.architecture=bert", "train.max_updates=1")
     done = command("python", "-m", "accel_cls.train", "reviews.yaml", *bert, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    recipe, said = new(capsys, "reviews.csv", "-o", "tuned.yaml", "--model", "runs/reviews/model")
+    write_reviews(Path("many.csv"), count=1400)
+    recipe, said = new(capsys, "many.csv", "-o", "tuned.yaml", "--model", "runs/reviews/model")
     assert recipe.model.name == str(tmp_path / "runs/reviews/model")
     assert recipe.model.scratch is None
-    assert (recipe.train.learning_rate, recipe.train.batch_size) == (5e-5, 16)
+    assert recipe.model.freeze is None
+    assert (recipe.train.head_init, recipe.train.batch_size) == ("probe", 16)
     assert "hidden size 64" in said
+    frozen, said = new(capsys, "many.csv", "-o", "quick.yaml", "--model", "runs/reviews/model", "--quick")
+    assert frozen.model.freeze == "encoder"
+    assert not frozen.train.model_fields_set
+    assert "freeze        encoder: as you said" in said
+    few, said = new(capsys, "reviews.csv", "-o", "few.yaml", "--model", "runs/reviews/model")
+    assert few.model.freeze == "encoder"
+    assert "192 examples are few to change an encoder by" in said
+    done = command("python", "-m", "accel_cls.train", "few.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_quick_recipe_needs_an_encoder(capsys: pytest.CaptureFixture) -> None:
+    write_reviews(Path("reviews.csv"))
+    status, _, said = cli(capsys, "new", "reviews.csv", "--quick")
+    assert status == 2
+    assert said == "--quick trains the head of a pretrained encoder; expected --model, too\n"
 
 
 def test_recipe_that_is_there_is_kept(capsys: pytest.CaptureFixture) -> None:

@@ -26,18 +26,24 @@ def parity(folder: Path, *arguments: str) -> tuple[int, list[dict], str]:
     return done.returncode, json.loads(done.stdout) if done.stdout else [], done.stderr
 
 
-def test_any_number_of_processes_sharded_or_continued_is_one_training(tmp_path: Path) -> None:
-    """204 updates with dropout and class weights; 81 examples in updates of 15, the last of 6; 20 for validation."""
+@pytest.mark.usefixtures("warm_trainings")
+def test_any_number_of_processes_sharded_or_continued_is_one_training(tmp_path: Path, monkeypatch, capsys) -> None:
+    """204 updates with dropout and class weights; 81 examples in updates of 15, the last of 6; 20 for validation.
+
+    An update has 3 to 6 micro-batches: three processes have unlike shares, and one adds several up.
+    """
+    monkeypatch.chdir(tmp_path)
     write_reviews(tmp_path / "reviews.csv", count=101)
-    size, rate = "epochs: 34, batch_size: 15, micro_batch_tokens: 32", "learning_rate: 1e-3, adam_epsilon: 1e-5"
+    size, rate = "epochs: 34, batch_size: 15, micro_batch_tokens: 64", "learning_rate: 1e-3, adam_epsilon: 1e-5"
     write_recipe(tmp_path, train=f"{{{size}, {rate}, class_weights: balanced}}")
     fsdp_on_cpu(tmp_path)
-    status, pairs, errors = parity(
-        tmp_path,
-        *("--processes", "1,3", "--hardware", "cpu,./fsdp_cpu.yaml", "--micro-batches", "1,4", "--resume"),
-        *("--updates", "999", "--keep", "kept"),
+    status, said, errors = cli(
+        capsys,
+        *("parity", "recipe.yaml", "--json", "--updates", "999", "--keep", "kept", "--resume"),
+        *("--processes", "1,3", "--hardware", "cpu,./fsdp_cpu.yaml", "--micro-batches", "1,4"),
     )
     assert status == 0, errors
+    pairs = json.loads(said)
     assert [pair["case"] for pair in pairs] == [
         "3 processes on CPU, precision fp32",
         "fsdp_cpu, 2 processes on CPU with FSDP, precision fp32",

@@ -36,13 +36,17 @@ _SMALL = {
     "attention_probs_dropout_prob": 0.0,
 }
 _DISTIL = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48, "dropout": 0.0, "attention_dropout": 0.0}
+# Ids from 4 to 89: some of the texts are of one part only.
+_PAIR = {"is_pair": True, "separator": 50, "special_tokens": [1, 50, 51]}
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "albert"])
-@pytest.mark.parametrize("pooling", POOLINGS)
-def test_packed_texts_have_the_logits_and_gradients_of_padded_ones(family: str, pooling: str) -> None:
+@pytest.mark.parametrize(
+    ("pooling", "pair"), [*((how, {}) for how in POOLINGS), ("mean", _PAIR), ("attention", _PAIR)]
+)
+def test_packed_texts_have_the_logits_and_gradients_of_padded_ones(family: str, pooling: str, pair: dict) -> None:
     encoder = AutoConfig.for_model(family, **_SMALL | (_DISTIL if family == "distilbert" else {}))
-    config = PooledConfig(encoder=encoder, pooling=pooling, num_labels=3, classifier_dropout=0.0)
+    config = PooledConfig(encoder=encoder, pooling=pooling, num_labels=3, classifier_dropout=0.0, **pair)
     torch.manual_seed(5)
     model = PooledForSequenceClassification(config).double().train()
     torch.nn.init.normal_(model.classifier.weight)
@@ -182,6 +186,28 @@ def test_trained_classifier_keeps_its_pooling_and_head(folder: Path) -> None:
 def test_native_heads_are_kept_where_they_pool_so(folder: Path) -> None:
     assert train(folder, "model.pooling=first", "train.max_updates=1").returncode == 0
     assert _config(folder / "run")["architectures"] == ["BertForSequenceClassification"]
+
+
+def test_texts_of_a_pair_are_pooled_each_by_itself(tmp_path: Path) -> None:
+    write_model(tmp_path / "encoder", "roberta")
+    write_texts(tmp_path / "texts.csv", 120, range(1, 9), pairs=True)
+    write_recipe(
+        tmp_path,
+        data="{train: texts.csv, text: [text, pair], label: label, max_length: 32}",
+        model="{name: ./encoder, freeze: encoder}",
+    )
+    done = train(tmp_path)
+    assert done.returncode == 0, done.stderr
+    config = _config(tmp_path / "run")
+    assert config["is_pair"]
+    assert _weights(tmp_path / "run")["classifier.weight"].shape == (2, 4 * 16)
+    row = read_csv(tmp_path / "run" / "predictions.csv")[0]
+    pair = ("--text", row["text"], "--pair", row["pair"])
+    said = command("python", "-m", "accel_cls.predict", "run", *pair, cwd=tmp_path)
+    assert row["predicted"] in said.stdout, said.stderr
+    single = train(tmp_path, "model.name=run/model", "~model.freeze", "data.text=text", "output=other")
+    assert single.returncode == 2
+    assert "compares two texts; expected data.text to name two columns" in single.stderr
 
 
 def test_encoder_from_nothing_can_pool(work: Path) -> None:

@@ -6,11 +6,15 @@ import hashlib
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
-from conftest import ROOT, cli, command, train, write_reviews
+from conftest import ROOT, cli, train, write_reviews
 from safetensors.torch import load_file, save_file
 
 from accel_cls.checkpoints.checkpoint import list_checkpoints
@@ -21,24 +25,15 @@ from accel_cls.runs.folder import RunFolder
 # The real thing ----------------------------------------------------------------------------------------
 
 
-def test_killed_and_resumed_is_the_same_training(work: Path) -> None:
-    done = command(
-        *(
-            "accel-cls",
-            "resume",
-            "--prove",
-            "recipe.yaml",
-            "train.epochs=10",
-            "--kills",
-            "1",
-            "--processes",
-            "1,2",
-            "--json",
-        ),
-        cwd=work,
+@pytest.mark.usefixtures("warm_trainings")
+def test_killed_and_resumed_is_the_same_training(work: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(work)
+    status, said, errors = cli(
+        capsys,
+        *("resume", "--prove", "recipe.yaml", "train.epochs=10", "--kills", "1", "--processes", "1,2", "--json"),
     )
-    assert done.returncode == 0, done.stderr
-    whole, killed, other = json.loads(done.stdout)
+    assert status == 0, errors
+    whole, killed, other = json.loads(said)
     assert whole["killed_at"] == whole["resumed_from"] == []
     assert killed["verdict"] == "the same to the last bit"
     assert killed["hashes"] == whole["hashes"]
@@ -53,6 +48,30 @@ def test_killed_and_resumed_is_the_same_training(work: Path) -> None:
     assert {path.name for path in work.iterdir()} == {"recipe.yaml", "reviews.csv"}, (
         "the recipe's own run is not begun"
     )
+
+
+_WORKER = """
+import os, subprocess
+own = subprocess.Popen(["sleep", "60"])
+print(os.getpid(), own.pid, flush=True)
+own.wait()
+"""
+_LAUNCHER = """
+import subprocess, sys, time
+workers = [subprocess.Popen([sys.executable, "-c", sys.argv[1]], start_new_session=True) for _ in range(2)]
+time.sleep(60)
+"""
+
+
+def test_kill_ends_the_launcher_and_all_that_its_workers_have_started() -> None:
+    """torch's launcher puts its workers into sessions of their own."""
+    with subprocess.Popen([sys.executable, "-c", _LAUNCHER, _WORKER], stdout=subprocess.PIPE) as launcher:
+        assert launcher.stdout is not None
+        pids = [int(pid) for _ in range(2) for pid in launcher.stdout.readline().split()]
+        assert len(pids) == 4
+        interrupt.kill_process_tree(launcher)
+        assert launcher.returncode == -signal.SIGKILL
+    assert not [pid for pid in pids if psutil.pid_exists(pid)]
 
 
 def alter_after_kill(monkeypatch: pytest.MonkeyPatch, difference: float) -> None:

@@ -20,8 +20,9 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 # By OMP_NUM_THREADS, which torch reads when it is imported.
 _servers: dict[str | None, subprocess.Popen[str]] = {}
@@ -54,6 +55,7 @@ class Warm:
         stdin: str | None = None,
         env: Mapping[str, str] | None = None,
         log: Path | None = None,
+        processes: int = 1,
     ):
         """Start it.
 
@@ -64,7 +66,9 @@ class Warm:
             stdin: what it reads.
             env: variables on top of this process's own.
             log: a file that what it prints is added to; None keeps it for `out` and `err`.
+            processes: how many of it; several, each told its RANK, are children of one that stands for a launcher.
         """
+        self._processes = processes
         self._place = tempfile.TemporaryDirectory()
         self._files = {name: Path(self._place.name) / name for name in ("stdin", "stdout", "stderr")}
         self._files["stdin"].write_text(stdin or "", encoding="utf-8")
@@ -76,6 +80,7 @@ class Warm:
             "cwd": str(cwd),
             "files": {name: str(path) for name, path in self._files.items()},
             "env": dict(os.environ) | dict(env or {}),  # which may have changed since the server began
+            "processes": processes,
         }
         self._status: int | None = None
         self._threads = {**os.environ, **(env or {})}.get("OMP_NUM_THREADS")
@@ -87,7 +92,7 @@ class Warm:
     def __exit__(self, *_: object) -> None:
         if self.poll() is None:
             with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+                (os.kill if self._processes == 1 else os.killpg)(self.pid, signal.SIGKILL)
             self.wait()
         self._place.cleanup()
 
@@ -150,36 +155,39 @@ def free_port() -> int:
         return trial.getsockname()[1]
 
 
-def start_ranks(
-    module: str, arguments: list[str], cwd: Path, processes: int, env: dict[str, str] | None = None
-) -> list[Warm]:
-    """The processes of one training on this machine's CPU, as torchrun would start them; none watches over them."""
-    place = {
+def one_of_several(processes: int) -> dict[str, str]:
+    """What a launcher tells each process of one training on this machine's CPU, but for its rank."""
+    return {
         "WORLD_SIZE": str(processes),
         "LOCAL_WORLD_SIZE": str(processes),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(free_port()),
         "ACCELERATE_USE_CPU": "true",
     }
-    own = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
+
+
+def start_ranks(
+    module: str, arguments: list[str], cwd: Path, processes: int, env: dict[str, str] | None = None
+) -> list[Warm]:
+    """The processes of one training on this machine's CPU, as torchrun would start them; none watches over them."""
+    place = one_of_several(processes)
+    own = [_rank(rank) for rank in range(processes)]
     return [Warm(module, arguments, cwd, env={**place, **rank, **(env or {})}) for rank in own]
 
 
-def run_ranks(module: str, arguments: list[str], cwd: Path, processes: int) -> subprocess.CompletedProcess:
-    """Run them to their end; the result is as a launcher's would be: the first status that is not 0."""
-    with ExitStack() as stack:
-        ranks = [stack.enter_context(rank) for rank in start_ranks(module, arguments, cwd, processes)]
-        deadline = time.monotonic() + 300
-        while (statuses := [rank.poll() for rank in ranks]).count(None):
-            if any(statuses):  # a launcher ends the others
-                for rank in ranks:
-                    with suppress(ProcessLookupError):
-                        os.kill(rank.pid, signal.SIGTERM)
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        status = next((status for status in statuses if status), 0)
-        out, err = ("".join(getattr(rank, name) for rank in ranks) for name in ("out", "err"))
-        return subprocess.CompletedProcess([module, *arguments], status, out, err)
+def run_ranks(
+    module: str, arguments: list[str], cwd: Path, processes: int, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess:
+    """Run them to their end, watched over; the result is as a launcher's would be."""
+    with Warm(
+        module, arguments, cwd, env={**one_of_several(processes), **(env or {})}, processes=processes
+    ) as launcher:
+        status = launcher.wait(300)
+        return subprocess.CompletedProcess([module, *arguments], status, launcher.out, launcher.err)
+
+
+def _rank(rank: int) -> dict[str, str]:
+    return {"RANK": str(rank), "LOCAL_RANK": str(rank)}
 
 
 def _serve() -> None:
@@ -204,11 +212,34 @@ def _serve() -> None:
         if what == "start":
             answer = os.fork()
             if answer == 0:
-                os._exit(_become(**about))
+                os._exit(_launch(**about) & 0xFF)
         else:
             pid, ended = os.waitpid(about, 0 if what == "wait" else os.WNOHANG)
             answer = os.waitstatus_to_exitcode(ended) if pid else None
         print(json.dumps(answer), flush=True)
+
+
+def _launch(processes: int, env: dict[str, str], **about: Any) -> int:
+    """Be that command, or the launcher of several; returns its exit status, the first one that is not 0."""
+    if processes == 1:
+        return _become(env=env, **about)
+    os.setpgid(0, 0)  # so that all of them can be ended together
+    running = set()
+    for rank in range(processes):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(_become(env=env | _rank(rank), **about))
+        running.add(pid)
+    status = 0
+    while running:
+        pid, ended = os.wait()
+        running.remove(pid)
+        own = os.waitstatus_to_exitcode(ended)
+        if own and not status:
+            status = own
+            for other in running:
+                os.kill(other, signal.SIGTERM)
+    return status
 
 
 def _become(module: str, arguments: list[str], cwd: str, files: dict[str, str], env: dict[str, str]) -> int:

@@ -54,6 +54,7 @@ class Wishes:
     name: str
     validation: Path | None  # a validation file
     model: str | None  # a hub id or a folder; None for a model from scratch
+    quick: bool  # the head alone is trained
     class_names: tuple[str, ...] | None  # of the classes in their order
     class_names_from: str  # where those names are from
     recipe: Path  # where the recipe will lie
@@ -72,7 +73,9 @@ def draft(table: Table, text: Choice, labelling: Labelling, found: Survey, wishe
     train += _class_weights(found, labelling, split, decisions)
     evaluate = _evaluate(found, labelling, decisions)
     sections = {"data": data, "model": model, "train": train, "evaluate": evaluate}
-    body = "".join(f"\n{name}:\n" + "".join(_line(*entry) for entry in lines) for name, lines in sections.items())
+    body = "".join(
+        f"\n{name}:\n" + "".join(_line(*entry) for entry in lines) for name, lines in sections.items() if lines
+    )
     head = (
         f"{editor_line()}\n"
         f"# {_one_line(_title(found, table))}\n"
@@ -252,24 +255,35 @@ def _from_scratch(found: Survey, count: int, decisions: list[tuple[str, str]]) -
 
 def _pretrained(found: Survey, count: int, wishes: Wishes, decisions: list[tuple[str, str]]) -> tuple[_Lines, _Lines]:
     assert wishes.model is not None
+    is_folder = Path(wishes.model).is_dir()
+    name = _relative(Path(wishes.model), wishes.recipe.parent) if is_folder else wishes.model
+    if is_folder and not name.startswith((".", "/")):
+        name = f"./{name}"
+    decisions.append(("model", f"{wishes.model}, hidden size {found.hidden_size}"))
+    model: _Lines = [("name", name, "a hub id or a folder")]
+    if wishes.quick or count < _FEW:
+        why = "as you said" if wishes.quick else f"{count:,} examples are few to change an encoder by"
+        how = "the head alone is trained: logistic regression on what the encoder makes of each text"
+        decisions.append(("freeze", f"encoder: {why}; {how}"))
+        return [*model, ("freeze", "encoder", f"{why}; {how}. Without this line all is trained")], []
+    return model, _fine_tuning(found, count, decisions)
+
+
+def _fine_tuning(found: Survey, count: int, decisions: list[tuple[str, str]]) -> _Lines:
+    """How the whole of a pretrained encoder is trained."""
     assert found.hidden_size is not None
     batch_size = 16 if count < 20_000 else 32
     epochs = 3 if count >= 2000 else 5
     # Small encoders stand, and need, larger steps: e5-small (384) learned best at 5e-5 of 1e-5 … 1e-4.
     rate = 5e-5 if found.hidden_size <= 512 else 2e-5
-    decisions.append(("model", f"{wishes.model}, hidden size {found.hidden_size}"))
     decisions.append(("learning rate", f"{rate:g}, for that size; {epochs} epochs, {batch_size} examples an update"))
-    is_folder = Path(wishes.model).is_dir()
-    name = _relative(Path(wishes.model), wishes.recipe.parent) if is_folder else wishes.model
-    if is_folder and not name.startswith((".", "/")):
-        name = f"./{name}"
-    train: _Lines = [
+    return [
         ("epochs", epochs, ""),
         ("batch_size", batch_size, "examples per update, over all devices together"),
         ("learning_rate", rate, f"for a pretrained encoder of hidden size {found.hidden_size}"),
+        ("head_init", "probe", "begins with a head that is fitted to the encoder as it is"),
         ("warmup", 0.1, ""),
     ]
-    return [("name", name, "a hub id or a folder")], train
 
 
 def _class_weights(

@@ -50,6 +50,8 @@ class Forecast:
         """Name and text of each line that a person reads."""
         plan, memory = self.plan, self.memory
         lines = plan.describe(recipe, self.processes)
+        if recipe.model.freeze:
+            return [*lines, ("disk", f"the model {format_bytes(self.model)}, a checkpoint as much")]
         real = int(plan.lengths.sum())
         padded = real / (1 - self.cutting.padding)
         tokens = f"{real:,} an epoch, about {padded:,.0f} with padding; {_tokens_of(plan):,} in all"

@@ -31,6 +31,7 @@ def new_recipe(
     text: Sequence[str] | None,
     label: Sequence[str] | None,
     model: str | None,
+    quick: bool,
     classes: Path | None,
     name: str | None,
     force: bool,
@@ -46,6 +47,7 @@ def new_recipe(
         text: the text column, or two; None finds it.
         label: the label column, or several of 0 and 1, one for each class; None finds them.
         model: a pretrained encoder, a folder or a hub id; None builds one from scratch.
+        quick: whether the head alone is trained, on the encoder as it is.
         classes: a file with the names of the classes, in order; None looks for one beside the data.
         name: what the run is called; None takes the data file's name.
         force: replace a recipe that is there.
@@ -71,7 +73,7 @@ def new_recipe(
         values = tuple(map(str, range(len(labelling.entries))))
     named = _class_names(classes, table, labelling.choice, values)
     class_names, names_from = named or (None, "")
-    wishes = Wishes(name, validation, model, class_names, names_from, out)
+    wishes = Wishes(name, validation, model, quick, class_names, names_from, out)
     written = draft(table, text_choice, labelling, found, wishes)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(written.text, encoding="utf-8")

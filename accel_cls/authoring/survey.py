@@ -16,6 +16,7 @@ from accel_cls.authoring.truncation import CHARACTER_LENGTHS, LENGTHS, WHOLE, Ke
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.errors import UserError
 from accel_cls.models.classifier import outline_model
+from accel_cls.models.own.configurations import encoder_config
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import task_of
 from accel_cls.tokenization.encode import encode
@@ -90,7 +91,7 @@ def survey(
     usual: Sequence[int] = CHARACTER_LENGTHS if model is None else LENGTHS
     hidden, limit = None, max(usual)
     if model is not None:
-        config = outline_model(recipe, tokenizer, corpus.classes, task.problem_type).config
+        config = encoder_config(outline_model(recipe, tokenizer, corpus.classes, task.problem_type).config)
         hidden = int(getattr(config, "hidden_size", None) or config.dim)
         limit = max((length for length in LENGTHS if _takes(recipe, corpus, length)), default=LENGTHS[0])
     return Survey(

@@ -170,6 +170,8 @@ class Plan:
 
     def describe(self, recipe: Recipe, processes: int) -> list[tuple[str, str]]:
         """Name and text of each line of the banner that is about the plan: the arithmetic, spelled out."""
+        if recipe.model.freeze:
+            return [self._describe_fit(processes), ("evaluation", f"at the end, by {recipe.evaluate.best}")]
         updates = (
             f"{self.scheduled_updates:,} = {self.epochs} epochs × {self.updates_per_epoch:,} "
             f"({len(self.lengths):,} examples / {self.batch_size} an update, rounded up)"
@@ -211,6 +213,15 @@ class Plan:
             )
         )
         return lines
+
+    def _describe_fit(self, processes: int) -> tuple[str, str]:
+        """The line about a training that is a fit of the head to the encoder as it is."""
+        passes = len(self.micro_batches(0, processes))
+        return (
+            "updates",
+            f"none by gradients: the {len(self.lengths):,} training texts go through the encoder once, in {passes:,} "
+            f"micro-batches of at most {self.layout.tokens:,} tokens; then the head is fitted to what comes out",
+        )
 
     def _describe_rate(self) -> str:
         """How the learning rate goes, and where a warm-up is not what the recipe says."""

@@ -31,6 +31,7 @@ def new(
     text: Annotated[list[str] | None, typer.Option(help="The text column; twice for text pairs.")] = None,
     label: Annotated[list[str] | None, typer.Option(help="The label column; several: one of 0 and 1 a class.")] = None,
     model: Annotated[str | None, typer.Option(help="A pretrained encoder: a folder or a hub id.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Train the head alone, in seconds; needs --model.")] = False,
     classes: Annotated[Path | None, typer.Option(help="A file with the names of the classes, in order.")] = None,
     name: Annotated[str | None, typer.Option(help="What the run is called; default: the file's name.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a recipe that is there.")] = False,
@@ -45,7 +46,11 @@ def new(
       accel-cls new reviews.csv
 
       accel-cls new train.tsv dev.tsv --model bert-base-chinese -o recipes/news.yaml
+
+      accel-cls new questions.csv --model sentence-transformers/all-MiniLM-L6-v2 --quick
     """
+    if quick and model is None:
+        raise UserError("--quick trains the head of a pretrained encoder; expected --model, too")
     if encoding is not None and not is_encoding(encoding):
         raise UserError(f"--encoding: found {encoding!r}; expected an encoding that Python knows, such as cp1252")
     path = os.path.abspath(model) if model is not None and is_path(model, os.path.abspath(model)) else None
@@ -55,7 +60,7 @@ def new(
     with no_garbage_collection():
         from accel_cls.authoring.new import new_recipe
 
-    new_recipe(data, validation, out, text, label, model, classes, name, force, encoding, _ask)
+    new_recipe(data, validation, out, text, label, model, quick, classes, name, force, encoding, _ask)
 
 
 @app.command()

@@ -9,6 +9,7 @@ import typer
 
 from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, load, print_json
 from accel_cls.completion import complete_hardware
+from accel_cls.recipe.rules import require_updates
 from accel_cls.startup import no_garbage_collection
 
 
@@ -136,6 +137,8 @@ def resume(
         from accel_cls.proving.command import parse_options, prove
         from accel_cls.proving.state import show_state, state_of
 
+    if is_proof:
+        require_updates(loaded)
     options = parse_options(is_proof, processes, kills, updates, seed, keep)
     console = None if as_json else Console()
     if not is_proof:
@@ -186,6 +189,7 @@ def parity(
       accel-cls parity recipes/food_bert.yaml --hardware cpu,gpu --precision fp32 --updates 50 --keep parity
     """
     loaded = load(recipe, overrides)
+    require_updates(loaded)
     with no_garbage_collection():
         from accel_cls.console import Console
         from accel_cls.parity.command import compare_trainings
@@ -224,6 +228,7 @@ def profile(
       accel-cls profile recipes/food_bert.yaml data.train=food_reviews_10k.csv --updates 10 --json > profile.json
     """
     loaded = load(recipe, overrides)
+    require_updates(loaded)
     with no_garbage_collection():
         from accel_cls.profiling.command import measure_recipe, out_folder
         from accel_cls.profiling.measurements import PROFILED_UPDATES, WARM_UP_UPDATES

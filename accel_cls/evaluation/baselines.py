@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-_FORMAT = 1  # of what is kept; another number makes all anew
+_FORMAT = 2  # of what is kept; another number makes all anew
 # What bounds memory and time, whatever the data: so much of each text, so much of all training texts together (34 s,
 # 0.3 GB), and so many features.
 _MOST_OF_A_TEXT = 2000  # characters
@@ -62,14 +62,17 @@ def baselines(corpus: Corpus, task: Task, notes: list[str]) -> list[Baseline]:
     def make(folder: Path) -> None:
         for name, predicted in zip(_NAMES, _linear(corpus, task), strict=True):
             np.save(folder / f"{name}.npy", predicted)
+        (folder / _ABOUT).write_text(_describe(corpus), encoding="utf-8")  # for which all texts are looked through
 
     def is_sound(folder: Path) -> bool:
-        return all(len(np.load(folder / f"{name}.npy")) == len(corpus.validation) for name in _NAMES)
+        about = (folder / _ABOUT).read_text(encoding="utf-8")
+        has_answers = all(len(np.load(folder / f"{name}.npy")) == len(corpus.validation) for name in _NAMES)
+        return has_answers and about.startswith(_METHOD) and about.isprintable()
 
     entry = find_or_make("baselines", "baselines", _key(corpus, task), make, notes, is_sound)
     found = _linear(corpus, task) if entry is None else (np.load(entry.folder / f"{name}.npy") for name in _NAMES)
     majority = np.stack([task.majority(corpus.train.labels, len(corpus.classes))] * len(corpus.validation))
-    about = _describe(corpus)
+    about = _describe(corpus) if entry is None else (entry.folder / _ABOUT).read_text(encoding="utf-8")
     return [
         Baseline("majority", "the most frequent class", majority),
         *(
@@ -80,6 +83,8 @@ def baselines(corpus: Corpus, task: Task, notes: list[str]) -> list[Baseline]:
 
 
 _NAMES = ("TF-IDF", "TF-IDF balanced")
+_METHOD = "logistic regression on TF-IDF of "
+_ABOUT = "about.txt"  # how they were made
 
 
 def _key(corpus: Corpus, task: Task) -> str:
@@ -93,7 +98,7 @@ def _describe(corpus: Corpus) -> str:
     kind = "1 to 3 characters" if has_no_spaces(corpus.train) else "1 to 2 words"
     count, sample = len(corpus.train), _sample_size(corpus.train)
     some = f", from {sample:,} of {count:,} examples" if sample < count else ""
-    return f"logistic regression on TF-IDF of {kind}{some}"
+    return f"{_METHOD}{kind}{some}"
 
 
 def _linear(corpus: Corpus, task: Task) -> Iterator[np.ndarray]:

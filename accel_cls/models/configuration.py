@@ -49,13 +49,14 @@ def configuration_of(
     # A head that is fitted to the encoder as it is reads more from the mean of all tokens than from a first one that
     # nothing has trained for this.
     is_fitted = recipe.model.freeze is not None or recipe.train.head_init == "probe"
+    pairs_by = tokenizer if isinstance(recipe.data.text, list) and len(recipe.data.text) == 2 else None
     if name is None:
         scratch = recipe.model.scratch or Scratch()
         config = _new_configuration(recipe, scratch, tokenizer, ngrams)
-        config = with_pooling(config, pooling, None, is_fitted, notes)
+        config = with_pooling(config, pooling, None, is_fitted, pairs_by, notes)
         _set_dropout(config, scratch.dropout if recipe.model.dropout is None else recipe.model.dropout)
         return config
-    config = with_pooling(saved_configuration(name, notes), pooling, name, is_fitted, notes)
+    config = with_pooling(saved_configuration(name, notes), pooling, name, is_fitted, pairs_by, notes)
     _set_dropout(config, recipe.model.dropout)
     _keep_layers(config, name, notes)
     return config

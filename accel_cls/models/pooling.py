@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from transformers import MODEL_MAPPING
+from transformers import MODEL_MAPPING, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
 from accel_cls.errors import UserError, shown
@@ -26,7 +26,14 @@ _FLAG = "pooling_mode_"
 _USUAL_DROPOUT = 0.1  # BERT's, where a family has no rate of its own
 
 
-def with_pooling(config: Any, wanted: Pooling | None, name: str | None, is_fitted: bool, notes: list[str]) -> Any:
+def with_pooling(
+    config: Any,
+    wanted: Pooling | None,
+    name: str | None,
+    is_fitted: bool,
+    pairs_by: PreTrainedTokenizerBase | None,
+    notes: list[str],
+) -> Any:
     """The configuration of a classifier that pools as wanted: the family's own, or a `PooledConfig` around it.
 
     Args:
@@ -35,12 +42,15 @@ def with_pooling(config: Any, wanted: Pooling | None, name: str | None, is_fitte
             family's habit, or the mean where `is_fitted`. A classifier that was trained before keeps its own.
         name: the folder or hub id.
         is_fitted: whether the head will be fitted to the encoder as it is.
+        pairs_by: the tokenizer that joins two texts; None for single texts.
         notes: takes a line where files beside the model have decided, or could not.
 
     Raises:
         UserError: for a pooling that this model can't have, and files that can't be read.
     """
     if isinstance(config, PooledConfig):
+        if config.is_pair and pairs_by is None:
+            raise UserError(f"model.name: {name} compares two texts; expected data.text to name two columns")
         config.pooling = wanted or config.pooling
         return config
     if wanted is None and not is_classifier(config):
@@ -52,11 +62,16 @@ def with_pooling(config: Any, wanted: Pooling | None, name: str | None, is_fitte
     if (why := _obstacle(config)) is not None:
         found = f"found {wanted}; {name or 'the model'}, a {config.model_type}, can't have it"
         raise UserError(f"model.pooling: {found}: {why}. Leave it at auto")
+    options: dict[str, Any] = {}
+    if pairs_by is not None and pairs_by.sep_token_id is not None and wanted != "first":
+        special = {*pairs_by.all_special_ids} - {pairs_by.unk_token_id}  # which stands for text
+        options = {"is_pair": True, "separator": pairs_by.sep_token_id, "special_tokens": sorted(special)}
     return PooledConfig(
         encoder=config,
         pooling=wanted,
         classifier_dropout=_head_dropout(config),
         initializer_range=getattr(config, "initializer_range", None) or 0.02,
+        **options,
     )
 
 

@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from accel_cls.errors import listed
+from accel_cls.errors import UserError, listed
 from accel_cls.recipe.data_section import Hub
 from accel_cls.recipe.metrics import METRICS_OF
 from accel_cls.recipe.schema import Recipe, Scratch
@@ -245,3 +245,12 @@ def _hint_for_folder(path: Path) -> str:
     if near:
         return f"; did you mean {near[0]}?"
     return f"; in {os.path.relpath(path.parent)} are the folders {listed(there, 5)}" if there else ""
+
+
+def require_updates(recipe: Recipe) -> None:
+    """Raise UserError where a recipe trains by no updates: for what measures or compares these."""
+    if recipe.model.freeze:
+        raise UserError(
+            "model.freeze: found 'encoder', with which there are no updates to look at: the head is fitted in one go. "
+            "Leave it out, as ~model.freeze does"
+        )

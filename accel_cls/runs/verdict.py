@@ -86,7 +86,7 @@ def _p_in_words(p: float) -> str:
 
 def advice(recipe: Recipe, results: dict[str, Any]) -> list[str]:
     """What a finished run shows that should be otherwise, and what to do, a sentence each."""
-    return [*_beside_baselines(recipe, results), *_never_predicted(results), *_course(recipe, results)]
+    return [*_beside_baselines(recipe, results), *_never_predicted(recipe, results), *_course(recipe, results)]
 
 
 def _beside_baselines(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
@@ -97,17 +97,20 @@ def _beside_baselines(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
     do = (
         "a pretrained encoder (model.name) usually is what beats it"
         if recipe.model.name is None
+        else "train the encoder, too (without model.freeze), or take another one"
+        if recipe.model.freeze
         else "try other rates (train.learning_rate) and more epochs"
     )
     yield f"this model is {how} {one['name']} ({one['about']}), which takes seconds: {do}"
 
 
-def _never_predicted(results: dict[str, Any]) -> Iterator[str]:
+def _never_predicted(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
     classes = results["classes"]
     predicted = [one for one in classes if one["predicted"]]
     missed = [one["name"] for one in classes if one["examples"] and not one["predicted"]]
+    again = "another encoder" if recipe.model.freeze else "another rate, or more epochs"
     if len(predicted) == 1 and "confusion" in results:
-        yield f"all rows are said to be {predicted[0]['name']!r}: nothing was learned; another rate, or more epochs"
+        yield f"all rows are said to be {predicted[0]['name']!r}: nothing was learned; {again}"
     elif missed:
         yield f"never predicted: {listed(missed, 5)}; train.class_weights: balanced gives rare classes more weight"
 

@@ -32,10 +32,11 @@ from accel_cls.training.build import Inputs
 
 _KIND, _FILE = "features", "features.npy"  # in the cache
 _FORMAT = 1  # of what is kept; another number makes all anew
-# Of these the one is taken that is best on a fifth of the training examples.
-_PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4)
-_HELD_OUT = 0.2
-_LEAST = 50  # examples, from which some are held out; of fewer, the strongest penalty but one is taken
+# Of these the one is taken that is best where a fifth of the training texts is held out: of few texts, which tell
+# little, each fifth in turn.
+_PENALTIES = (10.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4)
+_FOLDS, _MANY = 5, 2000
+_FEW, _PENALTY_OF_FEW = 20, 1.0  # texts, of which none are held out
 _STEPS = 200
 # Of a configuration: what no feature follows from.
 _IRRELEVANT = ("id2label", "label2id", "num_labels", "problem_type", "_name_or_path", "dtype", "accel_cls")
@@ -134,30 +135,31 @@ def _kept(key: str, shape: tuple[int, int]) -> np.ndarray | None:
 
 
 def _fit(recipe: Recipe, inputs: Inputs, features: np.ndarray) -> Fitted:
-    """The layer for all training examples, with the penalty that is best where some are held out."""
+    """The layer for all training examples, with the penalty that is best for those that are held out."""
     train, task = inputs.corpus.train, inputs.task
     loss = task.loss(recipe.train, train.labels, inputs.corpus.classes, torch.device("cpu"))
     problem = _Problem(loss, torch.from_numpy(features), train.labels, len(inputs.corpus.classes))
-    held_out = _held_out(train, task, recipe.seed)
-    penalty = _PENALTIES[1]
-    if held_out.any() and not held_out.all():
-        inner, scores = problem.part(~held_out), []
-        for candidate in _PENALTIES:
-            layer = inner.minimize(candidate)
+    folds = _folds(train, task, recipe.seed)
+    if not folds:
+        return problem.minimize(_PENALTY_OF_FEW)
+    scores = np.zeros(len(_PENALTIES))
+    for held_out in folds:
+        inner = problem.part(~held_out)
+        for i, penalty in enumerate(_PENALTIES):
+            layer = inner.minimize(penalty)
             logits = features[held_out] @ layer.weight.numpy().T + layer.bias.numpy()
-            scores.append(task.mean_loss(logits, train.labels[held_out]))
-        penalty = _PENALTIES[int(np.nanargmin(scores))]
-    return problem.minimize(penalty)
+            scores[i] += task.mean_loss(logits, train.labels[held_out])
+    return problem.minimize(_PENALTIES[int(scores.argmin())])
 
 
-def _held_out(train: Examples, task: Task, seed: int) -> np.ndarray:
-    """Which examples the penalty is chosen by, bool [examples]: none of few; the same text is on one side only."""
+def _folds(train: Examples, task: Task, seed: int) -> list[np.ndarray]:
+    """Which examples are held out, bool [examples], each time; the same text is on one side only."""
     text_of, _ = distinct_texts(train, task.strata(train.labels))
-    texts = np.unique(text_of)
-    if len(texts) < _LEAST:
-        return np.zeros(len(train), bool)
-    some = np.random.default_rng(seed).permutation(texts)[: round(_HELD_OUT * len(texts))]
-    return np.isin(text_of, some)
+    texts = np.random.default_rng(seed).permutation(np.unique(text_of))
+    if len(texts) < _FEW:
+        return []
+    parts = np.array_split(texts, _FOLDS)
+    return [np.isin(text_of, part) for part in (parts if len(texts) < _MANY else parts[:1])]
 
 
 class _Problem:

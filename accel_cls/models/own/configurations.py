@@ -18,6 +18,10 @@ class PooledConfig(PreTrainedConfig):
         pooling: how a vector comes of a text's tokens: the first one's, the mean, the greatest of each number, or a
             mean whose weights are learned.
         classifier_dropout: the rate before the linear layer.
+        is_pair: whether it reads pairs: each of the two texts is then pooled by itself, and the linear layer reads
+            both vectors, their difference and their product.
+        separator: of a pair, the id of the token that ends the first text.
+        special_tokens: of a pair, the ids of tokens that are of neither text.
     """
 
     model_type = "accel-cls-pooled"
@@ -26,6 +30,9 @@ class PooledConfig(PreTrainedConfig):
     encoder: PreTrainedConfig | dict | None = None
     pooling: Pooling = "mean"
     classifier_dropout: float | int = 0.1
+    is_pair: bool = False
+    separator: int | None = None
+    special_tokens: list[int] | None = None
     initializer_range: float = 0.02
 
     def get_text_config(self, *_: Any, **__: Any) -> PreTrainedConfig:

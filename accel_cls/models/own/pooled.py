@@ -7,7 +7,7 @@ tokens has learned little about these.
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
@@ -40,10 +40,11 @@ class PooledForSequenceClassification(PreTrainedModel):
     def __init__(self, config: PooledConfig, encoder: PreTrainedModel | None = None):
         super().__init__(config)
         inner: Any = config.encoder
+        hidden = inner.get_text_config().hidden_size
         self.encoder = AutoModel.from_config(inner, **without_pooler(inner)) if encoder is None else encoder
-        self.pooling = Pooling(config.pooling, inner.get_text_config().hidden_size)
+        self.pooling = Pooling(config.pooling, hidden)
         self.dropout = torch.nn.Dropout(config.classifier_dropout)
-        self.classifier = torch.nn.Linear(inner.get_text_config().hidden_size, config.num_labels)
+        self.classifier = torch.nn.Linear(4 * hidden if config.is_pair else hidden, config.num_labels)
         self.post_init()
 
     def get_input_embeddings(self) -> torch.nn.Module:
@@ -68,12 +69,87 @@ class PooledForSequenceClassification(PreTrainedModel):
         if packing is not None:
             inputs["packing"] = packing
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **inputs).last_hidden_state
-        if packing is not None:
-            vectors = self.pooling.of_row(hidden.squeeze(0), packing)
-        else:
+        if packing is None:
             real = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-            vectors = self.pooling(hidden, real.bool())
+            tokens: _Tokens = _PaddedTokens(real.bool())
+        else:
+            tokens, real = _PackedTokens(packing), torch.ones(packing.real, device=hidden.device)
+            hidden, input_ids = hidden[0, : packing.real], input_ids[0, : packing.real]
+        if self.config.is_pair:
+            parts = _parts_of_pair(input_ids, real.bool(), tokens, self.config)
+            vectors = _compare(*(self.pooling(hidden, part, tokens) for part in parts))
+        else:
+            vectors = self.pooling(hidden, real.bool(), tokens)
         return SequenceClassifierOutput(logits=self.classifier(self.dropout(vectors)))
+
+
+class _Tokens(Protocol):
+    """Which tokens belong to which text: sums and maxima over each text's, of [*tokens, n], and back."""
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        """[texts, n]."""
+
+    def max(self, values: torch.Tensor) -> torch.Tensor:
+        """[texts, n]."""
+
+    def first(self, values: torch.Tensor) -> torch.Tensor:
+        """Each text's first token's, [texts, n]."""
+
+    def spread(self, values: torch.Tensor) -> torch.Tensor:
+        """Each text's value, [texts, n], at each of its tokens."""
+
+    def count(self, flags: torch.Tensor) -> torch.Tensor:
+        """How many tokens of its text, itself not included, are flagged before each, int64 [*tokens]."""
+
+
+class _PaddedTokens:
+    """Of rows that are a text each: tokens are [texts, tokens]."""
+
+    def __init__(self, real: torch.Tensor):
+        self._real = real
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        return values.sum(1)
+
+    def max(self, values: torch.Tensor) -> torch.Tensor:
+        return values.amax(1)
+
+    def first(self, values: torch.Tensor) -> torch.Tensor:
+        # Padding on the left is before it.
+        return values[torch.arange(len(values), device=values.device), self._real.int().argmax(1)]
+
+    def spread(self, values: torch.Tensor) -> torch.Tensor:
+        return values.unsqueeze(1)
+
+    def count(self, flags: torch.Tensor) -> torch.Tensor:
+        return flags.long().cumsum(1) - flags.long()
+
+
+class _PackedTokens:
+    """Of a row that is all texts, one after the other: tokens are [T]."""
+
+    def __init__(self, packing: Packing):
+        self._packing = packing
+
+    def _reduce(self, values: torch.Tensor, how: str) -> torch.Tensor:
+        # Not index_add, which on a GPU adds in any order.
+        return torch.segment_reduce(values, how, lengths=self._packing.lengths, unsafe=True)
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        return self._reduce(values, "sum")
+
+    def max(self, values: torch.Tensor) -> torch.Tensor:
+        return self._reduce(values, "max")
+
+    def first(self, values: torch.Tensor) -> torch.Tensor:
+        return values[self._packing.first]
+
+    def spread(self, values: torch.Tensor) -> torch.Tensor:
+        return values.repeat_interleave(self._packing.lengths, dim=0, output_size=self._packing.real)
+
+    def count(self, flags: torch.Tensor) -> torch.Tensor:
+        before = flags.long().cumsum(0) - flags.long()
+        return before - self.spread(before[self._packing.first])
 
 
 class Pooling(torch.nn.Module):
@@ -85,40 +161,45 @@ class Pooling(torch.nn.Module):
         # Attention of one learned query (Yang et al. 2016, without their extra layer).
         self.query = torch.nn.Linear(hidden, 1, bias=False) if how == "attention" else None
 
-    def forward(self, hidden: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-        """Of padded rows.
+    def forward(self, hidden: torch.Tensor, chosen: torch.Tensor, tokens: _Tokens) -> torch.Tensor:
+        """Of no chosen token at all: zeros.
 
         Args:
-            hidden: [texts, tokens, hidden].
-            real: bool [texts, tokens], False at padding.
+            hidden: [*tokens, hidden].
+            chosen: bool [*tokens]: which count.
+            tokens: which belong to which text.
         """
-        if self.how == "first":  # which padding on the left does not begin
-            return hidden[torch.arange(len(hidden), device=hidden.device), real.int().argmax(1)]
-        values = hidden.to(torch.promote_types(hidden.dtype, torch.float32))
-        if self.how == "max":
-            return values.masked_fill(~real[..., None], -torch.inf).amax(1).to(hidden.dtype)
-        if self.query is None:
-            weights = real.to(values.dtype) / real.sum(1, keepdim=True)
-        else:
-            weights = self.query(hidden).squeeze(-1).to(values.dtype).masked_fill(~real, -torch.inf).softmax(1)
-        return torch.einsum("tnh,tn->th", values, weights).to(hidden.dtype)
-
-    def of_row(self, hidden: torch.Tensor, packing: Packing) -> torch.Tensor:
-        """Of texts packed in a row, [T, hidden]."""
         if self.how == "first":
-            return hidden[packing.first]
-        values = hidden[: packing.real].to(torch.promote_types(hidden.dtype, torch.float32))
-
-        def of_each(how: str, values: torch.Tensor) -> torch.Tensor:
-            # Not index_add, which on a GPU adds in any order.
-            return torch.segment_reduce(values, how, lengths=packing.lengths, unsafe=True)
-
+            return tokens.first(hidden)
+        values, chosen = hidden.to(torch.promote_types(hidden.dtype, torch.float32)), chosen.unsqueeze(-1)
+        if self.how == "max":
+            found = tokens.max(values.masked_fill(~chosen, -torch.inf))
+            return found.masked_fill(found.isinf(), 0).to(hidden.dtype)
         if self.query is None:
-            return of_each(self.how, values).to(hidden.dtype)
-        scores = self.query(hidden[: packing.real]).to(values.dtype)  # [real, 1]
+            weights = chosen.to(values.dtype)
+        else:
+            scores = self.query(hidden).to(values.dtype).masked_fill(~chosen, -torch.inf)
+            highest = tokens.max(scores.detach()).clamp_min(torch.finfo(values.dtype).min)
+            weights = (scores - tokens.spread(highest)).exp()
+        total = tokens.sum(weights).clamp_min(1)  # as it is wherever a token is chosen
+        return (tokens.sum(values * weights) / total).to(hidden.dtype)
 
-        def to_tokens(of_texts: torch.Tensor) -> torch.Tensor:
-            return of_texts.repeat_interleave(packing.lengths, dim=0, output_size=packing.real)
 
-        weights = (scores - to_tokens(of_each("max", scores.detach()))).exp()
-        return (of_each("sum", values * weights) / of_each("sum", weights)).to(hidden.dtype)
+def _parts_of_pair(
+    input_ids: torch.Tensor, real: torch.Tensor, tokens: _Tokens, config: PooledConfig
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which tokens are of the first text, and which of the second, bool [*tokens]; special ones are of neither."""
+    is_second = tokens.count(input_ids == torch.tensor(config.separator, device=input_ids.device)) > 0
+    marks = torch.tensor(config.special_tokens, device=input_ids.device)
+    is_text = real & ~torch.isin(input_ids, marks)
+    return is_text & ~is_second, is_text & is_second
+
+
+def _compare(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Both vectors of a pair, how they differ and what they have in common, [texts, 4 × hidden].
+
+    As InferSent has it (Conneau et al. 2017), of vectors of one length: what cosine similarity is made of.
+    """
+    length = first.shape[-1] ** 0.5  # numbers of about 1, whatever the size
+    u, v = (length * torch.nn.functional.normalize(x, dim=-1) for x in (first, second))
+    return torch.cat([u, v, (u - v).abs(), u * v], dim=-1)

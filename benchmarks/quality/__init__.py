@@ -1,0 +1,1 @@
+"""The quality gauge: what `accel-cls new` writes beside simple classifiers and transformers' Trainer, same rows."""

@@ -1,0 +1,156 @@
+"""Kept results as the tables of docs/quality.md."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from string import ascii_uppercase
+from typing import Any
+
+from benchmarks.page import between_markers, markdown
+from benchmarks.processes import ROOT
+from benchmarks.quality.comparison import Difference, Entry, Spread, best_simple, difference, entries
+from benchmarks.quality.encoders import NAMES as ENCODERS
+from benchmarks.quality.goals import verdicts
+from benchmarks.quality.jobs import CONTESTANTS, SHOWN, shown_encoder
+from benchmarks.quality.kept import Result
+from benchmarks.quality.sets import NAMES as SETS
+from benchmarks.quality.sets import about
+
+PAGE = ROOT / "docs" / "quality.md"
+BEGIN, END = "<!-- figures: written by python -m benchmarks.quality -->", "<!-- end of figures -->"
+
+_HEAD = (
+    "encoder", "contestant", "accuracy", "at the last evaluation", "macro F1", "to the best simple one, points",
+    "seconds", "CPU seconds", "seeds", "machine and commit",
+)  # fmt: skip
+_ORDER = ("majority", "tfidf", "tfidf-balanced", "frozen", "quick", "trainer", "accel_cls")
+_QUIET = 0.1  # cores that others may keep busy: what a system does by itself
+
+
+def publish(results: Sequence[Result], page: Path) -> None:
+    """Put tables of all results between the markers of a page; what stands around them stays.
+
+    Raises:
+        OSError: where the page can't be read or written.
+        ValueError: where the page has no markers, or results are of different rows.
+    """
+    text = between_markers(page.read_text(encoding="utf-8"), tables(results), BEGIN, END)
+    page.write_text(text, encoding="utf-8")
+
+
+def tables(results: Sequence[Result]) -> str:
+    """The goals, a table for each set, and what all was measured on, in Markdown."""
+    found = sorted(entries(results), key=_rank)
+    letters = _letters(results)
+    parts = [_goals(found)]
+    for name in dict.fromkeys(entry.data for entry in found):
+        parts.append(_of_set([entry for entry in found if entry.data == name], letters))
+    parts += [_measured_on(results, letters)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _rank(entry: Entry) -> tuple[Any, ...]:
+    """Known sets and encoders in their own order, others after them by name."""
+
+    def place(name: str, known: Sequence[str]) -> tuple[int, str]:
+        return known.index(name) if name in known else len(known), name
+
+    return place(entry.data, SETS), place(entry.encoder, ENCODERS), place(entry.contestant, _ORDER)
+
+
+def _goals(found: Sequence[Entry]) -> str:
+    rows = [
+        (one.data, one.encoder, one.goal, one.reached, "yes" if one.is_met else "**no**") for one in verdicts(found)
+    ]
+    if not rows:
+        return "### Goals\n\nNo recipe of accel_cls has been measured yet."
+    return f"### Goals\n\n{markdown(('data', 'encoder', 'goal', 'reached', 'met'), rows)}"
+
+
+def _of_set(found: Sequence[Entry], letters: dict[str, str]) -> str:
+    name = found[0].data
+    rows = [_row(entry, found, letters) for entry in found]
+    used = [at for at in range(len(_HEAD)) if any(row[at] for row in rows)]
+    table = markdown([_HEAD[at] for at in used], [[row[at] for at in used] for row in rows])
+    return f"### {name}: {about(name)}\n\n{_rows_of(found)}\n\n{table}\n\n`{_repeats(found)}`"
+
+
+def _rows_of(found: Sequence[Entry]) -> str:
+    """Which rows were learned from and judged."""
+    counts = [result.facts["rows"] for entry in found for result in entry.results]
+    learned = " or ".join(f"{count:,}" for count in sorted({rows["training"] for rows in counts}, reverse=True))
+    judged = " or ".join(f"{count:,}" for count in sorted({rows["judged"] for rows in counts}, reverse=True))
+    if any(result.facts["judged_file"] for entry in found for result in entry.results):
+        how = (
+            "the rows of a file of their own, by which nothing was chosen: accel_cls splits validation rows off those "
+            "that it is given, and so learns from fewer than the others"
+        )
+    else:
+        how = (
+            "those that accel_cls splits off by the seed. Its own best epoch is chosen by these same rows; beside "
+            "that stands what it had at the last evaluation"
+        )
+    return f"Learned from: {learned} rows. Judged: {judged}, {how}."
+
+
+def _row(entry: Entry, found: Sequence[Entry], letters: dict[str, str]) -> list[str]:
+    simple = best_simple(entry, found) if entry.contestant in ("accel_cls", "quick", "trainer") else None
+    last = entry.last_accuracy
+    places = sorted({f"{letters[one.machine]} {one.facts['machine']['commit']}" for one in entry.results})
+    return [
+        shown_encoder(entry.encoder),
+        SHOWN.get(entry.contestant, entry.contestant),
+        _show(entry.score("accuracy")),
+        "" if last is None else _show(last),
+        _show(entry.score("f1_macro")),
+        "" if simple is None else _show_difference(difference(entry, simple)),
+        f"{entry.seconds:,.0f}",
+        f"{entry.cpu_seconds:,.0f}",
+        ", ".join(map(str, entry.seeds)) or "all the same",
+        ", ".join(places),
+    ]
+
+
+def _show(spread: Spread) -> str:
+    return f"{spread.mean:.4f}" + ("" if spread.deviation is None else f" ± {spread.deviation:.4f}")
+
+
+def _show_difference(found: Difference) -> str:
+    mean, than = 100 * found.accuracy.mean, SHOWN[found.than.contestant]
+    if found.single is not None:
+        one = found.single
+        return f"{mean:+.1f} ({100 * one.low:+.1f} to {100 * one.high:+.1f}, p = {one.p:.2g}) to {than}"
+    return f"{mean:+.1f} ± {100 * (found.accuracy.deviation or 0.0):.1f} to {than}"
+
+
+def _repeats(found: Sequence[Entry]) -> str:
+    """The command that gives a set's results again."""
+    encoders = dict.fromkeys(entry.encoder for entry in found)
+    seeds = sorted({seed for entry in found for seed in entry.seeds})
+    contestants = [name for name in CONTESTANTS if any(entry.contestant == name for entry in found)]
+    asked = ["--encoders", *encoders, "--contestants", *contestants]
+    asked += ["--seeds", *map(str, seeds), "--again"] if seeds else ["--again"]
+    return shlex.join(["python", "-m", "benchmarks.quality", found[0].data, *asked])
+
+
+def _letters(results: Sequence[Result]) -> dict[str, str]:
+    """A letter for each kind of machine."""
+    return dict(zip(dict.fromkeys(one.machine for one in results), ascii_uppercase, strict=False))
+
+
+def _measured_on(results: Sequence[Result], letters: dict[str, str]) -> str:
+    parts = ["### Measured on"]
+    for machine, letter in letters.items():
+        own = [one for one in results if one.machine == machine]
+        whole = [one.facts["machine"] for one in own]
+        dates = sorted({on["date"] for on in whole})
+        days = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+        with_what = {", ".join(f"{name} {version}" for name, version in on["versions"].items()) for on in whole}
+        busy = sum(one.facts["others_cores"] > _QUIET for one in own)
+        disturbed = (
+            f" Other processes kept cores busy during {busy} of {len(own)}: read their seconds so." if busy else ""
+        )
+        parts.append(f"{letter}: {machine}. {days}: {'; or '.join(sorted(with_what))}.{disturbed}")
+    return "\n\n".join(parts)
