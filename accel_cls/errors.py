@@ -42,5 +42,13 @@ class UserError(ValueError):
         return [{"message": str(self)}]
 
 
+class Diverged(UserError):
+    """A training that has ended since its losses or gradients are no finite numbers."""
+
+
 class ToldElsewhere(UserError):
     """A mistake that another process of the run tells the user of: this one only ends."""
+
+
+class DivergedElsewhere(Diverged, ToldElsewhere):
+    """The same on the other processes of the run."""

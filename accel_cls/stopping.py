@@ -48,6 +48,7 @@ class Stopping:
 
     def __init__(self) -> None:
         self.cause: str | None = None  # "SIGTERM" ...: what stops this process
+        self.save_in: Path | None = None  # where SAVE is looked for while trials train in folders of their own
         self._is_training = False
         self._since = 0.0
         self._asked = 0
@@ -92,7 +93,7 @@ class Stopping:
             The cause, such as "SIGTERM", or None; and whether to save.
         """
         if accelerator.is_main_process and self.cause is None:
-            self._check_save_file(folder / SAVE_FILE)
+            self._check_save_file((self.save_in or folder) / SAVE_FILE)
         if accelerator.num_processes == 1:
             return self.cause, save
         self._asked += 1

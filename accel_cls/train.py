@@ -22,10 +22,13 @@ from accel_cls.hardware.environment import settle_environment
 from accel_cls.hardware.launcher import how_started
 from accel_cls.hardware.nodes import JOIN_TIMEOUT
 from accel_cls.profiling.measurements import Request
-from accel_cls.recipe import load_to_train
+from accel_cls.recipe import load_to_train, with_values
+from accel_cls.recipe.keys import RATE
 from accel_cls.recipe.rules import names_the_hub
+from accel_cls.recipe.schema import DEFAULT_RATE
 from accel_cls.startup import check_interpreter, heavy_imports, output_that_outlives_its_reader, tolerate_encoding
 from accel_cls.stopping import STOPPED, Stopped, Stopping, leave_status
+from accel_cls.tuning.axes import wanted_axes
 
 _USER_ERROR = 2  # exit status for a mistake in a recipe, a data file or a command
 _PATIENCE = 3  # seconds that processes other than 0 leave it to tell of a mistake
@@ -52,6 +55,19 @@ def command_line() -> argparse.ArgumentParser:
         default=JOIN_TIMEOUT,
         metavar="SECONDS",
         help="how long processes wait for one another before training begins (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tune",
+        action="store_true",
+        help="only search for a learning rate, on training examples; what `accel-cls tune` starts",
+    )
+    parser.add_argument(
+        "--try",
+        action="append",
+        default=[],
+        dest="tries",
+        metavar="KEY=VALUE,VALUE",
+        help="with --tune: values to try, such as train.learning_rate=1e-4,3e-4; once for each key",
     )
     parser.add_argument(
         "--profiling",
@@ -91,19 +107,24 @@ def _train(options: argparse.Namespace, started: float) -> int:
         stopping.listen()
         check_interpreter()
         recipe = load_to_train(options.recipe, options.overrides)
+        axes = wanted_axes(recipe, options.tries, options.tune)
         notes = settle_environment()  # refuses one that makes no sense before seconds are spent on imports
         with heavy_imports(names_the_hub(recipe)) as cpu_notes:
             import accel_cls.training.run as run
+            from accel_cls.tuning.search import find_rate, search
         loop = None
         if options.profiling:
             from accel_cls.profiling.measure import measure
 
             request = _request(*options.profiling)
             loop = functools.partial(measure, request=request)
-            # What is measured is no run, and leaves the recipe's own alone.
-            recipe = recipe.model_copy(update={"output": str(request.folder / "run")})
-        asked = (recipe, options.recipe, options.overrides, options.fresh, options.join_timeout)
-        command = run.Command(*asked, started, notes, cpu_notes, loop)
+            # What is measured is no run, and leaves the recipe's own alone. No update takes longer for its rate.
+            rate = DEFAULT_RATE if recipe.train.learning_rate == "auto" else recipe.train.learning_rate
+            recipe = with_values(recipe, {"output": str(request.folder / "run"), RATE: rate})
+        asked = (recipe, options.recipe, options.overrides, options.fresh, options.join_timeout, started)
+        again = ["accel-cls", "launch", options.recipe, *options.overrides]
+        only = functools.partial(search, asked=axes, fresh=options.fresh, train=again)
+        command = run.Command(*asked, only if options.tune else find_rate, options.tune, notes, cpu_notes, loop)
         run.run_command(command, stopping)
     except UserError as error:
         stopping.restore_signals()

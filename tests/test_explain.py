@@ -194,7 +194,8 @@ def test_schema_says_meaning_range_and_default() -> None:
     properties = json_schema()["properties"]
     rate = properties["train"]["anyOf"][0]["properties"]["learning_rate"]
     assert rate["description"] == (
-        "The schedule's highest rate. Takes: a number above 0 and below 10. Default: 2e-05."
+        "The schedule's highest rate; 'auto' searches for it on a part of the training examples before the run begins"
+        ". Takes: a number above 0 and below 10, or 'auto'. Default: 2e-05."
     )
     assert rate["default"] == 2e-5
     assert {

@@ -87,7 +87,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         findings += unknown_findings(train, tokenizer.unk_token_id)
         lengths = np.minimum(train.lengths, recipe.data.max_length)
         outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
-        ahead = forecast(recipe, lengths, outline, processes)
+        ahead = forecast(recipe, lengths, outline, processes, corpus.digest)
     except UserError as error:
         errors.append(str(error))
     simple = score_baselines(corpus, task, recipe.evaluate.metrics, notes)
@@ -107,7 +107,7 @@ def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, F
     notes: list[str] = []
     train = encode_cached(tokenizer, corpus.train.texts, recipe.data.max_length, notes)
     outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
-    ahead = forecast(recipe, train.lengths, outline, processes)
+    ahead = forecast(recipe, train.lengths, outline, processes, corpus.digest)
     return replace(corpus, notes=(*corpus.notes, *notes)), ahead
 
 

@@ -28,8 +28,9 @@ from accel_cls.tasks import SingleLabel
 _CUT = 0.02  # share of the texts that max_length may cut
 _CUT_OF_NGRAMS = 0.001  # likewise of a bag of n-grams, for which longer texts cost little
 # A bag of n-grams has learned what it can in so many updates for each bit of a label: 9,600 reviews in 2 classes in
-# 150 to 225, and more make it worse; 10,000 news titles in 10 classes in 400; 10,000 questions in 77 want 800.
-_UPDATES_A_BIT = 150
+# 150 to 300, and more make it worse; 10,000 news titles in 10 classes in 400; 10,000 questions in 77 want 800.
+_UPDATES_A_BIT = 140
+_EPOCHS = (4, 20)  # at least, 1,600 reviews are not learned in 3; and at most
 # Of fewer examples updates of 128 are too few: 1,600 reviews 0.8725 with them, 0.8755 with updates of 32.
 _SMALL = 4000
 _SEED = Recipe.model_fields["seed"].default  # the split of a recipe that says none
@@ -224,7 +225,7 @@ def _from_scratch(found: Survey, count: int, decisions: list[tuple[str, str]]) -
     updates = -(-count // batch_size)
     classes = len(found.counts)
     wanted = round(_UPDATES_A_BIT * np.log2(max(2, classes)))
-    epochs = int(np.clip(round(wanted / updates), 3, 20))
+    epochs = int(np.clip(round(wanted / updates), *_EPOCHS))
     longest = 3 if has_no_spaces(found.corpus.train) else 5
     decisions.append(
         (

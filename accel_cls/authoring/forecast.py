@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedModel
 
+from accel_cls.authoring.speed import Speed, speed_of
 from accel_cls.batching.plan import MicroBatchStats, Plan
+from accel_cls.console import duration
 from accel_cls.memory.activations import activation_bytes
 from accel_cls.memory.estimate import estimate_micro_batch_tokens
 from accel_cls.memory.forecast import TrainingMemory, format_bytes, training_memory, weight_bytes
@@ -17,7 +19,9 @@ from accel_cls.memory.setup import ParallelSetup
 from accel_cls.memory.sizes import with_micro_batch_tokens
 from accel_cls.models.packing import can_pack, make_packable
 from accel_cls.profiles import find_profile
-from accel_cls.recipe import Recipe
+from accel_cls.recipe import Recipe, with_values
+from accel_cls.recipe.keys import RATE
+from accel_cls.tuning.expected import expected_rate
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _UNKNOWN = "activations can't be told for this family of models"
@@ -35,6 +39,8 @@ class Forecast:
     checkpoint: int  # bytes of one
     model: int  # bytes of the saved model
     kept: int  # checkpoints at the end, at most
+    rate_from: str = ""  # what train.learning_rate: auto was resolved by; "" where the recipe has a number
+    speed: Speed | None = None  # of an earlier training of this kind; None: not known
 
     @property
     def disk(self) -> int:
@@ -60,9 +66,12 @@ class Forecast:
             busy = f"{self.cutting.busy:.0%} of the time; the rest they wait for the longest micro-batch of a round"
             lines.insert(4, (f"{self.processes} processes", f"busy {busy}"))
         lines.insert(2, ("", f"{self._curve()}  {self._rates()}"))
+        if self.rate_from:
+            lines.insert(2, ("", f"train.learning_rate: auto → {plan.learning_rate:g}, {self.rate_from}"))
         if self.tokens_from != "recipe":
             auto = f"train.micro_batch_tokens: auto → {plan.layout.tokens:,}, {self.tokens_from}"
             lines.insert(4, ("", auto))
+        lines.append(("time", self._time()))
         known = f"{memory} a process" if memory.total is not None else f"{memory}; {_UNKNOWN}"
         in_fp32 = ", activations in fp32" if memory.total is not None else ""
         lines.append(("memory", f"{known}{in_fp32}, besides what torch takes for itself"))
@@ -75,6 +84,17 @@ class Forecast:
             )
         )
         return lines
+
+    @property
+    def seconds(self) -> float | None:
+        """What the updates will take, without evaluations and checkpoints; None where that is not known."""
+        return None if self.speed is None else _examples_of(self.plan) / self.speed.examples_per_second
+
+    def _time(self) -> str:
+        if self.speed is None or self.seconds is None:
+            return "not known before such a model has trained here; told while it trains, and by accel-cls profile"
+        speed = f"{self.speed.examples_per_second:,.0f} examples/s, as in {self.speed.where}"
+        return f"about {duration(self.seconds)} at {speed}; evaluations and checkpoints besides"
 
     def as_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -91,6 +111,8 @@ class Forecast:
             "micro_batch_tokens_from": self.tokens_from,
             "tokens_per_epoch": int(plan.lengths.sum()),
             "cutting": cutting,
+            "seconds": None if self.seconds is None else round(self.seconds, 1),
+            "learning_rate_from": self.rate_from or "recipe",
             "learning_rate": [{"update": k + 1, "rate": plan.rate(k)} for k in self._points(21)],
             "memory_bytes": self.memory.as_json(),
             "checkpoint_bytes": self.checkpoint,
@@ -113,7 +135,9 @@ class Forecast:
         return ", ".join(f"update {k + 1:,}: {self.plan.rate(k):.2g}" for k in self._points(5))
 
 
-def forecast(recipe: Recipe, lengths: np.ndarray, outline: PreTrainedModel, processes: int | None) -> Forecast:
+def forecast(
+    recipe: Recipe, lengths: np.ndarray, outline: PreTrainedModel, processes: int | None, data: str = ""
+) -> Forecast:
     """Forecast a training.
 
     Args:
@@ -121,6 +145,7 @@ def forecast(recipe: Recipe, lengths: np.ndarray, outline: PreTrainedModel, proc
         lengths: tokens of each training example.
         outline: its model on the meta device, see `outline_model`.
         processes: how many; None for what the recipe's profile says, or 1.
+        data: the corpus's digest, by which what a search has found is known again.
 
     Raises:
         UserError: where the plan contradicts itself.
@@ -129,7 +154,10 @@ def forecast(recipe: Recipe, lengths: np.ndarray, outline: PreTrainedModel, proc
     processes = processes or (profile.processes if profile is not None else 1)
     setup = ParallelSetup.expected(profile, processes)
     is_xla = setup.strategy == "XLA"
-    tokens_from = "recipe"
+    tokens_from, rate_from = "recipe", ""
+    if recipe.train.learning_rate == "auto":
+        rate, rate_from = expected_rate(recipe, data)
+        recipe = with_values(recipe, {RATE: rate})
     packed = recipe.train.packing and can_pack(outline.config) and not is_xla
     if packed:
         make_packable(outline)
@@ -151,6 +179,8 @@ def forecast(recipe: Recipe, lengths: np.ndarray, outline: PreTrainedModel, proc
         checkpoint=3 * weights + buffers,
         model=weights + buffers,
         kept=recipe.checkpoint.keep + 1,  # and the best
+        rate_from=rate_from,
+        speed=speed_of(recipe),
     )
 
 
@@ -169,6 +199,12 @@ def _most_demanding(
         training_memory(outline, setup, shape, activation_bytes(outline, *shape)) for shape in sorted(candidates)
     ]
     return max(needed, key=lambda memory: memory.activations or 0)
+
+
+def _examples_of(plan: Plan) -> int:
+    """Examples of all updates that the run makes."""
+    epochs, updates = divmod(plan.updates, plan.updates_per_epoch)
+    return epochs * len(plan.lengths) + min(updates * plan.batch_size, len(plan.lengths))
 
 
 def _tokens_of(plan: Plan) -> int:

@@ -30,6 +30,16 @@ def count_updates(examples: int, batch_size: int, epochs: int, max_updates: int 
     return min(scheduled, max_updates or scheduled)
 
 
+def check_warmup(warmup: float | int, epochs: int, updates_per_epoch: int) -> None:
+    """Raise UserError where a warm-up that is given in updates is longer than the run."""
+    updates = epochs * updates_per_epoch
+    if isinstance(warmup, int) and warmup and warmup >= updates:
+        raise UserError(
+            f"train.warmup: found {warmup} updates; expected less than the {updates:,} of the "
+            f"run ({epochs} epochs × {updates_per_epoch:,}): the rate would never reach its height"
+        )
+
+
 @dataclass(frozen=True)
 class MicroBatchStats:
     """The micro-batches of an epoch's updates on a number of processes: their mean number, padding, balance."""
@@ -64,7 +74,9 @@ class Plan:
             UserError: where the warm-up is longer than the run.
         """
         train = recipe.train
-        assert train.micro_batch_tokens != "auto"  # `auto` has become a number before anything is planned
+        # `auto` has become a number before anything is planned.
+        assert train.micro_batch_tokens != "auto"
+        assert train.learning_rate != "auto"
         longest, frozen = recipe.data.max_length, recipe.model.freeze is not None
         plan = cls(
             lengths=lengths,
@@ -78,11 +90,7 @@ class Plan:
             schedule=train.schedule,
             seed=recipe.seed,
         )
-        if isinstance(plan.warmup, int) and plan.warmup and plan.warmup >= plan.scheduled_updates:
-            raise UserError(
-                f"train.warmup: found {plan.warmup} updates; expected less than the {plan.scheduled_updates:,} of the "
-                f"run ({plan.epochs} epochs × {plan.updates_per_epoch:,}): the rate would never reach its height"
-            )
+        check_warmup(plan.warmup, plan.epochs, plan.updates_per_epoch)
         return plan
 
     @property

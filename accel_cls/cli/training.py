@@ -1,4 +1,4 @@
-"""Commands that train: train, launch, resume, parity, profile."""
+"""Commands that train: train, launch, tune, resume, parity, profile."""
 
 from __future__ import annotations
 
@@ -96,6 +96,56 @@ def launch(
         join_timeout=join_timeout,
         slurm=slurm,
         only_print=only_print,
+    )
+    raise typer.Exit(status)
+
+
+@app.command()
+def tune(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    tries: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--try",
+            metavar="KEY=VALUE,VALUE",
+            help="Values of train.learning_rate, train.head_rate, train.epochs. Left out: rates for the model.",
+        ),
+    ] = None,
+    processes: Processes = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Search again; the search that is there is kept, renamed.")
+    ] = False,
+) -> None:
+    """Search for a learning rate, on a part of the training examples, at about the cost of one training.
+
+    All candidates train for a short time, the better half goes on, and so on (successive halving). The validation
+    examples have no part in it. Interrupted and started again it goes on. A recipe with train.learning_rate: auto
+    takes what was found, and else searches before it trains.
+
+    Examples:
+
+      accel-cls tune recipes/food.yaml
+
+      accel-cls tune recipes/food.yaml --try train.learning_rate=3e-4,1e-3 --try train.epochs=3,6
+    """
+    from accel_cls.hardware.start import start
+    from accel_cls.tuning.axes import wanted_axes
+
+    wanted_axes(load(recipe, overrides), tries or (), is_search=True)  # mistakes are told before anything is started
+    status = start(
+        recipe,
+        overrides or (),
+        typer.echo,
+        fresh=fresh,
+        processes=processes,
+        nodes=None,
+        node_rank=None,
+        main_address=None,
+        join_timeout=None,
+        slurm=False,
+        only_print=False,
+        more=["--tune", *(word for one in tries or () for word in ("--try", one))],
     )
     raise typer.Exit(status)
 

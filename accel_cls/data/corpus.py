@@ -101,7 +101,7 @@ def load_corpus(recipe: Recipe, reader: LabelReader) -> Corpus:
     notes.extend(f"{rows.key}: dropped, {rows}" for rows in invalid)
     _check_classes(train, classes, reader)
     notes.extend(_missing_classes(train, validation, isinstance(data.validation, float), classes, reader))
-    digest = _digest(train, validation)
+    digest = digest_of(train, validation)
     return Corpus(train, validation, classes, reader, tuple(invalid), tuple(notes), digest)
 
 
@@ -318,7 +318,8 @@ def _examples(
     )
 
 
-def _digest(*parts: Examples) -> str:
+def digest_of(*parts: Examples) -> str:
+    """SHA-256 over the texts and labels of some examples, in order."""
     digest = hashlib.sha256()
     for part in parts:
         for name in part.texts.column_names:

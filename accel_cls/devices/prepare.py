@@ -54,6 +54,22 @@ def prepare(
     return model, optimizer
 
 
+def scaler_state(accelerator: Accelerator) -> dict[str, Any] | None:
+    """What fp16's gradient scaler has found; None without one."""
+    return None if accelerator.scaler is None else accelerator.scaler.state_dict()
+
+
+def let_go(accelerator: Accelerator, scaler: dict[str, Any] | None) -> None:
+    """Forget the models and optimizers that were prepared, and free their memory: another training is to follow.
+
+    Args:
+        scaler: what the gradient scaler had found before; see `scaler_state`.
+    """
+    accelerator.free_memory()
+    if accelerator.scaler is not None:
+        accelerator.scaler.load_state_dict(scaler)
+
+
 def is_xla(accelerator: Accelerator) -> bool:
     """Whether programs are compiled for each shape, as on a TPU."""
     return accelerator.device.type == "xla"

@@ -47,14 +47,21 @@ def start(
     join_timeout: int | None,
     slurm: bool,
     only_print: bool,
+    more: Sequence[str] = (),
 ) -> int:
     """Show the command that starts a recipe, or those of all machines, and run this machine's. Returns its status.
+
+    Args:
+        recipe, overrides: as on the command line.
+        say: prints a line.
+        fresh, processes, nodes, node_rank, main_address, join_timeout, slurm, only_print: `accel-cls launch`'s.
+        more: other options of the training's command line.
 
     Raises:
         UserError: for a mistake in the recipe or the options, or where the other machines do not come.
     """
     loaded = load_to_train(recipe, overrides)
-    arguments = [*overrides, *(["--fresh"] if fresh else [])]
+    arguments = [*overrides, *more, *(["--fresh"] if fresh else [])]
     if join_timeout is not None:
         arguments += ["--join-timeout", str(join_timeout)]
     if slurm and (node_rank is not None or main_address is not None):

@@ -115,6 +115,20 @@ def saved_configuration(name: str, notes: list[str], place: str = "model.name") 
     return config
 
 
+def hidden_size_of(name: str | None) -> int | None:
+    """The hidden size of the folder's or hub id's encoder; None without one.
+
+    Raises:
+        UserError: as `saved_configuration`.
+    """
+    if name is None:
+        return None
+    config = saved_configuration(name, [])
+    # A few families have no attribute of the common name.
+    names = ("hidden_size", "dim", "d_model")
+    return next((size for one in names if isinstance(size := getattr(config, one, None), int)), None)
+
+
 def _run_plainly(config: Any) -> Iterator[str]:
     """Reset what says how a model runs; yields what was set."""
     for key, plain in _PLAIN.items():

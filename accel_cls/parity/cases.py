@@ -97,6 +97,7 @@ def make_pairs(recipe: Recipe, options: ParityOptions) -> list[Pair]:
 
 def make_control(pair: Pair, recipe: Recipe) -> Case:
     """The reference with a learning rate that is larger by half a last digit: how far rounding alone can lead."""
+    assert recipe.train.learning_rate != "auto"  # refused before
     rate = recipe.train.learning_rate * (1 + ROUNDING.get(pair.precision, ROUNDING["bf16"]))
     launches = tuple(
         replace(launch, overrides=(*launch.overrides, f"train.learning_rate={rate!r}"))

@@ -19,6 +19,7 @@ from accel_cls.data.corpus import load_corpus
 from accel_cls.errors import UserError
 from accel_cls.profiles import quietly, shell
 from accel_cls.recipe import Recipe
+from accel_cls.recipe.keys import RATE
 from accel_cls.tasks import task_of
 
 _LINES = 15  # of a failed run's log that are shown
@@ -42,6 +43,15 @@ def folder_of_runs(keep: Path | None, prefix: str) -> Iterator[Path]:
 def without_output_and_hardware(overrides: Sequence[str]) -> list[str]:
     """A user's overrides but for `output` and `hardware`, which a comparison sets by itself."""
     return [text for text in overrides if not text.startswith(("hardware=", "output=", "~hardware"))]
+
+
+def require_rate(recipe: Recipe) -> None:
+    """Raise UserError for a recipe that leaves its learning rate to a search: each training would make its own."""
+    if recipe.train.learning_rate == "auto":
+        raise UserError(
+            f"{RATE}: auto: each training would begin with a search; give a number, such as the one that accel-cls "
+            f"tune finds: {RATE}=2e-5"
+        )
 
 
 def updates_per_epoch(recipe: Recipe) -> int:

@@ -14,6 +14,7 @@ from accel_cls.parity.compare import TrainedRun, compare
 from accel_cls.parity.comparison_runs import (
     limit_updates,
     min_micro_batches_for,
+    require_rate,
     start_training,
     threads_per_process,
     training_failed,
@@ -40,6 +41,7 @@ class Parity:
         self._path = path
         self._recipe = recipe
         self._overrides = without_output_and_hardware(overrides)
+        require_rate(recipe)
         if recipe.train.micro_batch_tokens == "auto":
             raise UserError(
                 "train.micro_batch_tokens: auto: each training would find its own number, and cut updates by it; give "

@@ -18,6 +18,7 @@ from accel_cls.parity.compare import TrainedRun, compare
 from accel_cls.parity.comparison_runs import (
     limit_updates,
     min_micro_batches_for,
+    require_rate,
     threads_per_process,
     updates_per_epoch,
     without_output_and_hardware,
@@ -105,6 +106,7 @@ class Proof:
         folder: Path,
         print_line: Callable[[str], None],
     ):
+        require_rate(recipe)
         profile = profile_to_launch(recipe.hardware, options.processes[0] if options.processes else None)
         assert profile is not None
         if profile.machines > 1:

@@ -13,6 +13,8 @@ from accel_cls.recipe.data_section import Hub
 from accel_cls.recipe.schema import Recipe
 from accel_cls.recipe.section import Section
 
+RATE = "train.learning_rate"  # which a search finds where it is `auto`
+
 
 def all_keys(section: type[Section] = Recipe, above: str = "") -> list[str]:
     """Every key of a recipe that holds a value, in the order of the schema: "name", "train.epochs" …"""

@@ -46,6 +46,12 @@ def broken_rules(recipe: Recipe) -> _Broken:
             "must fit"
         )
         broken.append((("train", "micro_batch_tokens"), message))
+    if recipe.train.learning_rate == "auto" and recipe.train.max_updates is not None:
+        message = (
+            f"found {recipe.train.max_updates} beside train.learning_rate: auto, whose search is made for the whole "
+            "schedule; leave it out, or give a rate (accel-cls tune finds one)"
+        )
+        broken.append((("train", "max_updates"), message))
     return broken + _broken_evaluation(recipe) + _broken_labels(recipe) + _broken_columns(recipe)
 
 

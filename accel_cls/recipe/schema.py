@@ -25,6 +25,7 @@ PATHS: dict[tuple[str, ...], Literal["input", "output", "input or name"]] = {
 }
 
 DROPOUT = "at 1 nothing gets through"
+DEFAULT_RATE = 2e-5  # of train.learning_rate
 
 
 class Scratch(Section):
@@ -176,13 +177,11 @@ class Train(Section):
         "an update is one micro-batch or more",
         ge=1,
     )
-    learning_rate: float = setting(
-        2e-5,
-        "a number above 0 and below 10",
-        "the schedule's highest rate",
+    learning_rate: Annotated[float, Field(gt=0, lt=10)] | Literal["auto"] = setting(
+        DEFAULT_RATE,
+        "a number above 0 and below 10, or 'auto'",
+        "the schedule's highest rate; 'auto' searches for it on a part of the training examples before the run begins",
         "at 0 nothing is learned, and AdamW moves each weight by about the rate in every update",
-        gt=0,
-        lt=10,
     )
     head_rate: float = setting(
         1.0,

@@ -14,7 +14,7 @@ from accel_cls.data.data_file import DataFile
 from accel_cls.data.files import expand
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, leaves, read_plain, recipe_to_plain
-from accel_cls.recipe.keys import field_of
+from accel_cls.recipe.keys import RATE, field_of
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.out_of_memory import read_out_of_memory
 
@@ -65,6 +65,8 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     # `auto` is the number with which the run began; after running out of memory, a smaller one is no other run.
     if TOKENS in differing and (new[TOKENS] == "auto" or (note is not None and new[TOKENS] < note.tokens)):
         differing.remove(TOKENS)
+    if RATE in differing and new[RATE] == "auto" and found_of(folder).get(RATE) == old[RATE]:
+        differing.remove(RATE)
     ends = (*_END, _EPOCHS) if _has_rate_without_end(old) and _has_rate_without_end(new) else _END
 
     def lines_of(keys: list[str]) -> list[str]:
@@ -94,9 +96,21 @@ def _has_rate_without_end(values: dict[str, Any]) -> bool:
     return values.get("train.schedule") == "constant" and isinstance(values.get("train.warmup"), int)
 
 
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """By key, all that the updates of a run follow from besides its data."""
+    others = (*_HARMLESS, *_END, *_DATA_FILES)
+    return {key: value for key, value in leaves(recipe_to_plain(recipe)) if not _is_under(key, others)}
+
+
 def origin_of(folder: RunFolder) -> dict[str, Any]:
     """What is recorded of a run's data and starts; empty where nothing is."""
     return json.loads(folder.origin.read_text(encoding="utf-8")) if folder.origin.is_file() else {}
+
+
+def found_of(folder: RunFolder) -> dict[str, float]:
+    """What a search has found for a run, by key; empty where its recipe had numbers of its own."""
+    found: dict[str, float] = origin_of(folder).get("found", {})
+    return found
 
 
 def _precision_of(origin: dict[str, Any]) -> str | None:

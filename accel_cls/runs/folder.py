@@ -18,6 +18,7 @@ from accel_cls.errors import UserError
 from accel_cls.runs.lock import LOCK_NAME, RunLock
 from accel_cls.stopping import SAVE_FILE
 
+_SEARCH = "tune"  # in a run folder: what the search for a learning rate leaves; an older one is `tune.1` …
 _LITTLE = 1 << 20  # bytes that are left on a full disk, at most
 
 
@@ -34,6 +35,7 @@ class RunFolder:
         self.model = self.path / "model"  # the best model so far, as transformers loads it
         self.predictions = self.path / "predictions.csv"  # on the validation rows, by that model
         self.out_of_memory = self.path / "out_of_memory.json"  # is there after a run that ended so, until it goes on
+        self.search = self.path / _SEARCH  # trials of other learning rates, and what came of them
         self.results = self.path / "results.json"  # is there once the run is finished
         self.report = self.path / "report.md"
         self.lock = RunLock(self.path)  # taken before anything here is read or renamed
@@ -51,18 +53,26 @@ class RunFolder:
     @property
     def is_empty(self) -> bool:
         """Whether no run has begun here."""
-        # What a run left that was ended in its first write does not count, nor do its lock and a SAVE that came early.
+        # What a run left that was ended in its first write does not count, nor do its lock, a SAVE that came early and
+        # a search that was made before.
         return not self.path.exists() or all(
-            path.name.endswith(".partial") or path.name in (LOCK_NAME, SAVE_FILE) for path in self.path.iterdir()
+            path.name.endswith(".partial")
+            or path.name in (LOCK_NAME, SAVE_FILE)
+            or path.name.partition(".")[0] == _SEARCH
+            for path in self.path.iterdir()
         )
 
     def set_aside(self) -> Path:
-        """Rename the folder to the next free `NAME.1`, `NAME.2` ...; nothing is deleted."""
-        number = 1
-        while (aside := self.path.with_name(f"{self.path.name}.{number}")).exists():
-            number += 1
+        """Rename the folder to the next free `NAME.1`, `NAME.2` ...; nothing is deleted.
+
+        A search stays: what it has found follows from data, model and settings, and not from the run.
+        """
+        aside = free_name(self.path)
         with self.lock.held_through_rename(aside):
             self.path.rename(aside)
+        if (aside / _SEARCH).is_dir():
+            self.path.mkdir(exist_ok=True)
+            (aside / _SEARCH).rename(self.search)
         return aside
 
     def append_metrics(self, records: list[dict[str, Any]]) -> None:
@@ -104,6 +114,14 @@ class RunFolder:
                 if record["update"] <= (evaluated if "evaluation" in record else update):
                     kept.append(line + "\n")
             write_text(path, "".join(kept))
+
+
+def free_name(path: Path) -> Path:
+    """The first of `NAME.1`, `NAME.2` ... that nothing has."""
+    number = 1
+    while (free := path.with_name(f"{path.name}.{number}")).exists():
+        number += 1
+    return free
 
 
 # What a disk says when it takes no more, and what the user can do about it.

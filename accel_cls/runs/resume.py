@@ -15,8 +15,9 @@ from accel_cls.atomic import write_json, write_text
 from accel_cls.checkpoints.checkpoint import list_checkpoints, newest_checkpoint, update_of, with_own_name
 from accel_cls.errors import UserError
 from accel_cls.memory.sizes import with_micro_batch_tokens
-from accel_cls.recipe import Recipe, RecipeError, leaves, read_plain, recipe_to_yaml
-from accel_cls.runs.changes import TOKENS, Changes, RunSpec, changes_of, digests_of, origin_of
+from accel_cls.recipe import Recipe, RecipeError, leaves, read_plain, recipe_to_yaml, with_values
+from accel_cls.recipe.keys import RATE
+from accel_cls.runs.changes import TOKENS, Changes, RunSpec, changes_of, digests_of, found_of, origin_of
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.out_of_memory import read_out_of_memory
 from accel_cls.runs.versions import versions
@@ -28,7 +29,9 @@ class Start:
 
     finished: bool = False  # there is nothing to do
     checkpoint: Path | None = None  # to continue from; None starts at update 0
-    tokens: int | None = None  # what train.micro_batch_tokens: auto is in the run that goes on; None: to be found
+    # What `auto` is in the run that goes on, of train.micro_batch_tokens and train.learning_rate; None: to be found.
+    tokens: int | None = None
+    rate: float | None = None
 
 
 class Action(StrEnum):
@@ -51,6 +54,7 @@ class Decision:
     changes: Changes = field(default_factory=Changes)
     checkpoint: Path | None = None  # to continue from; None: none verifies, and the run starts at update 0 again
     tokens: int | None = None  # as in `Start`
+    rate: float | None = None  # likewise
     notes: tuple[str, ...] = ()
 
     def refusal(self, folder: RunFolder) -> str:
@@ -68,11 +72,20 @@ def lock_and_open_run(folder: RunFolder, spec: RunSpec, fresh: bool, notes: list
         UserError: where another run owns the folder, where it can't be written, and as `open_run` does.
     """
     with disk_errors_explained(folder):
-        known = decide_without_data(folder)  # before a lock is put into a folder that is not ours
-        if known is not None and known.action == Action.REFUSE:
-            raise UserError(known.refusal(folder))
-        folder.lock.acquire(notes)
+        lock_run(folder, notes)
         return open_run(folder, spec, fresh, notes)
+
+
+def lock_run(folder: RunFolder, notes: list[str]) -> None:
+    """Take the run folder's lock.
+
+    Raises:
+        UserError: where another run owns the folder, and where it is no folder for a run.
+    """
+    known = decide_without_data(folder)  # before a lock is put into a folder that is not ours
+    if known is not None and known.action == Action.REFUSE:
+        raise UserError(known.refusal(folder))
+    folder.lock.acquire(notes)
 
 
 def open_run(folder: RunFolder, spec: RunSpec, fresh: bool, notes: list[str]) -> Start:
@@ -89,13 +102,16 @@ def open_run(folder: RunFolder, spec: RunSpec, fresh: bool, notes: list[str]) ->
         return Start(finished=True)
     starts: list[dict[str, Any]] = []
     changed: list[str] = []
+    found: dict[str, float] = {}
     if decision.action == Action.SET_ASIDE:
         notes.append(f"{decision.why} is kept as {folder.set_aside().name}")
     elif decision.action == Action.CONTINUE:
         folder.results.unlink(missing_ok=True)
         starts, changed = origin_of(folder).get("starts", []), [*decision.changes.end, *decision.changes.harmless]
+        found = found_of(folder)
     checkpoint = with_own_name(decision.checkpoint)
     recipe = with_micro_batch_tokens(spec.recipe, decision.tokens) if decision.tokens else spec.recipe
+    recipe = with_values(recipe, {RATE: decision.rate}) if decision.rate else recipe
     folder.path.mkdir(parents=True, exist_ok=True)
     write_text(folder.recipe, recipe_to_yaml(recipe))
     folder.out_of_memory.unlink(missing_ok=True)
@@ -109,8 +125,19 @@ def open_run(folder: RunFolder, spec: RunSpec, fresh: bool, notes: list[str]) ->
             "changes": changed,
         }
     )
-    write_json(folder.origin, {"data": spec.data, "files": digests_of(recipe), "starts": starts})
-    return Start(checkpoint=checkpoint, tokens=decision.tokens)
+    _write_origin(folder, {"data": spec.data, "files": digests_of(recipe), "starts": starts}, found)
+    return Start(checkpoint=checkpoint, tokens=decision.tokens, rate=decision.rate)
+
+
+def record_found(folder: RunFolder, recipe: Recipe, found: dict[str, float]) -> None:
+    """Put what a search has found into the run's recipe, and beside it that it was found. Called by rank 0 only."""
+    with disk_errors_explained(folder):
+        _write_origin(folder, origin_of(folder), found)  # first: a run that is ended in between still says `auto`
+        write_text(folder.recipe, recipe_to_yaml(recipe))
+
+
+def _write_origin(folder: RunFolder, origin: dict[str, Any], found: dict[str, float]) -> None:
+    write_json(folder.origin, origin | ({"found": found} if found else {}))
 
 
 def decide_without_data(folder: RunFolder) -> Decision | None:
@@ -162,7 +189,10 @@ def decide(folder: RunFolder, spec: RunSpec, fresh: bool = False) -> Decision:
     if folder.is_finished:
         notes.append(f"the run that ended here is to end elsewhere{ends}")
     tokens = _tokens(folder, spec.recipe, checkpoint, notes)
-    return Decision(Action.CONTINUE, changes=changes, checkpoint=checkpoint, tokens=tokens, notes=tuple(notes))
+    rate = found_of(folder)[RATE] if spec.recipe.train.learning_rate == "auto" and checkpoint is not None else None
+    if rate is not None:
+        notes.append(f"{RATE}: auto → {rate:g}, which the search before this run has found")
+    return Decision(Action.CONTINUE, "", "", changes, checkpoint, tokens, rate, tuple(notes))
 
 
 def _tokens(folder: RunFolder, recipe: Recipe, checkpoint: Path | None, notes: list[str]) -> int | None:

@@ -99,7 +99,7 @@ def _beside_baselines(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
         if recipe.model.name is None
         else "train the encoder, too (without model.freeze), or take another one"
         if recipe.model.freeze
-        else "try other rates (train.learning_rate) and more epochs"
+        else "try other rates, which accel-cls tune does, and more epochs"
     )
     yield f"this model is {how} {one['name']} ({one['about']}), which takes seconds: {do}"
 

@@ -36,8 +36,9 @@ _FORMAT = 1  # of what is kept; another number makes all anew
 # little, each fifth in turn.
 _PENALTIES = (10.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4)
 _FOLDS, _MANY = 5, 2000
+_STRONG = 2  # so many of them are for few texts only
 _FEW, _PENALTY_OF_FEW = 20, 1.0  # texts, of which none are held out
-_STEPS = 200
+_STEPS, _CHANGE = 100, 1e-6  # of L-BFGS at the most, and of the value by which it ends
 # Of a configuration: what no feature follows from.
 _IRRELEVANT = ("id2label", "label2id", "num_labels", "problem_type", "_name_or_path", "dtype", "accel_cls")
 
@@ -142,14 +143,20 @@ def _fit(recipe: Recipe, inputs: Inputs, features: np.ndarray) -> Fitted:
     folds = _folds(train, task, recipe.seed)
     if not folds:
         return problem.minimize(_PENALTY_OF_FEW)
-    scores = np.zeros(len(_PENALTIES))
-    for held_out in folds:
-        inner = problem.part(~held_out)
-        for i, penalty in enumerate(_PENALTIES):
+    starts = [problem.part(~held_out) for held_out in folds]
+    best, least = None, np.inf
+    candidates = _PENALTIES if len(folds) > 1 else _PENALTIES[_STRONG:]
+    for penalty in candidates:  # from one minimum to the next it is not far
+        score = 0.0
+        for inner, held_out in zip(starts, folds, strict=True):
             layer = inner.minimize(penalty)
             logits = features[held_out] @ layer.weight.numpy().T + layer.bias.numpy()
-            scores[i] += task.mean_loss(logits, train.labels[held_out])
-    return problem.minimize(_PENALTIES[int(scores.argmin())])
+            score += task.mean_loss(logits, train.labels[held_out])
+        if score >= least:
+            break  # it falls, and then it rises
+        best, least = penalty, score
+    problem.start_from(starts[0])
+    return problem.minimize(best or _PENALTY_OF_FEW)
 
 
 def _folds(train: Examples, task: Task, seed: int) -> list[np.ndarray]:
@@ -175,18 +182,27 @@ class _Problem:
         self._deviation = features.std(0, correction=0).clamp_min(1e-6)
         self._features = (features - self._mean) / self._deviation
         self._total = float(loss.weights(labels).sum(dtype=np.float64))
+        self._weight = torch.zeros(outputs, features.shape[1])
+        self._bias = torch.zeros(outputs)
 
     def part(self, chosen: np.ndarray) -> _Problem:
         """The same for some of the examples, bool [examples]."""
         return _Problem(self._loss, self._raw[torch.from_numpy(chosen)], self._labels[chosen], self._outputs)
 
+    def start_from(self, other: _Problem) -> None:
+        """Begin where another problem's last minimum was."""
+        self._weight, self._bias = other._weight, other._bias
+
     def minimize(self, penalty: float) -> Fitted:
-        """The minimum, by L-BFGS, as a layer for features as they are."""
-        weight = torch.zeros(self._outputs, self._features.shape[1], requires_grad=True)
-        bias = torch.zeros(self._outputs, requires_grad=True)
+        """The minimum, by L-BFGS from the last one, as a layer for features as they are."""
+        weight, bias = (x.clone().requires_grad_() for x in (self._weight, self._bias))
         labels = torch.from_numpy(self._labels)
         optimizer = torch.optim.LBFGS(
-            [weight, bias], max_iter=_STEPS, tolerance_grad=1e-5, tolerance_change=1e-8, line_search_fn="strong_wolfe"
+            [weight, bias],
+            max_iter=_STEPS,
+            tolerance_grad=1e-5,
+            tolerance_change=_CHANGE,
+            line_search_fn="strong_wolfe",
         )
 
         def value() -> torch.Tensor:
@@ -197,6 +213,6 @@ class _Problem:
             return total
 
         optimizer.step(value)
-        with torch.no_grad():
-            weight = weight / self._deviation
-            return Fitted(weight, bias - weight @ self._mean, penalty)
+        self._weight, self._bias = weight.detach(), bias.detach()
+        scaled = self._weight / self._deviation
+        return Fitted(scaled, self._bias - scaled @ self._mean, penalty)

@@ -19,7 +19,7 @@ from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress, list_checkpoints
 from accel_cls.checkpoints.saving import Saver
 from accel_cls.console import Console
-from accel_cls.errors import ToldElsewhere, UserError
+from accel_cls.errors import Diverged, DivergedElsewhere, UserError
 from accel_cls.runs.artifacts import Artifacts
 from accel_cls.training.objective import MicroBatchLoss
 from accel_cls.training.optimizer import is_skipped_on_device
@@ -112,7 +112,7 @@ class NonFiniteGuard:
             norm: the gradient's, the same on every process; None where DeepSpeed keeps it to itself.
 
         Raises:
-            UserError: where the run has to end; on the other processes ToldElsewhere.
+            Diverged: where the run has to end; on the other processes DivergedElsewhere.
         """
         done = _Update(update, losses, rate, norm)
         if not self._checks_at_once:
@@ -130,7 +130,7 @@ class NonFiniteGuard:
         """Check what has not been checked yet. Called by all processes before anything is logged, scored or saved.
 
         Raises:
-            UserError: where one of those updates is not finite.
+            Diverged: where one of those updates is not finite.
         """
         pending, self._pending = self._pending, []
         if not pending:
@@ -202,14 +202,14 @@ class NonFiniteGuard:
 
     def _end(self, what: str, found: _NonFinite) -> None:
         if not self._accelerator.is_main_process:
-            raise ToldElsewhere(what)
+            raise DivergedElsewhere(what)
         self._saver.wait()
         saved = list_checkpoints(self._artifacts.folder.checkpoints)
         last = f"the newest checkpoint, {saved[0].name}, is from before it" if saved else "there is no checkpoint yet"
         weights = "may have changed weights, none of which are saved" if self._is_deepspeed else "changed no weights"
         also = ", train.non_finite=skip, which leaves such updates out and goes on from there"
         fp16 = self._accelerator.mixed_precision == "fp16"
-        raise UserError(
+        raise Diverged(
             f"{what}.\n  rows     {found}\n  weights  it {weights}; {last}\n"
             "Look at those rows; try a smaller train.learning_rate or a longer train.warmup (with --fresh)"
             + ("" if self._skips or self._is_deepspeed else also)

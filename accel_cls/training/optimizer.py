@@ -23,6 +23,7 @@ def make_optimizer(model: PreTrainedModel, train: Train, device: torch.device) -
     Raises:
         UserError: where the head has a rate of its own and the model no head apart.
     """
+    assert train.learning_rate != "auto"  # it has become a number
     trained = [p for p in model.parameters() if p.requires_grad]
     head = head_parameters(model) if train.head_rate != 1 else set()
     parts = [(1.0, [p for p in trained if p not in head]), (train.head_rate, [p for p in trained if p in head])]

@@ -19,20 +19,22 @@ from accel_cls.console import Console, duration
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.devices.deterministic import deterministic_algorithms
 from accel_cls.devices.prepare import is_xla, prepare
-from accel_cls.errors import ToldElsewhere, UserError
+from accel_cls.errors import UserError
 from accel_cls.hardware.accelerator import Hardware, start_hardware
+from accel_cls.hardware.main_process import decided_by_main, float_bits, float_of_bits
 from accel_cls.hardware.rendezvous import Rendezvous, join_rendezvous, lost_process_explained
 from accel_cls.memory.available import peak_device_memory, reset_peak_device_memory
 from accel_cls.memory.sizes import MicroBatchSizes
 from accel_cls.models.classifier import describe_model
 from accel_cls.profiles import shell
-from accel_cls.recipe import Recipe, recipe_to_yaml
+from accel_cls.recipe import Recipe, recipe_to_yaml, with_values
+from accel_cls.recipe.keys import RATE
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.runs.changes import RunSpec
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.report import describe_dropped, describe_memory, describe_saves
 from accel_cls.runs.results import describe_stop, finish_run, read_results
-from accel_cls.runs.resume import Start, lock_and_open_run
+from accel_cls.runs.resume import Start, lock_and_open_run, record_found
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
 from accel_cls.tasks import task_of
 from accel_cls.training.build import Inputs, build_training, load_inputs, resolve_micro_batch_tokens
@@ -48,6 +50,20 @@ Loop = Callable[[Training, Progress, str], None]
 
 
 @dataclass(frozen=True)
+class Session:
+    """What all trainings of a command share: the run's own, and the trials before it."""
+
+    hardware: Hardware
+    stopping: Stopping
+    console: Console
+
+
+# What finds the values that a recipe leaves to a search, by trials on a part of the corpus's training examples. Takes
+# the run folder, too; called by all processes, and gives all of them the same values by key.
+Search = Callable[[Session, Recipe, Corpus, RunFolder], dict[str, float]]
+
+
+@dataclass(frozen=True)
 class Command:
     """What a command line asks for."""
 
@@ -57,6 +73,8 @@ class Command:
     fresh: bool
     join_timeout: int  # seconds to wait for other processes
     began: float  # in monotonic seconds
+    search: Search  # for a recipe with train.learning_rate: auto
+    is_search: bool = False  # only that is asked for, whatever the recipe's rate
     notes: Sequence[str] = ()  # what was decided before, and is to be told
     cpu_notes: Sequence[str] = ()  # likewise, of what matters on a CPU only
     loop: Loop | None = None  # in place of the training loop: then nothing is finished, and no result shown
@@ -82,27 +100,82 @@ def _run(command: Command, rendezvous: Rendezvous, folder: RunFolder, stopping: 
     console.section(f"accel_cls · {recipe.name} · {command.path}", hardware.describe())
     corpus = load_corpus(recipe, task_of(recipe))
     hardware.require_same("data", corpus.facts(), "Give all machines the same data files")
-    start = _open_on_main(hardware, folder, recipe, corpus, command.fresh, console)
-    if not start.finished:
-        with deterministic_algorithms(hardware.accelerator.device, recipe.train.deterministic):
-            _train(command, hardware, corpus, folder, start, console, stopping)
+    session = Session(hardware, stopping, console)
+    finished = False
+    with deterministic_algorithms(hardware.accelerator.device, recipe.train.deterministic):
+        if command.is_search:
+            for note in (*command.notes, *corpus.notes):
+                console.note(note)
+            command.search(session, recipe, corpus, folder)
+        else:
+            finished = _train(command, session, corpus, folder)
     hardware.accelerator.end_training()
-    if hardware.accelerator.is_main_process and command.loop is None:
-        _show_finished(folder, corpus, console, None if start.finished else time.monotonic() - command.began)
+    if hardware.accelerator.is_main_process and command.loop is None and not command.is_search:
+        _show_finished(folder, corpus, console, None if finished else time.monotonic() - command.began)
 
 
-def _train(
-    command: Command,
-    hardware: Hardware,
+def _train(command: Command, session: Session, corpus: Corpus, folder: RunFolder) -> bool:
+    """The command's own training, after the search for its learning rate; whether it was finished before."""
+    recipe, hardware, notes = command.recipe, session.hardware, [*command.notes, *corpus.notes]
+    accelerator = hardware.accelerator
+    start = open_on_main(session, folder, recipe, corpus, command.fresh)
+    if start.finished:
+        return True
+    notes += command.cpu_notes if accelerator.device.type == "cpu" else ()
+    notes += [f"{'.'.join(key)} is {why}" for key, why, _ in idle_settings(recipe)]
+    if recipe.train.learning_rate == "auto":
+        found = {RATE: start.rate} if start.rate else command.search(session, recipe, corpus, folder)
+        recipe = with_values(recipe, found)
+        if accelerator.is_main_process and not start.rate:
+            record_found(folder, recipe, found)
+    fitted = fit(session, recipe, corpus, folder, start, notes, command.loop or _train_to_the_end)
+    if accelerator.is_main_process and command.loop is None:
+        session.console.set_state("baselines")
+        told: list[str] = []
+        facts = (folder, fitted.recipe, fitted.plan, fitted.progress, task_of(recipe), corpus, hardware.name)
+        finish_run(*facts, fitted.device_peak_bytes, told)
+        for note in told:
+            session.console.note(note)
+    accelerator.wait_for_everyone()
+    return False
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of a training, besides what its run folder holds."""
+
+    recipe: Recipe  # with the number that train.micro_batch_tokens: auto stands for
+    plan: Plan
+    progress: Progress  # at its end
+    device_peak_bytes: int | None  # see `finish_run`
+
+
+def fit(
+    session: Session,
+    recipe: Recipe,
     corpus: Corpus,
     folder: RunFolder,
     start: Start,
-    console: Console,
-    stopping: Stopping,
-) -> None:
-    recipe, accelerator, notes = command.recipe, hardware.accelerator, [*command.notes, *corpus.notes]
-    notes += command.cpu_notes if accelerator.device.type == "cpu" else ()
-    notes += [f"{'.'.join(key)} is {why}" for key, why, _ in idle_settings(recipe)]
+    notes: list[str],
+    loop: Loop | None = None,
+) -> Fitted:
+    """Make a model and train it, in a run folder that is open. Called by all processes.
+
+    Args:
+        session: what it runs on.
+        recipe: with a number for a learning rate.
+        corpus: what it is trained and scored on.
+        folder: where it leaves what it leaves; nothing there says yet that it is finished.
+        start: where it starts.
+        notes: what the user should know of; takes more.
+        loop: in place of the training loop.
+
+    Raises:
+        Diverged: where its losses are no finite numbers.
+        Stopped: where it was told to stop, and has saved what it has.
+    """
+    hardware, console = session.hardware, session.console
+    accelerator = hardware.accelerator
     inputs = load_inputs(recipe, task_of(recipe), corpus, accelerator, notes)
     facts = {
         "token ids": inputs.train.digest[:16],
@@ -127,18 +200,12 @@ def _train(
     )
     if accelerator.is_main_process:
         folder.rewind(progress.update, progress.evaluated)
+    stopping = session.stopping
     training = build_training(recipe, plan, inputs, accelerator, model, optimizer, progress, folder, stopping, console)
     explain = functools.partial(_explain_out_of_memory, training, progress, sizes, key)
     reset_peak_device_memory(accelerator.device)  # what was tried to find a micro-batch's size is over
-    _run_loop(command.loop or _train_to_the_end, hardware.name, training, progress, explain)
-    peak = _device_peak_bytes(accelerator)
-    if accelerator.is_main_process and command.loop is None:
-        console.set_state("baselines")
-        told: list[str] = []
-        finish_run(folder, recipe, plan, progress, inputs.task, corpus, hardware.name, peak, told)
-        for note in told:
-            console.note(note)
-    accelerator.wait_for_everyone()
+    _run_loop(loop or _train_to_the_end, hardware.name, training, progress, explain)
+    return Fitted(recipe, plan, progress, _device_peak_bytes(accelerator))
 
 
 def _device_peak_bytes(accelerator: Accelerator) -> int | None:
@@ -233,38 +300,30 @@ def _run_loop(
         saver.wait()  # what is being written is a whole checkpoint in a moment
 
 
-def _open_on_main(
-    hardware: Hardware, folder: RunFolder, recipe: Recipe, corpus: Corpus, fresh: bool, console: Console
-) -> Start:
-    """Let the main process open the run folder, and every process know where the run starts."""
-    accelerator = hardware.accelerator
-    failed, finished = -2, -1
-    decision = torch.zeros(2, dtype=torch.int64, device=accelerator.device)  # where to start, with which size
-    notes: list[str] = []
-    error: UserError | None = None
-    if accelerator.is_main_process:
-        try:
-            spec = RunSpec(recipe, corpus.digest, len(corpus.train.labels), hardware.name, hardware.precision)
-            start = lock_and_open_run(folder, spec, fresh, notes)
-        except UserError as caught:
-            error = caught
-            decision[0] = failed
-        else:
-            update = 0 if start.checkpoint is None else update_of(start.checkpoint)
-            decision[0] = finished if start.finished else update
-            decision[1] = start.tokens or 0
-    # Two numbers are all that has to be told, and a sum is what every backend can do.
-    told, tokens = map(int, accelerator.reduce(decision, "sum").tolist())
-    if told == failed:
-        raise error or ToldElsewhere("the main process refused to start this run")
+def open_on_main(session: Session, folder: RunFolder, recipe: Recipe, corpus: Corpus, fresh: bool = False) -> Start:
+    """Let the main process open the run folder, and every process know where the run starts.
+
+    Raises:
+        UserError: where the main process is refused; on the others ToldElsewhere.
+    """
+    hardware, notes = session.hardware, list[str]()
+    new, finished = 0, -1
+
+    def opened() -> Sequence[int]:
+        spec = RunSpec(recipe, corpus.digest, len(corpus.train.labels), hardware.name, hardware.precision)
+        start = lock_and_open_run(folder, spec, fresh, notes)
+        update = new if start.checkpoint is None else update_of(start.checkpoint)
+        return finished if start.finished else update, start.tokens or 0, float_bits(start.rate or 0)
+
+    told, tokens, bits = decided_by_main(hardware.accelerator, 3, opened)
     for note in notes:
-        console.note(note)
+        session.console.note(note)
     if told == finished:
         return Start(finished=True)
     if told:
-        console.note(f"continues an unfinished run from update {told}, its checkpoint verified")
-        return Start(checkpoint=checkpoint_path(folder.checkpoints, told), tokens=tokens or None)
-    return Start(tokens=tokens or None)
+        session.console.note(f"continues an unfinished run from update {told}, its checkpoint verified")
+    checkpoint = checkpoint_path(folder.checkpoints, told) if told else None
+    return Start(checkpoint=checkpoint, tokens=tokens or None, rate=float_of_bits(bits) or None)
 
 
 def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, seconds: float | None) -> None:

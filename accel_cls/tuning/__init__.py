@@ -1,0 +1,1 @@
+"""The search for a learning rate, and what goes with it: trials on training examples, by successive halving."""
