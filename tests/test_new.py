@@ -179,7 +179,7 @@ def test_unusable_rows_are_left_out_and_said(capsys: pytest.CaptureFixture) -> N
 
 def test_longest_texts_decide_max_length(capsys: pytest.CaptureFixture) -> None:
     write("a.csv", "text,label\n" + lines_of(100, "{text} " + "word " * 90 + ",{label}"))
-    assert new(capsys, "a.csv")[0].data.max_length == 128
+    assert new(capsys, "a.csv")[0].data.max_length == 512, "characters"
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.parquet"])
@@ -198,7 +198,8 @@ def test_other_formats(capsys: pytest.CaptureFixture, name: str) -> None:
 def test_pretrained_model_gets_its_own_settings(capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
     write_reviews(Path("reviews.csv"))
     new(capsys, "reviews.csv")
-    done = command("python", "-m", "accel_cls.train", "reviews.yaml", "train.max_updates=1", cwd=tmp_path)
+    bert = ("model.scratch.architecture=bert", "train.max_updates=1")
+    done = command("python", "-m", "accel_cls.train", "reviews.yaml", *bert, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     write_reviews(Path("many.csv"), count=1400)
     recipe, said = new(capsys, "many.csv", "-o", "tuned.yaml", "--model", "runs/reviews/model")
@@ -206,7 +207,7 @@ def test_pretrained_model_gets_its_own_settings(capsys: pytest.CaptureFixture, t
     assert recipe.model.scratch is None
     assert recipe.model.freeze is None
     assert (recipe.train.head_init, recipe.train.batch_size) == ("probe", 16)
-    assert "hidden size 128" in said
+    assert "hidden size 64" in said
     frozen, said = new(capsys, "many.csv", "-o", "quick.yaml", "--model", "runs/reviews/model", "--quick")
     assert frozen.model.freeze == "encoder"
     assert not frozen.train.model_fields_set

@@ -86,7 +86,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         findings += truncation_findings(kept, sides, recipe.data, corpus.classes.names)
         findings += unknown_findings(train, tokenizer.unk_token_id)
         lengths = np.minimum(train.lengths, recipe.data.max_length)
-        outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type)
+        outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
         ahead = forecast(recipe, lengths, outline, processes, corpus.digest)
     except UserError as error:
         errors.append(str(error))
@@ -105,9 +105,9 @@ def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, F
     corpus = load_corpus(recipe, task)
     tokenizer = load_tokenizer(recipe, corpus.train)
     notes: list[str] = []
-    lengths = encode_cached(tokenizer, corpus.train.texts, recipe.data.max_length, notes).lengths
-    outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type)
-    ahead = forecast(recipe, lengths, outline, processes, corpus.digest)
+    train = encode_cached(tokenizer, corpus.train.texts, recipe.data.max_length, notes)
+    outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
+    ahead = forecast(recipe, train.lengths, outline, processes, corpus.digest)
     return replace(corpus, notes=(*corpus.notes, *notes)), ahead
 
 

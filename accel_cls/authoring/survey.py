@@ -12,7 +12,7 @@ import numpy as np
 
 from accel_cls.authoring.columns import Table
 from accel_cls.authoring.labelling import Labelling
-from accel_cls.authoring.truncation import LENGTHS, WHOLE, Kept, kept_by_length
+from accel_cls.authoring.truncation import CHARACTER_LENGTHS, LENGTHS, WHOLE, Kept, kept_by_length
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.errors import UserError
 from accel_cls.models.classifier import outline_model
@@ -74,7 +74,13 @@ def survey(
         "max_length": 64,  # what any model takes; lengths are measured on whole texts
     }
     recipe = Recipe.model_validate(
-        {"name": "survey", "output": "survey", "task": labelling.task, "data": data, "model": {"name": model}}
+        {
+            "name": "survey",
+            "output": "survey",
+            "task": labelling.task,
+            "data": data,
+            "model": {"name": model, "scratch": {"architecture": "ngrams"}},
+        }
     )
     task = task_of(recipe)
     corpus = load_corpus(recipe, task)
@@ -82,7 +88,8 @@ def survey(
         corpus = replace(corpus, invalid=tuple(rows for rows in corpus.invalid if rows.key == "data.train"))
     tokenizer = load_tokenizer(recipe, corpus.train)
     lengths = encode(tokenizer, corpus.train.texts, WHOLE).lengths
-    hidden, limit = None, max(LENGTHS)
+    usual: Sequence[int] = CHARACTER_LENGTHS if model is None else LENGTHS
+    hidden, limit = None, max(usual)
     if model is not None:
         config = encoder_config(outline_model(recipe, tokenizer, corpus.classes, task.problem_type).config)
         hidden = int(getattr(config, "hidden_size", None) or config.dim)
@@ -91,7 +98,7 @@ def survey(
         corpus=corpus,
         counts=corpus.class_counts(corpus.train),
         language=language_of(corpus.train.texts["text"][:]),
-        kept=tuple(kept_by_length(lengths, corpus.train.labels, corpus.classes, task, 512)),
+        kept=tuple(kept_by_length(lengths, corpus.train.labels, corpus.classes, task, 512, usual)),
         longest=int(lengths.max()),
         limit=limit,
         hidden_size=hidden,

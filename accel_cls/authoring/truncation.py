@@ -14,6 +14,7 @@ from accel_cls.tokenization.encode import Encoded
 
 WHOLE = 1_000_000  # tokens: longer than any text
 LENGTHS = (32, 64, 128, 256, 512)
+CHARACTER_LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096)  # of models whose tokens are characters
 _MANY = 0.05  # share of the texts (or, of a class, twice that) from which on cutting is a finding
 _MORE = 0.02  # share of their tokens that another side must keep more to be worth telling
 _LOOKED_AT = 2000  # cut texts whose words are counted
@@ -39,7 +40,12 @@ class Sides:
 
 
 def kept_by_length(
-    lengths: np.ndarray, labels: np.ndarray, classes: Classes, reader: LabelReader, chosen: int
+    lengths: np.ndarray,
+    labels: np.ndarray,
+    classes: Classes,
+    reader: LabelReader,
+    chosen: int,
+    usual: Sequence[int] = LENGTHS,
 ) -> list[Kept]:
     """What usual lengths, and the chosen one, keep.
 
@@ -49,10 +55,11 @@ def kept_by_length(
         classes: the classes.
         reader: that has encoded the labels.
         chosen: data.max_length.
+        usual: the usual lengths.
     """
     counts = np.maximum(reader.class_counts(labels, len(classes)), 1)
     kept = []
-    for length in sorted({*LENGTHS, chosen}):
+    for length in sorted({*usual, chosen}):
         cut = lengths > length
         by_class = reader.class_counts(labels[cut], len(classes)) / counts
         tokens = np.minimum(lengths, length).sum() / lengths.sum()

@@ -95,7 +95,7 @@ def _key(corpus: Corpus, task: Task) -> str:
 
 
 def _describe(corpus: Corpus) -> str:
-    kind = "1 to 3 characters" if _has_no_spaces(corpus.train) else "1 to 2 words"
+    kind = "1 to 3 characters" if has_no_spaces(corpus.train) else "1 to 2 words"
     count, sample = len(corpus.train), _sample_size(corpus.train)
     some = f", from {sample:,} of {count:,} examples" if sample < count else ""
     return f"{_METHOD}{kind}{some}"
@@ -127,7 +127,7 @@ def _vectorizer(train: Examples) -> TfidfVectorizer:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     words = {"ngram_range": (1, 2), "token_pattern": r"\b\w+\b"}
-    kind = {"analyzer": "char", "ngram_range": (1, 3)} if _has_no_spaces(train) else words
+    kind = {"analyzer": "char", "ngram_range": (1, 3)} if has_no_spaces(train) else words
     texts = [text for name in train.texts.column_names for text in _cut(train.texts[name][:])]
 
     def fitted(least: int) -> TfidfVectorizer:
@@ -158,7 +158,7 @@ def _cut(texts: Sequence[str]) -> list[str]:
     return [text[:_MOST_OF_A_TEXT] for text in texts]
 
 
-def _has_no_spaces(train: Examples) -> bool:
+def has_no_spaces(train: Examples) -> bool:
     """Whether the script of the training texts puts no spaces between words."""
     some = train.texts.select(np.arange(0, len(train), max(1, len(train) // 1000)))
     sample = "".join(text[:200] for texts in some[:].values() for text in texts)

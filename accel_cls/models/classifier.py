@@ -1,4 +1,4 @@
-"""The classifier: a pretrained encoder by name or folder, or a small BERT built from the recipe."""
+"""The classifier: a pretrained encoder by name or folder, or a small model built from the recipe."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ from accel_cls.models.capabilities.text_limit import longest_text
 from accel_cls.models.configuration import configuration_of
 from accel_cls.models.head import HeadClasses, match_head, output_layer
 from accel_cls.models.own.configurations import PooledConfig
+from accel_cls.models.own.ngram_bag import Ngrams, count_ngrams
 from accel_cls.models.own.pooled import PooledForSequenceClassification, without_pooler
 from accel_cls.recipe import Recipe
+from accel_cls.recipe.schema import Scratch
+from accel_cls.tokenization.encode import Encoded
 from accel_cls.tokenization.pretrained import load_error
 
 # What torch puts into the names of weights, and why.
@@ -40,6 +43,7 @@ def load_model(
     classes: Classes,
     notes: list[str],
     problem_type: str,
+    train: Encoded | None = None,
 ) -> PreTrainedModel:
     """The classifier in fp32, its fresh weights drawn from the recipe's seed.
 
@@ -51,19 +55,24 @@ def load_model(
         classes: the classes.
         notes: takes what is told of the weights: which start fresh, and what became of a trained head.
         problem_type: transformers' name for what is learned.
+        train: the training texts, in which a model from scratch may count n-grams; a pretrained one needs none.
 
     Raises:
         UserError: where the folder or hub id holds no model that can classify texts of data.max_length.
     """
     name = recipe.model.name
-    config, trained = configuration_of(recipe, tokenizer, notes), None
+    ngrams = _ngrams(recipe, tokenizer, train)
+    config, trained = configuration_of(recipe, tokenizer, notes, ngrams), None
     wanted = HeadClasses(classes.names, problem_type)
     if name is not None:
         trained = HeadClasses.of(config)
     wanted.set_in(config)
     if name is None:
         set_seed(recipe.seed)  # every process draws the same whole model
-        return AutoModelForSequenceClassification.from_config(config).float()
+        model = AutoModelForSequenceClassification.from_config(config).float()
+        if ngrams is not None:
+            model.set_ngrams(ngrams)
+        return model
     outline = _outline(config, name)
     _check_length(outline, recipe)
     set_seed(recipe.seed)  # every process draws the same head
@@ -105,15 +114,28 @@ def _load(name: str, config: Any) -> tuple[PreTrainedModel, Mapping[str, Any]]:
 
 
 def outline_model(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, classes: Classes, problem_type: str
+    recipe: Recipe,
+    tokenizer: PreTrainedTokenizerBase,
+    classes: Classes,
+    problem_type: str,
+    train: Encoded | None = None,
 ) -> PreTrainedModel:
     """The same classifier on torch's meta device: every shape, no weights, made in a moment. For arithmetic."""
-    config = configuration_of(recipe, tokenizer, [])
+    config = configuration_of(recipe, tokenizer, [], _ngrams(recipe, tokenizer, train))
     HeadClasses(classes.names, problem_type).set_in(config)
     model = _outline(config, str(recipe.model.name))
     _check_length(model, recipe)
     check_embeddings(model, tokenizer, str(recipe.model.name))
     return model
+
+
+def _ngrams(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, train: Encoded | None) -> Ngrams | None:
+    """Those of a model from scratch that has some."""
+    scratch = recipe.model.scratch or Scratch()
+    if recipe.model.name is not None or scratch.architecture != "ngrams":
+        return None
+    assert train is not None
+    return count_ngrams(train.ids, train.offsets, len(tokenizer), scratch.longest_ngram, scratch.ngrams)
 
 
 def _outline(config: Any, name: str) -> PreTrainedModel:

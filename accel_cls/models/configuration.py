@@ -9,6 +9,8 @@ from typing import Any
 from transformers import AutoConfig, BertConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
 from accel_cls.errors import UserError, listed, shown
+from accel_cls.models.own.configurations import NgramBagConfig
+from accel_cls.models.own.ngram_bag import Ngrams
 from accel_cls.models.pooling import with_pooling
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.schema import Scratch
@@ -29,13 +31,16 @@ _PLAIN: dict[str, Any] = {
 }
 
 
-def configuration_of(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, notes: list[str]) -> Any:
+def configuration_of(
+    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, notes: list[str], ngrams: Ngrams | None = None
+) -> Any:
     """The model's configuration with the recipe's pooling and dropout, and with the classes of a trained folder.
 
     Args:
         recipe: the recipe.
         tokenizer: the recipe's.
         notes: takes what is changed besides.
+        ngrams: of a model from scratch that has some.
 
     Raises:
         UserError: where the folder or hub id has no configuration that can be read.
@@ -47,15 +52,7 @@ def configuration_of(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, notes: 
     pairs_by = tokenizer if isinstance(recipe.data.text, list) and len(recipe.data.text) == 2 else None
     if name is None:
         scratch = recipe.model.scratch or Scratch()
-        config = BertConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=scratch.hidden,
-            num_hidden_layers=scratch.layers,
-            num_attention_heads=scratch.heads,
-            intermediate_size=4 * scratch.hidden,
-            max_position_embeddings=recipe.data.max_length,
-            pad_token_id=tokenizer.pad_token_id,
-        )
+        config = _new_configuration(recipe, scratch, tokenizer, ngrams)
         config = with_pooling(config, pooling, None, is_fitted, pairs_by, notes)
         _set_dropout(config, scratch.dropout if recipe.model.dropout is None else recipe.model.dropout)
         return config
@@ -63,6 +60,30 @@ def configuration_of(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, notes: 
     _set_dropout(config, recipe.model.dropout)
     _keep_layers(config, name, notes)
     return config
+
+
+def _new_configuration(
+    recipe: Recipe, scratch: Scratch, tokenizer: PreTrainedTokenizerBase, ngrams: Ngrams | None
+) -> PreTrainedConfig:
+    if scratch.architecture == "ngrams":
+        assert ngrams is not None
+        return NgramBagConfig(
+            vocab_size=len(tokenizer),
+            num_ngrams=len(ngrams.keys),
+            longest_ngram=scratch.longest_ngram,
+            hidden_size=scratch.hidden,
+            pairs=not isinstance(recipe.data.text, str) and len(recipe.data.text) == 2,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    return BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=scratch.hidden,
+        num_hidden_layers=scratch.layers,
+        num_attention_heads=scratch.heads,
+        intermediate_size=4 * scratch.hidden,
+        max_position_embeddings=recipe.data.max_length,
+        pad_token_id=tokenizer.pad_token_id,
+    )
 
 
 def saved_configuration(name: str, notes: list[str], place: str = "model.name") -> Any:

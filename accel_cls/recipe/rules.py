@@ -11,7 +11,7 @@ from pathlib import Path
 from accel_cls.errors import UserError, listed
 from accel_cls.recipe.data_section import Hub
 from accel_cls.recipe.metrics import METRICS_OF
-from accel_cls.recipe.schema import Recipe
+from accel_cls.recipe.schema import Recipe, Scratch
 
 
 def canonical_label(value: object) -> str:
@@ -30,9 +30,8 @@ def broken_rules(recipe: Recipe) -> _Broken:
     """The rules that span several keys: (key to blame, what is wrong and what to do) for each broken one."""
     broken: _Broken = []
     scratch, tokens = recipe.model.scratch, recipe.train.micro_batch_tokens
-    if recipe.model.name is None and scratch is not None and scratch.hidden % scratch.heads:
-        message = f"found {scratch.heads}; expected a divisor of model.scratch.hidden, which is {scratch.hidden}"
-        broken.append((("model", "scratch", "heads"), message))
+    if recipe.model.name is None and scratch is not None:
+        broken += _broken_scratch(scratch)
     quote = "'" if recipe.data.quote == "single" else '"'
     if recipe.data.separator in (quote, "\n", "\r"):
         message = "expected a character that neither quotes a cell nor ends a line"
@@ -54,6 +53,21 @@ def broken_rules(recipe: Recipe) -> _Broken:
         )
         broken.append((("train", "max_updates"), message))
     return broken + _broken_evaluation(recipe) + _broken_labels(recipe) + _broken_columns(recipe)
+
+
+def _broken_scratch(scratch: Scratch) -> _Broken:
+    if scratch.architecture == "bert" and scratch.hidden % scratch.heads:
+        message = f"found {scratch.heads}; expected a divisor of model.scratch.hidden, which is {scratch.hidden}"
+        return [(("model", "scratch", "heads"), message)]
+    longest = scratch.longest_ngram
+    if scratch.architecture == "ngrams" and (scratch.vocabulary + 1) ** longest >= 2**63:
+        most = max(n for n in range(1, longest) if (scratch.vocabulary + 1) ** n < 2**63)
+        message = (
+            f"found {longest}; expected {most} at most with a vocabulary of {scratch.vocabulary}: an n-gram has a "
+            "number of 63 bits"
+        )
+        return [(("model", "scratch", "longest_ngram"), message)]
+    return []
 
 
 def _broken_evaluation(recipe: Recipe) -> _Broken:
@@ -143,10 +157,19 @@ def idle_settings(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
         idle.append((("model", "scratch"), "not used, since model.name is set", "remove it, or write ~model.scratch"))
     elif model.scratch is not None and model.dropout is not None and "dropout" in model.scratch.model_fields_set:
         idle.append((("model", "scratch", "dropout"), "not used, since model.dropout is set", "remove one of the two"))
+    if model.name is None and model.scratch is not None:
+        idle += _idle_in_scratch(model.scratch)
     if data.label_separator != "," and (recipe.task != "multi_label" or isinstance(data.label, list)):
         why = "not used: it is for task: multi_label with one label column"
         idle.append((("data", "label_separator"), why, "remove it"))
     return idle + (_idle_when_frozen(recipe) if model.freeze else [])
+
+
+def _idle_in_scratch(scratch: Scratch) -> list[tuple[tuple[str, ...], str, str]]:
+    of_others = {"bert": ("longest_ngram", "ngrams"), "ngrams": ("layers", "heads")}[scratch.architecture]
+    why = f"not used: a model of architecture {scratch.architecture} has none"
+    keys = [key for key in of_others if key in scratch.model_fields_set]
+    return [(("model", "scratch", key), why, "remove it") for key in keys]
 
 
 def _idle_when_frozen(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:

@@ -29,8 +29,17 @@ DEFAULT_RATE = 2e-5  # of train.learning_rate
 
 
 class Scratch(Section):
-    """The BERT encoder that is built when `model.name` is null; its vocabulary is learned from the texts."""
+    """The model that is built when `model.name` is null; its vocabulary is learned from the texts.
 
+    layers and heads are for a bert; longest_ngram and ngrams are for ngrams.
+    """
+
+    architecture: Literal["bert", "ngrams"] = setting(
+        "bert",
+        "'bert' or 'ngrams'",
+        "'bert' is a Transformer; 'ngrams' adds up the embeddings of a text's character n-grams, weighted by how rare "
+        "they are, which trains in seconds and is the better one with less than a million words",
+    )
     layers: int = setting(
         2,
         "a whole number, 1 or more",
@@ -41,7 +50,7 @@ class Scratch(Section):
     hidden: int = setting(
         128,
         "a whole number, 8 or more",
-        "hidden size; a multiple of `heads`",
+        "hidden size; a multiple of `heads`; of ngrams, numbers of an n-gram's embedding",
         "fewer numbers can't tell words apart",
         ge=8,
     )
@@ -49,9 +58,24 @@ class Scratch(Section):
     vocabulary: int = setting(
         5000,
         "a whole number, 100 or more",
-        "most entries of the learned vocabulary",
+        "most entries of the learned vocabulary; of ngrams, characters",
         "the letters and signs of one script take that many",
         ge=100,
+    )
+    longest_ngram: int = setting(
+        3,
+        "a whole number from 1 to 8",
+        "characters of the longest n-grams: 3 where the script has no spaces, as Chinese, 5 where it has",
+        "longer ones hardly ever stand in two texts",
+        ge=1,
+        le=8,
+    )
+    ngrams: int = setting(
+        65_536,
+        "a whole number, 1 or more",
+        "most n-grams, those that most of the training texts have; each is in two texts or more",
+        "without one a text is nothing",
+        ge=1,
     )
     dropout: float = setting(
         0.1,
@@ -70,7 +94,9 @@ class Model(Section):
         None, "a hub id or a folder", "a pretrained encoder; null builds the one under `scratch`"
     )
     scratch: Scratch | None = setting(
-        None, "a mapping of layers, hidden, heads, vocabulary, dropout", "used only where `name` is null"
+        None,
+        "a mapping of architecture, layers, hidden, heads, vocabulary, longest_ngram, ngrams, dropout",
+        "used only where `name` is null",
     )
     pooling: Literal["auto", "first", "mean", "max", "attention"] = setting(
         "auto",

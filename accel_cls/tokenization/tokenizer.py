@@ -19,7 +19,7 @@ from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.schema import Scratch
 from accel_cls.tokenization.pretrained import load_error
-from accel_cls.tokenization.vocabulary import learn_tokenizer
+from accel_cls.tokenization.vocabulary import learn_characters, learn_tokenizer
 
 _ANY_TEXT = "a \u4e2d \U0001f600 \U0010fffd"  # known characters, and one that no tokenizer has seen
 
@@ -28,7 +28,11 @@ def load_tokenizer(recipe: Recipe, train: Examples, notes: list[str] | None = No
     """The recipe's tokenizer; for a model from scratch, learned from the training texts, or before: see there."""
     name, longest = recipe.model.name, recipe.data.max_length
     if name is None:
-        tokenizer = learn_tokenizer(train.texts, (recipe.model.scratch or Scratch()).vocabulary, notes)
+        scratch = recipe.model.scratch or Scratch()
+        if scratch.architecture == "ngrams":
+            tokenizer = learn_characters(train.texts, scratch.vocabulary)
+        else:
+            tokenizer = learn_tokenizer(train.texts, scratch.vocabulary, notes)
         settle_special_tokens(tokenizer, "", notes)
     else:
         try:

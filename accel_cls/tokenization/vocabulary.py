@@ -1,4 +1,4 @@
-"""The tokenizer of a model from scratch: its vocabulary counted in the training texts."""
+"""The tokenizers of models from scratch: their vocabularies counted in the training texts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 import tokenizers
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from transformers import BertTokenizer, PreTrainedTokenizerBase
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from transformers import BertTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from accel_cls.data.texts import Texts
 from accel_cls.tokenization.cache import find_or_make
@@ -18,9 +18,45 @@ from accel_cls.tokenization.cache import find_or_make
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _NORMALIZER = normalizers.BertNormalizer(lowercase=True, handle_chinese_chars=True)
 _PRE_TOKENIZER = pre_tokenizers.BertPreTokenizer()
+# Of tokenizers whose tokens are characters: the same letter in one form, small, and one space between words.
+_CHARACTER_NORMALIZER = normalizers.Sequence(
+    [
+        normalizers.NFKC(),
+        normalizers.BertNormalizer(lowercase=True, strip_accents=False, handle_chinese_chars=False),
+        normalizers.Replace(Regex(r"\s+"), " "),
+        normalizers.Strip(),
+    ]
+)
 _BATCH = 1000  # texts that are counted at once
 _FORMAT = 1  # of what is kept; another number makes all anew
 _UNSURE = "\ud800"  # half a character, as stands in no text
+
+
+def learn_characters(texts: Texts, vocabulary: int) -> PreTrainedTokenizerBase:
+    """A tokenizer whose tokens are single characters, the most frequent ones of texts, twice at least; deterministic.
+
+    Spaces are characters, too. Each text of a pair has a [CLS] before it: n-grams at its beginning are the same
+    wherever it stands.
+    """
+    counts: Counter[str] = Counter()
+    for start in range(0, len(texts), _BATCH):
+        for cells in texts[start : start + _BATCH].values():
+            for text in cells:
+                counts.update(_CHARACTER_NORMALIZER.normalize_str(text))
+    ranked = sorted((c for c in counts if counts[c] > 1), key=lambda c: (-counts[c], c))
+    ids = {piece: i for i, piece in enumerate([*_SPECIAL, *ranked[: vocabulary - len(_SPECIAL)]])}
+    tokenizer = Tokenizer(models.WordLevel(vocab=ids, unk_token="[UNK]"))
+    tokenizer.normalizer = _CHARACTER_NORMALIZER
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] [CLS]:1 $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
+    )
+    names = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
+    inputs = ["input_ids", "token_type_ids", "attention_mask"]
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_input_names=inputs, **names)
 
 
 def learn_tokenizer(texts: Texts, vocabulary: int, notes: list[str] | None = None) -> PreTrainedTokenizerBase:

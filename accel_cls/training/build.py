@@ -76,7 +76,7 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
         encode_cached(tokenizer, part.texts, recipe.data.max_length, notes)
         for part in (corpus.train, corpus.validation)
     )
-    model = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type)
+    model = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type, train)
     able = ask_model(model, tokenizer, str(recipe.model.name), notes)
     settle_training(model, tokenizer, able.padding, notes)
     if recipe.model.freeze:
@@ -106,7 +106,7 @@ def resolve_micro_batch_tokens(
     if recipe.train.micro_batch_tokens != "auto":
         return recipe, sizes, None
     classes, problem_type = inputs.corpus.classes, inputs.task.problem_type
-    outline = functools.partial(outline_model, recipe, inputs.tokenizer, classes, problem_type)
+    outline = functools.partial(outline_model, recipe, inputs.tokenizer, classes, problem_type, inputs.train)
     batches = inputs.batches(inputs.train, inputs.corpus.train, accelerator.device)
     search = Search.of(accelerator, sizes, inputs.model, outline, batches)
     tokens = known or find_micro_batch_tokens(search, notes)

@@ -11,16 +11,19 @@ def register_configs() -> None:
     """Let AutoConfig know the configurations."""
     from transformers import AutoConfig
 
-    from accel_cls.models.own.configurations import PooledConfig
+    from accel_cls.models.own.configurations import NgramBagConfig, PooledConfig
 
-    AutoConfig.register(PooledConfig.model_type, PooledConfig, exist_ok=True)
+    for kind in (NgramBagConfig, PooledConfig):
+        AutoConfig.register(kind.model_type, kind, exist_ok=True)
 
 
 def register_models() -> None:
     """Let AutoModelForSequenceClassification know the classifiers."""
     from transformers import AutoModelForSequenceClassification
 
-    from accel_cls.models.own.configurations import PooledConfig
+    from accel_cls.models.own.configurations import NgramBagConfig, PooledConfig
+    from accel_cls.models.own.ngram_bag import NgramBagForSequenceClassification
     from accel_cls.models.own.pooled import PooledForSequenceClassification
 
+    AutoModelForSequenceClassification.register(NgramBagConfig, NgramBagForSequenceClassification, exist_ok=True)
     AutoModelForSequenceClassification.register(PooledConfig, PooledForSequenceClassification, exist_ok=True)

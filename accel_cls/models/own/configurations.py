@@ -40,6 +40,33 @@ class PooledConfig(PreTrainedConfig):
         return self.encoder
 
 
+@strict
+class NgramBagConfig(PreTrainedConfig):
+    """The character n-grams of a text, their embeddings added up, and a linear layer on the sum.
+
+    Args:
+        vocab_size: how many token ids there are.
+        num_ngrams: n-grams that have an embedding.
+        longest_ngram: tokens of the longest.
+        hidden_size: numbers of an embedding.
+        pairs: whether texts come in pairs.
+        ngram_dropout: the rate at which n-grams of a text are left out.
+        classifier_dropout: the rate before the linear layer.
+    """
+
+    model_type = "accel-cls-ngram-bag"
+
+    vocab_size: int = 5000
+    num_ngrams: int = 65_536
+    longest_ngram: int = 3
+    hidden_size: int = 64
+    pairs: bool = False
+    ngram_dropout: float | int = 0.3
+    classifier_dropout: float | int = 0.3
+    initializer_range: float = 0.02
+    pad_token_id: int | None = 0
+
+
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 
