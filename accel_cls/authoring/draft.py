@@ -230,8 +230,8 @@ def _from_scratch(found: Survey, count: int, decisions: list[tuple[str, str]]) -
     decisions.append(
         (
             "model",
-            f"a bag of n-grams of 1 to {longest} characters, learned from nothing in seconds, which a small "
-            "Transformer from nothing comes short of; needs no download; --model takes a pretrained encoder",
+            f"a bag of n-grams of 1 to {longest} characters, learned from nothing in seconds; needs no download; "
+            "--model takes a pretrained encoder",
         )
     )
     if count < _FEW:

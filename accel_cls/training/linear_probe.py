@@ -36,7 +36,7 @@ _FORMAT = 1  # of what is kept; another number makes all anew
 # little, each fifth in turn.
 _PENALTIES = (10.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4)
 _FOLDS, _MANY = 5, 2000
-_STRONG = 2  # so many of them are for few texts only
+_STRONG = 1  # so many of them are for few texts only
 _FEW, _PENALTY_OF_FEW = 20, 1.0  # texts, of which none are held out
 _STEPS, _CHANGE = 100, 1e-6  # of L-BFGS at the most, and of the value by which it ends
 # Of a configuration: what no feature follows from.
