@@ -38,6 +38,8 @@ _SEED = Recipe.model_fields["seed"].default  # the split of a recipe that says n
 _FEW = 1000
 _TOO_FEW = "examples are too few to learn a language from: name a pretrained encoder, with --model or model.name"
 _NAMED = 50  # classes that a recipe lists
+# Encoders that stand larger steps: numbers of a token, layers. And classes from which on an epoch more is trained.
+_SMALL_ENCODER, _SHALLOW, _MANY_CLASSES = 512, 6, 20
 
 
 @dataclass(frozen=True)
@@ -260,7 +262,7 @@ def _pretrained(found: Survey, count: int, wishes: Wishes, decisions: list[tuple
     name = _relative(Path(wishes.model), wishes.recipe.parent) if is_folder else wishes.model
     if is_folder and not name.startswith((".", "/")):
         name = f"./{name}"
-    decisions.append(("model", f"{wishes.model}, hidden size {found.hidden_size}"))
+    decisions.append(("model", f"{wishes.model}, {_size(found)}"))
     model: _Lines = [("name", name, "a hub id or a folder")]
     if wishes.quick or count < _FEW:
         why = "as you said" if wishes.quick else f"{count:,} examples are few to change an encoder by"
@@ -272,19 +274,37 @@ def _pretrained(found: Survey, count: int, wishes: Wishes, decisions: list[tuple
 
 def _fine_tuning(found: Survey, count: int, decisions: list[tuple[str, str]]) -> _Lines:
     """How the whole of a pretrained encoder is trained."""
-    assert found.hidden_size is not None
     batch_size = 16 if count < 20_000 else 32
-    epochs = 3 if count >= 2000 else 5
-    # Small encoders stand, and need, larger steps: e5-small (384) learned best at 5e-5 of 1e-5 … 1e-4.
-    rate = 5e-5 if found.hidden_size <= 512 else 2e-5
-    decisions.append(("learning rate", f"{rate:g}, for that size; {epochs} epochs, {batch_size} examples an update"))
+    classes = len(found.counts)
+    # One seed each, 10,000 questions in 77 classes and 9,600 reviews in 2: the former were still getting better.
+    epochs = (3 if count >= 2000 else 5) + (classes > _MANY_CLASSES)
+    rate, size = _rate(found), _size(found)
+    decisions.append(("learning rate", f"{rate:g}, for {size}; {epochs} epochs, {batch_size} examples an update"))
+    why = f"{classes} classes take one more than few do" if classes > _MANY_CLASSES else ""
     return [
-        ("epochs", epochs, ""),
+        ("epochs", epochs, why),
         ("batch_size", batch_size, "examples per update, over all devices together"),
-        ("learning_rate", rate, f"for a pretrained encoder of hidden size {found.hidden_size}"),
+        ("learning_rate", rate, f"for a pretrained encoder, {size}; or auto, which tries some"),
         ("head_init", "probe", "begins with a head that is fitted to the encoder as it is"),
         ("warmup", 0.1, ""),
     ]
+
+
+def _rate(found: Survey) -> float:
+    """The learning rate of a pretrained encoder: the smaller and the shallower it is, the larger steps it stands.
+
+    MiniLM (384 numbers, 6 layers) on banking77: 0.9370 at 1e-4, 0.9347 at 3e-5; e5-small (384, 12 layers) on the
+    reviews: 0.8991 at 1e-4, 0.9049 at 5e-5 and fewer epochs. Both with one seed.
+    """
+    if found.hidden_size is None or found.hidden_size > _SMALL_ENCODER:
+        return 2e-5
+    return 1e-4 if (found.layers or _SHALLOW + 1) <= _SHALLOW else 5e-5
+
+
+def _size(found: Survey) -> str:
+    """Of an encoder, in words."""
+    parts = [(found.hidden_size, "hidden size {}"), (found.layers, "{} layers")]
+    return ", ".join(text.format(number) for number, text in parts if number is not None) or "of unknown size"
 
 
 def _class_weights(

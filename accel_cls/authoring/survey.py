@@ -41,7 +41,9 @@ class Survey:
     kept: tuple[Kept, ...]  # by max_length
     longest: int  # tokens of the longest text
     limit: int  # the most tokens, of those tried, that the model takes
-    hidden_size: int | None  # of the pretrained model; None from scratch
+    # Of the pretrained model; None from scratch, and where its configuration does not say.
+    hidden_size: int | None
+    layers: int | None
 
 
 def survey(
@@ -71,7 +73,7 @@ def survey(
         "quote": table.quote,
         "encoding": table.encoding,
         "invalid": "drop",
-        "max_length": 64,  # what any model takes; lengths are measured on whole texts
+        "max_length": LENGTHS[0],  # what any model takes; lengths are measured on whole texts
     }
     recipe = Recipe.model_validate(
         {
@@ -89,10 +91,11 @@ def survey(
     tokenizer = load_tokenizer(recipe, corpus.train)
     lengths = encode(tokenizer, corpus.train.texts, WHOLE).lengths
     usual: Sequence[int] = CHARACTER_LENGTHS if model is None else LENGTHS
-    hidden, limit = None, max(usual)
+    hidden, layers, limit = None, None, max(usual)
     if model is not None:
         config = encoder_config(outline_model(recipe, tokenizer, corpus.classes, task.problem_type).config)
-        hidden = int(getattr(config, "hidden_size", None) or config.dim)
+        hidden = getattr(config, "hidden_size", getattr(config, "dim", None))
+        layers = getattr(config, "num_hidden_layers", getattr(config, "n_layers", None))
         limit = max((length for length in LENGTHS if _takes(recipe, corpus, length)), default=LENGTHS[0])
     return Survey(
         corpus=corpus,
@@ -102,6 +105,7 @@ def survey(
         longest=int(lengths.max()),
         limit=limit,
         hidden_size=hidden,
+        layers=layers,
     )
 
 
