@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from accel_cls.authoring.audit import IMBALANCE
 from accel_cls.authoring.class_weights import try_balanced
 from accel_cls.authoring.columns import Choice, Table
+from accel_cls.authoring.hyperparameters import Lines, from_scratch, pretrained
 from accel_cls.authoring.labelling import Labelling
 from accel_cls.authoring.survey import Survey
 from accel_cls.data.examples import Examples
 from accel_cls.data.split import can_split, distinct_texts, split_examples
 from accel_cls.errors import UserError
-from accel_cls.evaluation.baselines import has_no_spaces
 from accel_cls.profiles import shell
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.json_schema import editor_line
@@ -27,19 +25,8 @@ from accel_cls.tasks import SingleLabel
 
 _CUT = 0.02  # share of the texts that max_length may cut
 _CUT_OF_NGRAMS = 0.001  # likewise of a bag of n-grams, for which longer texts cost little
-# A bag of n-grams has learned what it can in so many updates for each bit of a label: 9,600 reviews in 2 classes in
-# 150 to 300, and more make it worse; 10,000 news titles in 10 classes in 400; 10,000 questions in 77 want 800.
-_UPDATES_A_BIT = 140
-_EPOCHS = (4, 20)  # at least, 1,600 reviews are not learned in 3; and at most
-# Of fewer examples updates of 128 are too few: 1,600 reviews 0.8725 with them, 0.8755 with updates of 32.
-_SMALL = 4000
 _SEED = Recipe.model_fields["seed"].default  # the split of a recipe that says none
-# Of 160 pairs of short sentences such a model learns nothing (0.51 to 0.57 on 1,772 others, TF-IDF 0.59).
-_FEW = 1000
-_TOO_FEW = "examples are too few to learn a language from: name a pretrained encoder, with --model or model.name"
 _NAMED = 50  # classes that a recipe lists
-# Encoders that stand larger steps: numbers of a token, layers. And classes from which on an epoch more is trained.
-_SMALL_ENCODER, _SHALLOW, _MANY_CLASSES = 512, 6, 20
 
 
 @dataclass(frozen=True)
@@ -70,9 +57,9 @@ def draft(table: Table, text: Choice, labelling: Labelling, found: Survey, wishe
     count = len(found.corpus.train) - (split.rows if split is not None else 0)
     data = _data(table, text, labelling, found, wishes, split, decisions)
     if wishes.model is None:
-        model, train = _from_scratch(found, count, decisions)
+        model, train = from_scratch(found, count, decisions)
     else:
-        model, train = _pretrained(found, count, wishes, decisions)
+        model, train = pretrained(found, count, _model_name(wishes), wishes.quick, decisions)
     train += _class_weights(found, labelling, split, decisions)
     evaluate = _evaluate(found, labelling, decisions)
     sections = {"data": data, "model": model, "train": train, "evaluate": evaluate}
@@ -99,9 +86,6 @@ def slug(text: str) -> str:
     return "_".join(re.findall(r"\w+", text)) or "classifier"
 
 
-_Lines = list[tuple[str, Any, str]]  # key, value, the reason as a comment
-
-
 def _title(found: Survey, table: Table) -> str:
     kinds = "text pairs" if "pair" in found.corpus.train.texts.column_names else "texts"
     count = len(found.corpus.train)
@@ -116,9 +100,9 @@ def _data(
     wishes: Wishes,
     split: _Split | None,
     decisions: list[tuple[str, str]],
-) -> _Lines:
+) -> Lines:
     corpus = found.corpus
-    lines: _Lines = [("train", _relative(table.path, wishes.recipe.parent), "")]
+    lines: Lines = [("train", _relative(table.path, wishes.recipe.parent), "")]
     if split is None:
         assert wishes.validation is not None
         lines.append(("validation", _relative(wishes.validation, wishes.recipe.parent), ""))
@@ -222,94 +206,18 @@ def _split_off(found: Survey) -> _Split:
     return _Split(fraction, len(validation), train)
 
 
-def _from_scratch(found: Survey, count: int, decisions: list[tuple[str, str]]) -> tuple[_Lines, _Lines]:
-    batch_size = 32 if count < _SMALL else 128
-    updates = -(-count // batch_size)
-    classes = len(found.counts)
-    wanted = round(_UPDATES_A_BIT * np.log2(max(2, classes)))
-    epochs = int(np.clip(round(wanted / updates), *_EPOCHS))
-    longest = 3 if has_no_spaces(found.corpus.train) else 5
-    decisions.append(
-        (
-            "model",
-            f"a bag of n-grams of 1 to {longest} characters, learned from nothing in seconds; needs no download; "
-            "--model takes a pretrained encoder",
-        )
-    )
-    if count < _FEW:
-        decisions.append(("few examples", f"{count:,} {_TOO_FEW}"))
-    decisions.append(("epochs", f"{epochs} of {updates:,} updates of {batch_size} examples"))
-    scratch = {"architecture": "ngrams", "longest_ngram": longest, "hidden": 64, "dropout": 0.4}
-    model: _Lines = [
-        ("name", None, f"a hub id or a folder; {_suggestion(found.language)} null builds the model below"),
-        ("scratch", scratch, f"{count:,} {_TOO_FEW}" if count < _FEW else ""),
-    ]
-    train: _Lines = [
-        ("epochs", epochs, f"{epochs * updates:,} updates; {classes} classes want some {wanted:,}"),
-        ("batch_size", batch_size, "examples per update, over all devices together"),
-        ("micro_batch_tokens", 16_384, "characters that go through the model at once: it is small"),
-        ("learning_rate", 4e-3, "for a bag of n-grams; a small Transformer wants 1e-3, a pretrained one 2e-5 to 5e-5"),
-        ("adam_epsilon", 1e-5, "keeps rounding noise small at this rate"),
-        ("label_smoothing", 0.05, ""),
-        ("warmup", 0.1, ""),
-    ]
-    return model, train
-
-
-def _pretrained(found: Survey, count: int, wishes: Wishes, decisions: list[tuple[str, str]]) -> tuple[_Lines, _Lines]:
+def _model_name(wishes: Wishes) -> str:
+    """The model as the recipe names it: a folder by a path that is no hub id."""
     assert wishes.model is not None
-    is_folder = Path(wishes.model).is_dir()
-    name = _relative(Path(wishes.model), wishes.recipe.parent) if is_folder else wishes.model
-    if is_folder and not name.startswith((".", "/")):
-        name = f"./{name}"
-    decisions.append(("model", f"{wishes.model}, {_size(found)}"))
-    model: _Lines = [("name", name, "a hub id or a folder")]
-    if wishes.quick or count < _FEW:
-        why = "as you said" if wishes.quick else f"{count:,} examples are few to change an encoder by"
-        how = "the head alone is trained: logistic regression on what the encoder makes of each text"
-        decisions.append(("freeze", f"encoder: {why}; {how}"))
-        return [*model, ("freeze", "encoder", f"{why}; {how}. Without this line all is trained")], []
-    return model, _fine_tuning(found, count, decisions)
-
-
-def _fine_tuning(found: Survey, count: int, decisions: list[tuple[str, str]]) -> _Lines:
-    """How the whole of a pretrained encoder is trained."""
-    batch_size = 16 if count < 20_000 else 32
-    classes = len(found.counts)
-    # One seed each, 10,000 questions in 77 classes and 9,600 reviews in 2: the former were still getting better.
-    epochs = (3 if count >= 2000 else 5) + (classes > _MANY_CLASSES)
-    rate, size = _rate(found), _size(found)
-    decisions.append(("learning rate", f"{rate:g}, for {size}; {epochs} epochs, {batch_size} examples an update"))
-    why = f"{classes} classes take one more than few do" if classes > _MANY_CLASSES else ""
-    return [
-        ("epochs", epochs, why),
-        ("batch_size", batch_size, "examples per update, over all devices together"),
-        ("learning_rate", rate, f"for a pretrained encoder, {size}; or auto, which tries some"),
-        ("head_init", "probe", "begins with a head that is fitted to the encoder as it is"),
-        ("warmup", 0.1, ""),
-    ]
-
-
-def _rate(found: Survey) -> float:
-    """The learning rate of a pretrained encoder: the smaller and the shallower it is, the larger steps it stands.
-
-    MiniLM (384 numbers, 6 layers) on banking77: 0.9370 at 1e-4, 0.9347 at 3e-5; e5-small (384, 12 layers) on the
-    reviews: 0.8991 at 1e-4, 0.9049 at 5e-5 and fewer epochs. Both with one seed.
-    """
-    if found.hidden_size is None or found.hidden_size > _SMALL_ENCODER:
-        return 2e-5
-    return 1e-4 if (found.layers or _SHALLOW + 1) <= _SHALLOW else 5e-5
-
-
-def _size(found: Survey) -> str:
-    """Of an encoder, in words."""
-    parts = [(found.hidden_size, "hidden size {}"), (found.layers, "{} layers")]
-    return ", ".join(text.format(number) for number, text in parts if number is not None) or "of unknown size"
+    if not Path(wishes.model).is_dir():
+        return wishes.model
+    name = _relative(Path(wishes.model), wishes.recipe.parent)
+    return name if name.startswith((".", "/")) else f"./{name}"
 
 
 def _class_weights(
     found: Survey, labelling: Labelling, split: _Split | None, decisions: list[tuple[str, str]]
-) -> _Lines:
+) -> Lines:
     """Weights for uneven classes, where something quick is better with them."""
     if labelling.task != "single_label":
         return []
@@ -321,7 +229,7 @@ def _class_weights(
     return [("class_weights", "balanced", tried.why)] if tried.helps else []
 
 
-def _evaluate(found: Survey, labelling: Labelling, decisions: list[tuple[str, str]]) -> _Lines:
+def _evaluate(found: Survey, labelling: Labelling, decisions: list[tuple[str, str]]) -> Lines:
     if labelling.task == "multi_label":
         why = "over all decisions; accuracy is the share of texts of which all classes are right"
         decisions.append(("best", f"by f1_micro: {why}"))
@@ -333,14 +241,6 @@ def _evaluate(found: Survey, labelling: Labelling, decisions: list[tuple[str, st
     why = f"the largest class has {times:,.0f} times the examples of the smallest: accuracy hides the small ones"
     decisions.append(("best", f"by f1_macro: {why}"))
     return [("metrics", ["accuracy", "f1_macro", "balanced_accuracy"], ""), ("best", "f1_macro", why)]
-
-
-def _suggestion(language: str) -> str:
-    if language.startswith("Chinese"):
-        return "for Chinese bert-base-chinese;"
-    if language.startswith("English"):
-        return "for English bert-base-uncased;"
-    return "for many languages xlm-roberta-base;"
 
 
 def _relative(path: Path, home: Path) -> str:
