@@ -77,16 +77,15 @@ def test_check_names_the_seven_reviews_that_stand_twice(real: Path, tmp_path: Pa
     assert named == twice
 
 
-def test_new_writes_what_trains_like_the_shipped_recipe(real: Path, tmp_path: Path) -> None:
-    """Untouched it reaches the accuracy of food.yaml: it is the same training."""
+def test_what_new_writes_is_worth_its_training(real: Path, tmp_path: Path) -> None:
+    """Untouched it gets more than 0.89; TF-IDF gets 0.8978 of the same rows, always the larger class 0.6664."""
     data = real / "data" / "food_reviews_10k.csv"
     done = command("accel-cls", "new", str(data), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    mine = load_recipe(tmp_path / "food_reviews_10k.yaml")
-    shipped = load_recipe(ROOT / "recipes" / "food.yaml", [f"data.train={data}", "data.labels={0: '0', 1: '1'}"])
-    assert (mine.data, mine.model, mine.train, mine.evaluate) == (
-        shipped.data, shipped.model, shipped.train, shipped.evaluate,
-    )  # fmt: skip
+    done = command("python", "-m", "accel_cls.train", "food_reviews_10k.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "runs" / "food_reviews_10k" / "results.json").read_text(encoding="utf-8"))
+    assert results["scores"]["accuracy"] > 0.89
 
 
 def test_new_finds_its_way_in_news_titles_without_a_header(real: Path, tmp_path: Path) -> None:
