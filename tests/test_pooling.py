@@ -119,7 +119,7 @@ def test_auto_reads_what_sentence_transformers_wrote(settings: object, pooling: 
     assert "1_Pooling/config.json of encoder" in done.stdout
 
 
-@pytest.mark.parametrize("broken", ["{", '{"pooling_mode_mean_tokens": tru}', None])
+@pytest.mark.parametrize("broken", ["{", '{"pooling_mode_mean_tokens": tru}', "[1]", None])
 def test_files_that_cannot_be_read_are_named(broken: str | None, folder: Path) -> None:
     _sentence_transformer(folder / "encoder", broken or "{}")
     if broken is None:
@@ -236,3 +236,12 @@ def test_padded_families_pool_too(family: str, folder: Path) -> None:
     said = command("python", "-m", "accel_cls.predict", "run", cwd=folder, stdin=row["text"])
     for name, probability in json.loads(said.stdout)["probabilities"].items():
         assert probability == pytest.approx(float(row[f"p({name})"]), abs=1e-5)
+
+
+@pytest.mark.parametrize(("content", "words"), [("{}", "expected a JSON list"), ("[", "can't be read"), ("[1]", "")])
+def test_list_of_modules_that_is_none_is_told(content: str, words: str, folder: Path) -> None:
+    (folder / "encoder" / "modules.json").write_text(content, encoding="utf-8")
+    done = train(folder, "train.max_updates=1")
+    assert done.returncode == (2 if words else 0), done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr

@@ -108,12 +108,13 @@ def _head_dropout(config: Any) -> float:
 
 def _pooling_beside(name: str, notes: list[str]) -> Pooling | None:
     """What sentence-transformers' files beside a model say; None where there are none, or nothing that we have."""
-    modules = _read_json(name, "modules.json")
-    folder = next((str(m.get("path", "")) for m in modules or () if str(m.get("type", "")).endswith("Pooling")), None)
+    modules = _read_json(name, "modules.json", list) or []
+    steps = [module for module in modules if isinstance(module, dict)]
+    folder = next((step.get("path") for step in steps if str(step.get("type")).endswith("Pooling")), None)
     if folder is None:
         return None
     file = f"{folder}/config.json"
-    settings = _read_json(name, file)
+    settings = _read_json(name, file, dict)
     if settings is None:
         raise UserError(f"model.name: {name} has a modules.json that names {file}, which is not there")
     flags = [key.removeprefix(_FLAG) for key, on in settings.items() if key.startswith(_FLAG) and on]
@@ -127,8 +128,8 @@ def _pooling_beside(name: str, notes: list[str]) -> Pooling | None:
     return found
 
 
-def _read_json(name: str, file: str) -> Any:
-    """A JSON file of a folder or hub id; None where it has none."""
+def _read_json(name: str, file: str, kind: type) -> Any:
+    """A JSON file of a folder or hub id, which holds a list or a mapping; None where there is none."""
     try:
         path = cached_file(
             name,
@@ -137,7 +138,10 @@ def _read_json(name: str, file: str) -> Any:
             _raise_exceptions_for_gated_repo=False,
             _raise_exceptions_for_connection_errors=False,
         )
-        return None if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
+        content = None if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
+        if content is None or isinstance(content, kind):
+            return content
+        raise ValueError(f"expected a JSON {'list' if kind is list else 'object'}")
     except (OSError, ValueError, RecursionError) as error:
         message = f"{file} of {name} can't be read ({shown(str(error), 200)}): mend it, or set model.pooling"
         raise UserError(f"model.name: {message}") from error
