@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import cli, train, train_by, write_file, write_recipe
-from run_results import metrics, numbers
+from run_results import interrupt, metrics, numbers
 from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from tiny import write_model, write_texts
@@ -102,6 +102,25 @@ def test_kept_features_give_the_same_bits(folder: Path) -> None:
     write_model(folder / "encoder", initializer_range=0.5)  # other weights under the same name
     assert train(folder, "model.freeze=encoder", "output=three").returncode == 0
     assert not torch.equal(_weights(folder / "three")["classifier.weight"], one["classifier.weight"])
+
+
+def test_fitted_head_is_judged_first_and_kept_where_it_is_best(folder: Path) -> None:
+    frozen = train(folder, "model.freeze=encoder", "output=frozen")
+    assert frozen.returncode == 0, frozen.stderr
+    spoiled = train(
+        folder, "train.head_init=probe", "train.learning_rate=9", "train.max_grad_norm=0", "output=spoiled"
+    )
+    assert spoiled.returncode == 0, spoiled.stderr
+    evaluations = [one for one in metrics(folder / "spoiled") if "evaluation" in one]
+    assert [one["update"] for one in evaluations][0] == 0
+    assert len(evaluations) == 3
+    found = _results(folder / "spoiled")
+    assert found["epoch"] == 0
+    assert found["scores"] == pytest.approx(_results(folder / "frozen")["scores"], rel=1e-4)
+    interrupt(folder / "spoiled", 0)
+    again = train(folder, "train.head_init=probe", "train.learning_rate=9", "train.max_grad_norm=0", "output=spoiled")
+    assert again.returncode == 0, again.stderr
+    assert [numbers(one) for one in metrics(folder / "spoiled") if "evaluation" in one] == [*map(numbers, evaluations)]
 
 
 def test_probe_is_where_a_training_starts(folder: Path) -> None:

@@ -212,6 +212,8 @@ class Plan:
             )
         every = {"epoch": "each epoch"}
         score = every.get(str(recipe.evaluate.every), f"every {recipe.evaluate.every} updates")
+        if recipe.train.head_init == "probe":
+            score = f"of the fitted head, then {score}"
         save = every.get(str(recipe.checkpoint.every), f"every {recipe.checkpoint.every} updates")
         lines.append(
             (

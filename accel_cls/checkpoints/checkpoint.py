@@ -30,7 +30,7 @@ class Progress:
     """The counters of a training: all of its state that is not weights or optimizer."""
 
     update: int = 0  # updates finished
-    evaluated: int = 0  # the last of them after which an evaluation was finished
+    evaluated: int = 0  # the last of them after which one was evaluated; -1 where the start is to be, and is not yet
     seconds: float = 0.0  # spent in the loop so far, over all its resumptions
     best_score: float | None = None
     best_update: int = 0

@@ -104,7 +104,8 @@ def fit(
     optimizer = make_optimizer(inputs.model, recipe.train, accelerator.device)
     model, optimizer = prepare(accelerator, inputs.model, optimizer, recipe.train.max_grad_norm, recipe.train.kernels)
     progress = (
-        Progress(seconds=fit_seconds)
+        # A head that was fitted is judged before the first update, too: it may be hard to beat.
+        Progress(seconds=fit_seconds, evaluated=-1 if recipe.train.head_init == "probe" else 0)
         if start.checkpoint is None
         else load_checkpoint(accelerator, model, optimizer, start.checkpoint)
     )

@@ -57,7 +57,7 @@ def train(t: Training, progress: Progress) -> None:
     recipe, plan, accelerator = t.recipe, t.plan, t.accelerator
     window = LogWindow(accelerator, progress)
     t.model.train()
-    if _is_evaluation_due(t, progress):  # the run was stopped before its evaluation, or in it
+    if _is_evaluation_due(t, progress):  # the run was stopped before its evaluation, or in it; or begins with one
         after_update(t, progress, window)
     while progress.update < plan.updates and not _is_patience_over(t, progress):
         update = progress.update
@@ -136,7 +136,9 @@ def after_update(t: Training, progress: Progress, window: LogWindow) -> None:
             )
     is_new = progress.update > t.saver.update  # else a checkpoint has it already
     is_over = _is_patience_over(t, progress)
-    if is_best or is_long_ago or is_over or is_due(every, progress.update, t.plan) or (cause is not None and is_new):
+    is_wanted = is_best or is_long_ago or is_over or is_due(every, progress.update, t.plan)
+    # Before the first update there is nothing to go on from.
+    if progress.update and (is_wanted or (cause is not None and is_new)):
         t.guard.check_pending()
         with window.paused():
             window.synchronize()
