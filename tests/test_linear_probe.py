@@ -112,7 +112,7 @@ def test_fitted_head_is_judged_first_and_kept_where_it_is_best(folder: Path) -> 
     )
     assert spoiled.returncode == 0, spoiled.stderr
     evaluations = [one for one in metrics(folder / "spoiled") if "evaluation" in one]
-    assert [one["update"] for one in evaluations][0] == 0
+    assert evaluations[0]["update"] == 0
     assert len(evaluations) == 3
     found = _results(folder / "spoiled")
     assert found["epoch"] == 0
