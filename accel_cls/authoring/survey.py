@@ -91,11 +91,9 @@ def survey(
     tokenizer = load_tokenizer(recipe, corpus.train)
     lengths = encode(tokenizer, corpus.train.texts, WHOLE).lengths
     usual: Sequence[int] = CHARACTER_LENGTHS if model is None else LENGTHS
-    hidden, layers, limit = None, None, max(usual)
+    limit, config = max(usual), None
     if model is not None:
         config = encoder_config(outline_model(recipe, tokenizer, corpus.classes, task.problem_type).config)
-        hidden = getattr(config, "hidden_size", getattr(config, "dim", None))
-        layers = getattr(config, "num_hidden_layers", getattr(config, "n_layers", None))
         limit = max((length for length in LENGTHS if _takes(recipe, corpus, length)), default=LENGTHS[0])
     return Survey(
         corpus=corpus,
@@ -104,8 +102,8 @@ def survey(
         kept=tuple(kept_by_length(lengths, corpus.train.labels, corpus.classes, task, 512, usual)),
         longest=int(lengths.max()),
         limit=limit,
-        hidden_size=hidden,
-        layers=layers,
+        hidden_size=getattr(config, "hidden_size", getattr(config, "dim", None)),
+        layers=getattr(config, "num_hidden_layers", getattr(config, "n_layers", None)),
     )
 
 
