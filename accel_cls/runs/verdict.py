@@ -95,13 +95,19 @@ def _beside_baselines(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
         return
     how = "no better than" if one["p"] >= _CHANCE else "worse than"
     do = (
-        "a pretrained encoder (model.name) usually is what beats it"
+        f"a pretrained encoder (model.name) usually is what beats it{_of_bert(recipe)}"
         if recipe.model.name is None
         else "train the encoder, too (without model.freeze), or take another one"
         if recipe.model.freeze
         else "try other rates, which accel-cls tune does, and more epochs"
     )
     yield f"this model is {how} {one['name']} ({one['about']}), which takes seconds: {do}"
+
+
+def _of_bert(recipe: Recipe) -> str:
+    """What a Transformer from nothing is beaten by besides."""
+    is_bag = recipe.model.scratch is not None and recipe.model.scratch.architecture == "ngrams"
+    return "" if is_bag else ", or a bag of n-grams (model.scratch.architecture: ngrams), which accel-cls new writes"
 
 
 def _never_predicted(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
