@@ -19,6 +19,7 @@ from tiny import write_model, write_texts
 from transformers import AutoConfig
 
 from accel_cls.batching.layout import Layout
+from accel_cls.models.configuration import hidden_size_of
 from accel_cls.models.own.configurations import POOLINGS, PooledConfig
 from accel_cls.models.own.pooled import PooledForSequenceClassification
 from accel_cls.models.packing import can_pack, make_packable
@@ -173,6 +174,7 @@ def test_importing_this_package_imports_neither_torch_nor_transformers() -> None
 
 def test_trained_classifier_keeps_its_pooling_and_head(folder: Path) -> None:
     assert train(folder, "model.pooling=max", "output=first").returncode == 0
+    assert hidden_size_of(str(folder / "first" / "model")) == 16  # of the encoder: by it rates are tried
     again = train(folder, "model.name=first/model", "output=second", "train.max_updates=1")
     assert again.returncode == 0, again.stderr
     assert _config(folder / "second")["pooling"] == "max"

@@ -16,7 +16,7 @@ from accel_cls.authoring.truncation import CHARACTER_LENGTHS, LENGTHS, WHOLE, Ke
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.errors import UserError
 from accel_cls.models.classifier import outline_model
-from accel_cls.models.own.configurations import encoder_config
+from accel_cls.models.configuration import hidden_size, layers
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import task_of
 from accel_cls.tokenization.encode import encode
@@ -93,7 +93,7 @@ def survey(
     usual: Sequence[int] = CHARACTER_LENGTHS if model is None else LENGTHS
     limit, config = max(usual), None
     if model is not None:
-        config = encoder_config(outline_model(recipe, tokenizer, corpus.classes, task.problem_type).config)
+        config = outline_model(recipe, tokenizer, corpus.classes, task.problem_type).config
         limit = max((length for length in LENGTHS if _takes(recipe, corpus, length)), default=LENGTHS[0])
     return Survey(
         corpus=corpus,
@@ -102,8 +102,8 @@ def survey(
         kept=tuple(kept_by_length(lengths, corpus.train.labels, corpus.classes, task, 512, usual)),
         longest=int(lengths.max()),
         limit=limit,
-        hidden_size=getattr(config, "hidden_size", getattr(config, "dim", None)),
-        layers=getattr(config, "num_hidden_layers", getattr(config, "n_layers", None)),
+        hidden_size=hidden_size(config),
+        layers=layers(config),
     )
 
 

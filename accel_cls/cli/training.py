@@ -133,20 +133,8 @@ def tune(
     from accel_cls.tuning.axes import wanted_axes
 
     wanted_axes(load(recipe, overrides), tries or (), is_search=True)  # mistakes are told before anything is started
-    status = start(
-        recipe,
-        overrides or (),
-        typer.echo,
-        fresh=fresh,
-        processes=processes,
-        nodes=None,
-        node_rank=None,
-        main_address=None,
-        join_timeout=None,
-        slurm=False,
-        only_print=False,
-        more=["--tune", *(word for one in tries or () for word in ("--try", one))],
-    )
+    more = ["--tune", *(word for one in tries or () for word in ("--try", one))]
+    status = start(recipe, overrides or (), typer.echo, fresh=fresh, processes=processes, more=more)
     raise typer.Exit(status)
 
 

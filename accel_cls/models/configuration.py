@@ -9,7 +9,7 @@ from typing import Any
 from transformers import AutoConfig, BertConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
 from accel_cls.errors import UserError, listed, shown
-from accel_cls.models.own.configurations import NgramBagConfig
+from accel_cls.models.own.configurations import NgramBagConfig, encoder_config
 from accel_cls.models.own.ngram_bag import Ngrams
 from accel_cls.models.pooling import with_pooling
 from accel_cls.recipe import Recipe
@@ -49,7 +49,7 @@ def configuration_of(
     # A head that is fitted to the encoder as it is reads more from the mean of all tokens than from a first one that
     # nothing has trained for this.
     is_fitted = recipe.model.freeze is not None or recipe.train.head_init == "probe"
-    pairs_by = tokenizer if isinstance(recipe.data.text, list) and len(recipe.data.text) == 2 else None
+    pairs_by = tokenizer if _has_pairs(recipe) else None
     if name is None:
         scratch = recipe.model.scratch or Scratch()
         config = _new_configuration(recipe, scratch, tokenizer, ngrams)
@@ -62,6 +62,10 @@ def configuration_of(
     return config
 
 
+def _has_pairs(recipe: Recipe) -> bool:
+    return not isinstance(recipe.data.text, str) and len(recipe.data.text) == 2
+
+
 def _new_configuration(
     recipe: Recipe, scratch: Scratch, tokenizer: PreTrainedTokenizerBase, ngrams: Ngrams | None
 ) -> PreTrainedConfig:
@@ -72,7 +76,7 @@ def _new_configuration(
             num_ngrams=len(ngrams.keys),
             longest_ngram=scratch.longest_ngram,
             hidden_size=scratch.hidden,
-            pairs=not isinstance(recipe.data.text, str) and len(recipe.data.text) == 2,
+            pairs=_has_pairs(recipe),
             pad_token_id=tokenizer.pad_token_id,
         )
     return BertConfig(
@@ -123,10 +127,23 @@ def hidden_size_of(name: str | None) -> int | None:
     """
     if name is None:
         return None
-    config = saved_configuration(name, [])
-    # A few families have no attribute of the common name.
-    names = ("hidden_size", "dim", "d_model")
-    return next((size for one in names if isinstance(size := getattr(config, one, None), int)), None)
+    return hidden_size(saved_configuration(name, []))
+
+
+def hidden_size(config: Any) -> int | None:
+    """Numbers of a token in the encoder of a configuration; None where it does not say."""
+    return _number_of(config, "hidden_size", "dim", "d_model")
+
+
+def layers(config: Any) -> int | None:
+    """Layers of the encoder of a configuration; None where it does not say."""
+    return _number_of(config, "num_hidden_layers", "n_layers")
+
+
+def _number_of(config: Any, *names: str) -> int | None:
+    """Whatever the encoder's family calls it: a few have no attribute of the common name, which comes first."""
+    inner = encoder_config(config)
+    return next((number for one in names if isinstance(number := getattr(inner, one, None), int)), None)
 
 
 def _run_plainly(config: Any) -> Iterator[str]:
