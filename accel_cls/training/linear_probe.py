@@ -91,8 +91,8 @@ def _features(
 
     Other processes than the main one may get None.
     """
-    key = _key(inputs, layer, accelerator)
-    kept = _kept(key, (len(inputs.corpus.train), layer.in_features)) if accelerator.is_main_process else None
+    key = _key(inputs, layer, accelerator) if accelerator.is_main_process else None  # it reads all weights
+    kept = None if key is None else _kept(key, (len(inputs.corpus.train), layer.in_features))
     is_kept = torch.tensor(int(kept is not None), device=accelerator.device)
     if int(accelerator.reduce(is_kept, "sum")):
         return kept
@@ -101,7 +101,7 @@ def _features(
     with accelerator.autocast():
         made = predict_examples(accelerator, model, batches, layout, layer.in_features)
     assert isinstance(made, Predictions)
-    if accelerator.is_main_process:
+    if key is not None:
         find_or_make(_KIND, "features", key, lambda folder: np.save(folder / _FILE, made.logits), notes)
     return made.logits
 
