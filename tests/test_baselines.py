@@ -46,7 +46,7 @@ def some_texts(count: int = 300, times: int = 1) -> list[tuple[str, str]]:
 def accuracy(corpus: Corpus, name: str) -> float:
     task = corpus.reader
     [one] = [one for one in baselines(corpus, task, []) if one.name == name]
-    return float(task.are_right(corpus.validation.labels, one.predicted).mean())
+    return float(task.row_scores(corpus.validation.labels, task.decode(one.logits).predicted).mean())
 
 
 def test_they_are_what_scikit_learn_makes_of_the_same_rows() -> None:
@@ -56,8 +56,8 @@ def test_they_are_what_scikit_learn_makes_of_the_same_rows() -> None:
     model = LogisticRegression(C=4, tol=1e-6, max_iter=1000).fit(vectorizer.fit_transform(train), corpus.train.labels)
     found = {one.name: one for one in baselines(corpus, corpus.reader, [])}
     assert list(found) == ["majority", "TF-IDF", "TF-IDF balanced"]
-    assert found["TF-IDF"].predicted.tolist() == model.predict(vectorizer.transform(validation)).tolist()
-    assert found["majority"].predicted.tolist() == [0] * len(validation)
+    assert found["TF-IDF"].logits.argmax(1).tolist() == model.predict(vectorizer.transform(validation)).tolist()
+    assert found["majority"].logits.argmax(1).tolist() == [0] * len(validation)
     assert found["TF-IDF"].about == "logistic regression on TF-IDF of 1 to 2 words"
 
 
@@ -99,7 +99,7 @@ def test_they_are_made_once_for_the_same_data(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(module, "_linear", lambda *_: pytest.fail("made again"))
     monkeypatch.setattr(Examples, "texts", property(lambda _: pytest.fail("texts are read again")), raising=False)
     again = baselines(corpus, corpus.reader, [])
-    assert [one.predicted.tolist() for one in first] == [one.predicted.tolist() for one in again]
+    assert [one.logits.tolist() for one in first] == [one.logits.tolist() for one in again]
     assert [one.about for one in first] == [one.about for one in again]
     assert first[1].about == "logistic regression on TF-IDF of 1 to 2 words"
 

@@ -44,6 +44,7 @@ class Prediction:
 
     labels: tuple[str, ...]  # the predicted classes: one, or with a multi-label model any number, the likeliest first
     probabilities: dict[str, float]  # by class name, in the order of the ids
+    logits: np.ndarray  # float32 [outputs]
 
     @property
     def label(self) -> str:
@@ -122,9 +123,10 @@ class Classifier:
         if not np.isfinite(logits).all():
             raise UserError("the model answers with what is no number: its weights are damaged")
         decoded = self.task.decode(logits)
-        for predicted, row in zip(decoded.predicted, decoded.probabilities, strict=True):
+        for predicted, row, own_logits in zip(decoded.predicted, decoded.probabilities, logits, strict=True):
             own = sorted(self.task.predicted_classes(predicted), key=lambda i, row=row: -row[i])  # type: ignore[misc]
-            yield Prediction(tuple(self.names[i] for i in own), dict(zip(self.names, map(float, row), strict=True)))
+            probabilities = dict(zip(self.names, map(float, row), strict=True))
+            yield Prediction(tuple(self.names[i] for i in own), probabilities, own_logits)
 
 
 def whole(text: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from accel_cls.errors import UserError, listed
 from accel_cls.recipe.data_section import Hub
-from accel_cls.recipe.metrics import METRICS_OF
+from accel_cls.recipe.metrics import METRICS_OF, is_own
 from accel_cls.recipe.schema import Recipe, Scratch
 
 
@@ -87,7 +87,7 @@ def _broken_evaluation(recipe: Recipe) -> _Broken:
         )
         broken.append((("evaluate", "patience"), message))
     for name in metrics:
-        if name not in known:
+        if name not in known and not is_own(name):
             message = f"found {name}, which {recipe.task} has not; with this task expected some of {', '.join(known)}"
             broken.append((("evaluate", "metrics"), message))
     if len(set(metrics)) < len(metrics):

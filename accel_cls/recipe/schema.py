@@ -279,11 +279,9 @@ class Evaluate(Section):
     )
     metrics: Annotated[list[Metric], Field(min_length=1)] = setting(
         ["accuracy", "f1", "precision", "recall"],
-        "a list of " + ", ".join(METRICS),
-        "what to compute; precision, recall and f1 are weighted by class size, *_macro are not: all classes count the "
-        "same there, absent ones as 0. Only for single_label: balanced_accuracy, matthews_correlation; only for "
-        "multi_label: *_micro (over all decisions), hamming_loss; accuracy is then the share of texts of which all "
-        "classes are right",
+        "a list of " + ", ".join(METRICS) + ", or functions of your own as module:function",
+        "what to compute; docs/evaluation.md says what each means, and which tasks have it. precision, recall and f1 "
+        "are weighted by class size, *_macro are not: all classes count the same there, absent ones as 0",
     )
     best: Metric | Literal["loss"] = setting(
         "accuracy", "one of evaluate.metrics, or 'loss'", "which score decides the model that is kept"
@@ -291,9 +289,17 @@ class Evaluate(Section):
     patience: int | None = setting(
         None,
         "a whole number of evaluations, 1 or more",
-        "stop after so many evaluations in a row without a new best",
+        "stop after so many evaluations in a row without a gain: a score that is better than the last gain's by "
+        "min_gain or more",
         "null turns it off",
         ge=1,
+    )
+    min_gain: float = setting(
+        0.0,
+        "a number, 0 or more, in units of `best`",
+        "how much better a score has to be for patience to begin anew; the best model is kept whatever its lead",
+        "a gain is never negative",
+        ge=0,
     )
 
 
@@ -336,8 +342,9 @@ class Recipe(Section):
     )
     task: Task = setting(
         "single_label",
-        "'single_label' or 'multi_label'",
-        "whether a text has exactly one class, or any number of them, none included",
+        "'single_label', 'multi_label', 'ordinal' or 'regression'",
+        "whether a text has exactly one class, any number of them, one of several in an order, such as stars, or a "
+        "number",
     )
     hardware: str = setting(
         "auto",

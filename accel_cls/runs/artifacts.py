@@ -13,6 +13,8 @@ from transformers import PreTrainedTokenizerBase
 from accel_cls.atomic import whole_folder, write_csv
 from accel_cls.data.corpus import Corpus
 from accel_cls.devices.prepare import whole_weights
+from accel_cls.evaluation.judged import Judged
+from accel_cls.evaluation.metrics import compute_scores
 from accel_cls.evaluation.predictions import Predictions
 from accel_cls.recipe import Recipe
 from accel_cls.runs.folder import RunFolder
@@ -33,6 +35,7 @@ class Artifacts:
     ):
         self.folder = folder
         self.best_by: str = recipe.evaluate.best  # the score that decides which model is kept
+        self.min_gain = recipe.evaluate.min_gain
         self.classes = corpus.classes
         self._recipe = recipe
         self._validation = corpus.validation
@@ -56,12 +59,9 @@ class Artifacts:
 
     def score(self, predictions: Predictions) -> dict[str, float]:
         """The loss and the recipe's metrics."""
-        from accel_cls.evaluation.metrics import compute_scores  # `evaluate` takes seconds to import
-
-        task, names = self._task, self._recipe.evaluate.metrics
-        predicted = task.decode(predictions.logits).predicted
-        scores = compute_scores(names, predicted, predictions.labels, len(self.classes))
-        return {"loss": task.mean_loss(predictions.logits, predictions.labels), **scores}
+        judged = Judged.of(self._task, predictions.labels, predictions.logits)
+        scores = compute_scores(self._recipe.evaluate.metrics, judged)
+        return {"loss": self._task.mean_loss(predictions.logits, predictions.labels), **scores}
 
     def keep(self, accelerator: Accelerator, model: torch.nn.Module, predictions: Predictions) -> None:
         """Put the model and its validation predictions in place. Called by all processes: weights may be sharded."""

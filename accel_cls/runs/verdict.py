@@ -10,9 +10,10 @@ import numpy as np
 from accel_cls.data.corpus import Corpus
 from accel_cls.errors import listed
 from accel_cls.evaluation.baselines import Baseline, baselines
+from accel_cls.evaluation.judged import Judged
+from accel_cls.evaluation.metrics import compute_scores, less_is_better
 from accel_cls.evaluation.paired import paired_difference
 from accel_cls.recipe import Recipe
-from accel_cls.recipe.metrics import LOWER_IS_BETTER
 from accel_cls.tasks import Task
 
 _CHANCE = 0.05  # from this p on a difference may be chance
@@ -38,10 +39,10 @@ def compare_with_baselines(
         notes: takes a line where the disk keeps nothing.
     """
     labels = corpus.validation.labels
-    ours = task.are_right(labels, predicted)
+    ours = task.row_scores(labels, predicted)
     compared = []
     for one in baselines(corpus, task, notes):
-        found = paired_difference(ours, task.are_right(labels, one.predicted))
+        found = paired_difference(ours, task.row_scores(labels, task.decode(one.logits).predicted))
         interval = [round(found.low, 6), round(found.high, 6)]
         more = {"difference": found.difference, "interval": interval, "p": found.p}
         compared.append(_scored(one, corpus, task, metrics) | more)
@@ -49,11 +50,9 @@ def compare_with_baselines(
 
 
 def _scored(one: Baseline, corpus: Corpus, task: Task, metrics: Sequence[str]) -> dict[str, Any]:
-    from accel_cls.evaluation.metrics import compute_scores  # `evaluate` takes seconds to import
-
-    labels = corpus.validation.labels
-    scores = compute_scores(metrics, one.predicted, labels, len(corpus.classes))
-    accuracy = float(task.are_right(labels, one.predicted).mean())
+    judged = Judged.of(task, corpus.validation.labels, one.logits)
+    scores = compute_scores(metrics, judged)
+    accuracy = float(task.row_scores(judged.labels, judged.predicted).mean())
     return {"name": one.name, "about": one.about, "accuracy": accuracy, "scores": scores}
 
 
@@ -62,7 +61,7 @@ def best_baseline(scored: Sequence[dict[str, Any]], decided_by: str) -> dict[str
 
     def score(one: dict[str, Any]) -> float:
         found = one["scores"].get(decided_by, one["accuracy"])  # by the loss, which these have not
-        return -found if decided_by in LOWER_IS_BETTER and decided_by in one["scores"] else found
+        return -found if decided_by in one["scores"] and less_is_better(decided_by) else found
 
     return max(scored, key=score)
 
@@ -134,7 +133,7 @@ def _course(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
             f"the validation loss is {losses[-1] / min(losses):.1f} times what it was after epoch {at:.2f}: the model "
             "is far surer than it is right; fewer epochs, a smaller rate or more dropout"
         )
-    gain = (scores[-2] - scores[-1]) if key in LOWER_IS_BETTER else (scores[-1] - scores[-2])
+    gain = (scores[-2] - scores[-1]) if less_is_better(key) else (scores[-1] - scores[-2])
     is_whole = recipe.train.max_updates is None and not results["stopped_early"]
     if is_whole and recipe.train.schedule != "constant" and results["update"] == results["updates"] and gain > _GAIN:
         yield f"{key} was still improving when the rate reached 0: more epochs (train.epochs)"

@@ -23,7 +23,7 @@ from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.schema import Train
 from accel_cls.tasks.class_scores import ClassScore, class_scores, class_table
 from accel_cls.tasks.class_weights import class_weights
-from accel_cls.tasks.linear import fit_indicators
+from accel_cls.tasks.linear import NEVER, fit_indicators
 from accel_cls.tasks.lists import BITS, read_list, vector_length
 from accel_cls.tasks.task import Decoded, Loss, Predictor, Table
 
@@ -166,15 +166,21 @@ class MultiLabel:
         """The labels, which may be none."""
         return {"labels": list(labels), "probabilities": probabilities}
 
-    def majority(self, labels: np.ndarray, classes: int) -> np.ndarray:
-        """Every class that more than half of the examples have."""
-        return (labels.mean(0) > 0.5).astype(np.float32)
+    has_classes = True
+    linear_method = "logistic regression"
+    constant = ("majority", "the classes that half of the examples have")
 
-    def fit_linear(self, features: csr_matrix, labels: np.ndarray, balanced: bool) -> Predictor:
-        """A regression for each class; predicts those that a text has."""
+    def constant_logits(self, labels: np.ndarray, classes: int) -> np.ndarray:
+        """The share of each class."""
+        with np.errstate(divide="ignore"):  # of a class that all or none have
+            odds = np.log(labels.mean(0, dtype=np.float64)) - np.log(1 - labels.mean(0, dtype=np.float64))
+        return np.clip(odds, NEVER, -NEVER).astype(np.float32)
+
+    def fit_linear(self, features: csr_matrix, labels: np.ndarray, classes: int, balanced: bool) -> Predictor:
+        """A regression for each class."""
         return fit_indicators(features, labels, balanced)
 
-    def are_right(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    def row_scores(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         """Whether all classes of an example are right, and no other was predicted."""
         return (labels == predicted).all(1)
 

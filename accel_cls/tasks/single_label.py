@@ -17,7 +17,7 @@ from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.schema import Train
 from accel_cls.tasks.class_scores import ClassScore, class_scores, class_table
 from accel_cls.tasks.class_weights import class_weights
-from accel_cls.tasks.linear import fit_classes
+from accel_cls.tasks.linear import NEVER, fit_classes
 from accel_cls.tasks.lists import read_list
 from accel_cls.tasks.task import Decoded, Loss, Predictor, Table
 
@@ -106,15 +106,21 @@ class SingleLabel:
         (label,) = labels
         return {"label": label, "probability": probabilities[label], "probabilities": probabilities}
 
-    def majority(self, labels: np.ndarray, classes: int) -> int:
-        """The most frequent class."""
-        return int(self.class_counts(labels, classes).argmax())
+    has_classes = True
+    linear_method = "logistic regression"
+    constant = ("majority", "the most frequent class")
 
-    def fit_linear(self, features: csr_matrix, labels: np.ndarray, balanced: bool) -> Predictor:
-        """Multinomial regression; predicts the likeliest class."""
-        return fit_classes(features, labels, balanced)
+    def constant_logits(self, labels: np.ndarray, classes: int) -> np.ndarray:
+        """The share of each class."""
+        with np.errstate(divide="ignore"):  # of a class without examples
+            shares = np.log(self.class_counts(labels, classes) / len(labels))
+        return np.maximum(shares, NEVER).astype(np.float32)
 
-    def are_right(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    def fit_linear(self, features: csr_matrix, labels: np.ndarray, classes: int, balanced: bool) -> Predictor:
+        """Multinomial regression."""
+        return fit_classes(features, labels, classes, balanced)
+
+    def row_scores(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         """Whether the class is right."""
         return labels == predicted
 

@@ -99,23 +99,39 @@ class Task(LabelReader, Protocol):
     def as_json(self, labels: Sequence[str], probabilities: dict[str, float]) -> dict[str, Any]:
         """One prediction for programs, with its `labels` and the probability of each class."""
 
-    def majority(self, labels: np.ndarray, classes: int) -> Any:
-        """The label that is right most often where nothing is known of a text, encoded."""
+    @property
+    def has_classes(self) -> bool:
+        """Whether labels are classes, which have probabilities and may be balanced; numbers have not."""
 
-    def fit_linear(self, features: csr_matrix, labels: np.ndarray, balanced: bool) -> Predictor:
-        """Logistic regression.
+    @property
+    def linear_method(self) -> str:
+        """What `fit_linear` is called."""
+
+    @property
+    def constant(self) -> tuple[str, str]:
+        """What is best said of all texts alike: what it is called, and what it is in a few words."""
+
+    def constant_logits(self, labels: np.ndarray, classes: int) -> np.ndarray:
+        """The same as logits, float32 [outputs], from the labels of the training examples."""
+
+    def fit_linear(self, features: csr_matrix, labels: np.ndarray, classes: int, balanced: bool) -> Predictor:
+        """Linear regression of the task's kind.
 
         Args:
             features: of the training examples, float32 [examples, features].
             labels: of these.
+            classes: how many there are.
             balanced: whether all classes weigh the same.
 
         Returns:
-            A function from features of texts to the encoded labels that it predicts.
+            A function from features of texts to logits as a model's, float32 [texts, outputs].
         """
 
-    def are_right(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-        """Whether each example is predicted without a fault, bool [examples]: their mean is the accuracy."""
+    def row_scores(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """What each example's answer is worth, [examples], more is better.
+
+        Bool, whether it is right, their mean the accuracy; or float64, minus its absolute error.
+        """
 
     def class_results(self, labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
         """What a report's sections show, for programs."""
