@@ -54,14 +54,11 @@ class Corpus:
 
     def describe(self, data: Data) -> list[tuple[str, str]]:
         """Name and text of each line of the banner that is about examples and classes."""
-        split = f"{data.validation} of data.train, by class" if isinstance(data.validation, float) else "its own"
-        counts = self.class_counts(self.train)
-        classes = [f"{shown(name)} {count:,}" for name, count in zip(self.classes.names, counts, strict=True)]
-        if len(classes) > 12:
-            classes = [*classes[:12], f"and {len(classes) - 12} more"]
+        by = "class" if self.reader.has_classes else "size of the label"
+        split = f"{data.validation} of data.train, by {by}" if isinstance(data.validation, float) else "its own"
         return [
             ("examples", f"{len(self.train):,} for training, {len(self.validation):,} for validation ({split})"),
-            ("classes", ", ".join(classes)),
+            self.reader.describe(self.train.labels, self.classes.names),
         ]
 
 
@@ -92,22 +89,22 @@ def load_corpus(recipe: Recipe, reader: LabelReader) -> Corpus:
     read = _read(data.train, data, reader, names, notes)
     classes = reader.find_classes((label for label in read.labels if label is not None), data, read.declared)
     train = _examples(read, classes, data, reader, "data.train", invalid)
-    _check_classes(train, classes, reader)
+    _check_labels(train, classes, reader)
     if isinstance(data.validation, float):
         train, validation = split_examples(train, len(classes), reader, data.validation, recipe.seed)
     else:
         read = _read(data.validation, data, reader, names, notes, read.declared)
         validation = _examples(read, classes, data, reader, "data.validation", invalid)
     notes.extend(f"{rows.key}: dropped, {rows}" for rows in invalid)
-    _check_classes(train, classes, reader)
+    _check_labels(train, classes, reader)
     notes.extend(_missing_classes(train, validation, isinstance(data.validation, float), classes, reader))
     digest = digest_of(train, validation)
     return Corpus(train, validation, classes, reader, tuple(invalid), tuple(notes), digest)
 
 
-def _check_classes(train: Examples, classes: Classes, reader: LabelReader) -> None:
-    if (reader.class_counts(train.labels, len(classes)) > 0).sum() < 2:
-        raise UserError(f"data.train: all {len(train)} examples are of one class; a classifier needs two or more")
+def _check_labels(train: Examples, classes: Classes, reader: LabelReader) -> None:
+    if (lacking := reader.lacking(train.labels, len(classes))) is not None:
+        raise UserError(f"data.train: {lacking}")
 
 
 def _missing_classes(

@@ -16,6 +16,7 @@ from accel_cls.devices.prepare import whole_weights
 from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics import compute_scores
 from accel_cls.evaluation.predictions import Predictions
+from accel_cls.models.output_scale import ScaledOutput
 from accel_cls.recipe import Recipe
 from accel_cls.runs.folder import RunFolder
 from accel_cls.tasks import Task
@@ -31,6 +32,7 @@ class Artifacts:
         corpus: Corpus,
         task: Task,
         tokenizer: PreTrainedTokenizerBase,
+        scaled: ScaledOutput | None,
         is_main: bool,
     ):
         self.folder = folder
@@ -41,6 +43,7 @@ class Artifacts:
         self._validation = corpus.validation
         self._task = task
         self._tokenizer = tokenizer
+        self._scaled = scaled
         self._is_main = is_main
         self._unwritten: list[dict[str, Any]] = []
 
@@ -71,6 +74,7 @@ class Artifacts:
             # What a text was in training, which the folder's files do not tell by themselves: one column, or a pair.
             text = self._recipe.data.text
             inner.config.accel_cls = {"text": [text] if isinstance(text, str) else list(text)}
+            state = state if self._scaled is None else self._scaled.fold(state)
             with whole_folder(self.folder.model) as beside:
                 inner.save_pretrained(beside, state_dict=state)
                 self._tokenizer.save_pretrained(beside)
@@ -78,7 +82,7 @@ class Artifacts:
         accelerator.wait_for_everyone()
 
     def _write_predictions(self, predictions: Predictions) -> None:
-        names = self.classes.names
+        names = self.classes.names if self._task.has_classes else ()
         header = ["row", *self._validation.texts.column_names, "label", *self._task.prediction_header]
         rows = self._prediction_rows(predictions)
         write_csv(self.folder.predictions, [*header, *(f"p({name})" for name in names)], rows)
@@ -88,8 +92,8 @@ class Artifacts:
         texts = [validation.texts[column][:] for column in validation.texts.column_names]
         decoded = task.decode(predictions.logits)
         for i, row in enumerate(validation.rows):
-            predicted = [names[at] for at in task.predicted_classes(decoded.predicted[i])]
-            probabilities = dict(zip(names, decoded.probabilities[i], strict=True))
+            predicted = task.named(decoded.predicted[i], names)
+            probabilities = dict(zip(names if task.has_classes else (), decoded.probabilities[i], strict=True))
             yield [
                 row,
                 *(column[i] for column in texts),
