@@ -8,8 +8,8 @@ from conftest import ROOT
 
 from accel_cls.memory.available import peak_device_memory, reset_peak_device_memory
 from accel_cls.recipe import load_recipe
-from accel_cls.runs import report
-from accel_cls.runs.report import describe_memory
+from accel_cls.reporting import markdown
+from accel_cls.reporting.markdown import describe_memory
 from accel_cls.training import fit
 
 
@@ -45,6 +45,6 @@ def test_the_report_says_it_where_it_is_known() -> None:
         "baselines": [], "verdict": "", "advice": [],
     }  # fmt: skip
     recipe = load_recipe(ROOT / "recipes" / "food.yaml")
-    told = report.report(recipe, {**results, "device_peak_bytes": 2_130_000_000}, [], [])
+    told = markdown.report(recipe, {**results, "device_peak_bytes": 2_130_000_000}, [], [])
     assert "\nMemory: 2.1 GB of the device's at most.\n" in told
-    assert "Memory" not in report.report(recipe, {**results, "device_peak_bytes": None}, [], [])
+    assert "Memory" not in markdown.report(recipe, {**results, "device_peak_bytes": None}, [], [])

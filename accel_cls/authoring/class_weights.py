@@ -51,9 +51,10 @@ def try_balanced(corpus: Corpus, task: Task, train: Examples, seed: int) -> Weig
     from accel_cls.evaluation.metrics import compute_scores  # `evaluate` takes seconds to import
 
     inner, held_out = split_examples(train, len(corpus.classes), corpus.reader, _HELD_OUT, seed)
-    part = replace(corpus, train=inner, validation=held_out, digest=f"{corpus.digest} {len(train)} {seed}")
+    part = replace(corpus, train=inner, validation=held_out, test=None, digest=f"{corpus.digest} {len(train)} {seed}")
     _, *found = baselines(part, task, [])
     plain, balanced = (
-        compute_scores(["f1_macro"], one.predicted, held_out.labels, len(corpus.classes))["f1_macro"] for one in found
+        compute_scores(["f1_macro"], one.predicted["validation"], held_out.labels, len(corpus.classes))["f1_macro"]
+        for one in found
     )
     return Weighing(plain, balanced)

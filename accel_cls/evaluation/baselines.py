@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from accel_cls.data.corpus import Corpus
-from accel_cls.data.examples import Examples
+from accel_cls.data.examples import Examples, Part
 from accel_cls.tasks import Task
 from accel_cls.tokenization.cache import find_or_make
 
@@ -44,7 +44,7 @@ class Baseline:
 
     name: str
     about: str  # how it was made
-    predicted: np.ndarray  # the task's encoded labels, of each validation example
+    predicted: dict[Part, np.ndarray]  # the task's encoded labels, of each example of validation and test
 
 
 def baselines(corpus: Corpus, task: Task, notes: list[str]) -> list[Baseline]:
@@ -54,10 +54,12 @@ def baselines(corpus: Corpus, task: Task, notes: list[str]) -> list[Baseline]:
     more, and counts by the logarithm of how often a text has it. Deterministic.
 
     Args:
-        corpus: training examples to learn from, validation examples to be asked about.
+        corpus: training examples to learn from, validation and test examples to be asked about.
         task: what is learned.
         notes: takes a line where the disk keeps nothing.
     """
+
+    asked = sum(map(len, corpus.judged.values()))
 
     def make(folder: Path) -> None:
         for name, predicted in zip(_NAMES, _linear(corpus, task), strict=True):
@@ -66,20 +68,25 @@ def baselines(corpus: Corpus, task: Task, notes: list[str]) -> list[Baseline]:
 
     def is_sound(folder: Path) -> bool:
         about = (folder / _ABOUT).read_text(encoding="utf-8")
-        has_answers = all(len(np.load(folder / f"{name}.npy")) == len(corpus.validation) for name in _NAMES)
+        has_answers = all(len(np.load(folder / f"{name}.npy")) == asked for name in _NAMES)
         return has_answers and about.startswith(_METHOD) and about.isprintable()
 
     entry = find_or_make("baselines", "baselines", _key(corpus, task), make, notes, is_sound)
     found = _linear(corpus, task) if entry is None else (np.load(entry.folder / f"{name}.npy") for name in _NAMES)
-    majority = np.stack([task.majority(corpus.train.labels, len(corpus.classes))] * len(corpus.validation))
+    majority = np.stack([task.majority(corpus.train.labels, len(corpus.classes))] * asked)
     about = _describe(corpus) if entry is None else (entry.folder / _ABOUT).read_text(encoding="utf-8")
     return [
-        Baseline("majority", "the most frequent class", majority),
+        Baseline("majority", "the most frequent class", _by_part(corpus, majority)),
         *(
-            Baseline(name, f"{about}{more}", predicted)
+            Baseline(name, f"{about}{more}", _by_part(corpus, predicted))
             for name, more, predicted in zip(_NAMES, ("", ", classes balanced"), found, strict=True)
         ),
     ]
+
+
+def _by_part(corpus: Corpus, predicted: np.ndarray) -> dict[Part, np.ndarray]:
+    ends = np.cumsum([len(examples) for examples in corpus.judged.values()])
+    return dict(zip(corpus.judged, np.split(predicted, ends[:-1]), strict=True))
 
 
 _NAMES = ("TF-IDF", "TF-IDF balanced")
@@ -90,7 +97,7 @@ _ABOUT = "about.txt"  # how they were made
 def _key(corpus: Corpus, task: Task) -> str:
     import sklearn
 
-    facts = [_FORMAT, sklearn.__version__, task.name, len(corpus.classes), corpus.digest]
+    facts = [_FORMAT, sklearn.__version__, task.name, len(corpus.classes), corpus.digest, corpus.test_digest]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
@@ -102,7 +109,7 @@ def _describe(corpus: Corpus) -> str:
 
 
 def _linear(corpus: Corpus, task: Task) -> Iterator[np.ndarray]:
-    """The encoded labels of the validation examples: with classes as they are, and balanced."""
+    """The encoded labels of the examples that are judged, part by part: with classes as they are, and balanced."""
     train = corpus.train
     if (sample := _sample_size(train)) < len(train):
         train = train.select(np.sort(np.random.default_rng(0).choice(len(train), sample, replace=False)))
@@ -110,9 +117,12 @@ def _linear(corpus: Corpus, task: Task) -> Iterator[np.ndarray]:
     features = _features(vectorizer, train, slice(None))
     for balanced in (False, True):
         predict = task.fit_linear(features, train.labels, balanced)
-        count = len(corpus.validation)
-        parts = [slice(start, start + _CHUNK) for start in range(0, count, _CHUNK)]
-        yield np.concatenate([predict(_features(vectorizer, corpus.validation, part)) for part in parts])
+        chunks = (
+            (examples, slice(start, start + _CHUNK))
+            for examples in corpus.judged.values()
+            for start in range(0, len(examples), _CHUNK)
+        )
+        yield np.concatenate([predict(_features(vectorizer, examples, rows)) for examples, rows in chunks])
 
 
 def _sample_size(train: Examples) -> int:
