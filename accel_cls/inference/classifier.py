@@ -79,8 +79,12 @@ class Classifier:
     @property
     def names(self) -> list[str]:
         """The class names, in the order of their ids; none of a model that answers with numbers."""
-        count = self.model.config.num_labels if self.task.has_classes else 0
-        return [self.model.config.id2label[i] for i in range(count)]
+        return [self.model.config.id2label[i] for i in range(self.outputs)] if self.task.has_classes else []
+
+    @property
+    def outputs(self) -> int:
+        """How many logits the model gives."""
+        return self.model.config.num_labels
 
     def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Prediction]:
         """Classify texts (or text pairs), truncated as in training; the order is kept.
@@ -104,6 +108,24 @@ class Classifier:
                 raise UserError(f"the model compares two texts, {columns}, found one: give each text its --pair")
             raise UserError(f"the model was trained on single texts, {columns}, found pairs: leave one out")
 
+    @property
+    def layout(self) -> Layout:
+        """How texts become micro-batches."""
+        longest = self.tokenizer.model_max_length
+        tokens = _TOKENS_ON_CPU if self.device.type == "cpu" else _TOKENS
+        return Layout(max(tokens, longest), longest, packed=self.first_position is not None)
+
+    def batches(self, texts: Texts, labels: np.ndarray | None = None) -> Batches:
+        """What makes the model's inputs of texts, truncated as in training.
+
+        Args:
+            texts: "text", and "pair" of pairs.
+            labels: their encoded labels, where they have some.
+        """
+        encoded = encode(self.tokenizer, texts, self.tokenizer.model_max_length)
+        labels = np.zeros(len(texts), np.int64) if labels is None else labels
+        return Batches(encoded, labels, self.padding, self.device, first_position=self.first_position or 0)
+
     def _predict_chunk(self, rows: Sequence[str | tuple[str, str]]) -> Iterator[Prediction]:
         """Texts of like length go through the model together, so that little of it is padding."""
         columns = [rows] if isinstance(rows[0], str) else list(zip(*rows, strict=True))
@@ -111,16 +133,10 @@ class Classifier:
         # What no file and no argument of a terminal holds as text, half a character, becomes U+FFFD.
         names = ("text", "pair")[: len(columns)]
         texts = Texts.of({name: [*map(whole, column)] for name, column in zip(names, columns, strict=True)})
-        longest = self.tokenizer.model_max_length
-        encoded = encode(self.tokenizer, texts, longest)
-        nothing, first = np.zeros(len(texts), np.int64), self.first_position or 0
-        batches = Batches(encoded, nothing, self.padding, self.device, first_position=first)
-        tokens = _TOKENS_ON_CPU if self.device.type == "cpu" else _TOKENS
-        layout = Layout(max(tokens, longest), longest, packed=self.first_position is not None)
-        logits = np.empty((len(texts), self.model.config.num_labels), np.float32)
-        for examples, output in forward(
-            self.model, batches, layout.to_micro_batches(np.arange(len(texts)), encoded.lengths)
-        ):
+        batches = self.batches(texts)
+        logits = np.empty((len(texts), self.outputs), np.float32)
+        micro_batches = self.layout.to_micro_batches(np.arange(len(texts)), batches.encoded.lengths)
+        for examples, output in forward(self.model, batches, micro_batches):
             logits[list(examples)] = output.cpu().numpy()
         if not np.isfinite(logits).all():
             raise UserError("the model answers with what is no number: its weights are damaged")

@@ -28,7 +28,7 @@ _FILES = "a file, a glob, a list of files, or {hub: ID, split: NAME}"
 
 
 class Data(Section):
-    """The training and validation data."""
+    """The training, validation and test data."""
 
     train: Files | Hub = setting(..., _FILES, "training examples: csv, tsv, txt, json, jsonl, parquet; in .gz, .zip")
     validation: Annotated[float, Field(gt=0, lt=1)] | Files | Hub = setting(
@@ -37,6 +37,13 @@ class Data(Section):
         "a fraction is split off the training examples, stratified by label and seeded by `seed`; "
         "examples of the same text stay together",
         "at 0 nothing is left to validate on, at 1 nothing to train on",
+    )
+    test: Annotated[float, Field(gt=0, lt=1)] | Files | Hub | None = setting(
+        None,
+        f"a fraction of the training examples between 0 and 1, or {_FILES}",
+        "examples that nothing is chosen by: scored once, at a run's end, by the model that is kept. A fraction is "
+        "split off before data.validation is, likewise",
+        "at 0 nothing is left to test on, at 1 nothing to train on",
     )
     text: str | Annotated[list[str], Field(min_length=2, max_length=2)] = setting(
         "text", "a column's name, or a list of two for text pairs", "the column (or two columns) to read"

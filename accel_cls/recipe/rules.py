@@ -40,6 +40,10 @@ def broken_rules(recipe: Recipe) -> _Broken:
     if encoding is not None and not is_encoding(encoding):
         message = f"found {encoding!r}; expected an encoding that Python knows, such as cp1252"
         broken.append((("data", "encoding"), message))
+    test, validation = recipe.data.test, recipe.data.validation
+    if isinstance(test, float) and isinstance(validation, float) and test + validation >= 1:
+        message = f"found {test} beside data.validation {validation}; expected less than 1 together"
+        broken.append((("data", "test"), message))
     if tokens != "auto" and tokens < recipe.data.max_length:
         message = (
             f"found {tokens}; expected at least data.max_length, which is {recipe.data.max_length}: the longest text "
@@ -247,7 +251,8 @@ def missing_folder(name: str) -> str | None:
 
 def _hub_ids_or_folders(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
     """What names a hub id or a folder, with its key."""
-    sources = {"train": recipe.data.train, "validation": recipe.data.validation}
+    data = recipe.data
+    sources = {"train": data.train, "validation": data.validation, "test": data.test}
     named: list[tuple[tuple[str, ...], str]] = [
         (("data", key, "hub"), source.hub) for key, source in sources.items() if isinstance(source, Hub)
     ]

@@ -19,8 +19,10 @@ PATHS: dict[tuple[str, ...], Literal["input", "output", "input or name"]] = {
     ("hardware",): "input or name",
     ("data", "train"): "input",
     ("data", "validation"): "input",
+    ("data", "test"): "input",
     ("data", "train", "hub"): "input or name",
     ("data", "validation", "hub"): "input or name",
+    ("data", "test", "hub"): "input or name",
     ("model", "name"): "input or name",
 }
 
@@ -355,7 +357,7 @@ class Recipe(Section):
         "the profile that must be in force; 'default' is what `accelerate config` wrote, 'auto' takes any",
     )
     output: str = setting(..., "a folder", "the run folder; relative to the current folder", min_length=1)
-    data: Data = setting(..., "a mapping", "training and validation data")
+    data: Data = setting(..., "a mapping", "training, validation and test data")
     model: Model = setting(Model(), "a mapping", "what is trained")
     train: Train = setting(Train(), "a mapping", "how it is trained")
     evaluate: Evaluate = setting(Evaluate(), "a mapping", "how it is evaluated")

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
-_STRATA = 10  # parts of equally many examples that a split draws from
+# Parts of equally many examples that a split draws from, and the least of each: what is split off has one of each.
+_STRATA, _LEAST = 10, 50
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
@@ -79,8 +80,9 @@ class Regression:
         return (0,)
 
     def strata(self, labels: np.ndarray) -> np.ndarray:
-        """The tenth of the examples by size that each is in; equal numbers are in one."""
-        bounds = np.unique(np.quantile(labels, np.arange(1, _STRATA) / _STRATA))
+        """The tenth of the examples by size that each is in, of few examples a larger part; equal numbers in one."""
+        count = min(_STRATA, max(1, len(labels) // _LEAST))
+        bounds = np.unique(np.quantile(labels, np.arange(1, count) / count))
         return np.searchsorted(bounds, labels, side="right")
 
     def text_of(self, label: Any, names: Sequence[str]) -> str:

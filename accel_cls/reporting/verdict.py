@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from accel_cls.data.corpus import Corpus
+from accel_cls.data.examples import Part
 from accel_cls.errors import listed
+from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.baselines import Baseline, baselines
 from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics import compute_scores, less_is_better
@@ -22,35 +24,39 @@ _DOUBLED = 2.0
 
 
 def score_baselines(corpus: Corpus, task: Task, metrics: Sequence[str], notes: list[str]) -> list[dict[str, Any]]:
-    """The baselines with their scores, for programs. Their accuracy is there, whatever the recipe's metrics are."""
-    return [_scored(one, corpus, task, metrics) for one in baselines(corpus, task, notes)]
+    """The baselines with their scores on the validation examples, for programs.
+
+    Their accuracy is there, whatever the recipe's metrics are. Test examples are not looked at.
+    """
+    labels = corpus.validation.labels
+    return [_scored(one, "validation", labels, task, metrics) for one in baselines(corpus, task, notes)]
 
 
 def compare_with_baselines(
-    corpus: Corpus, task: Task, metrics: Sequence[str], predicted: np.ndarray, notes: list[str]
+    simple: Sequence[Baseline], answers: Answers, part: Part, task: Task, metrics: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The same, each with how much better a model is than it.
+    """The same on one part of the examples, each with how much better a model is than it.
 
     Args:
-        corpus: the run's.
+        simple: the baselines.
+        answers: the model's.
+        part: whose examples they are about.
         task: what was learned.
         metrics: the recipe's.
-        predicted: the model's encoded labels of the validation examples.
-        notes: takes a line where the disk keeps nothing.
     """
-    labels = corpus.validation.labels
-    ours = task.row_scores(labels, predicted)
+    labels = answers.labels
+    ours = task.row_scores(labels, task.decode(answers.logits).predicted)
     compared = []
-    for one in baselines(corpus, task, notes):
-        found = paired_difference(ours, task.row_scores(labels, task.decode(one.logits).predicted))
+    for one in simple:
+        found = paired_difference(ours, task.row_scores(labels, task.decode(one.logits[part]).predicted))
         interval = [round(found.low, 6), round(found.high, 6)]
         more = {"difference": found.difference, "interval": interval, "p": found.p}
-        compared.append(_scored(one, corpus, task, metrics) | more)
+        compared.append(_scored(one, part, labels, task, metrics) | more)
     return compared
 
 
-def _scored(one: Baseline, corpus: Corpus, task: Task, metrics: Sequence[str]) -> dict[str, Any]:
-    judged = Judged.of(task, corpus.validation.labels, one.logits)
+def _scored(one: Baseline, part: Part, labels: np.ndarray, task: Task, metrics: Sequence[str]) -> dict[str, Any]:
+    judged = Judged.of(task, labels, one.logits[part])
     scores = compute_scores(metrics, judged)
     accuracy = float(task.row_scores(judged.labels, judged.predicted).mean())
     return {"name": one.name, "about": one.about, "accuracy": accuracy, "scores": scores}
@@ -66,9 +72,15 @@ def best_baseline(scored: Sequence[dict[str, Any]], decided_by: str) -> dict[str
     return max(scored, key=score)
 
 
-def verdict(results: dict[str, Any]) -> str:
-    """A finished run beside the best baseline, in a sentence, from its results.json."""
-    one, rows = best_baseline(results["baselines"], results["decided_by"]), results["rows"]["validation"]
+def verdict(compared: Sequence[dict[str, Any]], decided_by: str, rows: int) -> str:
+    """A finished run beside the best baseline, in a sentence.
+
+    Args:
+        compared: the baselines, as `compare_with_baselines` has them.
+        decided_by: the score that decides.
+        rows: how many were judged.
+    """
+    one = best_baseline(compared, decided_by)
     low, high = (100 * value for value in one["interval"])
     points, p = 100 * one["difference"], one["p"]
     accuracy = round(one["accuracy"] + one["difference"], 9)  # a sum may be off in its last bit, and be rounded up
