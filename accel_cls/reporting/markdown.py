@@ -8,6 +8,7 @@ from typing import Any
 from accel_cls.console import duration
 from accel_cls.memory.forecast import format_bytes
 from accel_cls.recipe import Recipe
+from accel_cls.reporting.verdict import measure_of
 from accel_cls.tasks import Table
 
 
@@ -88,13 +89,15 @@ def _beside_baselines(title: str, scores: dict[str, float], judged: dict[str, An
     """A section on what something simple makes of the same rows: of results.json, or of its entry `test`."""
     metrics = [name for name in scores if name != "loss"]
     rows = []
+    measure = measure_of(judged["baselines"][0])
     for one in judged["baselines"]:
-        points, low, high = (100 * value for value in (one["difference"], *one["interval"]))
+        apart, low, high = map(measure.apart, (one["difference"], *one["interval"]))
         cells = (f"{one['scores'][name]:.4f}" for name in metrics)
-        apart = f"{points:+.1f} points ({low:+.1f} to {high:+.1f})"
-        rows.append([f"{one['name']}: {one['about']}", *cells, apart, f"{one['p']:.3g}"])
+        better = f"{apart}{measure.unit} ({low} to {high})"
+        rows.append([f"{one['name']}: {one['about']}", *cells, better, f"{one['p']:.3g}"])
     text = f"\n## {title}\n\nThis model: {judged['verdict']}.\n\n"
-    return text + _table(["", *metrics, "this model's accuracy (95% interval)", "p (McNemar)"], rows)
+    ours = "this model's accuracy" if measure.name == "accuracy" else f"how much less this model's {measure.name} is"
+    return text + _table(["", *metrics, f"{ours} (95% interval)", f"p ({measure.test})"], rows)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -195,6 +195,8 @@ class MultiLabel:
         """A regression for each class."""
         return fit_indicators(features, labels, balanced)
 
+    row_metric = "accuracy"
+
     def row_scores(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         """Whether all classes of an example are right, and no other was predicted."""
         return (labels == predicted).all(1)

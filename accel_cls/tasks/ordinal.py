@@ -63,6 +63,8 @@ class Ordinal(SingleLabel):
         odds = np.where(is_beyond, up_to - beyond, beyond - up_to)  # of what is wrong
         return float(np.logaddexp(0, odds).mean())
 
+    row_metric = "mae"
+
     def row_scores(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         """Minus the distance, in classes."""
         return -np.abs(labels - predicted).astype(np.float64)

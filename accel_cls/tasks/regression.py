@@ -133,6 +133,8 @@ class Regression:
         """Ridge regression."""
         return fit_numbers(features, labels)
 
+    row_metric = "mae"
+
     def row_scores(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         """Minus the absolute error."""
         return -np.abs(labels.astype(np.float64) - predicted)

@@ -141,6 +141,8 @@ class SingleLabel:
         """Multinomial regression."""
         return fit_classes(features, labels, classes, balanced)
 
+    row_metric: ClassVar[str] = "accuracy"
+
     def row_scores(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         """Whether the class is right."""
         return labels == predicted

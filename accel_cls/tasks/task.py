@@ -130,6 +130,10 @@ class Task(LabelReader, Protocol):
             A function from features of texts to logits as a model's, float32 [texts, outputs].
         """
 
+    @property
+    def row_metric(self) -> str:
+        """The metric that is the mean of `row_scores`, or minus it: "accuracy" or "mae"."""
+
     def row_scores(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         """What each example's answer is worth, [examples], more is better.
 
