@@ -28,14 +28,6 @@ class Classes:
         return len(self.names)
 
 
-@dataclass(frozen=True)
-class LabelScale:
-    """The unit of labels that are numbers: they are `mean + deviation` times numbers of about 1."""
-
-    mean: float
-    deviation: float
-
-
 class LabelReader(Protocol):
     """What depends on the kind of label while data are read; a task (`tasks/`) is one.
 

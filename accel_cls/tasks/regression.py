@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from accel_cls.data.labels import Classes, LabelScale
+from accel_cls.data.labels import Classes
 from accel_cls.errors import shown
+from accel_cls.models.output_scale import OutputScale
 from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.schema import Train
 from accel_cls.tasks.linear import fit_numbers
@@ -93,14 +94,13 @@ class Regression:
         """Float32 [examples]."""
         return np.array([*map(float, cells)], np.float32)
 
-    def label_scale(self, labels: np.ndarray) -> LabelScale:
-        """Mean and deviation of the training labels: a model learns numbers of about 1."""
-        values = labels.astype(np.float64)
-        return LabelScale(float(values.mean()), float(values.std()) or 1.0)
+    def output_scale(self, labels: np.ndarray) -> OutputScale:
+        """Deviation and mean of the training labels: a model learns numbers of about 1."""
+        return OutputScale(_deviation(labels), float(labels.mean(dtype=np.float64)))
 
     def loss(self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device) -> Loss:
         """The squared error, in deviations of the training labels."""
-        return SquaredError(self.label_scale(labels).deviation)
+        return SquaredError(_deviation(labels))
 
     def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
         """The mean squared error, in the label's unit."""
@@ -168,6 +168,10 @@ class SquaredError:
     def weights(self, labels: np.ndarray) -> np.ndarray:
         """Each example counts the same."""
         return np.ones(len(labels), np.float32)
+
+
+def _deviation(labels: np.ndarray) -> float:
+    return float(labels.std(dtype=np.float64)) or 1.0
 
 
 def _text(number: Any) -> str:
