@@ -83,8 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--simulations", type=int, default=1000, help="of each line; default: 1000")
     simulations = parser.parse_args(arguments).simulations
-    # The draws are the same for any rows of the same number: made once. And no test is asked for.
-    setattr(interval_module, "draws", cache(lambda groups, resamples: [*draws(groups, resamples)]))  # noqa: B010
+    # The draws are the same for any rows of the same number: made once, and as scipy takes them without a copy. And no
+    # test is asked for.
+    setattr(interval_module, "draws", cache(lambda *of: [np.asfortranarray(some) for some in draws(*of)]))  # noqa: B010
     difference_module.RESAMPLES = 1
     began = time.process_time()
     for title, case in (("scores", of_scores), ("differences", of_differences)):
