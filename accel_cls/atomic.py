@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 # A cell that begins so is a formula to a spreadsheet, which may run programs (OWASP, "CSV injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -25,6 +25,22 @@ def whole_file(path: Path, encoding: str = "utf-8") -> Iterator[TextIO]:
     beside = _beside(path)
     try:
         with open(beside, "w", encoding=encoding, newline="") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    beside.replace(path)
+    flush_entry(path)
+
+
+@contextmanager
+def whole_binary_file(path: Path) -> Iterator[BinaryIO]:
+    """The same for bytes."""
+    beside = _beside(path)
+    try:
+        with open(beside, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -18,10 +18,10 @@ from sklearn.linear_model import LogisticRegression
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.data.examples import Examples
 from accel_cls.evaluation import baselines as module
-from accel_cls.evaluation.baselines import baselines
+from accel_cls.evaluation.baselines import Baseline, baselines
 from accel_cls.evaluation.paired import paired_difference
 from accel_cls.recipe import load_recipe
-from accel_cls.runs.verdict import advice, verdict
+from accel_cls.reporting.verdict import advice, verdict
 from accel_cls.tasks import task_of
 from accel_cls.tokenization.cache import cache_folder
 
@@ -46,7 +46,11 @@ def some_texts(count: int = 300, times: int = 1) -> list[tuple[str, str]]:
 def accuracy(corpus: Corpus, name: str) -> float:
     task = corpus.reader
     [one] = [one for one in baselines(corpus, task, []) if one.name == name]
-    return float(task.row_scores(corpus.validation.labels, task.decode(one.logits).predicted).mean())
+    return float(task.row_scores(corpus.validation.labels, task.decode(one.logits["validation"]).predicted).mean())
+
+
+def answers(one: Baseline) -> list[int]:
+    return one.logits["validation"].argmax(1).tolist()
 
 
 def test_they_are_what_scikit_learn_makes_of_the_same_rows() -> None:
@@ -56,8 +60,8 @@ def test_they_are_what_scikit_learn_makes_of_the_same_rows() -> None:
     model = LogisticRegression(C=4, tol=1e-6, max_iter=1000).fit(vectorizer.fit_transform(train), corpus.train.labels)
     found = {one.name: one for one in baselines(corpus, corpus.reader, [])}
     assert list(found) == ["majority", "TF-IDF", "TF-IDF balanced"]
-    assert found["TF-IDF"].logits.argmax(1).tolist() == model.predict(vectorizer.transform(validation)).tolist()
-    assert found["majority"].logits.argmax(1).tolist() == [0] * len(validation)
+    assert answers(found["TF-IDF"]) == model.predict(vectorizer.transform(validation)).tolist()
+    assert answers(found["majority"]) == [0] * len(validation)
     assert found["TF-IDF"].about == "logistic regression on TF-IDF of 1 to 2 words"
 
 
@@ -99,7 +103,7 @@ def test_they_are_made_once_for_the_same_data(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(module, "_linear", lambda *_: pytest.fail("made again"))
     monkeypatch.setattr(Examples, "texts", property(lambda _: pytest.fail("texts are read again")), raising=False)
     again = baselines(corpus, corpus.reader, [])
-    assert [one.logits.tolist() for one in first] == [one.logits.tolist() for one in again]
+    assert [answers(one) for one in first] == [answers(one) for one in again]
     assert [one.about for one in first] == [one.about for one in again]
     assert first[1].about == "logistic regression on TF-IDF of 1 to 2 words"
 
@@ -208,7 +212,8 @@ def finished(scores: list[float], losses: list[float], difference: float = 0.1, 
     ],
 )
 def test_verdict_is_a_sentence(difference: float, p: float, words: str) -> None:
-    assert words in verdict(finished([0.8], [0.5], difference, p))
+    found = finished([0.8], [0.5], difference, p)
+    assert words in verdict(found["baselines"], "accuracy", 1000)
 
 
 def test_advice_is_for_what_went_wrong_only() -> None:

@@ -8,8 +8,8 @@ from conftest import ROOT
 
 from accel_cls.memory.available import peak_device_memory, reset_peak_device_memory
 from accel_cls.recipe import load_recipe
-from accel_cls.runs import report
-from accel_cls.runs.report import describe_memory
+from accel_cls.reporting import markdown
+from accel_cls.reporting.markdown import describe_memory
 from accel_cls.training import fit
 
 
@@ -42,9 +42,9 @@ def test_the_report_says_it_where_it_is_known() -> None:
         "scores": {"accuracy": 0.5}, "decided_by": "accuracy", "update": 2, "epoch": 1.0, "updates": 2, "skipped": 0,
         "scaler_skips": 0, "checkpoints": 1, "save_seconds": 0.1, "stall_seconds": 0.0, "seconds": 3.0,
         "hardware": "1 process on cuda", "rows": {"validation": 5, "dropped": []}, "evaluations": [],
-        "baselines": [], "verdict": "", "advice": [],
+        "baselines": [], "verdict": "", "advice": [], "test": None,
     }  # fmt: skip
     recipe = load_recipe(ROOT / "recipes" / "food.yaml")
-    told = report.report(recipe, {**results, "device_peak_bytes": 2_130_000_000}, [], [])
+    told = markdown.report(recipe, {**results, "device_peak_bytes": 2_130_000_000}, [], [])
     assert "\nMemory: 2.1 GB of the device's at most.\n" in told
-    assert "Memory" not in report.report(recipe, {**results, "device_peak_bytes": None}, [], [])
+    assert "Memory" not in markdown.report(recipe, {**results, "device_peak_bytes": None}, [], [])

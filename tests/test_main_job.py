@@ -76,6 +76,7 @@ def test_run_folder_holds_everything_and_nothing_half_written(finished: Path) ->
         "model",
         "origin.json",
         "predictions.csv",
+        "predictions.safetensors",
         "recipe.yaml",
         "report.md",
         "results.json",

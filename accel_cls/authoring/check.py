@@ -26,7 +26,7 @@ from accel_cls.errors import UserError
 from accel_cls.models.classifier import outline_model
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.rules import idle_settings
-from accel_cls.runs.verdict import score_baselines
+from accel_cls.reporting.verdict import score_baselines
 from accel_cls.tasks import task_of
 from accel_cls.tokenization.encode import encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer

@@ -51,9 +51,10 @@ def try_balanced(corpus: Corpus, task: Task, train: Examples, seed: int) -> Weig
     if some.max() < _UNEVEN * some.min() or not can_split(strata, distinct_texts(train, strata)[1], _HELD_OUT):
         return None
     inner, held_out = split_examples(train, len(corpus.classes), corpus.reader, _HELD_OUT, seed)
-    part = replace(corpus, train=inner, validation=held_out, digest=f"{corpus.digest} {len(train)} {seed}")
+    part = replace(corpus, train=inner, validation=held_out, test=None, digest=f"{corpus.digest} {len(train)} {seed}")
     _, *found = baselines(part, task, [])
     plain, balanced = (
-        compute_scores(["f1_macro"], Judged.of(task, held_out.labels, one.logits))["f1_macro"] for one in found
+        compute_scores(["f1_macro"], Judged.of(task, held_out.labels, one.logits["validation"]))["f1_macro"]
+        for one in found
     )
     return Weighing(plain, balanced)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from accel_cls.data.byte_order_marks import MARK, MarksLeftOut, unmarked
-from accel_cls.data.examples import Examples, InvalidRows
+from accel_cls.data.examples import Examples, InvalidRows, Part
 from accel_cls.data.files import expand
 from accel_cls.data.labels import Classes, LabelReader
 from accel_cls.data.reading import SourceTable, read_table
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Everything that a recipe's `data` says: training examples, validation examples, and the classes."""
+    """Everything that a recipe's `data` says: training, validation and test examples, and the classes."""
 
     train: Examples
     validation: Examples
@@ -37,7 +37,19 @@ class Corpus:
     reader: LabelReader  # that has read the labels
     invalid: tuple[InvalidRows, ...]  # rows left out, as data.invalid says
     notes: tuple[str, ...]  # decisions that the user should know of
-    digest: str  # SHA-256 over the texts and labels of both parts, in order
+    digest: str  # SHA-256 over the texts and labels of training and validation examples, in order
+    test: Examples | None = None  # that nothing is chosen by; they change no update, and are not in the digest
+
+    @property
+    def test_digest(self) -> str | None:
+        """SHA-256 over the texts and labels of the test examples, in order; None where there are none."""
+        return None if self.test is None else digest_of(self.test)
+
+    @property
+    def judged(self) -> dict[Part, Examples]:
+        """The examples that a model is judged by."""
+        parts: dict[Part, Examples] = {"validation": self.validation}
+        return parts if self.test is None else parts | {"test": self.test}
 
     def facts(self) -> dict[str, str]:
         """What has to be the same in all processes of a run."""
@@ -46,6 +58,7 @@ class Corpus:
             "validation examples": f"{len(self.validation):,}",
             "classes": ", ".join(self.classes.names),
             "data digest": self.digest[:16],
+            "test data digest": (self.test_digest or "")[:16],
         }
 
     def class_counts(self, part: Examples) -> np.ndarray:
@@ -54,15 +67,15 @@ class Corpus:
 
     def describe(self, data: Data) -> list[tuple[str, str]]:
         """Name and text of each line of the banner that is about examples and classes."""
-        split = f"{data.validation} of data.train, by class" if isinstance(data.validation, float) else "its own"
-        counts = self.class_counts(self.train)
-        classes = [f"{shown(name)} {count:,}" for name, count in zip(self.classes.names, counts, strict=True)]
-        if len(classes) > 12:
-            classes = [*classes[:12], f"and {len(classes) - 12} more"]
-        return [
-            ("examples", f"{len(self.train):,} for training, {len(self.validation):,} for validation ({split})"),
-            ("classes", ", ".join(classes)),
-        ]
+        by = "class" if self.reader.has_classes else "size of the label"
+        test = "" if self.test is None else f", {len(self.test):,} for the test ({_origin(data.test, 'test', by)})"
+        split = _origin(data.validation, "validation", by)
+        parts = f"{len(self.train):,} for training, {len(self.validation):,} for validation ({split}){test}"
+        return [("examples", parts), self.reader.describe(self.train.labels, self.classes.names)]
+
+
+def _origin(source: Any, key: str, by: str) -> str:
+    return f"{source} of data.train, by {by}" if isinstance(source, float) else f"data.{key}"
 
 
 @dataclass(frozen=True)
@@ -88,26 +101,35 @@ def load_corpus(recipe: Recipe, reader: LabelReader) -> Corpus:
     data = recipe.data
     notes: list[str] = []
     invalid: list[InvalidRows] = []
-    names = _shown_names([data.train, data.validation])
+    names = _shown_names([data.train, data.validation, data.test])
     read = _read(data.train, data, reader, names, notes)
     classes = reader.find_classes((label for label in read.labels if label is not None), data, read.declared)
     train = _examples(read, classes, data, reader, "data.train", invalid)
-    _check_classes(train, classes, reader)
-    if isinstance(data.validation, float):
-        train, validation = split_examples(train, len(classes), reader, data.validation, recipe.seed)
-    else:
-        read = _read(data.validation, data, reader, names, notes, read.declared)
-        validation = _examples(read, classes, data, reader, "data.validation", invalid)
+    _check_labels(train, classes, reader)
+    declared, fraction = read.declared, 1.0
+
+    def held_out(source: float | str | list[str] | Hub, key: str) -> Examples:
+        """Read, or split off what is left of the training examples; fractions are of all of them."""
+        nonlocal train, fraction
+        if isinstance(source, float):
+            train, part = split_examples(train, len(classes), reader, source / fraction, recipe.seed, key)
+            fraction -= source
+            return part
+        read = _read(source, data, reader, names, notes, declared)
+        return _examples(read, classes, data, reader, key, invalid)
+
+    test = None if data.test is None else held_out(data.test, "data.test")
+    validation = held_out(data.validation, "data.validation")
     notes.extend(f"{rows.key}: dropped, {rows}" for rows in invalid)
-    _check_classes(train, classes, reader)
+    _check_labels(train, classes, reader)
     notes.extend(_missing_classes(train, validation, isinstance(data.validation, float), classes, reader))
     digest = digest_of(train, validation)
-    return Corpus(train, validation, classes, reader, tuple(invalid), tuple(notes), digest)
+    return Corpus(train, validation, classes, reader, tuple(invalid), tuple(notes), digest, test)
 
 
-def _check_classes(train: Examples, classes: Classes, reader: LabelReader) -> None:
-    if (reader.class_counts(train.labels, len(classes)) > 0).sum() < 2:
-        raise UserError(f"data.train: all {len(train)} examples are of one class; a classifier needs two or more")
+def _check_labels(train: Examples, classes: Classes, reader: LabelReader) -> None:
+    if (lacking := reader.lacking(train.labels, len(classes))) is not None:
+        raise UserError(f"data.train: {lacking}")
 
 
 def _missing_classes(
@@ -131,7 +153,7 @@ def _missing_classes(
             yield f"the class {shown(name)!r} {why}; in macro averages its scores count as 0"
 
 
-def _shown_names(sources: Sequence[float | str | list[str] | Hub]) -> dict[str, str]:
+def _shown_names(sources: Sequence[float | str | list[str] | Hub | None]) -> dict[str, str]:
     """What files are called in messages: their names, with as many folders as it takes to tell them apart."""
     paths = {path for source in sources if isinstance(source, str | list) for path in expand(source)}
     for depth in range(1, max((len(path.parts) for path in paths), default=0) + 1):

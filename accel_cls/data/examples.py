@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from accel_cls.data.texts import Texts
+
+Part = Literal["validation", "test"]  # of a corpus, whose labels a model is judged by
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Examples:
 class InvalidRows:
     """Rows that can't be used, and why."""
 
-    key: str  # "data.train" or "data.validation"
+    key: str  # "data.train", "data.validation" or "data.test"
     reason: str
     rows: tuple[str, ...]
 

@@ -13,7 +13,7 @@ def part_of(corpus: Corpus, trained: int, scored: int, seed: int) -> Corpus | No
     """About so many training examples to train on, and others to be scored on.
 
     None where they can't hold each class. Both are stratified by label, and examples of one text are on one side only.
-    The corpus's validation examples have no part in it. Deterministic.
+    The corpus's validation and test examples have no part in it. Deterministic.
 
     Args:
         corpus: the run's.
@@ -30,7 +30,9 @@ def part_of(corpus: Corpus, trained: int, scored: int, seed: int) -> Corpus | No
     parts = _split(corpus, examples, scored / (trained + scored), seed)
     if parts is None:
         return None
-    return replace(corpus, train=parts[0], validation=parts[1], invalid=(), notes=(), digest=digest_of(*parts))
+    train, validation = parts
+    digest = digest_of(*parts)
+    return replace(corpus, train=train, validation=validation, test=None, invalid=(), notes=(), digest=digest)
 
 
 def _split(corpus: Corpus, examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples] | None:

@@ -1,4 +1,4 @@
-"""Split validation examples off the training examples: stratified, identical texts on one side."""
+"""Split validation or test examples off the training examples: stratified, identical texts on one side."""
 
 from __future__ import annotations
 
@@ -26,12 +26,20 @@ def can_split(strata: np.ndarray, pool: np.ndarray, fraction: float) -> bool:
 
 
 def split_examples(
-    examples: Examples, classes: int, reader: LabelReader, fraction: float, seed: int
+    examples: Examples, classes: int, reader: LabelReader, fraction: float, seed: int, key: str = "data.validation"
 ) -> tuple[Examples, Examples]:
-    """Split off validation examples, stratified by label. A class's only text stays in training.
+    """Split off examples to be scored, stratified by label. A class's only text stays in training.
 
     Examples of the same text go to the same side: else a model would be scored on a text that it has trained on.
     A class of two texts or more has one on each side.
+
+    Args:
+        examples: to be divided.
+        classes: how many there are.
+        reader: knows what to stratify by.
+        fraction: of the examples that is split off.
+        seed: of the draw.
+        key: of the recipe, that asks for it.
 
     Raises:
         UserError: where the fraction is too small or too large for that.
@@ -41,12 +49,12 @@ def split_examples(
     if not can_split(strata, pool, fraction):
         size, count = round(fraction * len(pool)), len(np.unique(strata[pool]))
         why = (
-            f"{fraction} of {len(pool)} texts is {size}, too few or too many to hold each of the {count} classes in "
-            "both parts; use another fraction or a file"
+            f"{fraction:.6g} of {len(pool)} texts is {size}, too few or too many to hold each of the {count} classes "
+            "in both parts; use another fraction or a file"
             if len(pool)
             else "no class has two different texts, one to train on and one to validate on; give more, or a file"
         )
-        raise UserError(f"data.validation: {why}")
+        raise UserError(f"{key}: {why}")
     from sklearn.model_selection import train_test_split  # takes a second to import, and only what splits needs it
 
     size = round(fraction * len(pool))

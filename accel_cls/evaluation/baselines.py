@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from accel_cls.data.corpus import Corpus
-from accel_cls.data.examples import Examples
+from accel_cls.data.examples import Examples, Part
 from accel_cls.tasks import Task
 from accel_cls.tokenization.cache import find_or_make
 
@@ -44,7 +44,7 @@ class Baseline:
 
     name: str
     about: str  # how it was made
-    logits: np.ndarray  # of each validation example as a model's, float32 [examples, outputs]
+    logits: dict[Part, np.ndarray]  # of each example of validation and test as a model's, float32 [examples, outputs]
 
 
 def baselines(corpus: Corpus, task: Task, notes: list[str]) -> list[Baseline]:
@@ -56,11 +56,13 @@ def baselines(corpus: Corpus, task: Task, notes: list[str]) -> list[Baseline]:
     more, and counts by the logarithm of how often a text has it. Deterministic.
 
     Args:
-        corpus: training examples to learn from, validation examples to be asked about.
+        corpus: training examples to learn from, validation and test examples to be asked about.
         task: what is learned.
         notes: takes a line where the disk keeps nothing.
     """
     kinds = _KINDS if task.has_classes else _KINDS[:1]
+
+    asked = sum(map(len, corpus.judged.values()))
 
     def make(folder: Path) -> None:
         for kind, logits in zip(kinds, _linear(corpus, task, kinds), strict=True):
@@ -69,7 +71,7 @@ def baselines(corpus: Corpus, task: Task, notes: list[str]) -> list[Baseline]:
 
     def is_sound(folder: Path) -> bool:
         about = (folder / _ABOUT).read_text(encoding="utf-8")
-        shape = (len(corpus.validation), len(corpus.classes))
+        shape = (asked, len(corpus.classes))
         has_answers = all(np.load(folder / f"{kind.name}.npy").shape == shape for kind in kinds)
         return has_answers and about.startswith(task.linear_method) and about.isprintable()
 
@@ -80,11 +82,19 @@ def baselines(corpus: Corpus, task: Task, notes: list[str]) -> list[Baseline]:
         else (np.load(entry.folder / f"{kind.name}.npy") for kind in kinds)
     )
     about = _describe(corpus, task) if entry is None else (entry.folder / _ABOUT).read_text(encoding="utf-8")
-    constant = task.constant_logits(corpus.train.labels, len(corpus.classes))
+    constant = np.tile(task.constant_logits(corpus.train.labels, len(corpus.classes)), (asked, 1))
     return [
-        Baseline(*task.constant, np.tile(constant, (len(corpus.validation), 1))),
-        *(Baseline(kind.name, f"{about}{kind.more}", logits) for kind, logits in zip(kinds, found, strict=True)),
+        Baseline(*task.constant, _by_part(corpus, constant)),
+        *(
+            Baseline(kind.name, f"{about}{kind.more}", _by_part(corpus, logits))
+            for kind, logits in zip(kinds, found, strict=True)
+        ),
     ]
+
+
+def _by_part(corpus: Corpus, logits: np.ndarray) -> dict[Part, np.ndarray]:
+    ends = np.cumsum([len(examples) for examples in corpus.judged.values()])
+    return dict(zip(corpus.judged, np.split(logits, ends[:-1]), strict=True))
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,7 @@ _ABOUT = "about.txt"  # how they were made
 def _key(corpus: Corpus, task: Task) -> str:
     import sklearn
 
-    facts = [_FORMAT, sklearn.__version__, task.name, len(corpus.classes), corpus.digest]
+    facts = [_FORMAT, sklearn.__version__, task.name, len(corpus.classes), corpus.digest, corpus.test_digest]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
@@ -115,7 +125,7 @@ def _describe(corpus: Corpus, task: Task) -> str:
 
 
 def _linear(corpus: Corpus, task: Task, kinds: Sequence[_Kind]) -> Iterator[np.ndarray]:
-    """The logits of the validation examples by each kind of regression."""
+    """The logits of the examples that are judged, part by part, by each kind of regression."""
     train = corpus.train
     if (sample := _sample_size(train)) < len(train):
         train = train.select(np.sort(np.random.default_rng(0).choice(len(train), sample, replace=False)))
@@ -123,9 +133,12 @@ def _linear(corpus: Corpus, task: Task, kinds: Sequence[_Kind]) -> Iterator[np.n
     features = _features(vectorizer, train, slice(None))
     for kind in kinds:
         predict = task.fit_linear(features, train.labels, len(corpus.classes), kind.balanced)
-        count = len(corpus.validation)
-        parts = [slice(start, start + _CHUNK) for start in range(0, count, _CHUNK)]
-        yield np.concatenate([predict(_features(vectorizer, corpus.validation, part)) for part in parts])
+        chunks = (
+            (examples, slice(start, start + _CHUNK))
+            for examples in corpus.judged.values()
+            for start in range(0, len(examples), _CHUNK)
+        )
+        yield np.concatenate([predict(_features(vectorizer, examples, rows)) for examples, rows in chunks])
 
 
 def _sample_size(train: Examples) -> int:

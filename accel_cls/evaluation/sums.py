@@ -77,7 +77,7 @@ def _wrong_share(judged: Judged) -> np.ndarray:
 
 
 def _error(judged: Judged) -> np.ndarray:
-    return np.abs(judged.labels - judged.predicted).astype(np.float64)
+    return np.abs(judged.labels.astype(np.float64) - judged.predicted)
 
 
 def _squared_error(judged: Judged) -> np.ndarray:

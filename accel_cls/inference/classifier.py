@@ -42,8 +42,9 @@ CHUNK = 4096
 class Prediction:
     """What the model says of one text."""
 
-    labels: tuple[str, ...]  # the predicted classes: one, or with a multi-label model any number, the likeliest first
-    probabilities: dict[str, float]  # by class name, in the order of the ids
+    # The predicted classes: one, or with a multi-label model any, the likeliest first; of regression the number.
+    labels: tuple[str, ...]
+    probabilities: dict[str, float]  # by class name, in the order of the ids; of regression none
     logits: np.ndarray  # float32 [outputs]
 
     @property
@@ -77,8 +78,13 @@ class Classifier:
 
     @property
     def names(self) -> list[str]:
-        """The class names, in the order of their ids."""
-        return [self.model.config.id2label[i] for i in range(self.model.config.num_labels)]
+        """The class names, in the order of their ids; none of a model that answers with numbers."""
+        return [self.model.config.id2label[i] for i in range(self.outputs)] if self.task.has_classes else []
+
+    @property
+    def outputs(self) -> int:
+        """How many logits the model gives."""
+        return self.model.config.num_labels
 
     def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Prediction]:
         """Classify texts (or text pairs), truncated as in training; the order is kept.
@@ -102,6 +108,24 @@ class Classifier:
                 raise UserError(f"the model compares two texts, {columns}, found one: give each text its --pair")
             raise UserError(f"the model was trained on single texts, {columns}, found pairs: leave one out")
 
+    @property
+    def layout(self) -> Layout:
+        """How texts become micro-batches."""
+        longest = self.tokenizer.model_max_length
+        tokens = _TOKENS_ON_CPU if self.device.type == "cpu" else _TOKENS
+        return Layout(max(tokens, longest), longest, packed=self.first_position is not None)
+
+    def batches(self, texts: Texts, labels: np.ndarray | None = None) -> Batches:
+        """What makes the model's inputs of texts, truncated as in training.
+
+        Args:
+            texts: "text", and "pair" of pairs.
+            labels: their encoded labels, where they have some.
+        """
+        encoded = encode(self.tokenizer, texts, self.tokenizer.model_max_length)
+        labels = np.zeros(len(texts), np.int64) if labels is None else labels
+        return Batches(encoded, labels, self.padding, self.device, first_position=self.first_position or 0)
+
     def _predict_chunk(self, rows: Sequence[str | tuple[str, str]]) -> Iterator[Prediction]:
         """Texts of like length go through the model together, so that little of it is padding."""
         columns = [rows] if isinstance(rows[0], str) else list(zip(*rows, strict=True))
@@ -109,24 +133,18 @@ class Classifier:
         # What no file and no argument of a terminal holds as text, half a character, becomes U+FFFD.
         names = ("text", "pair")[: len(columns)]
         texts = Texts.of({name: [*map(whole, column)] for name, column in zip(names, columns, strict=True)})
-        longest = self.tokenizer.model_max_length
-        encoded = encode(self.tokenizer, texts, longest)
-        nothing, first = np.zeros(len(texts), np.int64), self.first_position or 0
-        batches = Batches(encoded, nothing, self.padding, self.device, first_position=first)
-        tokens = _TOKENS_ON_CPU if self.device.type == "cpu" else _TOKENS
-        layout = Layout(max(tokens, longest), longest, packed=self.first_position is not None)
-        logits = np.empty((len(texts), len(self.names)), np.float32)
-        for examples, output in forward(
-            self.model, batches, layout.to_micro_batches(np.arange(len(texts)), encoded.lengths)
-        ):
+        batches = self.batches(texts)
+        logits = np.empty((len(texts), self.outputs), np.float32)
+        micro_batches = self.layout.to_micro_batches(np.arange(len(texts)), batches.encoded.lengths)
+        for examples, output in forward(self.model, batches, micro_batches):
             logits[list(examples)] = output.cpu().numpy()
         if not np.isfinite(logits).all():
             raise UserError("the model answers with what is no number: its weights are damaged")
         decoded = self.task.decode(logits)
         for predicted, row, own_logits in zip(decoded.predicted, decoded.probabilities, logits, strict=True):
-            own = sorted(self.task.predicted_classes(predicted), key=lambda i, row=row: -row[i])  # type: ignore[misc]
             probabilities = dict(zip(self.names, map(float, row), strict=True))
-            yield Prediction(tuple(self.names[i] for i in own), probabilities, own_logits)
+            labels = sorted(self.task.named(predicted, self.names), key=lambda name: -probabilities.get(name, 0))
+            yield Prediction(tuple(labels), probabilities, own_logits)
 
 
 def whole(text: str) -> str:
@@ -172,7 +190,10 @@ def load_classifier(folder: str | Path) -> Classifier:
             "two classes or more. A training from this folder, as its model.name, makes a classifier of it"
         )
     if task is None:
-        raise UserError(f"{folder}: its config.json has the problem_type {config.problem_type!r}, no classes")
+        raise UserError(
+            f"{folder}: its config.json has the problem_type {config.problem_type!r} and {config.num_labels} outputs; "
+            "expected classes, or regression with one output"
+        )
     ids = sorted(model.config.id2label)
     if ids != list(range(model.config.num_labels)):
         raise UserError(f"{folder}: its config.json names the classes {listed([*map(str, ids)])}; expected 0, 1, 2 …")

@@ -28,7 +28,7 @@ class TrainedRun:
     def of(cls, folder: Path) -> TrainedRun:
         """Read a run folder. Raises ValueError where its trace is not that of one whole training."""
         run = RunFolder(folder)
-        with open(run.predictions, encoding="utf-8-sig", newline="") as file:
+        with open(run.predictions(), encoding="utf-8-sig", newline="") as file:
             predictions = list(csv.DictReader(file))
         columns = [name for name in predictions[0] if name.startswith("p(")]
         return cls(

@@ -65,7 +65,7 @@ class Fingerprint:
                 name = str(path.relative_to(folder))
                 found = _tensors(path, folder) if path.suffix == ".safetensors" else {name: _bytes(path)}
                 parts["best model"] |= found
-        for number, row in enumerate(run.predictions.read_bytes().splitlines(), start=1):
+        for number, row in enumerate(run.predictions().read_bytes().splitlines(), start=1):
             parts["predictions"][f"predictions.csv, line {number}"] = hashlib.sha256(row).hexdigest()
         return cls(len(updates), parts)
 

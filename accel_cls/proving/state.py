@@ -77,7 +77,7 @@ def state_of(path: str, recipe: Recipe, overrides: Sequence[str]) -> State:
         logged=_last_logged(folder),
         checkpoints=[Saved(one.name, update_of(one), find_fault(one)) for one in list_checkpoints(folder.checkpoints)],
         changes=decision.changes.training,
-        end=decision.changes.end,
+        end=[*decision.changes.end, *decision.changes.test],
         harmless=decision.changes.harmless,
         scores=read_results(folder)["scores"] if folder.is_finished else {},
         action=decision.action,
@@ -89,7 +89,7 @@ def state_of(path: str, recipe: Recipe, overrides: Sequence[str]) -> State:
 
 def _spec_of(recipe: Recipe) -> RunSpec:
     corpus = load_corpus(recipe, task_of(recipe))
-    return RunSpec(recipe, corpus.digest, len(corpus.train.labels), precision=_precision_of(recipe))
+    return RunSpec(recipe, corpus.digest, len(corpus.train), precision=_precision_of(recipe), test=corpus.test_digest)
 
 
 def _instead(folder: RunFolder, where: str, command: str) -> Iterator[tuple[str, str]]:

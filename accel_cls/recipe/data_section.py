@@ -28,7 +28,7 @@ _FILES = "a file, a glob, a list of files, or {hub: ID, split: NAME}"
 
 
 class Data(Section):
-    """The training and validation data."""
+    """The training, validation and test data."""
 
     train: Files | Hub = setting(..., _FILES, "training examples: csv, tsv, txt, json, jsonl, parquet; in .gz, .zip")
     validation: Annotated[float, Field(gt=0, lt=1)] | Files | Hub = setting(
@@ -38,13 +38,21 @@ class Data(Section):
         "examples of the same text stay together",
         "at 0 nothing is left to validate on, at 1 nothing to train on",
     )
+    test: Annotated[float, Field(gt=0, lt=1)] | Files | Hub | None = setting(
+        None,
+        f"a fraction of the training examples between 0 and 1, or {_FILES}",
+        "examples that nothing is chosen by: scored once, at a run's end, by the model that is kept. A fraction is "
+        "split off before data.validation is, likewise",
+        "at 0 nothing is left to test on, at 1 nothing to train on",
+    )
     text: str | Annotated[list[str], Field(min_length=2, max_length=2)] = setting(
         "text", "a column's name, or a list of two for text pairs", "the column (or two columns) to read"
     )
     label: str | Annotated[list[str], Field(min_length=2)] = setting(
         "label",
         "a column's name; with task: multi_label also a list of columns, one for each class, that hold 0 or 1",
-        "the column that holds the class; with task: multi_label, the classes: a list, or texts between separators",
+        "the column that holds the class, with task: regression a number; with task: multi_label, the classes: a "
+        "list, or texts between separators",
     )
     label_separator: Annotated[str, Field(min_length=1)] = setting(
         ",",
@@ -59,8 +67,9 @@ class Data(Section):
     ) = setting(
         None,
         "two or more classes: a mapping from each value of the label column to a class name, or the list of values",
-        "the classes, in the order of their ids. Left out: the values found, numbers by size, "
-        "other values by name with the digits in them compared as numbers (2 before 10)",
+        "the classes, in the order of their ids, with task: ordinal from the lowest to the highest. Left out: the "
+        "values found, numbers by size, other values by name with the digits in them compared as numbers (2 before "
+        "10)",
     )
     columns: Annotated[list[str], Field(min_length=2)] | None = setting(
         None,

@@ -81,6 +81,8 @@ METRICS: dict[str, About] = {
     "rmse": About("root of the mean squared error; ordinal: in classes", _NUMBERS, less_is_better=True),
     "spearman": About("correlation of the ranks of labels and answers", _NUMBERS),
 }
+# What is computed where a recipe says nothing of metrics, of tasks whose labels have distances; the first decides.
+DISTANCE_METRICS = {"ordinal": ("mae", "accuracy", "quadratic_kappa"), "regression": ("mae", "rmse", "spearman")}
 METRICS_OF: dict[str, tuple[str, ...]] = {
     task: tuple(name for name, about in METRICS.items() if task in about.tasks) for task in TASKS
 }

@@ -12,7 +12,6 @@ _OPTIMIZER = "AdamW is what trains; train.weight_decay and train.adam_epsilon se
 _BATCH = "train.batch_size counts examples over all devices together"
 _EVALUATION_BATCH = "evaluation divides its examples by train.micro_batch_tokens"
 _ALWAYS = "a run trains, evaluates and saves its best model always, see `evaluate` and `checkpoint`"
-_NO_TEST = "a third file with labels is scored by the finished run: accel-cls predict RUN --file TEST.csv"
 _ONE_RATE = "all weights have the same rate, train.learning_rate"
 _NO_PROGRESS = "metrics.jsonl of the run folder holds what is logged"
 _NO_HUB = "nothing is uploaded; the run's model/ is a transformers folder"
@@ -84,10 +83,11 @@ OTHER_NAMES = {
     "test_size": "data.validation",
     "split": "data.validation",
     "dev": "data.validation",
-    "test": _NO_TEST,
-    "test_file": _NO_TEST,
-    "test_path": _NO_TEST,
-    "test_set": _NO_TEST,
+    "test_file": "data.test",
+    "test_path": "data.test",
+    "test_set": "data.test",
+    "test_split": "data.test",
+    "test_dataset": "data.test",
     "text_column": "data.text",
     "text_column_name": "data.text",
     "text_column_names": "data.text",
@@ -150,7 +150,7 @@ OTHER_NAMES = {
     "save_total_limit": "checkpoint.keep",
     "do_train": _ALWAYS,
     "do_eval": _ALWAYS,
-    "do_predict": _NO_TEST,
+    "do_predict": "data.test names labelled rows that are scored at the end; accel-cls predict classifies any file",
     "resume_from_checkpoint": "the same command continues an unfinished run by itself",
     "overwrite_output_dir": "--fresh starts over, and keeps the run that is there under another name",
     # The run, and what it runs on.

@@ -16,7 +16,7 @@ from accel_cls.recipe.section import Section
 _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("", Recipe),
     ("data", Data),
-    ("data.train, data.validation", Hub),
+    ("data.train, data.validation, data.test", Hub),
     ("model", Model),
     ("model.scratch", Scratch),
     ("train", Train),

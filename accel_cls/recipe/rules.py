@@ -40,6 +40,10 @@ def broken_rules(recipe: Recipe) -> _Broken:
     if encoding is not None and not is_encoding(encoding):
         message = f"found {encoding!r}; expected an encoding that Python knows, such as cp1252"
         broken.append((("data", "encoding"), message))
+    test, validation = recipe.data.test, recipe.data.validation
+    if isinstance(test, float) and isinstance(validation, float) and test + validation >= 1:
+        message = f"found {test} beside data.validation {validation}; expected less than 1 together"
+        broken.append((("data", "test"), message))
     if tokens != "auto" and tokens < recipe.data.max_length:
         message = (
             f"found {tokens}; expected at least data.max_length, which is {recipe.data.max_length}: the longest text "
@@ -52,7 +56,8 @@ def broken_rules(recipe: Recipe) -> _Broken:
             "schedule; leave it out, or give a rate (accel-cls tune finds one)"
         )
         broken.append((("train", "max_updates"), message))
-    return broken + _broken_evaluation(recipe) + _broken_labels(recipe) + _broken_columns(recipe)
+    broken += _broken_evaluation(recipe) + _broken_labels(recipe) + _broken_columns(recipe)
+    return broken + (_broken_numbers(recipe) if recipe.task == "regression" else [])
 
 
 def _broken_scratch(scratch: Scratch) -> _Broken:
@@ -112,6 +117,17 @@ def _broken_columns(recipe: Recipe) -> _Broken:
     if len(set(labels)) < len(labels):
         broken.append((("data", "label"), "found the same column twice; expected each once"))
     return broken
+
+
+def _broken_numbers(recipe: Recipe) -> _Broken:
+    """What there is for classes only, where labels are numbers."""
+    found = {
+        ("data", "labels"): recipe.data.labels is not None,
+        ("train", "class_weights"): recipe.train.class_weights is not None,
+        ("train", "label_smoothing"): recipe.train.label_smoothing > 0,
+    }
+    message = "task: regression has no classes: its labels are numbers; leave this out, or take task: ordinal"
+    return [(key, message) for key, is_there in found.items() if is_there]
 
 
 def is_encoding(name: str) -> bool:
@@ -235,7 +251,8 @@ def missing_folder(name: str) -> str | None:
 
 def _hub_ids_or_folders(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
     """What names a hub id or a folder, with its key."""
-    sources = {"train": recipe.data.train, "validation": recipe.data.validation}
+    data = recipe.data
+    sources = {"train": data.train, "validation": data.validation, "test": data.test}
     named: list[tuple[tuple[str, ...], str]] = [
         (("data", key, "hub"), source.hub) for key, source in sources.items() if isinstance(source, Hub)
     ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from accel_cls.recipe.data_section import Data
-from accel_cls.recipe.metrics import METRICS, Metric, Task
+from accel_cls.recipe.metrics import DISTANCE_METRICS, METRICS, Metric, Task
 from accel_cls.recipe.section import Section, setting
 
 # How the strings under these keys become paths: "input" is relative to the recipe that says it (on the
@@ -19,8 +19,10 @@ PATHS: dict[tuple[str, ...], Literal["input", "output", "input or name"]] = {
     ("hardware",): "input or name",
     ("data", "train"): "input",
     ("data", "validation"): "input",
+    ("data", "test"): "input",
     ("data", "train", "hub"): "input or name",
     ("data", "validation", "hub"): "input or name",
+    ("data", "test", "hub"): "input or name",
     ("model", "name"): "input or name",
 }
 
@@ -281,10 +283,13 @@ class Evaluate(Section):
         ["accuracy", "f1", "precision", "recall"],
         "a list of " + ", ".join(METRICS) + ", or functions of your own as module:function",
         "what to compute; docs/evaluation.md says what each means, and which tasks have it. precision, recall and f1 "
-        "are weighted by class size, *_macro are not: all classes count the same there, absent ones as 0",
+        "are weighted by class size, *_macro are not: all classes count the same there, absent ones as 0. Left out: "
+        "these, with task: ordinal mae, accuracy, quadratic_kappa, and with task: regression mae, rmse, spearman",
     )
     best: Metric | Literal["loss"] = setting(
-        "accuracy", "one of evaluate.metrics, or 'loss'", "which score decides the model that is kept"
+        "accuracy",
+        "one of evaluate.metrics, or 'loss'",
+        "which score decides the model that is kept. Left out: accuracy, with task: ordinal or regression mae",
     )
     patience: int | None = setting(
         None,
@@ -352,8 +357,19 @@ class Recipe(Section):
         "the profile that must be in force; 'default' is what `accelerate config` wrote, 'auto' takes any",
     )
     output: str = setting(..., "a folder", "the run folder; relative to the current folder", min_length=1)
-    data: Data = setting(..., "a mapping", "training and validation data")
+    data: Data = setting(..., "a mapping", "training, validation and test data")
     model: Model = setting(Model(), "a mapping", "what is trained")
     train: Train = setting(Train(), "a mapping", "how it is trained")
     evaluate: Evaluate = setting(Evaluate(), "a mapping", "how it is evaluated")
     checkpoint: Checkpoint = setting(Checkpoint(), "a mapping", "how a run can be continued")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _evaluate_by_task(cls, values: Any) -> Any:
+        """Give tasks whose labels have distances the metrics of distances where nothing is said of metrics."""
+        task = values.get("task") if isinstance(values, dict) else None
+        metrics = DISTANCE_METRICS.get(task) if isinstance(task, str) else None
+        evaluate = values.get("evaluate", {}) if metrics else None
+        if metrics and isinstance(evaluate, dict):
+            return {**values, "evaluate": {"metrics": [*metrics], "best": metrics[0], **evaluate}}
+        return values

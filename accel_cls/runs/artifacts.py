@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -10,13 +9,16 @@ import torch
 from accelerate import Accelerator
 from transformers import PreTrainedTokenizerBase
 
-from accel_cls.atomic import whole_folder, write_csv
+from accel_cls.atomic import whole_folder
 from accel_cls.data.corpus import Corpus
 from accel_cls.devices.prepare import whole_weights
+from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics import compute_scores
 from accel_cls.evaluation.predictions import Predictions
+from accel_cls.models.output_scale import ScaledOutput
 from accel_cls.recipe import Recipe
+from accel_cls.runs.answers import write_answers
 from accel_cls.runs.folder import RunFolder
 from accel_cls.tasks import Task
 
@@ -31,6 +33,7 @@ class Artifacts:
         corpus: Corpus,
         task: Task,
         tokenizer: PreTrainedTokenizerBase,
+        scaled: ScaledOutput | None,
         is_main: bool,
     ):
         self.folder = folder
@@ -41,6 +44,7 @@ class Artifacts:
         self._validation = corpus.validation
         self._task = task
         self._tokenizer = tokenizer
+        self._scaled = scaled
         self._is_main = is_main
         self._unwritten: list[dict[str, Any]] = []
 
@@ -71,29 +75,10 @@ class Artifacts:
             # What a text was in training, which the folder's files do not tell by themselves: one column, or a pair.
             text = self._recipe.data.text
             inner.config.accel_cls = {"text": [text] if isinstance(text, str) else list(text)}
+            state = state if self._scaled is None else self._scaled.fold(state)
             with whole_folder(self.folder.model) as beside:
                 inner.save_pretrained(beside, state_dict=state)
                 self._tokenizer.save_pretrained(beside)
-            self._write_predictions(predictions)
+            answers = Answers(self._validation, predictions.logits)
+            write_answers(self.folder, "validation", answers, self._task, self.classes.names)
         accelerator.wait_for_everyone()
-
-    def _write_predictions(self, predictions: Predictions) -> None:
-        names = self.classes.names
-        header = ["row", *self._validation.texts.column_names, "label", *self._task.prediction_header]
-        rows = self._prediction_rows(predictions)
-        write_csv(self.folder.predictions, [*header, *(f"p({name})" for name in names)], rows)
-
-    def _prediction_rows(self, predictions: Predictions) -> Iterator[list[str]]:
-        task, validation, names = self._task, self._validation, self.classes.names
-        texts = [validation.texts[column][:] for column in validation.texts.column_names]
-        decoded = task.decode(predictions.logits)
-        for i, row in enumerate(validation.rows):
-            predicted = [names[at] for at in task.predicted_classes(decoded.predicted[i])]
-            probabilities = dict(zip(names, decoded.probabilities[i], strict=True))
-            yield [
-                row,
-                *(column[i] for column in texts),
-                task.text_of(predictions.labels[i], names),
-                *task.prediction_cells(predicted, probabilities),
-                *(f"{p:.6f}" for p in probabilities.values()),
-            ]

@@ -26,6 +26,7 @@ _END = ("train.max_updates", "evaluate.patience")
 _EPOCHS = "train.epochs"  # likewise, where no update's learning rate follows from it
 # Where the data lie does not matter by itself: the digest of what was read does.
 _DATA_FILES = ("data.train", "data.validation")
+_TEST = "data.test"  # what is scored at the end: no update follows from it
 TOKENS = "train.micro_batch_tokens"
 
 
@@ -34,10 +35,11 @@ class RunSpec:
     """What a command is to train."""
 
     recipe: Recipe
-    data: str  # digest of the data
+    data: str  # digest of the training and validation data
     examples: int  # for training
     hardware: str = ""  # as people call it
     precision: str | None = None  # fp32, fp16, bf16, fp8; None: not known
+    test: str | None = None  # digest of the test data; None where there are none
 
     @property
     def updates(self) -> int:
@@ -51,6 +53,7 @@ class Changes:
 
     training: Sequence[str] = ()  # in what its updates do: such a run does not go on
     end: Sequence[str] = ()  # in where it ends
+    test: Sequence[str] = ()  # in the rows that the best model is scored by at the end
     harmless: Sequence[str] = ()
 
 
@@ -72,22 +75,25 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     def lines_of(keys: list[str]) -> list[str]:
         return [f"{key}: {old.get(key, 'not set')} → {new.get(key, 'not set')}" for key in keys]
 
-    training = [key for key in differing if not _is_under(key, (*_HARMLESS, *ends, *_DATA_FILES))]
+    training = [key for key in differing if not _is_under(key, (*_HARMLESS, *ends, *_DATA_FILES, _TEST))]
     lines = lines_of(training)
     if training == [_EPOCHS]:
         lines[0] += " (with train.schedule: constant and a train.warmup in updates, the run would go on)"
     origin = origin_of(folder)
     if origin.get("data", spec.data) != spec.data:
-        lines += lines_of([key for key in differing if _is_under(key, _DATA_FILES)])
+        lines += lines_of([key for key in differing if _is_under(key, (*_DATA_FILES, _TEST))])
         lines = lines or [": ".join(["the data files' content", *_changed_files(origin, recipe)])]
     precision = _precision_of(origin)
     if None not in (precision, spec.precision) and precision != spec.precision:
         where = "mixed_precision, of the hardware profile or of accelerate launch's command line"
         lines.append(f"precision: {precision} → {spec.precision} ({where})")
+    tests = lines_of([key for key in differing if _is_under(key, (_TEST,))])
+    is_same_test = origin.get("test") == spec.test  # wherever the file lies
     return Changes(
         lines,
         lines_of([key for key in differing if _is_under(key, ends)]),
-        lines_of([key for key in differing if _is_under(key, (*_HARMLESS, *_DATA_FILES))]),
+        [] if is_same_test else tests or [f"{_TEST}: the files' content"],
+        [*lines_of([key for key in differing if _is_under(key, (*_HARMLESS, *_DATA_FILES))]), *(tests * is_same_test)],
     )
 
 
@@ -98,7 +104,7 @@ def _has_rate_without_end(values: dict[str, Any]) -> bool:
 
 def settings_of(recipe: Recipe) -> dict[str, Any]:
     """By key, all that the updates of a run follow from besides its data."""
-    others = (*_HARMLESS, *_END, *_DATA_FILES)
+    others = (*_HARMLESS, *_END, *_DATA_FILES, _TEST)
     return {key: value for key, value in leaves(recipe_to_plain(recipe)) if not _is_under(key, others)}
 
 
@@ -130,7 +136,7 @@ def digests_of(recipe: Recipe) -> dict[str, str]:
     Of what is packed it is that of the content: packing it again changes nothing.
     """
     found = {}
-    for source in (recipe.data.train, recipe.data.validation):
+    for source in (recipe.data.train, recipe.data.validation, recipe.data.test):
         if isinstance(source, str | list):
             with suppress(UserError, OSError):  # it has just been read; who removes it now is told of the content only
                 for path in expand(source):

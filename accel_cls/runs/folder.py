@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from accel_cls.atomic import json_text, write_text
+from accel_cls.data.examples import Part
 from accel_cls.errors import UserError
 from accel_cls.runs.lock import LOCK_NAME, RunLock
 from accel_cls.stopping import SAVE_FILE
 
+_PREFIX: dict[Part, str] = {"validation": "", "test": "test_"}
 _SEARCH = "tune"  # in a run folder: what the search for a learning rate leaves; an older one is `tune.1` …
 _LITTLE = 1 << 20  # bytes that are left on a full disk, at most
 
@@ -33,12 +35,19 @@ class RunFolder:
         self.trace = self.path / "trace"  # what each process did in each update, where the recipe asks for it
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"  # the best model so far, as transformers loads it
-        self.predictions = self.path / "predictions.csv"  # on the validation rows, by that model
         self.out_of_memory = self.path / "out_of_memory.json"  # is there after a run that ended so, until it goes on
         self.search = self.path / _SEARCH  # trials of other learning rates, and what came of them
         self.results = self.path / "results.json"  # is there once the run is finished
         self.report = self.path / "report.md"
         self.lock = RunLock(self.path)  # taken before anything here is read or renamed
+
+    def predictions(self, part: Part = "validation") -> Path:
+        """What the best model says of the rows of a part, for people."""
+        return self.path / f"{_PREFIX[part]}predictions.csv"
+
+    def logits(self, part: Part = "validation") -> Path:
+        """The same for programs: logits and labels as they are, row by row."""
+        return self.path / f"{_PREFIX[part]}predictions.safetensors"
 
     @property
     def is_run(self) -> bool:

@@ -107,7 +107,8 @@ def open_run(folder: RunFolder, spec: RunSpec, fresh: bool, notes: list[str]) ->
         notes.append(f"{decision.why} is kept as {folder.set_aside().name}")
     elif decision.action == Action.CONTINUE:
         folder.results.unlink(missing_ok=True)
-        starts, changed = origin_of(folder).get("starts", []), [*decision.changes.end, *decision.changes.harmless]
+        changes = decision.changes
+        starts, changed = origin_of(folder).get("starts", []), [*changes.end, *changes.test, *changes.harmless]
         found = found_of(folder)
     checkpoint = with_own_name(decision.checkpoint)
     recipe = with_micro_batch_tokens(spec.recipe, decision.tokens) if decision.tokens else spec.recipe
@@ -125,7 +126,7 @@ def open_run(folder: RunFolder, spec: RunSpec, fresh: bool, notes: list[str]) ->
             "changes": changed,
         }
     )
-    _write_origin(folder, {"data": spec.data, "files": digests_of(recipe), "starts": starts}, found)
+    _write_origin(folder, {"data": spec.data, "test": spec.test, "files": digests_of(recipe), "starts": starts}, found)
     return Start(checkpoint=checkpoint, tokens=decision.tokens, rate=decision.rate)
 
 
@@ -178,7 +179,7 @@ def decide(folder: RunFolder, spec: RunSpec, fresh: bool = False) -> Decision:
     if changes.training:
         advice = f"continue it with its own recipe, {elsewhere}"
         return Decision(Action.REFUSE, "holds an unfinished run that differs from this one", advice, changes)
-    if folder.is_finished and not changes.end:
+    if folder.is_finished and not changes.end and not changes.test:
         return Decision(Action.SHOW, changes=changes)
     notes: list[str] = []
     checkpoint = newest_checkpoint(folder.checkpoints, notes)
@@ -186,8 +187,10 @@ def decide(folder: RunFolder, spec: RunSpec, fresh: bool = False) -> Decision:
     if checkpoint is not None and update_of(checkpoint) > spec.updates:
         why = f"holds a run that has made {update_of(checkpoint):,} updates already, but this one ends after "
         return Decision(Action.REFUSE, f"{why}{spec.updates:,}{ends}", f"let it end later, {elsewhere}", changes)
-    if folder.is_finished:
+    if folder.is_finished and changes.end:
         notes.append(f"the run that ended here is to end elsewhere{ends}")
+    if folder.is_finished and changes.test:
+        notes.append(f"the run that ended here is to be scored by other test rows ({'; '.join(changes.test)})")
     tokens = _tokens(folder, spec.recipe, checkpoint, notes)
     rate = found_of(folder)[RATE] if spec.recipe.train.learning_rate == "auto" and checkpoint is not None else None
     if rate is not None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -13,6 +15,7 @@ from accelerate import Accelerator
 from accel_cls.atomic import write_text
 from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress, checkpoint_path, load_checkpoint, manifest_digest, update_of
+from accel_cls.checkpoints.saving import Saver
 from accel_cls.console import Console
 from accel_cls.data.corpus import Corpus
 from accel_cls.devices.prepare import is_xla, prepare
@@ -25,7 +28,6 @@ from accel_cls.models.classifier import describe_model
 from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.runs.changes import RunSpec
 from accel_cls.runs.folder import RunFolder
-from accel_cls.runs.results import describe_stop
 from accel_cls.runs.resume import Start, lock_and_open_run
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
 from accel_cls.tasks import task_of
@@ -196,7 +198,7 @@ def _run_loop(
     except Stopped as stop:
         training.stopping.end_training()
         training.console.stop()
-        training.console.section(str(stop), describe_stop(folder, training.plan, progress, saver))
+        training.console.section(str(stop), _describe_stop(folder, training.plan, progress, saver))
         stop.is_told = True
         raise
     except (RuntimeError, MemoryError) as error:
@@ -211,6 +213,15 @@ def _run_loop(
         saver.wait()  # what is being written is a whole checkpoint in a moment
 
 
+def _describe_stop(folder: RunFolder, plan: Plan, progress: Progress, saver: Saver) -> list[tuple[str, str]]:
+    """What a run that was told to stop leaves, as named lines."""
+    lines = [("after", f"update {progress.update:,} of {plan.updates:,}")]
+    if progress.update:
+        where = checkpoint_path(Path(os.path.relpath(folder.checkpoints)), saver.update)
+        lines.append(("saved", f"{where}, in {saver.seconds_of_last:.1f} s"))
+    return [*lines, ("to go on", "run the same command again")]
+
+
 def open_on_main(session: Session, folder: RunFolder, recipe: Recipe, corpus: Corpus, fresh: bool = False) -> Start:
     """Let the main process open the run folder, and every process know where the run starts.
 
@@ -221,7 +232,8 @@ def open_on_main(session: Session, folder: RunFolder, recipe: Recipe, corpus: Co
     new, finished = 0, -1
 
     def opened() -> Sequence[int]:
-        spec = RunSpec(recipe, corpus.digest, len(corpus.train.labels), hardware.name, hardware.precision)
+        digests = corpus.digest, corpus.test_digest
+        spec = RunSpec(recipe, digests[0], len(corpus.train), hardware.name, hardware.precision, digests[1])
         start = lock_and_open_run(folder, spec, fresh, notes)
         update = new if start.checkpoint is None else update_of(start.checkpoint)
         return finished if start.finished else update, start.tokens or 0, float_bits(start.rate or 0)

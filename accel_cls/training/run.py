@@ -11,19 +11,24 @@ from dataclasses import dataclass
 from accel_cls.console import Console, duration
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.devices.deterministic import deterministic_algorithms
+from accel_cls.devices.prepare import let_go, scaler_state
 from accel_cls.hardware.accelerator import start_hardware
+from accel_cls.hardware.main_process import decided_by_main
 from accel_cls.hardware.rendezvous import Rendezvous, join_rendezvous, lost_process_explained
 from accel_cls.profiles import shell
 from accel_cls.recipe import Recipe, with_values
 from accel_cls.recipe.keys import RATE
 from accel_cls.recipe.rules import idle_settings
+from accel_cls.reporting.finish import FinishedRun, finish_run, require_best
+from accel_cls.reporting.markdown import describe_dropped, describe_memory, describe_saves, describe_test, verdict_of
+from accel_cls.runs.answers import read_answers, write_answers
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
-from accel_cls.runs.report import describe_dropped, describe_memory, describe_saves
-from accel_cls.runs.results import finish_run, read_results
+from accel_cls.runs.results import read_results
 from accel_cls.runs.resume import record_found
 from accel_cls.stopping import Stopping
 from accel_cls.tasks import task_of
-from accel_cls.training.fit import Loop, Session, fit, open_on_main
+from accel_cls.training.fit import Fitted, Loop, Session, fit, open_on_main
+from accel_cls.training.held_out import ask_kept_model
 
 # What finds the values that a recipe leaves to a search, by trials on a part of the corpus's training examples. Takes
 # the run folder, too; called by all processes, and gives all of them the same values by key.
@@ -96,15 +101,30 @@ def _train(command: Command, session: Session, corpus: Corpus, folder: RunFolder
         if accelerator.is_main_process and not start.rate:
             record_found(folder, recipe, found)
     fitted = fit(session, recipe, corpus, folder, start, notes, command.loop)
-    if accelerator.is_main_process and command.loop is None:
-        session.console.set_state("baselines")
-        told: list[str] = []
-        facts = (folder, fitted.recipe, fitted.plan, fitted.progress, task_of(recipe), corpus, hardware.name)
-        finish_run(*facts, fitted.device_peak_bytes, told)
-        for note in told:
-            session.console.note(note)
+    if command.loop is None:
+        _finish(session, corpus, folder, fitted)
     accelerator.wait_for_everyone()
     return False
+
+
+def _finish(session: Session, corpus: Corpus, folder: RunFolder, fitted: Fitted) -> None:
+    """Ask the best model about what it has not been asked yet, and judge its answers. Called by all processes."""
+    hardware, console = session.hardware, session.console
+    accelerator, task = hardware.accelerator, task_of(fitted.recipe)
+    decided_by_main(accelerator, 0, lambda: require_best(fitted.progress, fitted.recipe))
+    let_go(accelerator, scaler_state(accelerator))  # what follows needs its memory
+    console.set_state("test")
+    test = None if corpus.test is None else ask_kept_model(accelerator, folder, corpus.test)
+    if accelerator.is_main_process:
+        console.set_state("baselines and report")
+        if test is not None:
+            write_answers(folder, "test", test, task, corpus.classes.names)
+        told: list[str] = []
+        validation = read_answers(folder, "validation")
+        ran = (folder, fitted.recipe, fitted.plan, fitted.progress, task, corpus, hardware.name)
+        finish_run(FinishedRun(*ran, fitted.device_peak_bytes, validation, test), told)
+        for note in told:
+            console.note(note)
 
 
 def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, seconds: float | None) -> None:
@@ -118,7 +138,8 @@ def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, seconds:
         command = ["python", "-m", "accel_cls.predict", where, "--file", "PAIRS.csv"]
     lines = [
         ("best", f"{results['decided_by']} {score:.4f} after epoch {results['epoch']:.2f}"),
-        *([("verdict", results["verdict"])] if "verdict" in results else []),  # not in runs of older versions
+        *([("test", describe_test(results))] if results.get("test") else []),
+        *([("verdict", verdict_of(results))] if "verdict" in results else []),  # not in runs of older versions
         *(("left out", dropped) for dropped in describe_dropped(results)),
         *(("look at", sentence) for sentence in results.get("advice", ())),
         ("model", os.path.join(where, "model")),

@@ -13,7 +13,7 @@ def answer(request: Request, recipe: Recipe, corpus: Corpus) -> Answers:
     """Of all three."""
     names = {"majority": "majority", "TF-IDF": "tfidf", "TF-IDF balanced": "tfidf-balanced"}
     task = task_of(recipe)
-    return {names[one.name]: task.decode(one.logits).predicted for one in baselines(corpus, task, [])}
+    return {names[one.name]: task.decode(one.logits["validation"]).predicted for one in baselines(corpus, task, [])}
 
 
 if __name__ == "__main__":

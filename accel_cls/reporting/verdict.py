@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from accel_cls.data.corpus import Corpus
+from accel_cls.data.examples import Part
 from accel_cls.errors import listed
+from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.baselines import Baseline, baselines
 from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics import compute_scores, less_is_better
@@ -22,61 +25,102 @@ _DOUBLED = 2.0
 
 
 def score_baselines(corpus: Corpus, task: Task, metrics: Sequence[str], notes: list[str]) -> list[dict[str, Any]]:
-    """The baselines with their scores, for programs. Their accuracy is there, whatever the recipe's metrics are."""
-    return [_scored(one, corpus, task, metrics) for one in baselines(corpus, task, notes)]
+    """The baselines with their scores on the validation examples, for programs.
+
+    Their accuracy or mean absolute error is there, whatever the metrics are. Test examples are not looked at.
+    """
+    labels = corpus.validation.labels
+    return [_scored(one, "validation", labels, task, metrics) for one in baselines(corpus, task, notes)]
 
 
 def compare_with_baselines(
-    corpus: Corpus, task: Task, metrics: Sequence[str], predicted: np.ndarray, notes: list[str]
+    simple: Sequence[Baseline], answers: Answers, part: Part, task: Task, metrics: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The same, each with how much better a model is than it.
+    """The same on one part of the examples, each with how much better a model is than it.
 
     Args:
-        corpus: the run's.
+        simple: the baselines.
+        answers: the model's.
+        part: whose examples they are about.
         task: what was learned.
         metrics: the recipe's.
-        predicted: the model's encoded labels of the validation examples.
-        notes: takes a line where the disk keeps nothing.
     """
-    labels = corpus.validation.labels
-    ours = task.row_scores(labels, predicted)
+    labels = answers.labels
+    ours = task.row_scores(labels, task.decode(answers.logits).predicted)
     compared = []
-    for one in baselines(corpus, task, notes):
-        found = paired_difference(ours, task.row_scores(labels, task.decode(one.logits).predicted))
+    for one in simple:
+        found = paired_difference(ours, task.row_scores(labels, task.decode(one.logits[part]).predicted))
         interval = [round(found.low, 6), round(found.high, 6)]
         more = {"difference": found.difference, "interval": interval, "p": found.p}
-        compared.append(_scored(one, corpus, task, metrics) | more)
+        compared.append(_scored(one, part, labels, task, metrics) | more)
     return compared
 
 
-def _scored(one: Baseline, corpus: Corpus, task: Task, metrics: Sequence[str]) -> dict[str, Any]:
-    judged = Judged.of(task, corpus.validation.labels, one.logits)
-    scores = compute_scores(metrics, judged)
-    accuracy = float(task.row_scores(judged.labels, judged.predicted).mean())
-    return {"name": one.name, "about": one.about, "accuracy": accuracy, "scores": scores}
+def _scored(one: Baseline, part: Part, labels: np.ndarray, task: Task, metrics: Sequence[str]) -> dict[str, Any]:
+    judged = Judged.of(task, labels, one.logits[part])
+    worth = compute_scores([task.row_metric], judged)
+    return {"name": one.name, "about": one.about, **worth, "scores": compute_scores(metrics, judged)}
 
 
 def best_baseline(scored: Sequence[dict[str, Any]], decided_by: str) -> dict[str, Any]:
     """The one with the best score by what a recipe decides by."""
 
     def score(one: dict[str, Any]) -> float:
-        found = one["scores"].get(decided_by, one["accuracy"])  # by the loss, which these have not
-        return -found if decided_by in one["scores"] and less_is_better(decided_by) else found
+        by = decided_by if np.isfinite(one["scores"].get(decided_by, np.nan)) else measure_of(one).name
+        found = one["scores"].get(by, one.get(by))  # the loss is what these have not
+        return -found if less_is_better(by) else found
 
     return max(scored, key=score)
 
 
-def verdict(results: dict[str, Any]) -> str:
-    """A finished run beside the best baseline, in a sentence, from its results.json."""
-    one, rows = best_baseline(results["baselines"], results["decided_by"]), results["rows"]["validation"]
-    low, high = (100 * value for value in one["interval"])
-    points, p = 100 * one["difference"], one["p"]
-    accuracy = round(one["accuracy"] + one["difference"], 9)  # a sum may be off in its last bit, and be rounded up
-    beside = f"accuracy {accuracy:.4f}; {one['name']} {one['accuracy']:.4f}"
-    interval = f"95% interval {low:+.1f} to {high:+.1f}, {_p_in_words(p)}"
+@dataclass(frozen=True)
+class Measure:
+    """What a model is compared with something simple by, row by row, and how that is said."""
+
+    name: str  # of the metric
+    words: str
+    unit: str  # of a difference
+    factor: float  # that makes it one of that unit
+    digits: int
+    test: str  # of no difference
+
+    def apart(self, difference: float, sign: str = "+") -> str:
+        """A difference in figures, more is better; without a sign where `sign` is empty."""
+        return f"{self.factor * difference:{sign}.{self.digits}f}"
+
+
+_MEASURES = (
+    Measure("accuracy", "accuracy", " points", 100, 1, "McNemar"),
+    Measure("mae", "mean absolute error", "", 1, 4, "sign flips"),
+)
+
+
+def measure_of(one: dict[str, Any]) -> Measure:
+    """What a baseline, as results.json has it, is compared by."""
+    return next(measure for measure in _MEASURES if measure.name in one)
+
+
+def verdict(compared: Sequence[dict[str, Any]], decided_by: str, rows: int) -> str:
+    """A finished run beside the best baseline, in a sentence.
+
+    Args:
+        compared: the baselines, as `compare_with_baselines` has them.
+        decided_by: the score that decides.
+        rows: how many were judged.
+    """
+    one = best_baseline(compared, decided_by)
+    measure, apart, p = measure_of(one), one["difference"], one["p"]
+    theirs = one[measure.name]
+    ours = theirs - apart if less_is_better(measure.name) else theirs + apart
+    ours = round(ours, 9)  # a sum may be off in its last bit, and be rounded up
+    beside = f"{measure.words} {ours:.4f}; {one['name']} {theirs:.4f}"
+    low, high = map(measure.apart, one["interval"])
+    interval = f"95% interval {low} to {high}, {_p_in_words(p)}"
     if p >= _CHANCE:
-        return f"{beside}: {points:+.1f} points, which {rows:,} rows can't tell from chance ({interval})"
-    return f"{beside}: {abs(points):.1f} points {'better' if points > 0 else 'worse'} ({interval})"
+        told = f"{measure.apart(apart)}{measure.unit}, which {rows:,} rows can't tell from chance"
+    else:
+        told = f"{measure.apart(abs(apart), '')}{measure.unit} {'better' if apart > 0 else 'worse'}"
+    return f"{beside}: {told} ({interval})"
 
 
 def _p_in_words(p: float) -> str:
@@ -110,7 +154,7 @@ def _of_bert(recipe: Recipe) -> str:
 
 
 def _never_predicted(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
-    classes = results["classes"]
+    classes = results.get("classes", [])  # numbers have none
     predicted = [one for one in classes if one["predicted"]]
     missed = [one["name"] for one in classes if one["examples"] and not one["predicted"]]
     again = "another encoder" if recipe.model.freeze else "another rate, or more epochs"

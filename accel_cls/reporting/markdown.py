@@ -8,6 +8,7 @@ from typing import Any
 from accel_cls.console import duration
 from accel_cls.memory.forecast import format_bytes
 from accel_cls.recipe import Recipe
+from accel_cls.reporting.verdict import measure_of
 from accel_cls.tasks import Table
 
 
@@ -25,7 +26,6 @@ def report(
         tables: its task's sections.
         starts: its starts, from origin.json.
     """
-    metrics = list(results["scores"])
     model = recipe.model.name or "a BERT built from the recipe"
     text = f"# {recipe.name}\n\n"
     text += f"{model}, trained on {results['hardware']} in {duration(results['seconds'])}. "
@@ -39,30 +39,18 @@ def report(
     text += f"Checkpoints: {describe_saves(results)}.\n\n"
     if memory := describe_memory(results):
         text += f"Memory: {memory}.\n\n"
-    scored = results["rows"]["validation"]
-    unscored = sum(one["rows"] for one in results["rows"]["dropped"] if one["from"] == "data.validation")
-    rows = f"{scored:,} of {scored + unscored:,}" if unscored else f"{scored:,}"
-    text += _table([*metrics, "rows"], [[*(f"{results['scores'][name]:.4f}" for name in metrics), rows]])
+    text += _scores(results)
     if dropped := describe_dropped(results):
         text += "\nRows that were left out: " + "; ".join(dropped) + ".\n"
-    text += _beside_baselines(results)
+    text += _beside_baselines("Beside something simple", results["scores"], results)
+    if test := results["test"]:
+        text += _beside_baselines("Beside something simple, on the test rows", test["scores"], test)
     if results["advice"]:
         text += "\n## Worth a look\n\n" + "".join(f"- {sentence}\n" for sentence in results["advice"])
     for table in tables:
         text += f"\n## {table.title}\n\n" + (f"{table.text}\n\n" if table.text else "")
         text += _table(table.header, table.rows)
-    text += "\n## Evaluations\n\n"
-    text += _table(
-        ["epoch", "update", *metrics],
-        [
-            [
-                f"{record['epoch']:.2f}",
-                record["update"],
-                *(f"{record['evaluation'][name]:.4f}" for name in metrics),
-            ]
-            for record in results["evaluations"]
-        ],
-    )
+    text += _evaluations(results)
     if len(starts) > 1:
         text += "\n## Starts\n\nThis run was interrupted, and went on from its checkpoints.\n\n"
         text += _table(
@@ -72,17 +60,44 @@ def report(
     return text
 
 
-def _beside_baselines(results: dict[str, Any]) -> str:
-    """The section on what something simple makes of the same rows."""
-    metrics = [name for name in results["scores"] if name != "loss"]
+def _scores(results: dict[str, Any]) -> str:
+    """The scores on each part, how many rows they are of, and which of them was chosen by."""
+    metrics, test = list(results["scores"]), results["test"]
+
+    def line(part: str, scores: dict[str, float]) -> list[str]:
+        scored = results["rows"][part]
+        unscored = sum(one["rows"] for one in results["rows"]["dropped"] if one["from"] == f"data.{part}")
+        rows = f"{scored:,} of {scored + unscored:,}" if unscored else f"{scored:,}"
+        return [part, *(f"{scores[name]:.4f}" for name in metrics), rows]
+
+    lines = [line("validation", results["scores"]), *([line("test", test["scores"])] if test else [])]
+    text = _table(["", *metrics, "rows"], lines)
+    text += f"\nThe model was chosen by {results['decided_by']} on the validation rows, which flatters that score. "
+    return text + (f"{describe_looks(test)}.\n" if test else "data.test names rows that nothing is chosen by.\n")
+
+
+def _evaluations(results: dict[str, Any]) -> str:
+    metrics = list(results["scores"])
+    rows = [
+        [f"{one['epoch']:.2f}", one["update"], *(f"{one['evaluation'][name]:.4f}" for name in metrics)]
+        for one in results["evaluations"]
+    ]
+    return "\n## Evaluations\n\n" + _table(["epoch", "update", *metrics], rows)
+
+
+def _beside_baselines(title: str, scores: dict[str, float], judged: dict[str, Any]) -> str:
+    """A section on what something simple makes of the same rows: of results.json, or of its entry `test`."""
+    metrics = [name for name in scores if name != "loss"]
     rows = []
-    for one in results["baselines"]:
-        points, low, high = (100 * value for value in (one["difference"], *one["interval"]))
-        scores = (f"{one['scores'][name]:.4f}" for name in metrics)
-        apart = f"{points:+.1f} points ({low:+.1f} to {high:+.1f})"
-        rows.append([f"{one['name']}: {one['about']}", *scores, apart, f"{one['p']:.3g}"])
-    text = f"\n## Beside something simple\n\nThis model: {results['verdict']}.\n\n"
-    return text + _table(["", *metrics, "this model's accuracy (95% interval)", "p (McNemar)"], rows)
+    measure = measure_of(judged["baselines"][0])
+    for one in judged["baselines"]:
+        apart, low, high = map(measure.apart, (one["difference"], *one["interval"]))
+        cells = (f"{one['scores'][name]:.4f}" for name in metrics)
+        better = f"{apart}{measure.unit} ({low} to {high})"
+        rows.append([f"{one['name']}: {one['about']}", *cells, better, f"{one['p']:.3g}"])
+    text = f"\n## {title}\n\nThis model: {judged['verdict']}.\n\n"
+    ours = "this model's accuracy" if measure.name == "accuracy" else f"how much less this model's {measure.name} is"
+    return text + _table(["", *metrics, f"{ours} (95% interval)", f"p ({measure.test})"], rows)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -91,6 +106,25 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
     lines = [line(header), "|" + " --- |" * len(header), *map(line, rows)]
     return "\n".join(lines) + "\n"
+
+
+def verdict_of(results: dict[str, Any]) -> str:
+    """A finished run beside something simple: on its test rows, where it has some."""
+    return results["test"]["verdict"] if results.get("test") else results["verdict"]
+
+
+def describe_test(results: dict[str, Any]) -> str:
+    """What a finished run with test rows comes to on them."""
+    test, key = results["test"], results["decided_by"]
+    return f"{key} {test['scores'][key]:.4f} on {results['rows']['test']:,} rows; {describe_looks(test)}"
+
+
+def describe_looks(test: dict[str, Any]) -> str:
+    """How often the test rows have been looked at, from the entry `test` of a results.json."""
+    looks = test["looks"]
+    if looks == 1:
+        return "Nothing was chosen by the test rows, and no other run here has been scored by them"
+    return f"Nothing was chosen by the test rows; but {looks} runs here have been scored by them, this one included"
 
 
 def describe_saves(results: dict[str, Any]) -> str:
@@ -104,7 +138,7 @@ def describe_dropped(results: dict[str, Any]) -> list[str]:
     rows = results.get("rows", {"dropped": []})  # not there in runs of older versions
     sentences = []
     for one in rows["dropped"]:
-        where = "scored" if one["from"] == "data.validation" else "trained on"
+        where = "trained on" if one["from"] == "data.train" else "scored"
         sentences.append(f"{one['rows']:,} of {one['from']} are not {where}: {one['reason']}")
     return sentences
 

@@ -1,0 +1,1 @@
+"""What a finished run says of itself: scores, verdict, report; of its run folder alone."""

@@ -1,0 +1,124 @@
+"""What a finished run comes to: its answers judged, results.json, and the report for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from accel_cls.atomic import write_json, write_text
+from accel_cls.batching.plan import Plan
+from accel_cls.checkpoints.checkpoint import Progress
+from accel_cls.data.corpus import Corpus
+from accel_cls.errors import UserError
+from accel_cls.evaluation.answers import Answers
+from accel_cls.evaluation.baselines import Baseline, baselines
+from accel_cls.evaluation.judged import Judged
+from accel_cls.evaluation.metrics import compute_scores
+from accel_cls.recipe import Recipe
+from accel_cls.reporting.looks import count_looks
+from accel_cls.reporting.markdown import report
+from accel_cls.reporting.verdict import advice, compare_with_baselines, verdict
+from accel_cls.runs.changes import origin_of
+from accel_cls.runs.folder import RunFolder
+from accel_cls.tasks import Task
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A training that came to its end."""
+
+    folder: RunFolder
+    recipe: Recipe
+    plan: Plan
+    progress: Progress  # at its end
+    task: Task
+    corpus: Corpus
+    hardware: str  # what it ran on, as people call it
+    device_peak_bytes: int | None  # the most memory in use on a GPU, of all processes the largest; None: nobody tells
+    validation: Answers  # of the best model
+    test: Answers | None  # likewise; None where the recipe has no data.test
+
+
+def require_best(progress: Progress, recipe: Recipe) -> tuple[int, ...]:
+    """Raise UserError where no evaluation gave a score by which a model could be kept."""
+    if progress.best_score is None:
+        raise UserError(
+            f"no evaluation gave a finite {recipe.evaluate.best}, so that no model was kept. metrics.jsonl has the "
+            "scores; try a smaller train.learning_rate, or another evaluate.best (with --fresh)"
+        )
+    return ()
+
+
+def finish_run(run: FinishedRun, notes: list[str]) -> dict[str, Any]:
+    """Write report.md and then results.json, whose presence says that the run is finished; returns the latter.
+
+    Args:
+        run: that is finished.
+        notes: takes what the user should know besides.
+    """
+    results = _course_of(run) | {
+        "hardware": run.hardware,
+        "device_peak_bytes": run.device_peak_bytes,
+        "rows": _rows(run.corpus),
+    }
+    simple = baselines(run.corpus, run.task, notes)
+    metrics = run.recipe.evaluate.metrics
+    names = run.corpus.classes.names
+    predicted = run.task.decode(run.validation.logits).predicted
+    results |= run.task.class_results(run.validation.labels, predicted, names)
+    results["baselines"] = compare_with_baselines(simple, run.validation, "validation", run.task, metrics)
+    results["verdict"] = verdict(results["baselines"], results["decided_by"], len(run.validation))
+    results["test"] = _test(run, simple, notes)
+    results["advice"] = advice(run.recipe, results)
+    tables = run.task.report_tables(run.validation.labels, predicted, names)
+    write_text(run.folder.report, report(run.recipe, results, tables, origin_of(run.folder)["starts"]))
+    write_json(run.folder.results, results)
+    return results
+
+
+def _course_of(run: FinishedRun) -> dict[str, Any]:
+    """How the training went, and its best scores."""
+    progress, evaluations = run.progress, run.folder.evaluations()
+    best = next(record for record in evaluations if record["update"] == progress.best_update)
+    return {
+        "name": run.recipe.name,
+        "task": run.task.name,
+        "decided_by": run.recipe.evaluate.best,
+        "scores": best["evaluation"],
+        "update": best["update"],
+        "epoch": best["epoch"],
+        "updates": progress.update,
+        "stopped_early": progress.update < run.plan.updates,
+        "skipped": progress.skipped,
+        "scaler_skips": progress.scaler_skips,
+        "checkpoints": progress.saves,
+        "save_seconds": round(progress.save_seconds, 2),
+        "stall_seconds": round(progress.stall_seconds, 2),
+        "seconds": round(progress.seconds, 1),
+        "evaluations": evaluations,
+    }
+
+
+def _rows(corpus: Corpus) -> dict[str, Any]:
+    """How many rows were trained on and scored, and which were left out."""
+    dropped = [{"from": one.key, "rows": len(one.rows), "reason": one.reason} for one in corpus.invalid]
+    scored: dict[str, int] = {part: len(examples) for part, examples in corpus.judged.items()}
+    return {"training": len(corpus.train), **scored, "dropped": dropped}
+
+
+def _test(run: FinishedRun, simple: Sequence[Baseline], notes: list[str]) -> dict[str, Any] | None:
+    """What the best model is worth on rows that nothing was chosen by; None where there are none."""
+    if run.test is None:
+        return None
+    answers, task, corpus = run.test, run.task, run.corpus
+    metrics, judged = run.recipe.evaluate.metrics, Judged.of(task, answers.labels, answers.logits)
+    compared = compare_with_baselines(simple, answers, "test", task, metrics)
+    assert corpus.test_digest is not None
+    return {
+        "scores": {"loss": task.mean_loss(answers.logits, answers.labels), **compute_scores(metrics, judged)},
+        **task.class_results(answers.labels, judged.predicted, corpus.classes.names),
+        "baselines": compared,
+        "verdict": verdict(compared, run.recipe.evaluate.best, len(answers)),
+        "looks": count_looks(corpus.test_digest, run.folder, notes),
+    }
