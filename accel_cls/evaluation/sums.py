@@ -35,6 +35,7 @@ class Additive:
 
     contributions: Callable[[Judged], Columns]
     value: Callable[[np.ndarray], np.ndarray]
+    is_share: bool = False  # of rows: the first column says whether one counts, the second is 1
 
     def score(self, judged: Judged) -> float:
         """The metric of all rows."""
@@ -233,7 +234,7 @@ _ERROR_MEAN, _SQUARE_MEAN = _mean_of(_error), _mean_of(_squared_error)
 _AVERAGES = {"": _weighted, "_macro": _macro, "_micro": _micro}
 _OF_COUNTS = {"precision": _precision, "recall": _recall, "f1": _f1}
 ADDITIVE: dict[str, Additive] = {
-    "accuracy": Additive(_mean_of(_right), _mean),
+    "accuracy": Additive(_mean_of(_right), _mean, is_share=True),
     **{
         f"{name}{suffix}": Additive(class_counts, partial(average, of))
         for name, of in _OF_COUNTS.items()
@@ -246,7 +247,7 @@ ADDITIVE: dict[str, Additive] = {
     "log_loss": Additive(_mean_of(_surprise), _mean),
     "brier": Additive(_mean_of(_squared_distance), _mean),
     "ece": Additive(_bins, _calibration_error),
-    **{f"top_{n}_accuracy": Additive(_mean_of(partial(_in_top, count=n)), _mean) for n in (3, 5)},
+    **{f"top_{n}_accuracy": Additive(_mean_of(partial(_in_top, count=n)), _mean, is_share=True) for n in (3, 5)},
     "mae": Additive(_ERROR_MEAN, _mean),
     "rmse": Additive(_SQUARE_MEAN, _root_of_mean),
     "quadratic_kappa": Additive(_moments, _quadratic_kappa),
