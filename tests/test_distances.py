@@ -124,15 +124,12 @@ def test_regression_goes_on_exactly_and_trains_alike_on_two_processes(prices: Pa
 
 
 def test_head_alone_is_ridge_regression_in_the_unit(tmp_path: Path) -> None:
-    write_shares(tmp_path)
-    write_texts(tmp_path / "texts.csv")
+    write_texts(tmp_path / "texts.csv", 200, [2, 3, 5])
     write_model(tmp_path / "m")
-    lines = (tmp_path / "texts.csv").read_text(encoding="utf-8").splitlines()
-    header, *rows = [line.split(",", 1) for line in lines]
-    (tmp_path / "texts.csv").write_text(
-        "\n".join([f"number,{header[1]}", *(f"{5000 + 300 * int(label)},{text}" for label, text in rows)]) + "\n"
-    )
-    data = f"{{train: texts.csv, text: {header[1]}, label: number, max_length: 32}}"
+    header, *rows = (tmp_path / "texts.csv").read_text(encoding="utf-8").splitlines()
+    numbers = [line.replace(",pos", ",5300").replace(",neg", ",5000") for line in rows]
+    (tmp_path / "texts.csv").write_text("\n".join([header, *numbers]) + "\n", encoding="utf-8")
+    data = "{train: texts.csv, max_length: 32}"
     write_recipe(tmp_path, task="regression", data=data, model="{name: ./m, freeze: encoder}", train="{}")
     done = train(tmp_path)
     assert done.returncode == 0, done.stderr

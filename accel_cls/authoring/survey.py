@@ -45,6 +45,11 @@ class Survey:
     hidden_size: int | None
     layers: int | None
 
+    @property
+    def has_classes(self) -> bool:
+        """Whether labels are classes, and no numbers."""
+        return self.corpus.reader.has_classes
+
 
 def survey(
     table: Table,

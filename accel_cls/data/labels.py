@@ -39,6 +39,10 @@ class LabelReader(Protocol):
     def has_classes(self) -> bool:
         """Whether labels are classes, which have probabilities and may be balanced; numbers have not."""
 
+    @property
+    def split_by(self) -> str:
+        """What a split keeps in proportion, in words."""
+
     def parse(self, cell: Any) -> Any:
         """A cell as a label; None where it is missing. Raises ValueError, with the reason, for one that is none."""
 

@@ -184,6 +184,7 @@ class MultiLabel:
         return {"labels": list(labels), "probabilities": probabilities}
 
     has_classes = True
+    split_by = "class"
     linear_method = "logistic regression"
     constant = ("majority", "the classes that half of the examples have")
 

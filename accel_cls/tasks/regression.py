@@ -37,6 +37,7 @@ class Regression:
     headline_metrics = ("mae", "rmse", "spearman")
     prediction_header = ("predicted",)
     has_classes = False
+    split_by = "size of the label"
     linear_method = "ridge regression"
     constant = ("median", "the median of the labels")
 

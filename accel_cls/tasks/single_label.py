@@ -130,6 +130,7 @@ class SingleLabel:
         return {"label": label, "probability": probabilities[label], "probabilities": probabilities}
 
     has_classes = True
+    split_by = "class"
     linear_method = "logistic regression"
     constant = ("majority", "the most frequent class")
 

@@ -12,6 +12,7 @@ from accel_cls.console import Console, duration
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.devices.deterministic import deterministic_algorithms
 from accel_cls.devices.prepare import let_go, scaler_state
+from accel_cls.evaluation.metrics import require_metrics
 from accel_cls.hardware.accelerator import start_hardware
 from accel_cls.hardware.main_process import decided_by_main
 from accel_cls.hardware.rendezvous import Rendezvous, join_rendezvous, lost_process_explained
@@ -77,6 +78,7 @@ def _run(command: Command, rendezvous: Rendezvous, folder: RunFolder, stopping: 
     hardware = start_hardware(recipe, command.path, command.overrides, rendezvous)
     console = Console(quiet=not hardware.accelerator.is_main_process)
     console.section(f"accel_cls · {recipe.name} · {command.path}", hardware.describe())
+    require_metrics(recipe.evaluate.metrics)
     corpus = load_corpus(recipe, task_of(recipe))
     hardware.require_same("data", corpus.facts(), "Give all machines the same data files")
     session = Session(hardware, stopping, console)
