@@ -73,7 +73,7 @@ def _figure(score: float) -> str:
 
 
 def _interval(ends: Interval | None) -> str:
-    return "–" if ends is None else f"{ends[0]:.4f} to {ends[1]:.4f}"
+    return "–" if ends is None else f"{ends[0]:.4f}–{ends[1]:.4f}"
 
 
 def _p(p: float) -> str:
