@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from accel_cls.data.examples import Part
 from accel_cls.errors import listed
 from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.baselines import Baseline, baselines
+from accel_cls.evaluation.intervals import Interval, intervals
 from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics import compute_scores, less_is_better
 from accel_cls.evaluation.paired import paired_difference
@@ -45,13 +46,14 @@ def compare_with_baselines(
         task: what was learned.
         metrics: the recipe's.
     """
-    labels = answers.labels
+    labels, groups = answers.labels, answers.groups()
     ours = task.row_scores(labels, task.decode(answers.logits).predicted)
     compared = []
     for one in simple:
-        found = paired_difference(ours, task.row_scores(labels, task.decode(one.logits[part]).predicted))
+        found = paired_difference(ours, task.row_scores(labels, task.decode(one.logits[part]).predicted), groups)
         interval = [round(found.low, 6), round(found.high, 6)]
-        more = {"difference": found.difference, "interval": interval, "p": found.p}
+        sure = rounded(intervals(metrics, Judged.of(task, labels, one.logits[part]), groups))
+        more = {"intervals": sure, "difference": found.difference, "interval": interval, "p": found.p}
         compared.append(_scored(one, part, labels, task, metrics) | more)
     return compared
 
@@ -60,6 +62,11 @@ def _scored(one: Baseline, part: Part, labels: np.ndarray, task: Task, metrics: 
     judged = Judged.of(task, labels, one.logits[part])
     worth = compute_scores([task.row_metric], judged)
     return {"name": one.name, "about": one.about, **worth, "scores": compute_scores(metrics, judged)}
+
+
+def rounded(found: Mapping[str, Interval | None]) -> dict[str, list[float] | None]:
+    """Intervals for programs, to the digits that resampling can tell."""
+    return {name: None if one is None else [round(end, 6) for end in one] for name, one in found.items()}
 
 
 def best_baseline(scored: Sequence[dict[str, Any]], decided_by: str) -> dict[str, Any]:
