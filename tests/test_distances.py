@@ -217,6 +217,15 @@ def test_order_of_words_has_to_be_said(stars: Path, tmp_path: Path) -> None:
     assert "classes       awful " in done.stdout
 
 
+def test_function_of_the_users_that_is_not_there_is_told_before_training(stars: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(stars)
+    metrics = "evaluate.metrics=[mae, nothing_there:cost]"
+    done = train(stars, metrics, "output=refused")
+    assert (done.returncode, "nothing_there:cost can't be imported" in done.stderr) == (2, True)
+    status, out, _ = cli(capsys, "check", "recipe.yaml", metrics)
+    assert (status, "nothing_there:cost can't be imported" in " ".join(out.split())) == (2, True)
+
+
 # Before training
 
 

@@ -111,7 +111,8 @@ def _data(
         lines.append(("validation", _relative(wishes.validation, wishes.recipe.parent), ""))
         decisions.append(("validation", f"{wishes.validation.name}, {len(corpus.validation):,} examples"))
     else:
-        why = f"{split.rows:,} of {len(corpus.train):,} examples, by {corpus.reader.split_by}; the same text never on both sides"
+        drawn = f"{split.rows:,} of {len(corpus.train):,} examples, by {corpus.reader.split_by}"
+        why = f"{drawn}; the same text never on both sides"
         lines.append(("validation", split.fraction, why))
         decisions.append(("validation", f"{split.fraction} of the examples, {why}"))
     if wishes.test is not None and corpus.test is not None:
