@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 # Parts of equally many examples that a split draws from, and the least of each: what is split off has one of each.
 _STRATA, _LEAST = 10, 50
+_LARGEST = float(np.finfo(np.float32).max)
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
@@ -47,7 +48,7 @@ class Regression:
             return None
         is_number = isinstance(cell, int | float) and not isinstance(cell, bool)
         is_text = isinstance(cell, str) and _NUMBER.fullmatch(cell.strip())
-        if not ((is_number or is_text) and math.isfinite(np.float32(cell))):
+        if not ((is_number or is_text) and -_LARGEST <= _as_float(cell) <= _LARGEST):
             raise ValueError(f"the label {shown(str(cell))!r} is no number, as task: regression needs it,")
         return float(cell)
 
@@ -169,6 +170,13 @@ class SquaredError:
     def weights(self, labels: np.ndarray) -> np.ndarray:
         """Each example counts the same."""
         return np.ones(len(labels), np.float32)
+
+
+def _as_float(number: Any) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.inf
 
 
 def _deviation(labels: np.ndarray) -> float:
