@@ -14,6 +14,7 @@ from accel_cls.authoring.columns import Choice, Table
 from accel_cls.authoring.hyperparameters import Lines, from_scratch, pretrained
 from accel_cls.authoring.labelling import Labelling
 from accel_cls.authoring.survey import Survey
+from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Examples
 from accel_cls.data.split import can_split, distinct_texts, split_examples
 from accel_cls.errors import UserError
@@ -111,8 +112,7 @@ def _data(
         lines.append(("validation", _relative(wishes.validation, wishes.recipe.parent), ""))
         decisions.append(("validation", f"{wishes.validation.name}, {len(corpus.validation):,} examples"))
     else:
-        drawn = f"{split.rows:,} of {len(corpus.train):,} examples, by {corpus.reader.split_by}"
-        why = f"{drawn}; the same text never on both sides"
+        why = f"{_drawn(split, corpus)}; the same text never on both sides"
         lines.append(("validation", split.fraction, why))
         decisions.append(("validation", f"{split.fraction} of the examples, {why}"))
     if wishes.test is not None and corpus.test is not None:
@@ -212,6 +212,10 @@ def _split_off(found: Survey) -> _Split:
             )
     train, validation = split_examples(corpus.train, len(corpus.classes), corpus.reader, fraction, _SEED)
     return _Split(fraction, len(validation), train)
+
+
+def _drawn(split: _Split, corpus: Corpus) -> str:
+    return f"{split.rows:,} of {len(corpus.train):,} examples, by {corpus.reader.split_by}"
 
 
 def _model_name(wishes: Wishes) -> str:
