@@ -110,10 +110,8 @@ def _describe(corpus: Corpus) -> str:
 
 def _linear(corpus: Corpus, task: Task) -> Iterator[np.ndarray]:
     """The encoded labels of the examples that are judged, part by part: with classes as they are, and balanced."""
-    train = corpus.train
-    if (sample := _sample_size(train)) < len(train):
-        train = train.select(np.sort(np.random.default_rng(0).choice(len(train), sample, replace=False)))
-    vectorizer = _vectorizer(train)
+    train = sampled(corpus.train)
+    vectorizer = fit_vectorizer(train)
     features = _features(vectorizer, train, slice(None))
     for balanced in (False, True):
         predict = task.fit_linear(features, train.labels, balanced)
@@ -125,6 +123,13 @@ def _linear(corpus: Corpus, task: Task) -> Iterator[np.ndarray]:
         yield np.concatenate([predict(_features(vectorizer, examples, rows)) for examples, rows in chunks])
 
 
+def sampled(train: Examples) -> Examples:
+    """Those of the training examples that are learned from."""
+    if (sample := _sample_size(train)) == len(train):
+        return train
+    return train.select(np.sort(np.random.default_rng(0).choice(len(train), sample, replace=False)))
+
+
 def _sample_size(train: Examples) -> int:
     """How many of the training examples are learned from: all, or as many as their length allows."""
     texts = (text for name in train.texts.column_names for text in train.texts[name][:])
@@ -132,13 +137,13 @@ def _sample_size(train: Examples) -> int:
     return min(len(train), len(train) * _MOST_OF_ALL // max(1, characters))
 
 
-def _vectorizer(train: Examples) -> TfidfVectorizer:
+def fit_vectorizer(train: Examples) -> TfidfVectorizer:
     """Fitted on the training texts, of pairs on both."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     words = {"ngram_range": (1, 2), "token_pattern": r"\b\w+\b"}
     kind = {"analyzer": "char", "ngram_range": (1, 3)} if has_no_spaces(train) else words
-    texts = [text for name in train.texts.column_names for text in _cut(train.texts[name][:])]
+    texts = [text for name in train.texts.column_names for text in cut(train.texts[name][:])]
 
     def fitted(least: int) -> TfidfVectorizer:
         options = {"sublinear_tf": True, "min_df": least, "max_features": _MOST_FEATURES, "dtype": np.float32}
@@ -157,14 +162,15 @@ def _features(vectorizer: TfidfVectorizer, examples: Examples, rows: slice) -> c
     """Float32 [examples, features]; of a pair those of both texts, what they have in common, and where they differ."""
     from scipy.sparse import hstack
 
-    parts = [vectorizer.transform(_cut(texts)) for texts in examples.texts[rows].values()]
+    parts = [vectorizer.transform(cut(texts)) for texts in examples.texts[rows].values()]
     if len(parts) == 1:
         return parts[0]
     first, second = parts
     return hstack([first, second, first.multiply(second), abs(first - second)], format="csr", dtype=np.float32)
 
 
-def _cut(texts: Sequence[str]) -> list[str]:
+def cut(texts: Sequence[str]) -> list[str]:
+    """The beginning of each text, which is all that is looked at."""
     return [text[:_MOST_OF_A_TEXT] for text in texts]
 
 

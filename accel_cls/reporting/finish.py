@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from accel_cls.atomic import write_json, write_text
+import numpy as np
+
+from accel_cls.atomic import write_json
 from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.data.corpus import Corpus
+from accel_cls.data.examples import Examples
 from accel_cls.errors import UserError
 from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.baselines import Baseline, baselines
 from accel_cls.recipe import Recipe
 from accel_cls.reporting.looks import count_looks
-from accel_cls.reporting.markdown import report
+from accel_cls.reporting.mistakes import write_neighbours
 from accel_cls.reporting.verdict import advice, compare_with_baselines, verdict
-from accel_cls.runs.changes import origin_of
+from accel_cls.reporting.write import write_reports
 from accel_cls.runs.folder import RunFolder
 from accel_cls.tasks import Task
 
@@ -36,6 +39,7 @@ class FinishedRun:
     device_peak_bytes: int | None  # the most memory in use on a GPU, of all processes the largest; None: nobody tells
     validation: Answers  # of the best model
     test: Answers | None  # likewise; None where the recipe has no data.test
+    truncated: dict[str, int]  # how many texts for training and for validation were cut to data.max_length
 
 
 def require_best(progress: Progress, recipe: Recipe) -> tuple[int, ...]:
@@ -49,7 +53,7 @@ def require_best(progress: Progress, recipe: Recipe) -> tuple[int, ...]:
 
 
 def finish_run(run: FinishedRun, notes: list[str]) -> dict[str, Any]:
-    """Write report.md and then results.json, whose presence says that the run is finished; returns the latter.
+    """Write the reports and then results.json, whose presence says that the run is finished; returns the latter.
 
     Args:
         run: that is finished.
@@ -59,6 +63,7 @@ def finish_run(run: FinishedRun, notes: list[str]) -> dict[str, Any]:
         "hardware": run.hardware,
         "device_peak_bytes": run.device_peak_bytes,
         "rows": _rows(run.corpus),
+        "texts": _texts(run),
     }
     simple = baselines(run.corpus, run.task, notes)
     metrics, classes = run.recipe.evaluate.metrics, len(run.corpus.classes)
@@ -69,8 +74,8 @@ def finish_run(run: FinishedRun, notes: list[str]) -> dict[str, Any]:
     results["verdict"] = verdict(results["baselines"], results["decided_by"], len(run.validation))
     results["test"] = _test(run, simple, notes)
     results["advice"] = advice(run.recipe, results)
-    tables = run.task.report_tables(run.validation.labels, predicted, names)
-    write_text(run.folder.report, report(run.recipe, results, tables, origin_of(run.folder)["starts"]))
+    write_neighbours(run.folder, run.corpus.train, run.validation, run.task, names)
+    write_reports(run.folder, run.recipe, run.validation, results)
     write_json(run.folder.results, results)
     return results
 
@@ -103,6 +108,18 @@ def _rows(corpus: Corpus) -> dict[str, Any]:
     dropped = [{"from": one.key, "rows": len(one.rows), "reason": one.reason} for one in corpus.invalid]
     scored: dict[str, int] = {part: len(examples) for part, examples in corpus.judged.items()}
     return {"training": len(corpus.train), **scored, "dropped": dropped}
+
+
+def _texts(run: FinishedRun) -> dict[str, Any]:
+    """What the texts were: how many of which class, how long, how many were cut, how much was padded."""
+    corpus, lengths = run.corpus, run.plan.lengths
+    parts: dict[str, Examples] = {"training": corpus.train, **corpus.judged}
+    return {
+        "classes": {part: corpus.class_counts(examples).tolist() for part, examples in parts.items()},
+        "tokens": {"mean": round(float(lengths.mean()), 1), "95%": int(np.percentile(lengths, 95))},
+        "truncated": run.truncated,
+        "padding": round(run.plan.micro_batch_stats(1).padding, 4),
+    }
 
 
 def _test(run: FinishedRun, simple: Sequence[Baseline], notes: list[str]) -> dict[str, Any] | None:

@@ -46,13 +46,13 @@ def report(
         text += _beside_baselines("Beside something simple, on the test rows", test["scores"], test)
     if results["advice"]:
         text += "\n## Worth a look\n\n" + "".join(f"- {sentence}\n" for sentence in results["advice"])
-    for table in tables:
-        text += f"\n## {table.title}\n\n" + (f"{table.text}\n\n" if table.text else "")
-        text += _table(table.header, table.rows)
+    for one in tables:
+        text += f"\n## {one.title}\n\n" + (f"{one.text}\n\n" if one.text else "")
+        text += table(one.header, one.rows)
     text += _evaluations(results)
     if len(starts) > 1:
         text += "\n## Starts\n\nThis run was interrupted, and went on from its checkpoints.\n\n"
-        text += _table(
+        text += table(
             ["time", "from update", "hardware", "changed"],
             [[one["time"], one["update"], one["hardware"], "; ".join(one["changes"]) or "–"] for one in starts],
         )
@@ -67,10 +67,10 @@ def _scores(results: dict[str, Any]) -> str:
         scored = results["rows"][part]
         unscored = sum(one["rows"] for one in results["rows"]["dropped"] if one["from"] == f"data.{part}")
         rows = f"{scored:,} of {scored + unscored:,}" if unscored else f"{scored:,}"
-        return [part, *(f"{scores[name]:.4f}" for name in metrics), rows]
+        return [part, *(number(scores[name]) for name in metrics), rows]
 
     lines = [line("validation", results["scores"]), *([line("test", test["scores"])] if test else [])]
-    text = _table(["", *metrics, "rows"], lines)
+    text = table(["", *metrics, "rows"], lines)
     text += f"\nThe model was chosen by {results['decided_by']} on the validation rows, which flatters that score. "
     return text + (f"{describe_looks(test)}.\n" if test else "data.test names rows that nothing is chosen by.\n")
 
@@ -78,10 +78,10 @@ def _scores(results: dict[str, Any]) -> str:
 def _evaluations(results: dict[str, Any]) -> str:
     metrics = list(results["scores"])
     rows = [
-        [f"{one['epoch']:.2f}", one["update"], *(f"{one['evaluation'][name]:.4f}" for name in metrics)]
+        [f"{one['epoch']:.2f}", one["update"], *(number(one["evaluation"][name]) for name in metrics)]
         for one in results["evaluations"]
     ]
-    return "\n## Evaluations\n\n" + _table(["epoch", "update", *metrics], rows)
+    return "\n## Evaluations\n\n" + table(["epoch", "update", *metrics], rows)
 
 
 def _beside_baselines(title: str, scores: dict[str, float], judged: dict[str, Any]) -> str:
@@ -90,19 +90,26 @@ def _beside_baselines(title: str, scores: dict[str, float], judged: dict[str, An
     rows = []
     for one in judged["baselines"]:
         points, low, high = (100 * value for value in (one["difference"], *one["interval"]))
-        cells = (f"{one['scores'][name]:.4f}" for name in metrics)
+        cells = (number(one["scores"][name]) for name in metrics)
         apart = f"{points:+.1f} points ({low:+.1f} to {high:+.1f})"
         rows.append([f"{one['name']}: {one['about']}", *cells, apart, f"{one['p']:.3g}"])
     text = f"\n## {title}\n\nThis model: {judged['verdict']}.\n\n"
-    return text + _table(["", *metrics, "this model's accuracy (95% interval)", "p (McNemar)"], rows)
+    return text + table(["", *metrics, "this model's accuracy (95% interval)", "p (McNemar)"], rows)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table, whose cells may hold anything."""
+
     def line(cells: Sequence[Any]) -> str:
         return "| " + " | ".join(" ".join(str(cell).replace("|", "\\|").split("\n")) for cell in cells) + " |"
 
     lines = [line(header), "|" + " --- |" * len(header), *map(line, rows)]
     return "\n".join(lines) + "\n"
+
+
+def number(score: float | None) -> str:
+    """A score with four digits; None is what JSON has for one that is no finite number."""
+    return "nan" if score is None else f"{score:.4f}"
 
 
 def verdict_of(results: dict[str, Any]) -> str:

@@ -1,0 +1,80 @@
+"""The worst mistakes: highest loss first, each with the training texts that are most like it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from accel_cls.reporting.facts import Facts
+from accel_cls.reporting.mistakes import MOST, shortened, worst
+
+_LONGEST = 400  # characters of a text; with 300 Chinese ones of that length the page stays under 1 MB
+
+
+@dataclass(frozen=True)
+class Near:
+    """A training text that is like a mistake."""
+
+    texts: tuple[str, ...]
+    label: str
+    row: str
+    likeness: float
+    is_as_predicted: bool  # its label is what the model said
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A validation row that was not answered as it is labelled."""
+
+    row: str
+    texts: tuple[str, ...]  # one, or both of a pair
+    true: tuple[str, ...]
+    predicted: tuple[str, ...]
+    probabilities: tuple[tuple[str, float], ...]  # of the classes named above, the likeliest first; none of numbers
+    loss: float
+    nearest: tuple[Near, ...]
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """See `content`."""
+
+    shown: tuple[Mistake, ...]
+    wrong: int  # in all
+    rows: int
+    names: tuple[str, ...]  # of classes that a mistake is about
+    most: int = MOST
+
+
+def content(facts: Facts) -> Mistakes:
+    """MOST at the most; none where all is right."""
+    found = worst(facts.validation, facts.task)
+    labels, predicted = facts.validation.labels, facts.decoded.predicted
+    texts = facts.validation.examples.texts.select(np.array([at for at, _ in found], np.int64))
+    cells = zip(*texts[:].values(), strict=True)
+    shown = tuple(_mistake(facts, at, loss, cut) for (at, loss), cut in zip(found, cells, strict=True))
+    wrong = int((labels != predicted).reshape(len(labels), -1).any(1).sum())
+    used = {name for one in shown for name in (*one.true, *one.predicted)}
+    return Mistakes(shown, wrong, len(labels), tuple(name for name in facts.names if name in used))
+
+
+def _mistake(facts: Facts, at: int, loss: float, texts: tuple[str, ...]) -> Mistake:
+    said, row = facts.decoded.predicted[at], facts.validation.examples.rows[at]
+    true, predicted = facts.named(facts.validation.labels[at]), facts.named(said)
+    of = dict(zip(facts.names, facts.decoded.probabilities[at].tolist(), strict=True)) if facts.names else {}
+    asked = sorted({*true, *predicted} & of.keys(), key=lambda name: (-of[name], name))
+    as_text = facts.task.text_of(said, facts.names)
+    near = tuple(
+        Near(
+            tuple(one[name] for name in ("text", "pair") if name in one),
+            one["label"],
+            one["row"],
+            one["likeness"],
+            one["label"] == as_text,
+        )
+        for one in facts.neighbours.get(row, ())
+    )
+    probabilities = tuple((name, of[name]) for name in asked)
+    shown = tuple(shortened(text, _LONGEST) for text in texts)
+    return Mistake(row, shown, tuple(true), tuple(predicted), probabilities, loss, near)
