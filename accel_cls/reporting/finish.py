@@ -12,7 +12,6 @@ from accel_cls.atomic import write_json
 from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.data.corpus import Corpus
-from accel_cls.data.examples import Examples
 from accel_cls.errors import UserError
 from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.baselines import Baseline, baselines
@@ -113,9 +112,9 @@ def _rows(corpus: Corpus) -> dict[str, Any]:
 def _texts(run: FinishedRun) -> dict[str, Any]:
     """What the texts were: how many of which class, how long, how many were cut, how much was padded."""
     corpus, lengths = run.corpus, run.plan.lengths
-    parts: dict[str, Examples] = {"training": corpus.train, **corpus.judged}
+    parts = [("training", corpus.train), *corpus.judged.items()]
     return {
-        "classes": {part: corpus.class_counts(examples).tolist() for part, examples in parts.items()},
+        "classes": {part: corpus.class_counts(examples).tolist() for part, examples in parts},
         "tokens": {"mean": round(float(lengths.mean()), 1), "95%": int(np.percentile(lengths, 95))},
         "truncated": run.truncated,
         "padding": round(run.plan.micro_batch_stats(1).padding, 4),

@@ -20,7 +20,7 @@ class Near:
     label: str
     row: str
     likeness: float
-    is_as_predicted: bool  # its label is what the model said
+    like: str  # "true" or "predicted": whose label it has; "" for another one
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,15 @@ def _mistake(facts: Facts, at: int, loss: float, texts: tuple[str, ...]) -> Mist
     true, predicted = facts.named(facts.validation.labels[at]), facts.named(said)
     of = dict(zip(facts.names, facts.decoded.probabilities[at].tolist(), strict=True)) if facts.names else {}
     asked = sorted({*true, *predicted} & of.keys(), key=lambda name: (-of[name], name))
-    as_text = facts.task.text_of(said, facts.names)
+    labels = {"predicted": said, "true": facts.validation.labels[at]}
+    like = {facts.task.text_of(label, facts.names): whose for whose, label in labels.items()}
     near = tuple(
         Near(
             tuple(one[name] for name in ("text", "pair") if name in one),
             one["label"],
             one["row"],
             one["likeness"],
-            one["label"] == as_text,
+            like.get(one["label"], ""),
         )
         for one in facts.neighbours.get(row, ())
     )

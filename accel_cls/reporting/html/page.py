@@ -47,7 +47,7 @@ def render_page(facts: Facts) -> str:
 
 def _heading(facts: Facts) -> Heading:
     results, recipe = facts.results, facts.recipe
-    model = recipe.model.name or "a model built from the recipe, learned from nothing"
+    model = recipe.model.name or "A model built from the recipe, learned from nothing"
     task = results["task"].replace("_", " ")
     rows = results["rows"]["training"]
     return Heading(recipe.name, task, model, rows, results["hardware"], duration(results["seconds"]))

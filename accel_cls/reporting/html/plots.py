@@ -63,13 +63,13 @@ class Chart:
     bottom: int = HEIGHT - _BOTTOM
 
 
-def ticks(low: float, high: float, most: int = 5) -> list[float]:
+def ticks(low: float, high: float, most: int = 5, steps: Sequence[float] = (1, 2, 2.5, 5, 10, 20)) -> list[float]:
     """Round numbers from the last one below `low` to the first one above `high`, `most` steps at the most."""
     if not high > low:
         high = low + (abs(low) or 1.0)
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(f * power for f in (1, 2, 2.5, 5, 10, 20) if f * power >= rough * 0.999)
+    step = next(f * power for f in steps if f * power >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     if last - first > most:  # both ends were rounded out
         step *= 2
@@ -83,7 +83,7 @@ def short(value: float) -> str:
         return f"{value:.0e}".replace("e-0", "e-")
     if abs(value) >= 10_000:
         return f"{value / 1000:g}k"
-    return f"{value:.4g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def chart(
@@ -113,7 +113,7 @@ def chart(
         return None
     xs = [x for *_, points in drawn for x, _ in points]
     ys = [y for *_, points in drawn for _, y in points] + [0.0] * from_zero
-    across, up = ticks(min(0.0, *xs), max(xs), 6), ticks(min(ys), max(ys))
+    across, up = ticks(min(0.0, *xs), max(xs), 7, (1, 2, 5, 10)), ticks(min(ys), max(ys))
     x_end = max(xs)
     left, right, top, bottom = _LEFT, WIDTH - _RIGHT, _TOP, HEIGHT - _BOTTOM
 
