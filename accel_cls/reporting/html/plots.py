@@ -78,12 +78,10 @@ def ticks(low: float, high: float, most: int = 5, steps: Sequence[float] = (1, 2
 
 
 def short(value: float) -> str:
-    """A number beside an axis: at most four digits, 12k for thousands."""
-    if value and abs(value) < 1e-3:
-        return f"{value:.0e}".replace("e-0", "e-")
+    """A number beside an axis: 0.005, 1e-4, 1,250, 12.5k."""
     if abs(value) >= 10_000:
-        return f"{value / 1000:g}k"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+        return f"{value / 1000:,.5g}k"
+    return f"{value:,.6g}" if abs(value) >= 1000 else f"{value:.4g}".replace("e-0", "e-")
 
 
 def chart(
