@@ -7,15 +7,23 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import GOOD, cli, train, write_recipe, write_reviews
 from hostile_reviews import CLASSES, HOSTILE, write_hostile
 from html_pages import Page
 from run_results import read_csv
 
+from accel_cls.data.examples import Examples
+from accel_cls.data.texts import Texts
 from accel_cls.errors import printable
+from accel_cls.evaluation.answers import Answers
+from accel_cls.reporting.facts import read_facts
+from accel_cls.reporting.html.page import render_page
+from accel_cls.runs.folder import RunFolder
 
 TRAIN = "{epochs: 2, batch_size: 16, micro_batch_tokens: 512, learning_rate: 1e-3, log_every: 2}"
 
@@ -209,3 +217,32 @@ def test_facts_about_the_texts_are_kept(runs: dict[str, Path], pages: dict[str, 
     assert 0 < texts["tokens"]["mean"] <= texts["tokens"]["95%"] <= 32
     (section,) = [one for one in pages["hostile"].all("section") if one.attributes["id"] == "texts"]
     assert f"{texts['truncated']['training']:,}" in section.text
+
+
+def test_page_of_many_rows_and_classes_is_less_than_a_megabyte(runs: dict[str, Path]) -> None:
+    """12,000 rows, most of them wrong, of long Chinese texts; a hundred classes, each taken for each."""
+    count, classes = 12_000, 100
+    facts = read_facts(RunFolder(runs["single"]))
+    names = [f"类别名称{i}" for i in range(classes)]
+    draw = np.random.default_rng(0)
+    confusion = draw.integers(1, 99, (classes, classes))
+    texts = Texts.of({"text": ["味" * 2000] * count})
+    labels = draw.integers(0, classes, count)
+    examples = Examples(texts, labels, tuple(f"reviews.csv:{i + 1}" for i in range(count)))
+    near = [{"text": "道" * 200, "row": "reviews.csv:1", "label": names[0], "likeness": 0.5}] * 3
+    large = replace(
+        facts,
+        validation=Answers(examples, draw.normal(size=(count, classes)).astype(np.float32)),
+        neighbours=dict.fromkeys(examples.rows, near),
+        results=facts.results
+        | {
+            "classes": [one | {"name": name} for name in names for one in facts.results["classes"][:1]],
+            "confusion": confusion.tolist(),
+            "test": None,
+            "texts": {},
+        },
+    )
+    html = render_page(large)
+    assert Page(html).faults == []
+    assert 300_000 < len(html.encode()) < 1_000_000
+    assert len(Page(html).all("td", "w1")) > 100

@@ -41,13 +41,13 @@ def nearest(train: Examples, texts: Texts, count: int = 3) -> Neighbours:
     """
     train = sampled(train)
     count = min(count, len(train))
-    vectorizer = fit_vectorizer(train)
-    asked = {name: vectorizer.transform(cut(texts[name][:])) for name in texts.column_names}
+    vectorizer, vectors = fit_vectorizer(train)
+    asked = [vectorizer.transform(cut(texts[name][:])) for name in texts.column_names]
     at = np.zeros((len(texts), 0), np.int64)
     likeness = np.zeros((len(texts), 0), np.float32)
     for start in range(0, len(train), _CHUNK):
-        columns = train.texts[start : start + _CHUNK]
-        products = [_products(asked[name], vectorizer.transform(cut(columns[name]))) for name in asked]
+        chunk = slice(start, start + _CHUNK)
+        products = [_products(mine, theirs[chunk]) for mine, theirs in zip(asked, vectors, strict=True)]
         found = np.mean(products, axis=0)
         at = np.hstack([at, np.tile(np.arange(start, start + found.shape[1]), (len(texts), 1))])
         likeness = np.hstack([likeness, found])

@@ -13,7 +13,7 @@ from accel_cls.runs.folder import RunFolder
 from accel_cls.tasks import Task
 
 MOST = 300  # rows that are shown
-_LONGEST = 200  # characters of a training text that are kept
+_LONGEST = 120  # characters of a training text that are kept
 
 
 def worst(answers: Answers, task: Task) -> list[tuple[int, float]]:

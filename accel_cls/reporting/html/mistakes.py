@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from accel_cls.reporting.facts import Facts
-from accel_cls.reporting.mistakes import MOST, shortened, worst
+from accel_cls.reporting.mistakes import shortened, worst
 
-_LONGEST = 400  # characters of a text; with 300 Chinese ones of that length the page stays under 1 MB
+_LONGEST = 400  # characters of a text
+_MOST_BYTES = 500_000  # of all texts: the page stays under 1 MB, if need be with fewer mistakes
 
 
 @dataclass(frozen=True)
@@ -44,19 +46,29 @@ class Mistakes:
     wrong: int  # in all
     rows: int
     names: tuple[str, ...]  # of classes that a mistake is about
-    most: int = MOST
 
 
 def content(facts: Facts) -> Mistakes:
-    """MOST at the most; none where all is right."""
+    """The worst, as many as the page can hold; none where all is right."""
     found = worst(facts.validation, facts.task)
     labels, predicted = facts.validation.labels, facts.decoded.predicted
     texts = facts.validation.examples.texts.select(np.array([at for at, _ in found], np.int64))
     cells = zip(*texts[:].values(), strict=True)
-    shown = tuple(_mistake(facts, at, loss, cut) for (at, loss), cut in zip(found, cells, strict=True))
+    shown = _as_many_as_fit(_mistake(facts, at, loss, cut) for (at, loss), cut in zip(found, cells, strict=True))
     wrong = int((labels != predicted).reshape(len(labels), -1).any(1).sum())
     used = {name for one in shown for name in (*one.true, *one.predicted)}
     return Mistakes(shown, wrong, len(labels), tuple(name for name in facts.names if name in used))
+
+
+def _as_many_as_fit(mistakes: Iterable[Mistake]) -> tuple[Mistake, ...]:
+    fitting, left = [], _MOST_BYTES
+    for one in mistakes:
+        texts = [*one.texts, *(text for near in one.nearest for text in near.texts)]
+        left -= sum(len(text.encode()) for text in texts)
+        if left < 0:
+            break
+        fitting.append(one)
+    return tuple(fitting)
 
 
 def _mistake(facts: Facts, at: int, loss: float, texts: tuple[str, ...]) -> Mistake:

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from accel_cls.console import duration
 from accel_cls.errors import printable
 from accel_cls.reporting.facts import Facts
+from accel_cls.reporting.html.plots import has_wide_letters
 from accel_cls.reporting.html.sections import SECTIONS, Section
 
 
@@ -61,6 +62,7 @@ def _environment() -> Environment:
     )
     filters: dict[str, Callable[..., Any]] = {"visible": visible, "score": score, "percent": percent, "count": count}
     environment.filters |= filters
+    environment.tests["upright"] = has_wide_letters
     environment.globals |= {"zip": zip, "ids": ids}
     return environment
 

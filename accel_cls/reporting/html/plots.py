@@ -185,6 +185,11 @@ def text_width(text: str, em: float = _EM) -> float:
     return sum(em * (1.0 if unicodedata.east_asian_width(c) in "WF" else 0.58) for c in text if not _joins(c))
 
 
+def has_wide_letters(text: str) -> bool:
+    """Whether it has letters that stand upright in a column, as Chinese ones do; others lie on their side."""
+    return any(unicodedata.east_asian_width(c) in "WF" for c in text)
+
+
 def _joins(character: str) -> bool:
     """Whether it is drawn onto the one before."""
     return unicodedata.combining(character) != 0 or unicodedata.category(character) in ("Mn", "Me", "Cf")

@@ -34,6 +34,15 @@
     });
   }
 
+  const matrix = document.querySelector(".matrix table");
+  if (matrix) {
+    matrix.addEventListener("pointerover", ({ target }) => {
+      if (target.tagName !== "TD") return;
+      const [row, column] = [target.parentNode.cells[0], matrix.tHead.rows[0].cells[target.cellIndex]];
+      target.title = `${row.title}, predicted ${column.title}: ${target.textContent || 0}`;
+    });
+  }
+
   const list = byId("list");
   if (!list) return;
   const STEP = 20;
