@@ -94,7 +94,7 @@ def test_hub_ids_are_named_and_folders_are_not_taken_for_such(facts: Facts, tmp_
 def test_score_that_is_no_finite_number_and_intervals(facts: Facts) -> None:
     results = facts.results | {
         "scores": facts.results["scores"] | {"loss": None},
-        "intervals": {"accuracy": [0.25, 0.75], "f1": [None, None]},
+        "intervals": {"accuracy": [0.25, 0.75], "f1": None},
     }
     card = model_card(replace(facts, results=results))
     entries = {one["dataset"]["split"]: one["metrics"] for one in front(card)["model-index"][0]["results"]}

@@ -48,7 +48,19 @@ def write_pairs(folder: Path) -> None:
     write_recipe(folder, data="{train: pairs.csv, text: [first, second], label: label}", train=TRAIN)
 
 
-WRITERS = {"single": write_single, "several": write_several, "pairs": write_pairs, "hostile": write_hostile}
+def write_numbers(folder: Path) -> None:
+    rows = [f"{GOOD[i % 8]}{i},{i % 8 / 2}" for i in range(96)]
+    (folder / "rows.csv").write_text("\n".join(["text,stars", *rows]) + "\n", encoding="utf-8")
+    write_recipe(folder, task="regression", data="{train: rows.csv, text: text, label: stars}", train=TRAIN)
+
+
+WRITERS = {
+    "numbers": write_numbers,
+    "single": write_single,
+    "several": write_several,
+    "pairs": write_pairs,
+    "hostile": write_hostile,
+}
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +151,7 @@ def test_each_run_has_the_sections_that_it_has_facts_for(pages: dict[str, Page])
         "scores", "course", "confusion", "classes", "mistakes", "reliability", "texts", "setting",
     ]  # fmt: skip
     assert sections["pairs"] == sections["hostile"] == sections["single"]
+    assert sections["numbers"] == ["scores", "course", "tables", "mistakes", "texts", "setting"]
     assert sections["several"] == [name for name in sections["single"] if name != "confusion"]
     for name, page in pages.items():
         linked = [one.attributes["href"] for one in page.all("a")]

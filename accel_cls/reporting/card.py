@@ -16,7 +16,7 @@ from accel_cls.errors import printable, shown
 from accel_cls.recipe import Hub, Recipe
 from accel_cls.recipe.rules import is_hub_id
 from accel_cls.reporting.facts import Facts
-from accel_cls.reporting.markdown import number, table, verdict_of
+from accel_cls.reporting.markdown import describe_score, table, verdict_of
 
 _MOST_CLASSES = 100  # that are listed
 _LETTER = re.compile(r"[^\W\d_]")
@@ -103,9 +103,8 @@ def _body(facts: Facts) -> str:
 
 def _what_it_does(facts: Facts) -> str:
     names = [_plain(shown(name)) for name in facts.names]
-    listed = ", ".join(names[:_MOST_CLASSES]) + (
-        f" and {len(names) - _MOST_CLASSES} more" * (len(names) > _MOST_CLASSES)
-    )
+    more = f" and {len(names) - _MOST_CLASSES} more" if len(names) > _MOST_CLASSES else ""
+    listed = ", ".join(names[:_MOST_CLASSES]) + more
     columns = facts.recipe.data.text
     of = "a text" if isinstance(columns, str) else "a pair of texts"
     name = facts.recipe.model.name
@@ -149,20 +148,14 @@ def _scores(results: dict[str, Any]) -> str:
     test, metrics = results.get("test"), list(results["scores"])
 
     def cells(judged: dict[str, Any]) -> list[str]:
-        intervals = judged.get("intervals") or {}
-        return [
-            number(judged["scores"][name]) + (f" ({low:.4f} to {high:.4f})" if None not in (low, high) else "")
-            for name in metrics
-            for low, high in [intervals.get(name, (None, None))]
-        ]
+        return [describe_score(name, judged) for name in metrics]
 
     rows = [["test", *cells(test)]] if test else []
     text = table(["", *metrics], [*rows, ["validation", *cells(results)]])
     chosen = f"Chosen by {results['decided_by']} on the validation rows, which flatters that score."
     said = f"\n{chosen} {'Nothing was chosen by the test rows.' if test else 'There were no test rows.'}"
-    return (
-        text + said + (f" {verdict_of(results)[:1].upper()}{verdict_of(results)[1:]}." if "verdict" in results else "")
-    )
+    verdict = verdict_of(results)
+    return f"{text}{said} {verdict[:1].upper()}{verdict[1:]}."
 
 
 def _limits(facts: Facts) -> list[str]:

@@ -43,11 +43,9 @@ class Facts:
         """Of the classes, in the order of their ids; empty where a label is a number."""
         return [one["name"] for one in self.results.get("classes", ())]
 
-    def named(self, label: Any) -> list[str]:
+    def named(self, label: Any) -> tuple[str, ...]:
         """An encoded label, true or predicted, in words: names of classes, which may be none, or a number."""
-        if not self.names:
-            return [self.task.text_of(label, ())]
-        return [self.names[at] for at in self.task.classes_of(label)]
+        return self.task.named(label, self.names)
 
 
 def facts_of(folder: RunFolder, recipe: Recipe, validation: Answers, results: dict[str, Any]) -> Facts:

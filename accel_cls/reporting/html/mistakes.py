@@ -90,4 +90,4 @@ def _mistake(facts: Facts, at: int, loss: float, texts: tuple[str, ...]) -> Mist
     )
     probabilities = tuple((name, of[name]) for name in asked)
     shown = tuple(shortened(text, _LONGEST) for text in texts)
-    return Mistake(row, shown, tuple(true), tuple(predicted), probabilities, loss, near)
+    return Mistake(row, shown, true, predicted, probabilities, loss, near)

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from accel_cls.recipe.metrics import LOWER_IS_BETTER
+from accel_cls.evaluation.metrics import less_is_better
+from accel_cls.recipe.metrics import is_own
 from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.html.plots import WIDTH, Tick, fitted, text_width, ticks
 from accel_cls.reporting.markdown import describe_dropped, describe_looks
+from accel_cls.reporting.verdict import Measure, measure_of
 
 _DIGITS = 4
 
@@ -69,9 +71,11 @@ class Judgement:
     unscored: int
     verdict: str
     metrics: tuple[str, ...]
+    compared: str  # what the differences are of
+    test: str  # what p is of
     best: tuple[float | None, ...]  # of each metric, among all classifiers
     table: tuple[Row, ...]
-    differences: Differences | None
+    differences: Differences
 
 
 @dataclass(frozen=True)
@@ -116,78 +120,73 @@ def content(facts: Facts) -> Scores:
 
 def _interval(judged: dict[str, Any], name: str) -> tuple[float, float] | None:
     found = (judged.get("intervals") or {}).get(name)
-    return None if found is None or None in found else (found[0], found[1])
+    return None if found is None else (found[0], found[1])
 
 
 def _judgement(results: dict[str, Any], judged: dict[str, Any], part: str) -> Judgement:
     metrics = tuple(judged["scores"])
-    baselines = judged.get("baselines", [])
-    table = [
-        _row("this model", "", judged, metrics),
-        *(_row(one["name"], one["about"], one, metrics) for one in baselines),
-    ]
+    baselines = judged["baselines"]
+    measure = measure_of(baselines[0])
+    table = [_row("this model", "", judged, metrics)]
+    table += [_row(one["name"], one["about"], one, metrics, measure) for one in baselines]
     dropped = results["rows"]["dropped"]
     return Judgement(
         part,
         results["rows"][part],
         sum(one["rows"] for one in dropped if one["from"] == f"data.{part}"),
-        judged.get("verdict", ""),
+        judged["verdict"],
         metrics,
+        f"{measure.words}: this model's lead{measure.unit and ',' + measure.unit} (95%)",
+        measure.test,
         tuple(_best(name, (row.scores[i] for row in table)) for i, name in enumerate(metrics)),
         tuple(table),
-        differences(baselines),
+        _differences(baselines, measure),
     )
 
 
-def _row(name: str, about: str, judged: dict[str, Any], metrics: Sequence[str]) -> Row:
+def _row(name: str, about: str, judged: dict[str, Any], metrics: Sequence[str], measure: Measure | None = None) -> Row:
+    """A classifier's; with `measure` that of a baseline, which this model is compared with."""
     scores = tuple(judged["scores"].get(metric) for metric in metrics)
     intervals = tuple(_interval(judged, metric) for metric in metrics)
-    is_compared = "difference" in judged
-    p = f"{judged['p']:.3f}" if is_compared and judged["p"] >= 0.001 else "< 0.001"
-    return Row(name, about, scores, intervals, _points(judged) if is_compared else "", p if is_compared else "")
+    if measure is None:
+        return Row(name, about, scores, intervals, "", "")
+    p = f"{judged['p']:.3f}" if judged["p"] >= 0.001 else "< 0.001"
+    return Row(name, about, scores, intervals, _apart(judged, measure), p)
 
 
-def _points(one: dict[str, Any]) -> str:
-    points, low, high = (100 * value for value in (one["difference"], *one["interval"]))
-    return f"{points:+.1f} ({low:+.1f} to {high:+.1f})".replace("-", "−")
+def _apart(one: dict[str, Any], measure: Measure) -> str:
+    apart, low, high = (measure.apart(value).replace("-", "−") for value in (one["difference"], *one["interval"]))
+    return f"{apart} ({low} to {high})"
 
 
 def _best(name: str, scores: Iterable[float | None]) -> float | None:
-    found = [score for score in scores if score is not None]
-    # As they are shown: what looks the same is as good.
-    rounded = [round(score, _DIGITS) for score in found]
-    return None if len(found) < 2 else min(rounded) if name in LOWER_IS_BETTER else max(rounded)
+    """The best score, as it is shown: what looks the same is as good."""
+    found = [round(score, _DIGITS) for score in scores if score is not None]
+    if len(found) < 2 or is_own(name):  # a report can be made where the user's own function is not at hand
+        return None
+    return min(found) if less_is_better(name) else max(found)
 
 
 _ROW, _TOP, _BOTTOM = 30, 6, 34
 
 
-def differences(baselines: Sequence[dict[str, Any]]) -> Differences | None:
-    """Lay out the plot of differences; None where there are none."""
+def _differences(baselines: Sequence[dict[str, Any]], measure: Measure) -> Differences:
+    """Lay out the plot of differences."""
     # Not the first, whose answer is always the same: it is far off, and others could not be told apart beside it.
-    compared = [one for one in baselines[1:] if "difference" in one]
-    if not compared:
-        return None
+    compared = baselines[1:] or baselines
     names = [fitted(one["name"], 120) for one in compared]
     left = max(map(text_width, names)) + 14
-    ends = [100 * value for one in compared for value in one["interval"]]
+    ends = [measure.factor * value for one in compared for value in one["interval"]]
     axis = ticks(min(0.0, *ends), max(0.0, *ends), 5)
 
-    def at(points: float) -> float:
-        return round(left + (points - axis[0]) / (axis[-1] - axis[0]) * (WIDTH - left - 14), 1)
+    def at(apart: float) -> float:
+        return round(left + (apart - axis[0]) / (axis[-1] - axis[0]) * (WIDTH - left - 14), 1)
 
     lines = []
     for i, (name, one) in enumerate(zip(names, compared, strict=True)):
-        middle, low, high = (at(100 * value) for value in (one["difference"], *one["interval"]))
-        lines.append(Difference(name, _TOP + (i + 0.5) * _ROW, low, high, middle, _points(one)))
-    said = "; ".join(f"this model and {one['name']}: {_points(one)} points" for one in compared)
+        middle, low, high = (at(measure.factor * value) for value in (one["difference"], *one["interval"]))
+        lines.append(Difference(name, _TOP + (i + 0.5) * _ROW, low, high, middle, _apart(one, measure)))
+    said = "; ".join(f"this model and {one['name']}: {_apart(one, measure)}" for one in compared)
     height = _TOP + len(lines) * _ROW + _BOTTOM
-    return Differences(
-        said,
-        WIDTH,
-        height,
-        left,
-        at(0),
-        tuple(Tick(at(x), f"{x:+g}".replace("-", "−") if x else "0") for x in axis),
-        tuple(lines),
-    )
+    marks = tuple(Tick(at(x), f"{x:+g}".replace("-", "−") if x else "0") for x in axis)
+    return Differences(said, WIDTH, height, left, at(0), marks, tuple(lines))
