@@ -131,7 +131,7 @@ def _finish(session: Session, corpus: Corpus, folder: RunFolder, fitted: Fitted)
         told: list[str] = []
         validation = read_answers(folder, "validation")
         ran = (folder, fitted.recipe, fitted.plan, fitted.progress, task, corpus, hardware.name)
-        finish_run(FinishedRun(*ran, fitted.device_peak_bytes, validation, test), told)
+        finish_run(FinishedRun(*ran, fitted.device_peak_bytes, validation, test, fitted.truncated), told)
         for note in told:
             console.note(note)
 
@@ -152,7 +152,7 @@ def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, seconds:
         *(("left out", dropped) for dropped in describe_dropped(results)),
         *(("look at", sentence) for sentence in results.get("advice", ())),
         ("model", os.path.join(where, "model")),
-        ("report", os.path.join(where, "report.md")),
+        ("report", f"{os.path.join(where, 'report.html')}, and report.md for a terminal"),
         ("training took", duration(results["seconds"])),
         ("try it", shell(command)),
     ]
