@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from accel_cls.data.corpus import declared_name, unmarked_cell
+from accel_cls.data.cells import declared_name, unmarked_cell
 from accel_cls.data.labels import named_classes
 from accel_cls.data.rows import Rows
 from accel_cls.errors import UserError, listed, shown

@@ -53,6 +53,12 @@ class Data(Section):
         "a column's name; with task: multi_label also a list of columns, one for each class, that hold 0 or 1",
         "the column that holds the class; with task: multi_label, the classes: a list, or texts between separators",
     )
+    slices: list[str] = setting(
+        [],
+        "a list of columns' names",
+        "columns by which a finished run's score is told apart, such as a shop or a source, besides length, file, "
+        "class and truncation; the model learns nothing of them",
+    )
     label_separator: Annotated[str, Field(min_length=1)] = setting(
         ",",
         "one character or more, such as ';'",

@@ -115,7 +115,17 @@ def _broken_columns(recipe: Recipe) -> _Broken:
         broken.append((("data", "label"), message))
     if len(set(labels)) < len(labels):
         broken.append((("data", "label"), "found the same column twice; expected each once"))
-    return broken
+    return broken + _broken_slices(recipe.data.slices, {*texts, *labels})
+
+
+def _broken_slices(slices: list[str], known: set[str]) -> _Broken:
+    """Columns to judge by: each once, and none that is text or label."""
+    if len(set(slices)) < len(slices):
+        return [(("data", "slices"), "found the same column twice; expected each once")]
+    if both := [name for name in slices if name in known]:
+        message = f"found {both[0]!r}, which data.text or data.label names too; expected another column"
+        return [(("data", "slices"), message)]
+    return []
 
 
 def is_encoding(name: str) -> bool:

@@ -9,6 +9,7 @@ from pydantic import Field
 from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.metrics import METRICS, Metric, Task
 from accel_cls.recipe.section import Section, setting
+from accel_cls.recipe.trackers import TRACKERS, Tracker
 
 # How the strings under these keys become paths: "input" is relative to the recipe that says it (on the
 # command line: to the current folder), "output" always to the current folder, and "input or name" is an
@@ -265,6 +266,11 @@ class Train(Section):
         "true or false",
         "write to the run's trace/ what each process did in each update: examples, micro-batches, losses, gradient",
     )
+    trackers: list[Tracker] = setting(
+        [],
+        "a list of " + ", ".join(TRACKERS),
+        "what else is told of each logged update and each evaluation; into the run's trackers/, no network is used",
+    )
 
 
 _EVERY = "'epoch' or a whole number of updates, 1 or more"
@@ -296,6 +302,14 @@ class Evaluate(Section):
         "stop after so many evaluations in a row without a new best",
         "null turns it off",
         ge=1,
+    )
+    behaviour: int = setting(
+        100,
+        "a whole number of texts, 0 or more",
+        "how many validation texts the kept model is asked about once more at the end, each changed in a dozen ways, "
+        "such as by a typo or a negation; 0 turns it off",
+        "fewer than none can't be asked about",
+        ge=0,
     )
 
 
