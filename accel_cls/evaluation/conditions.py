@@ -54,7 +54,7 @@ def by_class(classes: Sequence[Sequence[int]], names: Sequence[str]) -> Iterator
     """By the classes that each row has; of these it may have several."""
     for i, name in enumerate(names):
         rows = np.array([i in own for own in classes], bool)
-        if rows.any():
+        if rows.any() and not rows.all():
             yield Condition(CLASS, name, rows)
 
 

@@ -64,7 +64,7 @@ def find_slices(scores: np.ndarray, groups: np.ndarray, conditions: Sequence[Con
         seed: of the permutations.
     """
     least = max(_LEAST, round(_LEAST_SHARE * len(scores)))
-    parts = [(condition,) for condition in conditions]
+    parts: list[tuple[Condition, ...]] = [(condition,) for condition in conditions]
     known = [condition for condition in conditions if condition.is_known_before]
     pairs = [(one, two) for one, two in combinations(known, 2) if one.by != two.by]
     parts += [pair for pair in pairs if _is_enough(pair, least)]

@@ -77,7 +77,7 @@ def state_of(path: str, recipe: Recipe, overrides: Sequence[str]) -> State:
         logged=_last_logged(folder),
         checkpoints=[Saved(one.name, update_of(one), find_fault(one)) for one in list_checkpoints(folder.checkpoints)],
         changes=decision.changes.training,
-        end=[*decision.changes.end, *decision.changes.test],
+        end=[*decision.changes.end, *decision.changes.judged],
         harmless=decision.changes.harmless,
         scores=read_results(folder)["scores"] if folder.is_finished else {},
         action=decision.action,

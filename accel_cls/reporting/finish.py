@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from accel_cls.atomic import write_json, write_text
 from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.data.corpus import Corpus
+from accel_cls.data.examples import Part
 from accel_cls.errors import UserError
 from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.baselines import Baseline, baselines
 from accel_cls.recipe import Recipe
 from accel_cls.reporting.looks import count_looks
 from accel_cls.reporting.markdown import report
+from accel_cls.reporting.slices import slice_results
 from accel_cls.reporting.verdict import advice, compare_with_baselines, verdict
 from accel_cls.runs.changes import origin_of
 from accel_cls.runs.folder import RunFolder
@@ -36,6 +40,8 @@ class FinishedRun:
     device_peak_bytes: int | None  # the most memory in use on a GPU, of all processes the largest; None: nobody tells
     validation: Answers  # of the best model
     test: Answers | None  # likewise; None where the recipe has no data.test
+    are_cut: dict[Part, np.ndarray]  # bool [rows] by part: whether the model was given a part of the text only
+    behaviour: dict[str, Any] | None  # see `behaviour_results`; None where the recipe does not ask
 
 
 def require_best(progress: Progress, recipe: Recipe) -> tuple[int, ...]:
@@ -68,6 +74,8 @@ def finish_run(run: FinishedRun, notes: list[str]) -> dict[str, Any]:
     results["baselines"] = compare_with_baselines(simple, run.validation, "validation", run.task, metrics, classes)
     results["verdict"] = verdict(results["baselines"], results["decided_by"], len(run.validation))
     results["test"] = _test(run, simple, notes)
+    results["slices"] = _slices(run)
+    results["behaviour"] = run.behaviour
     results["advice"] = advice(run.recipe, results)
     tables = run.task.report_tables(run.validation.labels, predicted, names)
     write_text(run.folder.report, report(run.recipe, results, tables, origin_of(run.folder)["starts"]))
@@ -103,6 +111,17 @@ def _rows(corpus: Corpus) -> dict[str, Any]:
     dropped = [{"from": one.key, "rows": len(one.rows), "reason": one.reason} for one in corpus.invalid]
     scored: dict[str, int] = {part: len(examples) for part, examples in corpus.judged.items()}
     return {"training": len(corpus.train), **scored, "dropped": dropped}
+
+
+def _slices(run: FinishedRun) -> dict[Part, dict[str, Any]]:
+    """Where the best model is worse than elsewhere, by part."""
+    answers: dict[Part, Answers | None] = {"validation": run.validation, "test": run.test}
+    names = run.corpus.classes.names
+    return {
+        part: slice_results(one, run.task, names, run.are_cut[part])
+        for part, one in answers.items()
+        if one is not None
+    }
 
 
 def _test(run: FinishedRun, simple: Sequence[Baseline], notes: list[str]) -> dict[str, Any] | None:

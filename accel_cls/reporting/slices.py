@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from accel_cls.data.examples import Examples, Part
+from accel_cls.data.examples import Examples
 from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.conditions import Condition, by_class, by_column, by_file, by_length, by_truncation
 from accel_cls.evaluation.slices import Slice, WorstSlice, find_slices
@@ -16,7 +16,7 @@ from accel_cls.tasks import Task
 ACCURACY, MINUS_ERROR = "accuracy", "minus the absolute error"
 
 
-def slice_results(answers: Answers, task: Task, names: tuple[str, ...], is_cut: np.ndarray) -> dict[str, Any]:
+def slice_results(answers: Answers, task: Task, names: Sequence[str], is_cut: np.ndarray) -> dict[str, Any]:
     """The score by length, file, class, truncation and the recipe's columns, and the worst parts, for programs.
 
     Args:
@@ -39,7 +39,7 @@ def slice_results(answers: Answers, task: Task, names: tuple[str, ...], is_cut: 
     }
 
 
-def _conditions(examples: Examples, task: Task, names: tuple[str, ...], is_cut: np.ndarray) -> Iterator[Condition]:
+def _conditions(examples: Examples, task: Task, names: Sequence[str], is_cut: np.ndarray) -> Iterator[Condition]:
     texts, columns = examples.texts, examples.columns
     yield from by_length([texts[name] for name in texts.column_names])
     yield from by_file(examples.rows)
@@ -61,13 +61,8 @@ def _as_json(one: Slice | WorstSlice) -> dict[str, Any]:
     }
 
 
-def worst_in_words(slices: dict[str, Any], part: Part) -> Iterator[str]:
-    """A sentence for each part of the rows that is worse than the rest by more than chance.
-
-    Args:
-        slices: as `slice_results` has them.
-        part: whose rows they are.
-    """
+def worst_in_words(slices: dict[str, Any]) -> Iterator[str]:
+    """A sentence for each part of the rows that is worse than the rest by more than chance, of `slice_results`."""
     for one in slices["worst"]:
         where = " and ".join(" ".join(condition) for condition in one["where"])
         own, rest = one["score"], one["score"] - one["difference"]
@@ -76,6 +71,6 @@ def worst_in_words(slices: dict[str, Any], part: Part) -> Iterator[str]:
             what, own, rest = "the mean absolute error", -own, -rest
         p = "p < 0.002" if one["corrected_p"] < 0.002 else f"p = {one['corrected_p']:.3f}"
         yield (
-            f"{what} is {own:.4g} on the {one['rows']:,} {part} rows with {where}, and {rest:.4g} on all others ({p}, "
-            f"corrected for {slices['looked_at']:,} parts): more training rows like these help, or right labels there"
+            f"{what} is {own:.4g} on the {one['rows']:,} rows with {where}, and {rest:.4g} on all others ({p}, "
+            f"corrected for {slices['looked_at']:,} parts): more training rows like these, or a look at their labels"
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from transformers import PreTrainedTokenizerBase
 
 from accel_cls.atomic import write_text
 from accel_cls.batching.plan import Plan
@@ -60,6 +61,7 @@ class Fitted:
     plan: Plan
     progress: Progress  # at its end
     device_peak_bytes: int | None  # see `finish_run`
+    tokenizer: PreTrainedTokenizerBase
 
 
 def fit(
@@ -118,7 +120,7 @@ def fit(
     explain = functools.partial(_explain_out_of_memory, training, progress, sizes, key)
     reset_peak_device_memory(accelerator.device)  # what was tried to find a micro-batch's size is over
     _run_loop(loop or _train_to_the_end, hardware.name, training, progress, explain)
-    return Fitted(recipe, plan, progress, _device_peak_bytes(accelerator))
+    return Fitted(recipe, plan, progress, _device_peak_bytes(accelerator), inputs.tokenizer)
 
 
 def _device_peak_bytes(accelerator: Accelerator) -> int | None:

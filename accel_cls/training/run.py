@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 from accel_cls.console import Console, duration
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.devices.deterministic import deterministic_algorithms
 from accel_cls.devices.prepare import let_go, scaler_state
+from accel_cls.evaluation.answers import Answers
+from accel_cls.evaluation.behaviour.variations import behaviour_results, vary
 from accel_cls.hardware.accelerator import start_hardware
 from accel_cls.hardware.main_process import decided_by_main
 from accel_cls.hardware.rendezvous import Rendezvous, join_rendezvous, lost_process_explained
@@ -26,9 +29,10 @@ from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.results import read_results
 from accel_cls.runs.resume import record_found
 from accel_cls.stopping import Stopping
-from accel_cls.tasks import task_of
+from accel_cls.tasks import Task, task_of
+from accel_cls.tokenization.encode import are_cut
 from accel_cls.training.fit import Fitted, Loop, Session, fit, open_on_main
-from accel_cls.training.held_out import ask_kept_model
+from accel_cls.training.held_out import KeptModel
 
 # What finds the values that a recipe leaves to a search, by trials on a part of the corpus's training examples. Takes
 # the run folder, too; called by all processes, and gives all of them the same values by key.
@@ -114,17 +118,32 @@ def _finish(session: Session, corpus: Corpus, folder: RunFolder, fitted: Fitted)
     decided_by_main(accelerator, 0, lambda: require_best(fitted.progress, fitted.recipe))
     let_go(accelerator, scaler_state(accelerator))  # what follows needs its memory
     console.set_state("test")
-    test = None if corpus.test is None else ask_kept_model(accelerator, folder, corpus.test)
+    kept, recipe = KeptModel(accelerator, folder), fitted.recipe
+    test = None if corpus.test is None else kept.ask(corpus.test)
+    console.set_state("behaviour")
+    behaviour = _ask_about_changes(kept, recipe, corpus, task)
     if accelerator.is_main_process:
         console.set_state("baselines and report")
         if test is not None:
             write_answers(folder, "test", test, task, corpus.classes.names)
         told: list[str] = []
-        validation = read_answers(folder, "validation")
-        ran = (folder, fitted.recipe, fitted.plan, fitted.progress, task, corpus, hardware.name)
-        finish_run(FinishedRun(*ran, fitted.device_peak_bytes, validation, test), told)
+        validation = Answers(corpus.validation, read_answers(folder, "validation").logits)
+        length = recipe.data.max_length
+        cut = {part: are_cut(fitted.tokenizer, rows.texts, length) for part, rows in corpus.judged.items()}
+        ran = (folder, recipe, fitted.plan, fitted.progress, task, corpus, hardware.name)
+        finish_run(FinishedRun(*ran, fitted.device_peak_bytes, validation, test, cut, behaviour), told)
         for note in told:
             console.note(note)
+
+
+def _ask_about_changes(kept: KeptModel, recipe: Recipe, corpus: Corpus, task: Task) -> dict[str, Any] | None:
+    """How the best model answers to validation texts that are changed; None where the recipe does not ask."""
+    count = recipe.evaluate.behaviour
+    if not count:
+        return None
+    variations = vary(corpus.validation, count, recipe.seed)
+    answers = kept.ask(variations.examples())
+    return behaviour_results(variations, answers.logits, task, corpus.classes.names)
 
 
 def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, seconds: float | None) -> None:

@@ -8,7 +8,7 @@ from random import Random
 _PER_TYPO = 60  # characters of a text, for each of which there is one more
 _WORD = re.compile("[A-Za-z]{4,}")
 _AUXILIARY = "is|are|was|were|am|can|could|will|would|should|must|do|does|did|have|has|had"
-_NEGATED = re.compile(rf"\b(ca|wo|sha|{_AUXILIARY})(?:n['’]t| not)\b|\bcannot\b|\bnever\s", re.IGNORECASE)
+_NEGATED = re.compile(rf"\b(ca|wo|sha|{_AUXILIARY})n['’]t\b|\s+not\b(?! only)|\bcannot\b|\bnever\b", re.IGNORECASE)
 _PRONOUN = "it|this|that|there|he|she|they|you|we|i"
 _SAID = re.compile(
     rf"\b(is|are|was|were|am|can|could|will|would|should|must|i'm|it's)\b(?! (?:{_PRONOUN})\b)", re.IGNORECASE
@@ -45,15 +45,16 @@ def negated(text: str) -> str:
         (_SAID, lambda found: f"{found[0]} not"),
         (_PRESENT, lambda found: f"{found[1]} do not {found[3]}"),
         (_PAST, lambda found: f"did not {_VERBS[found[1].lower()]}"),
-        (_QUALITY, lambda found: f"not {found[1]}"),
+        (_QUALITY, lambda found: f"not {found[1].lower()}"),
     ):
         if pattern.search(text):
-            return pattern.sub(by, text)
+            changed = pattern.sub(by, text)
+            return changed[:1].upper() + changed[1:] if text[:1].isupper() else changed
     return text
 
 
 def _without_not(found: re.Match[str]) -> str:
-    word = found[1]
-    if word is None:
-        return "can" if found[0].lower() == "cannot" else ""
-    return {"ca": "can", "wo": "will", "sha": "shall"}.get(word.lower(), word)
+    said = found[0].lower()
+    if found[1] is None:
+        return {"cannot": "can", "never": "always"}.get(said, "")
+    return {"ca": "can", "wo": "will", "sha": "shall"}.get(found[1].lower(), found[1])

@@ -12,11 +12,11 @@ import numpy as np
 from accel_cls.data.examples import Examples
 from accel_cls.data.texts import Texts
 from accel_cls.evaluation.behaviour.languages import languages_of
-from accel_cls.evaluation.behaviour.transformations import TRANSFORMATIONS, Transformation
+from accel_cls.evaluation.behaviour.transformations import TRANSFORMATIONS, Expected, Transformation
 from accel_cls.evaluation.mean_interval import mean_interval
 from accel_cls.tasks import Task
 
-_SHOWN = 3  # changed texts of each way, those whose answer differs most
+_SHOWN = 3  # changed texts of each way, those whose answers are farthest from what is expected
 
 
 @dataclass(frozen=True)
@@ -76,39 +76,46 @@ def behaviour_results(variations: Variations, logits: np.ndarray, task: Task, na
     decoded, count = task.decode(logits), len(variations.sample)
     originals = np.array([one.original for one in variations.changed], np.int64)
     same = task.are_right(decoded.predicted[originals], decoded.predicted[count:])
-    differences = ~same if same.dtype == bool else -same
+    is_share = same.dtype == bool
+    differences = 1 - same.astype(np.float64) if is_share else -same
     apart = np.abs(decoded.probabilities[count:] - decoded.probabilities[originals]).max(1, initial=0.0)
     words = [_in_words(one, task, names) for one in decoded.predicted]
     texts = variations.sample.texts[variations.sample.texts.column_names[0]]
+
+    def shown(i: int) -> dict[str, Any]:
+        return {
+            "row": variations.sample.rows[originals[i]],
+            "text": texts[originals[i]],
+            "changed": variations.changed[i].text,
+            "predicted": words[originals[i]],
+            "predicted_changed": words[count + i],
+            "probability_change": round(float(apart[i]), 6),
+        }
+
     tests = []
     for transformation in TRANSFORMATIONS:
         own = [i for i, one in enumerate(variations.changed) if one.transformation is transformation]
-        if not own:
-            continue
-        low, high = mean_interval(differences[own])
-        order = sorted(own, key=lambda i: (-float(differences[i]), -apart[i], i))[:_SHOWN]
-        tests.append(
-            {
-                "name": transformation.name,
-                "expected": transformation.expected,
-                "texts": len(own),
-                "differ": float(differences[own].mean()),
-                "interval": [round(low, 6), round(high, 6)],
-                "examples": [
-                    {
-                        "row": variations.sample.rows[originals[i]],
-                        "text": texts[originals[i]],
-                        "changed": variations.changed[i].text,
-                        "predicted": words[originals[i]],
-                        "predicted_changed": words[count + i],
-                        "probability_change": round(float(apart[i]), 6),
-                    }
-                    for i in order
-                ],
-            }
-        )
-    kind = "labels that differ" if same.dtype == bool else "mean absolute difference"
+        if own:
+            low, high = mean_interval(differences[own] > 0 if is_share else differences[own])
+            worst = _worst(own, differences, apart, transformation.expected)
+            tests.append(
+                {
+                    "name": transformation.name,
+                    "expected": transformation.expected,
+                    "texts": len(own),
+                    "differ": float(differences[own].mean()),
+                    "interval": [round(low, 6), round(high, 6)],
+                    "examples": [shown(i) for i in worst],
+                }
+            )
+    kind = "labels that differ" if is_share else "mean absolute difference"
     return {"texts": count, "measure": kind, "tests": tests}
+
+
+def _worst(own: Sequence[int], differences: np.ndarray, apart: np.ndarray, expected: Expected) -> list[int]:
+    """Those that differ most; where they are expected to differ, least."""
+    sign = 1 if expected == "opposite" else -1
+    return sorted(own, key=lambda i: (sign * differences[i], sign * apart[i], i))[:_SHOWN]
 
 
 def _in_words(predicted: Any, task: Task, names: Sequence[str]) -> str:
