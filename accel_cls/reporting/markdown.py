@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from accel_cls.console import duration
+from accel_cls.errors import shown
 from accel_cls.memory.forecast import format_bytes
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import Table
@@ -49,6 +50,10 @@ def report(
     for table in tables:
         text += f"\n## {table.title}\n\n" + (f"{table.text}\n\n" if table.text else "")
         text += _table(table.header, table.rows)
+    for part, slices in results["slices"].items():
+        text += _slices(part, slices)
+    if results["behaviour"]:
+        text += _behaviour(results["behaviour"])
     text += _evaluations(results)
     if len(starts) > 1:
         text += "\n## Starts\n\nThis run was interrupted, and went on from its checkpoints.\n\n"
@@ -95,6 +100,44 @@ def _beside_baselines(title: str, scores: dict[str, float], judged: dict[str, An
         rows.append([f"{one['name']}: {one['about']}", *cells, apart, f"{one['p']:.3g}"])
     text = f"\n## {title}\n\nThis model: {judged['verdict']}.\n\n"
     return text + _table(["", *metrics, "this model's accuracy (95% interval)", "p (McNemar)"], rows)
+
+
+def _slices(part: str, slices: dict[str, Any]) -> str:
+    """A section on the parts of some rows, the worst of them first."""
+    looked_at = f"{slices['looked_at']:,} parts of {slices['least_rows']:,} rows or more"
+
+    def table(ones: Sequence[dict[str, Any]], p: str, title: str) -> str:
+        rows = []
+        for one in ones:
+            low, high = one["interval"]
+            where = ", ".join(" ".join(condition) for condition in one["where"])
+            score = f"{one['score']:.4f} ({low:.4f} to {high:.4f})"
+            rows.append([where, one["rows"], score, f"{one['difference']:+.4f}", f"{one[p]:.3g}"])
+        score = f"{slices['score']} (95% interval)"
+        return _table(["where", "rows", score, "difference to the rest", title], rows)
+
+    text = f"\n## Slices of the {part} rows\n\n"
+    if slices["worst"]:
+        text += f"Of {looked_at}, these are worse than the rest by more than chance:\n\n"
+        text += table(slices["worst"], "corrected_p", "p, corrected for all that were looked at") + "\n"
+    else:
+        text += f"Of {looked_at}, none is worse than the rest by more than chance.\n\n"
+    return text + table(slices["single"], "p", "p, of this one alone")
+
+
+def _behaviour(behaviour: dict[str, Any]) -> str:
+    """A section on what becomes of answers where texts are changed."""
+    text = f"\n## Behaviour\n\n{behaviour['texts']:,} validation texts, each changed in these ways. An answer should "
+    text += "stay as it is; only a negation should turn it, where the classes are opinions. The example is the one "
+    text += "that is farthest from this.\n\n"
+    rows = []
+    for one in behaviour["tests"]:
+        low, high = one["interval"]
+        worst = one["examples"][0]
+        answers = f"{worst['predicted']} → {worst['predicted_changed']}"
+        share = f"{one['differ']:.3f} ({low:.3f} to {high:.3f})"
+        rows.append([one["name"], one["texts"], share, f"{shown(worst['changed'])} ({answers})"])
+    return text + _table(["changed by", "texts", f"{behaviour['measure']} (95% interval)", "example"], rows)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
