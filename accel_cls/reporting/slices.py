@@ -25,7 +25,7 @@ def slice_results(answers: Answers, task: Task, names: Sequence[str], is_cut: np
         names: of the classes.
         is_cut: bool [rows], whether the model was given a part of the text only.
     """
-    scores = task.are_right(answers.labels, task.decode(answers.logits).predicted)
+    scores = task.row_scores(answers.labels, task.decode(answers.logits).predicted)
     conditions = [*_conditions(answers.examples, task, names, is_cut)]
     found = find_slices(scores, answers.groups(), conditions)
     return {

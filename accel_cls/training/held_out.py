@@ -32,7 +32,7 @@ class KeptModel:
         """What it says of examples. Called by all processes, which divide them among themselves."""
         classifier = self._classifier
         batches = classifier.batches(examples.texts, examples.labels)
-        outputs = len(classifier.names)
+        outputs = classifier.outputs
         found = predict_examples(self._accelerator, classifier.model, batches, classifier.layout, outputs)
         assert not isinstance(found, str)  # nobody tells it to stop
         return Answers(examples, found.logits)

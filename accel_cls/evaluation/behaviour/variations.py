@@ -75,7 +75,7 @@ def behaviour_results(variations: Variations, logits: np.ndarray, task: Task, na
     """
     decoded, count = task.decode(logits), len(variations.sample)
     originals = np.array([one.original for one in variations.changed], np.int64)
-    same = task.are_right(decoded.predicted[originals], decoded.predicted[count:])
+    same = task.row_scores(decoded.predicted[originals], decoded.predicted[count:])
     is_share = same.dtype == bool
     differences = 1 - same.astype(np.float64) if is_share else -same
     apart = np.abs(decoded.probabilities[count:] - decoded.probabilities[originals]).max(1, initial=0.0)
@@ -119,4 +119,4 @@ def _worst(own: Sequence[int], differences: np.ndarray, apart: np.ndarray, expec
 
 
 def _in_words(predicted: Any, task: Task, names: Sequence[str]) -> str:
-    return ", ".join(names[i] for i in task.predicted_classes(predicted)) or "none"
+    return ", ".join(task.named(predicted, names)) or "none"
