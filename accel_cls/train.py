@@ -120,7 +120,7 @@ def _train(options: argparse.Namespace, started: float) -> int:
             loop = functools.partial(measure, request=request)
             # What is measured is no run, and leaves the recipe's own alone. No update takes longer for its rate.
             rate = DEFAULT_RATE if recipe.train.learning_rate == "auto" else recipe.train.learning_rate
-            recipe = with_values(recipe, {"output": str(request.folder / "run"), RATE: rate})
+            recipe = with_values(recipe, {"output": str(request.folder / "run"), RATE: rate, "train.trackers": []})
         asked = (recipe, options.recipe, options.overrides, options.fresh, options.join_timeout, started)
         again = ["accel-cls", "launch", options.recipe, *options.overrides]
         only = functools.partial(search, asked=axes, fresh=options.fresh, train=again)

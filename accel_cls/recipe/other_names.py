@@ -13,7 +13,7 @@ _BATCH = "train.batch_size counts examples over all devices together"
 _EVALUATION_BATCH = "evaluation divides its examples by train.micro_batch_tokens"
 _ALWAYS = "a run trains, evaluates and saves its best model always, see `evaluate` and `checkpoint`"
 _ONE_RATE = "all weights have the same rate, train.learning_rate"
-_NO_PROGRESS = "metrics.jsonl of the run folder holds what is logged"
+_TRACKERS_FOLDER = "train.trackers keep what they are told in the run's trackers/"
 _NO_HUB = "nothing is uploaded; the run's model/ is a transformers folder"
 
 OTHER_NAMES = {
@@ -174,8 +174,13 @@ OTHER_NAMES = {
     "device": _DEVICES,
     "use_cpu": _DEVICES,
     "no_cuda": _DEVICES,
-    "report_to": _NO_PROGRESS,
-    "logging_dir": _NO_PROGRESS,
+    "report_to": "train.trackers",
+    "log_with": "train.trackers",
+    "logger": "train.trackers",
+    "loggers": "train.trackers",
+    "tracker": "train.trackers",
+    "logging_dir": _TRACKERS_FOLDER,
+    "wandb_project": "train.trackers; the project is the run's `name`",
     "push_to_hub": _NO_HUB,
     "hub_model_id": _NO_HUB,
 }

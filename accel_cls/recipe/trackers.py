@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Literal, get_args
 
-from accel_cls.errors import UserError
-
 Tracker = Literal["tensorboard", "wandb", "mlflow"]
 TRACKERS: tuple[str, ...] = get_args(Tracker)
 _PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX")}  # others are one of their own name
 
 
-def require_trackers(trackers: Sequence[Tracker]) -> None:
-    """Raise UserError where a tracker's package is not installed."""
+def missing_trackers(trackers: Sequence[Tracker]) -> str | None:
+    """What is wrong and what to do where a tracker's package is not installed; None where all are."""
     missing = [name for name in trackers if not any(map(find_spec, _PACKAGES.get(name, (name,))))]
-    if missing:
-        raise UserError(
-            f"train.trackers: found {', '.join(missing)}, which is not installed here; expected the package: "
-            f"pip install {' '.join(missing)}, or leave it out"
-        )
+    if not missing:
+        return None
+    verb = "is" if len(missing) == 1 else "are"
+    return f"{' and '.join(missing)} {verb} not installed here: pip install {' '.join(missing)}, or leave it out"

@@ -33,6 +33,7 @@ class RunFolder:
         self.origin = self.path / "origin.json"  # the data that the run was made from; of each start, with what
         self.metrics = self.path / "metrics.jsonl"  # a line for each logged update and each evaluation
         self.trace = self.path / "trace"  # what each process did in each update, where the recipe asks for it
+        self.trackers = self.path / "trackers"  # what the recipe's trackers keep; at each start made of the above
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"  # the best model so far, as transformers loads it
         self.out_of_memory = self.path / "out_of_memory.json"  # is there after a run that ended so, until it goes on

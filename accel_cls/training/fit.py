@@ -212,6 +212,7 @@ def _run_loop(
         training.console.stop()
         if training.accelerator.is_main_process:
             (folder.path / SAVE_FILE).unlink(missing_ok=True)
+        training.artifacts.tracking.finish()
         saver.wait()  # what is being written is a whole checkpoint in a moment
 
 
