@@ -70,7 +70,9 @@ class Tracking:
         for tracker in self._accelerator.trackers:
             tracker.finish()
         self._accelerator.trackers.clear()
-        if os.environ.get(_STORE) == self._own_store:  # another training of this process has its own
+        if (
+            self._own_store and os.environ.get(_STORE) == self._own_store
+        ):  # another training of this process has its own
             del os.environ[_STORE]
 
 
