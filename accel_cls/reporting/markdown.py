@@ -116,7 +116,7 @@ def _slices(part: str, slices: dict[str, Any]) -> str:
             low, high = one["interval"]
             where = ", ".join(" ".join(condition) for condition in one["where"])
             score = f"{one['score']:.4f} ({low:.4f} to {high:.4f})"
-            rows.append([where, one["rows"], score, f"{one['difference']:+.4f}", f"{one[p]:.3g}"])
+            rows.append([where, one["rows"], score, f"{one['difference']:+.4f}", _p(one[p])])
         score = f"{slices['score']} (95% interval)"
         return _table(["where", "rows", score, "difference to the rest", title], rows)
 
@@ -127,6 +127,10 @@ def _slices(part: str, slices: dict[str, Any]) -> str:
     else:
         text += f"Of {looked_at}, none is worse than the rest by more than chance.\n\n"
     return text + table(slices["single"], "p", "p, of this one alone")
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3g}"
 
 
 def _behaviour(behaviour: dict[str, Any]) -> str:
