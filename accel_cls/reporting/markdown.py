@@ -48,17 +48,17 @@ def report(
         text += _beside_baselines("Beside something simple, on the test rows", test["scores"], test)
     if results["advice"]:
         text += "\n## Worth a look\n\n" + "".join(f"- {sentence}\n" for sentence in results["advice"])
-    for table in tables:
-        text += f"\n## {table.title}\n\n" + (f"{table.text}\n\n" if table.text else "")
-        text += _table(table.header, table.rows)
-    for part, slices in results["slices"].items():
+    for one in tables:
+        text += f"\n## {one.title}\n\n" + (f"{one.text}\n\n" if one.text else "")
+        text += table(one.header, one.rows)
+    for part, slices in results.get("slices", {}).items():
         text += _slices(part, slices)
-    if results["behaviour"]:
-        text += _behaviour(results["behaviour"])
+    if behaviour := results.get("behaviour"):
+        text += _behaviour(behaviour)
     text += _evaluations(results)
     if len(starts) > 1:
         text += "\n## Starts\n\nThis run was interrupted, and went on from its checkpoints.\n\n"
-        text += _table(
+        text += table(
             ["time", "from update", "hardware", "changed"],
             [[one["time"], one["update"], one["hardware"], "; ".join(one["changes"]) or "–"] for one in starts],
         )
@@ -76,7 +76,7 @@ def _scores(results: dict[str, Any]) -> str:
         return [part, *(describe_score(name, judged) for name in metrics), rows]
 
     lines = [line("validation", results), *([line("test", test)] if test else [])]
-    text = _table(["", *metrics, "rows"], lines)
+    text = table(["", *metrics, "rows"], lines)
     text += "\nIn brackets 95% intervals: what the scores may be on other rows of the same kind. "
     text += f"The model was chosen by {results['decided_by']} on the validation rows, which flatters that score. "
     return text + (f"{describe_looks(test)}.\n" if test else "data.test names rows that nothing is chosen by.\n")
@@ -85,10 +85,10 @@ def _scores(results: dict[str, Any]) -> str:
 def _evaluations(results: dict[str, Any]) -> str:
     metrics = list(results["scores"])
     rows = [
-        [f"{one['epoch']:.2f}", one["update"], *(f"{one['evaluation'][name]:.4f}" for name in metrics)]
+        [f"{one['epoch']:.2f}", one["update"], *(number(one["evaluation"][name]) for name in metrics)]
         for one in results["evaluations"]
     ]
-    return "\n## Evaluations\n\n" + _table(["epoch", "update", *metrics], rows)
+    return "\n## Evaluations\n\n" + table(["epoch", "update", *metrics], rows)
 
 
 def _beside_baselines(title: str, scores: dict[str, float], judged: dict[str, Any]) -> str:
@@ -103,14 +103,14 @@ def _beside_baselines(title: str, scores: dict[str, float], judged: dict[str, An
         rows.append([f"{one['name']}: {one['about']}", *cells, better, f"{one['p']:.3g}"])
     text = f"\n## {title}\n\nThis model: {judged['verdict']}.\n\n"
     ours = "this model's accuracy" if measure.name == "accuracy" else f"how much less this model's {measure.name} is"
-    return text + _table(["", *metrics, f"{ours} (95% interval)", f"p ({measure.test})"], rows)
+    return text + table(["", *metrics, f"{ours} (95% interval)", f"p ({measure.test})"], rows)
 
 
 def _slices(part: str, slices: dict[str, Any]) -> str:
     """A section on the parts of some rows, the worst of them first."""
     looked_at = f"{slices['looked_at']:,} parts of {slices['least_rows']:,} rows or more"
 
-    def table(ones: Sequence[dict[str, Any]], p: str, title: str) -> str:
+    def lines(ones: Sequence[dict[str, Any]], p: str, title: str) -> str:
         rows = []
         for one in ones:
             low, high = one["interval"]
@@ -118,15 +118,15 @@ def _slices(part: str, slices: dict[str, Any]) -> str:
             score = f"{one['score']:.4f} ({low:.4f} to {high:.4f})"
             rows.append([where, one["rows"], score, f"{one['difference']:+.4f}", _p(one[p])])
         score = f"{slices['score']} (95% interval)"
-        return _table(["where", "rows", score, "difference to the rest", title], rows)
+        return table(["where", "rows", score, "difference to the rest", title], rows)
 
     text = f"\n## Slices of the {part} rows\n\n"
     if slices["worst"]:
         text += f"Of {looked_at}, these are worse than the rest by more than chance:\n\n"
-        text += table(slices["worst"], "corrected_p", "p, corrected for all that were looked at") + "\n"
+        text += lines(slices["worst"], "corrected_p", "p, corrected for all that were looked at") + "\n"
     else:
         text += f"Of {looked_at}, none is worse than the rest by more than chance.\n\n"
-    return text + table(slices["single"], "p", "p, of this one alone")
+    return text + lines(slices["single"], "p", "p, of this one alone")
 
 
 def _p(p: float) -> str:
@@ -145,10 +145,12 @@ def _behaviour(behaviour: dict[str, Any]) -> str:
         answers = f"{worst['predicted']} → {worst['predicted_changed']}"
         share = f"{one['differ']:.3f} ({low:.3f} to {high:.3f})"
         rows.append([one["name"], one["texts"], share, f"{shown(worst['changed'])} ({answers})"])
-    return text + _table(["changed by", "texts", f"{behaviour['measure']} (95% interval)", "example"], rows)
+    return text + table(["changed by", "texts", f"{behaviour['measure']} (95% interval)", "example"], rows)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table, whose cells may hold anything."""
+
     def line(cells: Sequence[Any]) -> str:
         return "| " + " | ".join(" ".join(str(cell).replace("|", "\\|").split("\n")) for cell in cells) + " |"
 
@@ -156,10 +158,15 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def number(score: float | None) -> str:
+    """A score with four digits; None is what JSON has for one that is no finite number."""
+    return "nan" if score is None else f"{score:.4f}"
+
+
 def describe_score(name: str, judged: dict[str, Any]) -> str:
     """A score with its interval, where there is one: of results.json, its entry `test`, or a baseline."""
     interval = judged.get("intervals", {}).get(name)
-    return f"{judged['scores'][name]:.4f}" + ("" if interval is None else " ({:.4f} to {:.4f})".format(*interval))
+    return number(judged["scores"][name]) + ("" if interval is None else " ({:.4f} to {:.4f})".format(*interval))
 
 
 def verdict_of(results: dict[str, Any]) -> str:
