@@ -7,12 +7,17 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import cli, train, write_recipe, write_reviews
 from scipy.stats import fisher_exact
 
+from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.evaluation.conditions import Condition, by_class, by_column, by_file, by_length, by_truncation
 from accel_cls.evaluation.slices import find_slices
+from accel_cls.recipe import Recipe
+from accel_cls.tasks import task_of
 
 # How rows are told apart
 
@@ -144,6 +149,45 @@ def test_what_is_all_rows_or_has_one_score_is_no_error() -> None:
     found = find_slices(np.ones(50, bool), np.arange(50), everywhere)
     assert [one.p for one in found.single] == [1.0, 1.0]
     assert not found.worst
+
+
+# How columns get there
+
+
+def shops_of(path: Path, **more: object) -> tuple[Corpus, list[tuple[str, str]]]:
+    """Text and shop of the validation examples."""
+    data = {"train": str(path), "validation": 0.5, "invalid": "drop", "slices": ["shop"], **more}
+    recipe = Recipe.model_validate({"name": "a", "output": "o", "data": data})
+    corpus = load_corpus(recipe, task_of(recipe))
+    columns = corpus.validation.columns
+    assert columns is not None
+    return corpus, list(zip(corpus.validation.texts["text"], columns["shop"], strict=True))
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_columns_stay_with_their_rows(tmp_path: Path, ending: str) -> None:
+    """Whatever is dropped and split off; a shop is a number here, and one is missing."""
+    rows = [{"text": f"text {i}", "label": "ab"[i % 2], "shop": i} for i in range(40)]
+    rows[3]["text"], rows[5]["shop"] = "", None
+    path = tmp_path / f"a.{ending}"
+    if ending == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif ending == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    else:
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, ["text", "label", "shop"])
+            writer.writeheader()
+            writer.writerows(rows)
+    corpus, found = shops_of(path, validation=str(path))
+    assert found == [(f"text {i}", "" if i == 5 else str(i)) for i in range(40) if i != 3]
+    split, part = shops_of(path)
+    assert {*part} < {*found}
+    assert corpus.train.columns is split.train.columns is None  # what is learned from is not judged
+    recipe = Recipe.model_validate(
+        {"name": "a", "output": "o", "data": {"train": str(path), "validation": 0.5, "invalid": "drop"}}
+    )
+    assert load_corpus(recipe, task_of(recipe)).digest == split.digest
 
 
 # What a run says
