@@ -70,6 +70,10 @@ def predict(
     column: Column = None,
     out: Out = None,
     top: Top = None,
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="As the model itself says it: without the run's temperature, decisions and sets."),
+    ] = False,
     encoding: Annotated[
         str | None, typer.Option(help="Of the file or of standard input, such as cp1252; found where it can be.")
     ] = None,
@@ -93,6 +97,8 @@ def predict(
         from accel_cls.inference.output import check_out, check_top
 
         classifier = load_classifier(run)
+        if raw:
+            classifier = classifier.plain()
     check_top(classifier, top)
     if out is not None:
         check_out(Path(out))

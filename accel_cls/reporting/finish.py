@@ -14,6 +14,7 @@ from accel_cls.errors import UserError
 from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.baselines import Baseline, baselines
 from accel_cls.recipe import Recipe
+from accel_cls.reporting.decisions import put_in_place, settle
 from accel_cls.reporting.looks import count_looks
 from accel_cls.reporting.markdown import report
 from accel_cls.reporting.verdict import advice, compare_with_baselines, verdict
@@ -68,6 +69,9 @@ def finish_run(run: FinishedRun, notes: list[str]) -> dict[str, Any]:
     results["baselines"] = compare_with_baselines(simple, run.validation, "validation", run.task, metrics, classes)
     results["verdict"] = verdict(results["baselines"], results["decided_by"], len(run.validation))
     results["test"] = _test(run, simple, notes)
+    settled = settle(run.recipe, run.task, names, run.validation, run.test)
+    put_in_place(settled, run.folder, run.task, names, run.validation, run.test)
+    results |= {"calibration": settled.calibration, "decisions": settled.decisions}
     results["advice"] = advice(run.recipe, results)
     tables = run.task.report_tables(run.validation.labels, predicted, names)
     write_text(run.folder.report, report(run.recipe, results, tables, origin_of(run.folder)["starts"]))

@@ -8,6 +8,7 @@ from typing import Any
 from accel_cls.console import duration
 from accel_cls.memory.forecast import format_bytes
 from accel_cls.recipe import Recipe
+from accel_cls.reporting.decision_words import sections
 from accel_cls.tasks import Table
 
 
@@ -46,6 +47,8 @@ def report(
         text += _beside_baselines("Beside something simple, on the test rows", test["scores"], test)
     if results["advice"]:
         text += "\n## Worth a look\n\n" + "".join(f"- {sentence}\n" for sentence in results["advice"])
+    for title, said, header, rows in sections(results):
+        text += f"\n## {title}\n\n{said}\n\n{_table(header, rows)}"
     for table in tables:
         text += f"\n## {table.title}\n\n" + (f"{table.text}\n\n" if table.text else "")
         text += _table(table.header, table.rows)

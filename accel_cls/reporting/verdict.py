@@ -15,6 +15,7 @@ from accel_cls.evaluation.baselines import Baseline, baselines
 from accel_cls.evaluation.paired import paired_difference
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.metrics import LOWER_IS_BETTER
+from accel_cls.reporting.decision_words import advice_on_rules
 from accel_cls.tasks import Task
 
 _CHANCE = 0.05  # from this p on a difference may be chance
@@ -101,7 +102,12 @@ def _p_in_words(p: float) -> str:
 
 def advice(recipe: Recipe, results: dict[str, Any]) -> list[str]:
     """What a finished run shows that should be otherwise, and what to do, a sentence each."""
-    return [*_beside_baselines(recipe, results), *_never_predicted(recipe, results), *_course(recipe, results)]
+    return [
+        *advice_on_rules(results),
+        *_beside_baselines(recipe, results),
+        *_never_predicted(recipe, results),
+        *_course(recipe, results),
+    ]
 
 
 def _beside_baselines(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:

@@ -27,6 +27,7 @@ _EPOCHS = "train.epochs"  # likewise, where no update's learning rate follows fr
 # Where the data lie does not matter by itself: the digest of what was read does.
 _DATA_FILES = ("data.train", "data.validation")
 _TEST = "data.test"  # what is scored at the end: no update follows from it
+_DECIDE = ("decide", "evaluate.calibrate")  # what is made of the best model's answers, at the end
 TOKENS = "train.micro_batch_tokens"
 
 
@@ -54,6 +55,7 @@ class Changes:
     training: Sequence[str] = ()  # in what its updates do: such a run does not go on
     end: Sequence[str] = ()  # in where it ends
     test: Sequence[str] = ()  # in the rows that the best model is scored by at the end
+    decide: Sequence[str] = ()  # in what is made of its answers
     harmless: Sequence[str] = ()
 
 
@@ -75,7 +77,7 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     def lines_of(keys: list[str]) -> list[str]:
         return [f"{key}: {old.get(key, 'not set')} → {new.get(key, 'not set')}" for key in keys]
 
-    training = [key for key in differing if not _is_under(key, (*_HARMLESS, *ends, *_DATA_FILES, _TEST))]
+    training = [key for key in differing if not _is_under(key, (*_HARMLESS, *ends, *_DATA_FILES, _TEST, *_DECIDE))]
     lines = lines_of(training)
     if training == [_EPOCHS]:
         lines[0] += " (with train.schedule: constant and a train.warmup in updates, the run would go on)"
@@ -93,6 +95,7 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
         lines,
         lines_of([key for key in differing if _is_under(key, ends)]),
         [] if is_same_test else tests or [f"{_TEST}: the files' content"],
+        lines_of([key for key in differing if _is_under(key, _DECIDE)]),
         [*lines_of([key for key in differing if _is_under(key, (*_HARMLESS, *_DATA_FILES))]), *(tests * is_same_test)],
     )
 
@@ -104,7 +107,7 @@ def _has_rate_without_end(values: dict[str, Any]) -> bool:
 
 def settings_of(recipe: Recipe) -> dict[str, Any]:
     """By key, all that the updates of a run follow from besides its data."""
-    others = (*_HARMLESS, *_END, *_DATA_FILES, _TEST)
+    others = (*_HARMLESS, *_END, *_DATA_FILES, _TEST, *_DECIDE)
     return {key: value for key, value in leaves(recipe_to_plain(recipe)) if not _is_under(key, others)}
 
 

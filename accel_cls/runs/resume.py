@@ -108,7 +108,10 @@ def open_run(folder: RunFolder, spec: RunSpec, fresh: bool, notes: list[str]) ->
     elif decision.action == Action.CONTINUE:
         folder.results.unlink(missing_ok=True)
         changes = decision.changes
-        starts, changed = origin_of(folder).get("starts", []), [*changes.end, *changes.test, *changes.harmless]
+        starts, changed = (
+            origin_of(folder).get("starts", []),
+            [*changes.end, *changes.test, *changes.decide, *changes.harmless],
+        )
         found = found_of(folder)
     checkpoint = with_own_name(decision.checkpoint)
     recipe = with_micro_batch_tokens(spec.recipe, decision.tokens) if decision.tokens else spec.recipe
@@ -179,7 +182,7 @@ def decide(folder: RunFolder, spec: RunSpec, fresh: bool = False) -> Decision:
     if changes.training:
         advice = f"continue it with its own recipe, {elsewhere}"
         return Decision(Action.REFUSE, "holds an unfinished run that differs from this one", advice, changes)
-    if folder.is_finished and not changes.end and not changes.test:
+    if folder.is_finished and not (changes.end or changes.test or changes.decide):
         return Decision(Action.SHOW, changes=changes)
     notes: list[str] = []
     checkpoint = newest_checkpoint(folder.checkpoints, notes)
@@ -191,6 +194,8 @@ def decide(folder: RunFolder, spec: RunSpec, fresh: bool = False) -> Decision:
         notes.append(f"the run that ended here is to end elsewhere{ends}")
     if folder.is_finished and changes.test:
         notes.append(f"the run that ended here is to be scored by other test rows ({'; '.join(changes.test)})")
+    if folder.is_finished and changes.decide:
+        notes.append(f"the run that ended here is to decide otherwise ({'; '.join(changes.decide)})")
     tokens = _tokens(folder, spec.recipe, checkpoint, notes)
     rate = found_of(folder)[RATE] if spec.recipe.train.learning_rate == "auto" and checkpoint is not None else None
     if rate is not None:

@@ -166,6 +166,10 @@ class MultiLabel:
         """The labels, which may be none."""
         return {"labels": list(labels), "probabilities": probabilities}
 
+    def as_decision(self, labels: Sequence[str]) -> list[str]:
+        """The labels, which may be none."""
+        return list(labels)
+
     def majority(self, labels: np.ndarray, classes: int) -> np.ndarray:
         """Every class that more than half of the examples have."""
         return (labels.mean(0) > 0.5).astype(np.float32)

@@ -106,6 +106,10 @@ class SingleLabel:
         (label,) = labels
         return {"label": label, "probability": probabilities[label], "probabilities": probabilities}
 
+    def as_decision(self, labels: Sequence[str]) -> str | None:
+        """The class; None where the rules abstain."""
+        return labels[0] if labels else None
+
     def majority(self, labels: np.ndarray, classes: int) -> int:
         """The most frequent class."""
         return int(self.class_counts(labels, classes).argmax())

@@ -99,6 +99,9 @@ class Task(LabelReader, Protocol):
     def as_json(self, labels: Sequence[str], probabilities: dict[str, float]) -> dict[str, Any]:
         """One prediction for programs, with its `labels` and the probability of each class."""
 
+    def as_decision(self, labels: Sequence[str]) -> str | list[str] | None:
+        """What is decided of one text by rules, for programs; None where nothing is."""
+
     def majority(self, labels: np.ndarray, classes: int) -> Any:
         """The label that is right most often where nothing is known of a text, encoded."""
 

@@ -12,6 +12,7 @@ from accel_cls.console import Console, duration
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.devices.deterministic import deterministic_algorithms
 from accel_cls.devices.prepare import let_go, scaler_state
+from accel_cls.evaluation.decision_rules import require_decidable
 from accel_cls.hardware.accelerator import start_hardware
 from accel_cls.hardware.main_process import decided_by_main
 from accel_cls.hardware.rendezvous import Rendezvous, join_rendezvous, lost_process_explained
@@ -19,6 +20,7 @@ from accel_cls.profiles import shell
 from accel_cls.recipe import Recipe, with_values
 from accel_cls.recipe.keys import RATE
 from accel_cls.recipe.rules import idle_settings
+from accel_cls.reporting.decision_words import describe_calibration, describe_rules
 from accel_cls.reporting.finish import FinishedRun, finish_run, require_best
 from accel_cls.reporting.markdown import describe_dropped, describe_memory, describe_saves, describe_test, verdict_of
 from accel_cls.runs.answers import read_answers, write_answers
@@ -71,6 +73,7 @@ def _run(command: Command, rendezvous: Rendezvous, folder: RunFolder, stopping: 
     console = Console(quiet=not hardware.accelerator.is_main_process)
     console.section(f"accel_cls · {recipe.name} · {command.path}", hardware.describe())
     corpus = load_corpus(recipe, task_of(recipe))
+    require_decidable(recipe.decide, corpus)
     hardware.require_same("data", corpus.facts(), "Give all machines the same data files")
     session = Session(hardware, stopping, console)
     finished = False
@@ -140,6 +143,8 @@ def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, seconds:
         ("best", f"{results['decided_by']} {score:.4f} after epoch {results['epoch']:.2f}"),
         *([("test", describe_test(results))] if results.get("test") else []),
         *([("verdict", verdict_of(results))] if "verdict" in results else []),  # not in runs of older versions
+        *([("calibrated", told)] if (told := describe_calibration(results)) else []),
+        *(("decides", rule) for rule in describe_rules(results)),
         *(("left out", dropped) for dropped in describe_dropped(results)),
         *(("look at", sentence) for sentence in results.get("advice", ())),
         ("model", os.path.join(where, "model")),
@@ -149,6 +154,6 @@ def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, seconds:
     ]
     if seconds is not None:
         memory = describe_memory(results)
-        told = [("memory", memory)] if memory else []
-        lines[-1:-1] = [("checkpoints", describe_saves(results)), *told, ("in all", duration(seconds))]
+        taken = [("memory", memory)] if memory else []
+        lines[-1:-1] = [("checkpoints", describe_saves(results)), *taken, ("in all", duration(seconds))]
     console.section(state, lines)
