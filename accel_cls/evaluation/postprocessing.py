@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from accel_cls.evaluation.calibration import NONE
 from accel_cls.tasks import Task
 
 
@@ -34,16 +33,13 @@ class Answered:
         return tuple(names[at] for at in sorted(np.flatnonzero(mask).tolist(), key=lambda at: -p[at]))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Postprocessing:
     """Fitted at a run's end, saved with its model, applied by predict."""
 
-    temperature: np.ndarray = NONE  # float64 [1] or [classes], by which logits are divided
-    thresholds: np.ndarray | None = None  # float64 [classes], from which probability on a class is decided for
+    temperature: tuple[float, ...] = (1.0,)  # by which logits are divided, one number or one for each class
+    thresholds: tuple[float, ...] | None = None  # by class: from which probability on it is decided for
     sets_from: float | None = None  # from which probability on a class is in a set, where the likeliest always is
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Postprocessing) and self._plain() == other._plain()
 
     @property
     def columns(self) -> list[str]:
@@ -54,30 +50,25 @@ class Postprocessing:
     @property
     def is_plain(self) -> bool:
         """Whether nothing is done."""
-        return self == Postprocessing()
+        return self == PLAIN
 
     def answer(self, task: Task, logits: np.ndarray) -> Answered:
         """Probabilities, predictions and decisions of logits, float32 [examples, outputs]."""
-        decoded = task.decode(logits / self.temperature)  # in float64, in which no order of two logits changes
+        decoded = task.decode(logits / np.array(self.temperature))  # in float64, where two logits keep their order
         p, predicted = decoded.probabilities, task.decode(logits).predicted
-        decided = None if self.thresholds is None else decide(p, predicted, self.thresholds)
+        decided = None if self.thresholds is None else decide(p, predicted, np.array(self.thresholds))
         sets = None if self.sets_from is None else prediction_sets(p, self.sets_from)
         return Answered(p, predicted, decided, sets)
-
-    def _plain(self) -> tuple[Any, ...]:
-        thresholds = None if self.thresholds is None else self.thresholds.tolist()
-        return self.temperature.tolist(), thresholds, self.sets_from
 
     def as_json(self, names: Sequence[str]) -> dict[str, Any]:
         """As a model's config.json has it; what is not there is not done."""
 
-        def by_class(values: np.ndarray) -> dict[str, float]:
-            return dict(zip(names, values.tolist(), strict=True))
+        def by_class(values: Sequence[float]) -> dict[str, float]:
+            return dict(zip(names, values, strict=True))
 
         made: dict[str, Any] = {}
-        if (self.temperature != 1).any():
-            is_one = len(self.temperature) == 1
-            made["temperature"] = float(self.temperature[0]) if is_one else by_class(self.temperature)
+        if any(one != 1 for one in self.temperature):
+            made["temperature"] = self.temperature[0] if len(self.temperature) == 1 else by_class(self.temperature)
         if self.thresholds is not None:
             made["thresholds"] = by_class(self.thresholds)
         if self.sets_from is not None:
@@ -92,19 +83,18 @@ class Postprocessing:
             ValueError: for anything else.
         """
 
-        def by_class(what: str) -> np.ndarray:
+        def by_class(what: str) -> tuple[float, ...]:
             values = made[what]
             if not isinstance(values, dict) or {*values} != {*names}:
                 raise ValueError(f"{what} is not a number for each class")
-            return np.array([_number(what, values[name]) for name in names])
+            return tuple(_number(what, values[name]) for name in names)
 
-        temperature, thresholds = NONE, None
+        temperature: tuple[float, ...] = (1.0,)
+        thresholds = None
         if "temperature" in made:
-            is_one = not isinstance(made["temperature"], dict)
-            temperature = (
-                np.array([_number("temperature", made["temperature"])]) if is_one else by_class("temperature")
-            )
-            if (temperature <= 0).any():
+            one = made["temperature"]
+            temperature = by_class("temperature") if isinstance(one, dict) else (_number("temperature", one),)
+            if min(temperature) <= 0:
                 raise ValueError("temperature is not above 0")
         if "thresholds" in made:
             thresholds = by_class("thresholds")

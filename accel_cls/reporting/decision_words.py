@@ -107,8 +107,8 @@ def _left_out(rule: dict[str, Any]) -> str:
         )
     return (
         f"decide.{kind}: {rule['target']:g}{what} can't be promised and is left out, so that nothing is abstained "
-        f"from by it; {rule['at_most']:.3f} is the most that {rule['texts']:,} predictions of validation texts promise: "
-        "ask for less, validate on more rows, or train a better model"
+        f"from by it; {rule['at_most']:.3f} is the most that {rule['texts']:,} predictions of validation texts "
+        "promise: ask for less, validate on more rows, or train a better model"
     )
 
 

@@ -53,14 +53,14 @@ def settle(recipe: Recipe, task: Task, names: Sequence[str], validation: Answers
     """
     groups = validation.groups()
     found = _calibration(recipe, validation, groups)
-    post = Postprocessing(found.temperature)
+    temperature = tuple(found.temperature.tolist())
     if recipe.decide is None:
-        return Settled(post, _calibration_results(found, names, validation, test), None)
+        return Settled(Postprocessing(temperature), _calibration_results(found, names, validation, test), None)
     rules = rules_of(recipe.decide, names)
     fitting = _Fitting(task, validation, groups, found)
     kept, fitted, reached = fitting.fit(rules)
-    thresholds = fitted.thresholds if kept.has_thresholds else None
-    post = Postprocessing(found.temperature, thresholds, fitted.sets_from)
+    thresholds = tuple(fitted.thresholds.tolist()) if kept.has_thresholds else None
+    post = Postprocessing(temperature, thresholds, fitted.sets_from)
     on_test = None if test is None else apply(fitted, _seen(task, test, found.temperature))
     decisions = {
         "confidence": CONFIDENCE,
@@ -110,7 +110,7 @@ def _calibration_results(
 
 
 def _seen(task: Task, answers: Answers, temperature: np.ndarray) -> Seen:
-    answered = Postprocessing(temperature).answer(task, answers.logits)
+    answered = Postprocessing(tuple(temperature.tolist())).answer(task, answers.logits)
     return Seen(answered.probabilities, answered.predicted, answers.labels)
 
 
