@@ -112,10 +112,12 @@ def predict(
 
 def _answer(classifier: Classifier, given: Input, top: int | None, out: str | None, is_shown: bool) -> None:
     """Write the predictions to a file, show them, or print them as JSON lines; then what is to be said of them."""
-    from accel_cls.inference.output import Output, show_predictions, telling_lost
+    from accel_cls.inference.output import Output, show_predictions, telling_decided, telling_lost
 
     last_notes: list[str] = []
     classified = telling_lost(_classified(classifier, given), last_notes)
+    if not is_shown:
+        classified = telling_decided(classified, classifier, last_notes)
     output = Output(classifier, given.rows, top)
     if renamed := output.renamed(Path(out).suffix.lower() if out else ".jsonl"):
         _tell(renamed)

@@ -90,8 +90,8 @@ class Fitted:
         return [at for at, one in self.promised.items() if one.threshold is None]
 
 
-def fit(rules: Rules, seen: Seen) -> Fitted:
-    """The thresholds of rules on some rows, each of which is evidence of its own."""
+def fit(rules: Rules, seen: Seen, weight: float = 1.0) -> Fitted:
+    """The thresholds of rules on some rows, each of which is evidence of its own; see `promised_threshold`."""
     classes = seen.probabilities.shape[1]
     thresholds = np.full(classes, rules.abstain_below or 0.0) if seen.is_exclusive else np.full(classes, DEFAULT)
     if rules.f1:
@@ -101,18 +101,20 @@ def fit(rules: Rules, seen: Seen) -> Fitted:
         thresholds[at] = threshold
     accurate = None
     if rules.accuracy is not None:
-        accurate = promised_threshold(seen.probabilities.max(1), seen.predicted == seen.labels, rules.accuracy)
+        right = seen.predicted == seen.labels
+        accurate = promised_threshold(seen.probabilities.max(1), right, rules.accuracy, weight=weight)
         thresholds[:] = np.inf if accurate.threshold is None else accurate.threshold
-    promised = {at: _precise(seen, at, rules.abstain_below or 0.0, target) for at, target in rules.precision.items()}
+    floor = rules.abstain_below or 0.0
+    promised = {at: _precise(seen, at, floor, target, weight) for at, target in rules.precision.items()}
     for at, one in promised.items():
-        thresholds[at] = np.inf if one.threshold is None else max(one.threshold, rules.abstain_below or 0.0)
+        thresholds[at] = np.inf if one.threshold is None else max(one.threshold, floor)
     sets_from = None if rules.coverage is None else conformal_threshold(seen.of_true, rules.coverage)
     return Fitted(thresholds, sets_from, promised, accurate, len(seen))
 
 
-def _precise(seen: Seen, at: int, floor: float, target: float) -> Promised:
+def _precise(seen: Seen, at: int, floor: float, target: float, weight: float) -> Promised:
     rows = seen.candidates[:, at] & (seen.probabilities[:, at] >= floor)
-    return promised_threshold(seen.probabilities[rows, at], seen.true[rows, at], target)
+    return promised_threshold(seen.probabilities[rows, at], seen.true[rows, at], target, weight=weight)
 
 
 def keepable(rules: Rules, fitted: Fitted) -> Rules:
@@ -131,28 +133,23 @@ class Outcome:
     seen: Seen
     decided: np.ndarray  # bool [rows, classes]
     sets: np.ndarray | None  # likewise
+    is_ruled: np.ndarray  # likewise: whether there is a threshold, of which too few rows to fit on leave none
 
 
 def apply(fitted: Fitted, seen: Seen) -> Outcome:
     """What fitted rules make of rows."""
     sets = None if fitted.sets_from is None else prediction_sets(seen.probabilities, fitted.sets_from)
-    return Outcome(seen, decide(seen.probabilities, seen.predicted, fitted.thresholds), sets)
+    decided = decide(seen.probabilities, seen.predicted, fitted.thresholds)
+    return Outcome(seen, decided, sets, np.broadcast_to(np.isfinite(fitted.thresholds), decided.shape))
 
 
 def joined(parts: list[Outcome]) -> Outcome:
     """Several outcomes as one."""
-    seen = Seen(
-        *(
-            np.concatenate([getattr(one.seen, name) for one in parts])
-            for name in ("probabilities", "predicted", "labels")
-        )
-    )
+    names = ("probabilities", "predicted", "labels")
+    seen = Seen(*(np.concatenate([getattr(one.seen, name) for one in parts]) for name in names))
     sets = [one.sets for one in parts if one.sets is not None]
-    return Outcome(
-        seen,
-        np.concatenate([one.decided for one in parts]),
-        np.concatenate(sets) if len(sets) == len(parts) else None,
-    )
+    decided, is_ruled = (np.concatenate([getattr(one, name) for one in parts]) for name in ("decided", "is_ruled"))
+    return Outcome(seen, decided, np.concatenate(sets) if len(sets) == len(parts) else None, is_ruled)
 
 
 def judge(rules: Rules, outcome: Outcome) -> Iterator[dict[str, Any]]:
@@ -160,12 +157,14 @@ def judge(rules: Rules, outcome: Outcome) -> Iterator[dict[str, Any]]:
     seen, decided = outcome.seen, outcome.decided
     true = seen.true
     for at in rules.precision:
-        yield _of_class(decided[:, at], true[:, at], seen.candidates[:, at])
+        rows = outcome.is_ruled[:, at]
+        yield _of_class(decided[rows, at], true[rows, at], seen.candidates[rows, at])
     if rules.accuracy is not None or rules.abstain_below is not None:
-        yield of_decided(decided, true)
+        yield of_decided(outcome)
     if rules.f1 or rules.thresholds:
         default = seen.probabilities >= DEFAULT
-        yield {"f1_macro": _macro_f1(decided, true), "f1_macro_at_0.5": _macro_f1(default, true)}
+        scores = {"f1_macro": _macro_f1(decided, true), "f1_macro_at_0.5": _macro_f1(default, true)}
+        yield scores | {"rows": len(seen)}
     if rules.coverage is not None:
         assert outcome.sets is not None
         sizes = outcome.sets.sum(1)
@@ -174,6 +173,7 @@ def judge(rules: Rules, outcome: Outcome) -> Iterator[dict[str, Any]]:
             "coverage": float(outcome.sets[true].mean()),
             "mean_size": float(sizes.mean()),
             "of_one_class": float(alone.mean()),
+            "rows": len(seen),
             "coverage_by_class": [_mean(outcome.sets[true[:, at], at]) for at in range(true.shape[1])],
         }
 
@@ -185,13 +185,16 @@ def _of_class(decided: np.ndarray, true: np.ndarray, candidates: np.ndarray) -> 
         "recall": _mean(decided[true]),
         "decided": int(decided.sum()),
         "candidates": int(candidates.sum()),
+        "rows": len(true),
     }
 
 
-def of_decided(decided: np.ndarray, true: np.ndarray) -> dict[str, Any]:
+def of_decided(outcome: Outcome) -> dict[str, Any]:
     """Rows of one class each: the share that is decided, and how much of that is right."""
-    is_decided = decided.any(1)
-    return {"share": float(is_decided.mean()), "accuracy": _mean((decided & true).any(1)[is_decided])}
+    rows = outcome.is_ruled.all(1)
+    decided = outcome.decided[rows]
+    is_decided, right = decided.any(axis=1), (decided & outcome.seen.true[rows]).any(axis=1)
+    return {"share": _mean(is_decided), "accuracy": _mean(right[is_decided]), "rows": len(decided)}
 
 
 def _macro_f1(decided: np.ndarray, true: np.ndarray) -> float:
@@ -200,6 +203,6 @@ def _macro_f1(decided: np.ndarray, true: np.ndarray) -> float:
     return float(np.divide(2 * both, counts, out=np.zeros(len(counts)), where=counts > 0).mean())
 
 
-def _mean(values: np.ndarray) -> float | None:
-    """None of nothing."""
+def _mean(values: Any) -> float | None:
+    """Of an array; None of nothing."""
     return float(values.mean()) if len(values) else None

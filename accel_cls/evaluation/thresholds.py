@@ -26,7 +26,7 @@ def rows_for(target: float, confidence: float = CONFIDENCE) -> int:
 
 
 def promised_threshold(
-    scores: np.ndarray, right: np.ndarray, target: float, confidence: float = CONFIDENCE
+    scores: np.ndarray, right: np.ndarray, target: float, confidence: float = CONFIDENCE, weight: float = 1.0
 ) -> Promised:
     """The lowest threshold from which on a share `target` of decisions is right, with this confidence.
 
@@ -40,6 +40,8 @@ def promised_threshold(
         right: whether each is, bool.
         target: between 0 and 1.
         confidence: of the promise.
+        weight: as how much evidence each decision counts. More than 1 is for folds, to be as strict as all rows
+            together are; nothing is promised then.
     """
     from scipy.special import betaincinv
 
@@ -48,19 +50,19 @@ def promised_threshold(
     order = np.argsort(-scores, kind="stable")
     sorted_scores = scores[order]
     ends = np.flatnonzero(np.append(sorted_scores[1:] != sorted_scores[:-1], True))  # equal scores go together
-    hits, sizes = np.cumsum(right[order])[ends], ends + 1
-    starts = _starts(len(scores), target, confidence)
+    hits, sizes = np.cumsum(right[order])[ends] * weight, (ends + 1) * weight
+    starts = _starts(int(len(scores) * weight), target, confidence)
     risk = (1 - confidence) / len(starts)
     bounds = np.where(hits, betaincinv(np.maximum(hits, 1), sizes - hits + 1, risk), 0.0)
     holds = bounds >= target
     reached = -1
-    for start in starts:
-        at = int(np.searchsorted(sizes, start))
+    begun = [int(np.searchsorted(sizes, start)) for start in starts]
+    for at in begun:
         failed = np.flatnonzero(~holds[at:])
         last = at + (int(failed[0]) if len(failed) else len(holds) - at) - 1
         reached = max(reached, last if last >= at else -1)
     if reached < 0:
-        return Promised(None, float(bounds.max()), len(scores))
+        return Promised(None, float(bounds[begun].max()), len(scores))
     lower = sorted_scores[ends[reached] + 1] if reached + 1 < len(ends) else None
     # Midway to the next one, so that rounding decides nothing.
     threshold = 0.0 if lower is None else (sorted_scores[ends[reached]] + lower) / 2

@@ -189,6 +189,25 @@ def check_top(classifier: Classifier, top: int | None) -> None:
         )
 
 
+def telling_decided(
+    classified: Iterable[Classified], classifier: Classifier, notes: list[str]
+) -> Iterator[Classified]:
+    """The same, as they come; at their end a note of how many were decided, and how large sets are, by rules."""
+    texts = decided = members = 0
+    for one in classified:
+        texts += 1
+        decided += bool(one.prediction.decision)
+        members += len(one.prediction.prediction_set or ())
+        yield one
+    said = []
+    if classifier.post.thresholds is not None and classifier.task.as_decision(()) is None:
+        said.append(f"decided {decided:,} of {texts:,} texts; the run's rules abstain from the others")
+    if classifier.post.sets_from is not None and texts:
+        said.append(f"sets of {members / texts:.2f} classes on average")
+    if said:
+        notes.append("; ".join(said))
+
+
 def telling_lost(classified: Iterable[Classified], notes: list[str]) -> Iterator[Classified]:
     """The same, as they come; at their end one note where texts held U+FFFD, which stands for lost letters."""
     texts = characters = 0

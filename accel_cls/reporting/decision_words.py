@@ -38,11 +38,12 @@ def describe_rules(results: dict[str, Any]) -> list[str]:
     rules = [f"{_said(rule)}; {reached(rule, part)}" for rule in decisions["rules"] if rule["kept"]]
     overall = decisions[part]
     if overall is not None and not any(rule["rule"] in ("accuracy", "abstain_below") for rule in decisions["rules"]):
-        rules.append(f"in all {_of_all(overall)} ({_ROWS[part]})")
+        rules.append(f"{_of_all(overall)} ({_rows(overall, part)})")
     return rules
 
 
-_ROWS = {"validation": "validation rows that it was not fitted on", "test": "test rows"}
+def _rows(found: dict[str, Any], part: str) -> str:
+    return f"{found['rows']:,} {part} rows{' it was not fitted on' if part == 'validation' else ''}"
 
 
 def _said(rule: dict[str, Any]) -> str:
@@ -63,20 +64,22 @@ def reached(rule: dict[str, Any], part: str) -> str:
     """What a kept rule has reached on a part's rows."""
     found, kind = rule[part], rule["rule"]
     if kind == "precision":
-        said = "never decided for" if found["precision"] is None else f"{found['precision']:.4f} reached"
+        if found["precision"] is None:
+            return f"never decided for ({_rows(found, part)})"
+        said = f"{found['precision']:.4f} reached in {found['decided']:,} decisions"
         recall = "" if found["recall"] is None else f", {found['recall']:.1%} of the class found"
-        return f"{said} in {found['decided']:,} decisions{recall} ({_ROWS[part]})"
+        return f"{said}{recall} ({_rows(found, part)})"
     if kind in ("accuracy", "abstain_below"):
-        return f"{_of_all(found)} ({_ROWS[part]})"
+        return f"{_of_all(found)} ({_rows(found, part)})"
     if kind == "threshold":
-        return f"macro F1 {found['f1_macro_at_0.5']:.4f} → {found['f1_macro']:.4f} ({_ROWS[part]})"
+        return f"macro F1 {found['f1_macro_at_0.5']:.4f} → {found['f1_macro']:.4f} ({_rows(found, part)})"
     alone = f"{found['mean_size']:.2f} classes on average, {found['of_one_class']:.1%} of one class"
-    return f"{found['coverage']:.4f} reached with {alone} ({_ROWS[part]})"
+    return f"{found['coverage']:.4f} reached with {alone} ({_rows(found, part)})"
 
 
 def _of_all(found: dict[str, Any]) -> str:
-    right = "" if found["accuracy"] is None else f", right in {found['accuracy']:.4f} of them"
-    return f"{found['share']:.1%} decided{right}"
+    right = "" if found["accuracy"] is None else f", accuracy {found['accuracy']:.4f} of these"
+    return "nothing decided" if found["share"] is None else f"{found['share']:.1%} of all texts decided{right}"
 
 
 def advice_on_rules(results: dict[str, Any]) -> Iterator[str]:

@@ -147,7 +147,8 @@ class _Fitting:
         parts = []
         for fold, temperature in enumerate(self.calibration.by_fold):
             seen = _seen(self.task, self.validation, temperature)
-            fitted = fit(rules, seen.select(singles & (folds != fold)))
+            others = singles & (folds != fold)
+            fitted = fit(rules, seen.select(others), weight=singles.sum() / others.sum())
             parts.append(apply(fitted, seen.select(folds == fold)))
         return joined(parts)
 
@@ -168,8 +169,8 @@ def _rule_results(
         if is_kept:
             on_test = None if test is None else next(test)
             reached = {"validation": next(validation), "test": on_test}
-            if on_test is not None and outcomes[1] is not None:
-                on_test["is_below"] = _is_below(described, on_test, len(outcomes[1].seen))
+            if on_test is not None:
+                on_test["is_below"] = _is_below(described, on_test)
         yield described | {"kept": is_kept} | reached
 
 
@@ -204,12 +205,15 @@ def _promise(found: Promised) -> dict[str, Any]:
     return bounds | {"texts": found.texts}
 
 
-def _is_below(described: dict[str, Any], on_test: dict[str, Any], rows: int) -> bool:
+def _is_below(described: dict[str, Any], on_test: dict[str, Any]) -> bool:
     """Whether what test rows have reached is less than the target, with the same confidence (Clopper and Pearson)."""
     from scipy.special import betaincinv
 
     kind, target = described["rule"], described.get("target")
-    counts = {"precision": on_test.get("decided"), "coverage": rows, "accuracy": rows * on_test.get("share", 0)}
+    if kind == "coverage":  # which is promised over all draws of validation rows, and of these is in a range
+        target = described["between"][0]
+    rows = on_test["rows"]
+    counts = {"precision": on_test.get("decided"), "coverage": rows, "accuracy": rows * (on_test.get("share") or 0)}
     share, count = on_test.get(kind), counts.get(kind)
     if share is None or not count or not isinstance(target, float):
         return False
@@ -222,4 +226,4 @@ def _overall(kept: Rules, outcome: Outcome) -> dict[str, Any] | None:
     """What all rules together leave undecided; None where nothing is."""
     if not outcome.seen.is_exclusive or not kept.has_thresholds:
         return None
-    return of_decided(outcome.decided, outcome.seen.true)
+    return of_decided(outcome)
