@@ -20,6 +20,8 @@ HARMLESS = [
     {"train": {"log_every": 1}},
     {"train": {"max_updates": 25}},
     {"evaluate": {"patience": 1}},
+    {"evaluate": {"calibrate": "none"}},
+    {"decide": {"precision": 0.9}},
 ]
 
 

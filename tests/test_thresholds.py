@@ -63,7 +63,7 @@ def test_what_is_promised_is_the_bound_of_what_lies_above_the_threshold(seed: in
 def test_more_evidence_is_a_lower_threshold() -> None:
     draw = np.random.default_rng(0)
     scores = draw.random(400)
-    right = draw.random(400) < scores**0.2
+    right = draw.random(400) < scores**0.1
     once, twice = (promised_threshold(scores, right, 0.9, weight=weight).threshold for weight in (1.0, 2.0))
     assert once is not None
     assert twice is not None

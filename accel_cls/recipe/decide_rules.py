@@ -29,7 +29,7 @@ def broken_decisions(recipe: Recipe) -> Iterator[tuple[tuple[str, ...], str]]:
     known = _OF_TASK.get(recipe.task, ())
     for key in Decide.model_fields:
         if getattr(decide, key) is not None and key not in known:
-            yield ("decide", key), f"it is {_WHY_NOT[key]}; leave it out"
+            yield ("decide", key), f"found beside task: {recipe.task}, but it is {_WHY_NOT[key]}; leave it out"
     if decide.accuracy is not None and decide.abstain_below is not None:
         message = f"found {decide.abstain_below} beside decide.accuracy, which finds such a threshold; leave one out"
         yield ("decide", "abstain_below"), message

@@ -171,7 +171,7 @@ OTHER_NAMES = {
     "fp16": _PRECISION,
     "bf16": _PRECISION,
     "mixed_precision": _PRECISION,
-    "precision": _PRECISION,
+    "precision": f"{_PRECISION}; how often decisions are to be right is decide.precision",
     "num_processes": _PROCESSES,
     "num_gpus": _PROCESSES,
     "device": _DEVICES,
