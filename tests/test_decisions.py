@@ -289,7 +289,7 @@ def test_what_no_model_could_keep_is_refused_before_training(finished: Path, dec
 def test_check_says_so_too(finished: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(finished)
     status, out, _ = cli(capsys, "check", "recipe.yaml", "decide.coverage=0.999")
-    assert status == 1
+    assert status == 2
     assert "decide.coverage: there are 500 validation rows; to promise 0.999 takes 999 or more" in " ".join(
         out.split()
     )

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from accel_cls.authoring.audit import Case, Finding, audit, margin_of
+from accel_cls.authoring.audit import audit, margin_of
+from accel_cls.authoring.findings import Case, Finding
 from accel_cls.authoring.forecast import Forecast, forecast
 from accel_cls.authoring.labelling import labelling_findings
 from accel_cls.authoring.truncation import (
@@ -64,8 +65,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
     lenient = recipe.model_copy(update={"data": recipe.data.model_copy(update={"invalid": "drop"})})
     corpus = load_corpus(lenient, task)
     findings = [Finding("idle-setting", f"{'.'.join(key)}: {why}", do) for key, why, do in idle_settings(recipe)]
-    fraction = recipe.data.validation if isinstance(recipe.data.validation, float) else None
-    findings += audit(corpus, fraction, recipe.data.invalid == "error")
+    findings += audit(corpus, recipe.data)
     findings += labelling_findings(recipe, corpus)
     errors: list[str] = []
     notes: list[str] = []
@@ -192,10 +192,10 @@ def report_as_json(report: Report) -> dict[str, Any]:
         "notes": list(corpus.notes),
         "data": {
             "train": len(corpus.train),
-            "validation": len(corpus.validation),
+            **{part: len(examples) for part, examples in corpus.judged.items()},
             "classes": {
                 part: dict(zip(corpus.classes.names, corpus.class_counts(examples).tolist(), strict=True))
-                for part, examples in (("train", corpus.train), ("validation", corpus.validation))
+                for part, examples in (("train", corpus.train), *corpus.judged.items())
             },
             "accuracy_margin": margin_of(len(corpus.validation)),
         },

@@ -13,7 +13,10 @@ from typing import Any
 
 import numpy as np
 
-BINS = 15  # of equal width, each with its upper end
+from accel_cls.evaluation.judged import Judged
+from accel_cls.evaluation.metrics import compute_scores
+from accel_cls.evaluation.sums import ECE_BINS
+
 FOLDS = 5
 _FEWEST_ROWS = 100  # distinct texts, from which on a temperature is fitted
 # A temperature is told by how sure the model was where it was wrong; with fewer mistakes, by chance. With none the
@@ -21,7 +24,6 @@ _FEWEST_ROWS = 100  # distinct texts, from which on a temperature is fitted
 _FEWEST_MISTAKES = 10
 _FEWEST_OF_A_CLASS = 50  # rows that have it, and rows that have not: from then on a class has its own temperature
 _COLDEST, _HOTTEST = 0.05, 20.0
-_LEAST = np.finfo(np.float64).tiny  # in place of a probability of 0, whose logarithm is none
 
 NONE = np.ones(1)  # the temperature that changes nothing
 
@@ -143,27 +145,12 @@ def probabilities_of(logits: np.ndarray, labels_ndim: int) -> np.ndarray:
 
 
 def quality(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """How good probabilities are: log loss, Brier score, expected calibration error, and what that is made of.
-
-    With several labels all three are over all decisions; else Brier's is over the classes' squared distances added up,
-    with two classes half of that.
-    """
+    """How good probabilities are: log loss, Brier score, expected calibration error, and what that is made of."""
     p = probabilities_of(logits, labels.ndim)
-    true = labels > 0 if labels.ndim == 2 else labels[:, None] == np.arange(p.shape[1])
-    if labels.ndim == 2:
-        losses, squares = -np.log(np.maximum(np.where(true, p, 1 - p), _LEAST)), (p - true) ** 2
-        confidence, right = p.ravel(), true.ravel()
-    else:
-        losses = -np.log(np.maximum(p[true], _LEAST))
-        squares = ((p - true) ** 2).sum(1) / (2 if p.shape[1] == 2 else 1)
-        confidence, right = p.max(1), p.argmax(1) == labels
-    bins = reliability(confidence, right)
-    return {
-        "log_loss": float(losses.mean()),
-        "brier": float(squares.mean()),
-        "ece": expected_error(bins),
-        "reliability": bins,
-    }
+    predicted = (logits >= 0).astype(labels.dtype) if labels.ndim == 2 else logits.argmax(1)
+    scores = compute_scores(["log_loss", "brier", "ece"], Judged(labels, predicted, p, logits, p.shape[1]))
+    confidence, right = (p, labels > 0) if labels.ndim == 2 else (p.max(1), predicted == labels)
+    return {**scores, "reliability": reliability(confidence.ravel(), right.ravel())}
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray) -> dict[str, list[Any]]:
@@ -174,20 +161,10 @@ def reliability(confidence: np.ndarray, right: np.ndarray) -> dict[str, list[Any
         right: whether each is.
 
     Returns:
-        Lists of BINS entries: "count", "confidence" and "right"; the latter two are None where there is nothing.
+        Lists of ECE_BINS entries: "count", "confidence" and "right"; the latter two are None where there is nothing.
     """
-    at = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
-    counts = np.bincount(at, minlength=BINS)
-    sums = (np.bincount(at, weights=weights, minlength=BINS) for weights in (confidence, right.astype(np.float64)))
+    at = np.clip(np.ceil(confidence * ECE_BINS).astype(np.int64) - 1, 0, ECE_BINS - 1)
+    counts = np.bincount(at, minlength=ECE_BINS)
+    sums = (np.bincount(at, weights=weights, minlength=ECE_BINS) for weights in (confidence, right.astype(np.float64)))
     means = ([float(s / n) if n else None for s, n in zip(one, counts, strict=True)] for one in sums)
     return dict(zip(("count", "confidence", "right"), (counts.tolist(), *means), strict=True))
-
-
-def expected_error(bins: dict[str, list[Any]]) -> float:
-    """How far bins are from being right as often as they are sure, a decision counting once."""
-    apart = [
-        n * abs(sure - right)
-        for n, sure, right in zip(bins["count"], bins["confidence"], bins["right"], strict=True)
-        if n
-    ]
-    return sum(apart) / sum(bins["count"])

@@ -45,8 +45,10 @@ CHUNK = 4096
 class Prediction:
     """What the model says of one text."""
 
-    labels: tuple[str, ...]  # the predicted classes: one, or with a multi-label model any number, the likeliest first
-    probabilities: dict[str, float]  # by class name, in the order of the ids
+    # The predicted classes: one, or with a multi-label model any, the likeliest first; of regression the number.
+    labels: tuple[str, ...]
+    probabilities: dict[str, float]  # by class name, in the order of the ids; of regression none
+    logits: np.ndarray  # float32 [outputs]
     decision: tuple[str, ...] | None = None  # the classes that the model's rules decide for; None: it has no rules
     prediction_set: tuple[str, ...] | None = None  # the classes among which the true one is; None: it has no such rule
 
@@ -86,8 +88,13 @@ class Classifier:
 
     @property
     def names(self) -> list[str]:
-        """The class names, in the order of their ids."""
-        return [self.model.config.id2label[i] for i in range(self.model.config.num_labels)]
+        """The class names, in the order of their ids; none of a model that answers with numbers."""
+        return [self.model.config.id2label[i] for i in range(self.outputs)] if self.task.has_classes else []
+
+    @property
+    def outputs(self) -> int:
+        """How many logits the model gives."""
+        return self.model.config.num_labels
 
     def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Prediction]:
         """Classify texts (or text pairs), truncated as in training; the order is kept.
@@ -137,7 +144,7 @@ class Classifier:
         names = ("text", "pair")[: len(columns)]
         texts = Texts.of({name: [*map(whole, column)] for name, column in zip(names, columns, strict=True)})
         batches = self.batches(texts)
-        logits = np.empty((len(texts), len(self.names)), np.float32)
+        logits = np.empty((len(texts), self.outputs), np.float32)
         micro_batches = self.layout.to_micro_batches(np.arange(len(texts)), batches.encoded.lengths)
         for examples, output in forward(self.model, batches, micro_batches):
             logits[list(examples)] = output.cpu().numpy()
@@ -145,9 +152,9 @@ class Classifier:
             raise UserError("the model answers with what is no number: its weights are damaged")
         answered, classes = self.post.answer(self.task, logits), self.names
         for at, (predicted, row) in enumerate(zip(answered.predicted, answered.probabilities, strict=True)):
-            own = sorted(self.task.predicted_classes(predicted), key=lambda i, row=row: -row[i])  # type: ignore[misc]
             probabilities = dict(zip(classes, map(float, row), strict=True))
-            yield Prediction(tuple(classes[i] for i in own), probabilities, *answered.named(at, classes))
+            labels = sorted(self.task.named(predicted, classes), key=lambda name: -probabilities.get(name, 0))
+            yield Prediction(tuple(labels), probabilities, logits[at], *answered.named(at, classes))
 
 
 def whole(text: str) -> str:
@@ -193,7 +200,10 @@ def load_classifier(folder: str | Path) -> Classifier:
             "two classes or more. A training from this folder, as its model.name, makes a classifier of it"
         )
     if task is None:
-        raise UserError(f"{folder}: its config.json has the problem_type {config.problem_type!r}, no classes")
+        raise UserError(
+            f"{folder}: its config.json has the problem_type {config.problem_type!r} and {config.num_labels} outputs; "
+            "expected classes, or regression with one output"
+        )
     ids = sorted(model.config.id2label)
     if ids != list(range(model.config.num_labels)):
         raise UserError(f"{folder}: its config.json names the classes {listed([*map(str, ids)])}; expected 0, 1, 2 …")

@@ -12,6 +12,8 @@ from accel_cls.data.corpus import declared_name, unmarked_cell
 from accel_cls.data.labels import named_classes
 from accel_cls.data.rows import Rows
 from accel_cls.errors import UserError, listed, shown
+from accel_cls.evaluation.judged import Judged
+from accel_cls.evaluation.metrics import compute_scores
 from accel_cls.inference.classifier import CHUNK, Prediction
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import task_of
@@ -20,7 +22,7 @@ _MOST_REASONS = 5  # that are told
 
 
 class Scoring:
-    """Takes predictions together with what stands in their rows' label columns; keeps the encoded labels alone.
+    """Takes predictions together with what stands in their rows' label columns; keeps encoded labels and logits alone.
 
     Args:
         recipe: that the model was trained by, which says how labels are read.
@@ -39,8 +41,8 @@ class Scoring:
         values = {value: ids[name] for value, name in as_in_data.items() if name in ids}
         self._known = [known for known in (values, ids) if len(known) == len(ids)]
         self._true: list[np.ndarray] = []
-        self._predicted: list[np.ndarray] = []
-        self._cells: list[str] = []  # predictions that are not encoded yet
+        self._logits: list[np.ndarray] = []
+        self._packed: list[tuple[np.ndarray, np.ndarray]] = []  # of both, as arrays of CHUNK rows
         self._left_out: Counter[str] = Counter()
         self._by_rules: Counter[str] = Counter()  # decided rows, right ones of these; sets, those that hold the label
 
@@ -61,17 +63,16 @@ class Scoring:
         if None not in unknown:
             self._left_out[f"the label {shown(str(unknown[-1]))!r} is no class of the model"] += 1
             return
-        encoded = self._task.encode([label], self._known[unknown.index(None)])
-        self._true.append(encoded)
-        self._count_decided({self._names[at] for at in self._task.classes_of(encoded[0])}, prediction)
-        self._cells.append(self._task.prediction_cells(prediction.labels, prediction.probabilities)[0])
-        if len(self._cells) == CHUNK:
+        self._true.append(self._task.encode([label], self._known[unknown.index(None)]))
+        self._count_decided(self._true[-1][0], prediction)
+        self._logits.append(prediction.logits[None])
+        if len(self._logits) == CHUNK:
             self._pack()
 
     def lines(self) -> Iterator[str]:
         """The scores, and what was left out, for people; none where there was no row."""
         self._pack()
-        count, out = sum(map(len, self._true)), self._left_out.total()
+        count, out = sum(len(true) for true, _ in self._packed), self._left_out.total()
         column = self._recipe.data.label
         by = f"{column!r}" if isinstance(column, str) else f"{len(column)} label columns"
         if count:
@@ -87,7 +88,10 @@ class Scoring:
         if any(reason.endswith("of the model") for reason in self._left_out):
             yield f"the model's classes are {listed(self._names)}"
 
-    def _count_decided(self, true: set[str], prediction: Prediction) -> None:
+    def _count_decided(self, label: Any, prediction: Prediction) -> None:
+        if prediction.decision is None and prediction.prediction_set is None:
+            return
+        true = {self._names[at] for at in self._task.classes_of(label)}
         if prediction.decision is not None and self._task.as_decision(prediction.decision) is not None:
             self._by_rules["decided"] += 1
             self._by_rules["right"] += {*prediction.decision} == true
@@ -106,19 +110,16 @@ class Scoring:
 
     def scores(self) -> dict[str, float]:
         """The task's headline metrics, then those of the recipe, of the rows that count; one or more."""
-        from accel_cls.evaluation.metrics import compute_scores  # `evaluate` takes seconds to import
-
         self._pack()
-        (true,), (predicted,) = self._true, self._predicted
+        true, logits = map(np.concatenate, zip(*self._packed, strict=True))
         metrics = dict.fromkeys([*self._task.headline_metrics, *self._recipe.evaluate.metrics])
-        return compute_scores([*metrics], predicted, true, len(self._names))
+        return compute_scores(metrics, Judged.of(self._task, true, logits))
 
     def _pack(self) -> None:
         """Make one array of each: an array for each row would take a hundred bytes."""
-        if self._cells:
-            self._predicted.append(self._task.parse_texts(self._cells, self._names))
-            self._true, self._predicted = [np.concatenate(self._true)], [np.concatenate(self._predicted)]
-            self._cells = []
+        if self._logits:
+            self._packed.append((np.concatenate(self._true), np.concatenate(self._logits)))
+            self._true, self._logits = [], []
 
     def _label_cell(self, row: Any) -> Any:
         """The cell of the label column; of several a tuple."""

@@ -9,7 +9,6 @@ from accel_cls.recipe.decide_section import Decide
 from accel_cls.recipe.schema import Recipe
 
 _WHY_NOT = {
-    "precision": "for tasks with classes",
     "accuracy": "for one class a text; with several, decide.precision bounds each class by itself",
     "abstain_below": "for one class a text; with several, decide.threshold is what a class is said from on",
     "coverage": "for one class a text: a set that holds all of several is another thing, and not made here",
@@ -17,6 +16,7 @@ _WHY_NOT = {
 }
 _OF_TASK = {
     "single_label": ("precision", "accuracy", "abstain_below", "coverage"),
+    "ordinal": ("precision", "accuracy", "abstain_below", "coverage"),
     "multi_label": ("precision", "threshold"),
 }
 
@@ -29,7 +29,8 @@ def broken_decisions(recipe: Recipe) -> Iterator[tuple[tuple[str, ...], str]]:
     known = _OF_TASK.get(recipe.task, ())
     for key in Decide.model_fields:
         if getattr(decide, key) is not None and key not in known:
-            yield ("decide", key), f"found beside task: {recipe.task}, but it is {_WHY_NOT[key]}; leave it out"
+            why = _WHY_NOT[key] if known else "for tasks with classes"
+            yield ("decide", key), f"found beside task: {recipe.task}, but it is {why}; leave it out"
     if decide.accuracy is not None and decide.abstain_below is not None:
         message = f"found {decide.abstain_below} beside decide.accuracy, which finds such a threshold; leave one out"
         yield ("decide", "abstain_below"), message

@@ -32,14 +32,14 @@ class Decide(Section):
     accuracy: _Share | None = setting(
         None,
         "a number between 0 and 1",
-        "decide only where decisions, all together, are right so often, with a confidence of 95%; else abstain. Only "
-        "for single_label",
+        "decide only where decisions, all together, are right so often, with a confidence of 95%; else abstain. Not "
+        "for multi_label",
         _NOT_ALL,
     )
     abstain_below: _Share | None = setting(
         None,
         "a probability between 0 and 1",
-        "decide only where the likeliest class has this probability or more; else abstain. Only for single_label",
+        "decide only where the likeliest class has this probability or more; else abstain. Not for multi_label",
         "at 0 nothing is abstained from, at 1 from all",
     )
     threshold: Literal["f1"] | _Threshold | _Thresholds | None = setting(
@@ -53,6 +53,6 @@ class Decide(Section):
         None,
         "a number between 0 and 1",
         "give each text a set of classes that holds the true one so often (split conformal prediction; over all "
-        "texts, not within each class). Only for single_label",
+        "texts, not within each class). Not for multi_label",
         "at 0 sets need hold nothing, at 1 they hold every class",
     )

@@ -118,7 +118,7 @@ def _left_out(rule: dict[str, Any]) -> str:
 def sections(results: dict[str, Any]) -> list[tuple[str, str, list[str], list[list[str]]]]:
     """The sections of a report: title, text, header and rows of a table."""
     calibration, decisions = results["calibration"], results["decisions"]
-    made = [_calibration_section(calibration)]
+    made = [] if calibration is None else [_calibration_section(calibration)]
     if decisions is not None:
         parts = [part for part in ("validation", "test") if part == "validation" or results["test"] is not None]
         rows = [

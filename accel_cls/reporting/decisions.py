@@ -23,7 +23,7 @@ from accel_cls.evaluation.decisions import (
     keepable,
     of_decided,
 )
-from accel_cls.evaluation.postprocessing import Postprocessing
+from accel_cls.evaluation.postprocessing import PLAIN, Postprocessing
 from accel_cls.evaluation.thresholds import CONFIDENCE, Promised, coverage_range
 from accel_cls.recipe import Recipe
 from accel_cls.runs.answers import write_answers
@@ -37,7 +37,7 @@ class Settled:
     """What a run's answers are made of, and what that comes to."""
 
     post: Postprocessing
-    calibration: dict[str, Any]  # of results.json
+    calibration: dict[str, Any] | None  # of results.json; None of a task without classes
     decisions: dict[str, Any] | None  # likewise; None where the recipe has no rules
 
 
@@ -51,6 +51,8 @@ def settle(recipe: Recipe, task: Task, names: Sequence[str], validation: Answers
         validation: what the best model says of the validation rows.
         test: of the test rows; None where there are none.
     """
+    if not task.has_classes:
+        return Settled(PLAIN, None, None)
     groups = validation.groups()
     found = _calibration(recipe, validation, groups)
     temperature = tuple(found.temperature.tolist())

@@ -39,16 +39,15 @@ def write_answers(
         part: whose rows they are.
         answers: of the best model.
         task: what was learned.
-        names: of the classes, in the order of their ids.
+        names: of the classes, in the order of their ids; of a task without classes of its output.
         post: by which the csv file's probabilities and decisions are made of the logits.
     """
     from safetensors.numpy import save  # what reads no answers needs no numpy of it
 
     examples = answers.examples
     header = ["row", *examples.texts.column_names, _AFTER_TEXTS, *task.prediction_header, *post.columns]
-    write_csv(
-        folder.predictions(part), [*header, *(f"p({name})" for name in names)], _rows(answers, task, names, post)
-    )
+    header += [f"p({name})" for name in names] if task.has_classes else []
+    write_csv(folder.predictions(part), header, _rows(answers, task, names, post))
     with whole_binary_file(folder.logits(part)) as file:
         file.write(save({"logits": answers.logits, "labels": np.ascontiguousarray(answers.labels)}))
 
@@ -58,8 +57,8 @@ def _rows(answers: Answers, task: Task, names: Sequence[str], post: Postprocessi
     texts = [examples.texts[column][:] for column in examples.texts.column_names]
     answered = post.answer(task, answers.logits)
     for i, row in enumerate(examples.rows):
-        predicted = [names[at] for at in task.predicted_classes(answered.predicted[i])]
-        probabilities = dict(zip(names, answered.probabilities[i], strict=True))
+        predicted = task.named(answered.predicted[i], names)
+        probabilities = dict(zip(names if task.has_classes else (), answered.probabilities[i], strict=True))
         yield [
             row,
             *(column[i] for column in texts),

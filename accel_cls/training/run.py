@@ -22,7 +22,14 @@ from accel_cls.recipe.keys import RATE
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.reporting.decision_words import describe_calibration, describe_rules
 from accel_cls.reporting.finish import FinishedRun, finish_run, require_best
-from accel_cls.reporting.markdown import describe_dropped, describe_memory, describe_saves, describe_test, verdict_of
+from accel_cls.reporting.markdown import (
+    describe_dropped,
+    describe_memory,
+    describe_saves,
+    describe_score,
+    describe_test,
+    verdict_of,
+)
 from accel_cls.runs.answers import read_answers, write_answers
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.results import read_results
@@ -133,14 +140,14 @@ def _finish(session: Session, corpus: Corpus, folder: RunFolder, fitted: Fitted)
 def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, seconds: float | None) -> None:
     results = read_results(folder)
     where = min(os.path.relpath(folder.path), str(folder.path), key=len)
-    score = results["scores"][results["decided_by"]]
+    key = results["decided_by"]
     state = "finished" if seconds is not None else "this run is already finished; --fresh trains it again"
     text = min((text for text in corpus.validation.texts[:100]["text"]), key=lambda text: abs(len(text) - 12))
     command = ["python", "-m", "accel_cls.predict", where, "--text", text]
     if "pair" in corpus.validation.texts.column_names:
         command = ["python", "-m", "accel_cls.predict", where, "--file", "PAIRS.csv"]
     lines = [
-        ("best", f"{results['decided_by']} {score:.4f} after epoch {results['epoch']:.2f}"),
+        ("best", f"{key} {describe_score(key, results)} after epoch {results['epoch']:.2f}"),
         *([("test", describe_test(results))] if results.get("test") else []),
         *([("verdict", verdict_of(results))] if "verdict" in results else []),  # not in runs of older versions
         *([("calibrated", told)] if (told := describe_calibration(results)) else []),
