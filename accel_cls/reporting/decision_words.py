@@ -84,7 +84,7 @@ def _of_all(found: dict[str, Any]) -> str:
 
 def advice_on_rules(results: dict[str, Any]) -> Iterator[str]:
     """A sentence for each rule that is not kept, and for each that test rows do not bear out."""
-    for rule in (results["decisions"] or {"rules": []})["rules"]:
+    for rule in (results.get("decisions") or {"rules": []})["rules"]:
         if not rule["kept"]:
             yield _left_out(rule)
         elif (test := rule["test"]) is not None and test.get("is_below"):
@@ -117,7 +117,7 @@ def _left_out(rule: dict[str, Any]) -> str:
 
 def sections(results: dict[str, Any]) -> list[tuple[str, str, list[str], list[list[str]]]]:
     """The sections of a report: title, text, header and rows of a table."""
-    calibration, decisions = results["calibration"], results["decisions"]
+    calibration, decisions = results.get("calibration"), results.get("decisions")
     made = [] if calibration is None else [_calibration_section(calibration)]
     if decisions is not None:
         parts = [part for part in ("validation", "test") if part == "validation" or results["test"] is not None]
