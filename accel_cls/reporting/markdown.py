@@ -49,14 +49,14 @@ def report(
     if results["advice"]:
         text += "\n## Worth a look\n\n" + "".join(f"- {sentence}\n" for sentence in results["advice"])
     for title, said, header, rows in sections(results):
-        text += f"\n## {title}\n\n{said}\n\n{_table(header, rows)}"
-    for table in tables:
-        text += f"\n## {table.title}\n\n" + (f"{table.text}\n\n" if table.text else "")
-        text += _table(table.header, table.rows)
+        text += f"\n## {title}\n\n{said}\n\n{table(header, rows)}"
+    for one in tables:
+        text += f"\n## {one.title}\n\n" + (f"{one.text}\n\n" if one.text else "")
+        text += table(one.header, one.rows)
     text += _evaluations(results)
     if len(starts) > 1:
         text += "\n## Starts\n\nThis run was interrupted, and went on from its checkpoints.\n\n"
-        text += _table(
+        text += table(
             ["time", "from update", "hardware", "changed"],
             [[one["time"], one["update"], one["hardware"], "; ".join(one["changes"]) or "–"] for one in starts],
         )
@@ -74,7 +74,7 @@ def _scores(results: dict[str, Any]) -> str:
         return [part, *(describe_score(name, judged) for name in metrics), rows]
 
     lines = [line("validation", results), *([line("test", test)] if test else [])]
-    text = _table(["", *metrics, "rows"], lines)
+    text = table(["", *metrics, "rows"], lines)
     text += "\nIn brackets 95% intervals: what the scores may be on other rows of the same kind. "
     text += f"The model was chosen by {results['decided_by']} on the validation rows, which flatters that score. "
     return text + (f"{describe_looks(test)}.\n" if test else "data.test names rows that nothing is chosen by.\n")
@@ -83,10 +83,10 @@ def _scores(results: dict[str, Any]) -> str:
 def _evaluations(results: dict[str, Any]) -> str:
     metrics = list(results["scores"])
     rows = [
-        [f"{one['epoch']:.2f}", one["update"], *(f"{one['evaluation'][name]:.4f}" for name in metrics)]
+        [f"{one['epoch']:.2f}", one["update"], *(number(one["evaluation"][name]) for name in metrics)]
         for one in results["evaluations"]
     ]
-    return "\n## Evaluations\n\n" + _table(["epoch", "update", *metrics], rows)
+    return "\n## Evaluations\n\n" + table(["epoch", "update", *metrics], rows)
 
 
 def _beside_baselines(title: str, scores: dict[str, float], judged: dict[str, Any]) -> str:
@@ -101,10 +101,12 @@ def _beside_baselines(title: str, scores: dict[str, float], judged: dict[str, An
         rows.append([f"{one['name']}: {one['about']}", *cells, better, f"{one['p']:.3g}"])
     text = f"\n## {title}\n\nThis model: {judged['verdict']}.\n\n"
     ours = "this model's accuracy" if measure.name == "accuracy" else f"how much less this model's {measure.name} is"
-    return text + _table(["", *metrics, f"{ours} (95% interval)", f"p ({measure.test})"], rows)
+    return text + table(["", *metrics, f"{ours} (95% interval)", f"p ({measure.test})"], rows)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table, whose cells may hold anything."""
+
     def line(cells: Sequence[Any]) -> str:
         return "| " + " | ".join(" ".join(str(cell).replace("|", "\\|").split("\n")) for cell in cells) + " |"
 
@@ -112,10 +114,15 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def number(score: float | None) -> str:
+    """A score with four digits; None is what JSON has for one that is no finite number."""
+    return "nan" if score is None else f"{score:.4f}"
+
+
 def describe_score(name: str, judged: dict[str, Any]) -> str:
     """A score with its interval, where there is one: of results.json, its entry `test`, or a baseline."""
     interval = judged.get("intervals", {}).get(name)
-    return f"{judged['scores'][name]:.4f}" + ("" if interval is None else " ({:.4f} to {:.4f})".format(*interval))
+    return number(judged["scores"][name]) + ("" if interval is None else " ({:.4f} to {:.4f})".format(*interval))
 
 
 def verdict_of(results: dict[str, Any]) -> str:
