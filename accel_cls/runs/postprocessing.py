@@ -17,11 +17,12 @@ def write_postprocessing(folder: RunFolder, post: Postprocessing, names: Sequenc
     """Put it into the configuration of the run's model, in place of what is there; nothing else of that changes."""
     path = folder.model / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
-    ours = {key: value for key, value in config[OURS].items() if key != POSTPROCESSING}
+    ours = {key: value for key, value in config.get(OURS, {}).items() if key != POSTPROCESSING}
     config[OURS] = ours if post.is_plain else ours | {POSTPROCESSING: post.as_json(names)}
     write_text(path, json.dumps(config, indent=2, sort_keys=True) + "\n")  # as transformers writes it
 
 
 def has_postprocessing(folder: RunFolder) -> bool:
     """Whether the run's model has any."""
-    return POSTPROCESSING in json.loads((folder.model / "config.json").read_text(encoding="utf-8"))[OURS]
+    config = json.loads((folder.model / "config.json").read_text(encoding="utf-8"))
+    return POSTPROCESSING in config.get(OURS, {})
