@@ -23,6 +23,8 @@ HARMLESS = [
     {"evaluate": {"patience": 1}},
     {"evaluate": {"behaviour": 0}},
     {"data": {"train": "/data/a.csv", "slices": ["shop"]}},
+    {"evaluate": {"calibrate": "none"}},
+    {"decide": {"precision": 0.9}},
 ]
 
 

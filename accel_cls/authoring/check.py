@@ -24,6 +24,7 @@ from accel_cls.console import Console
 from accel_cls.data.byte_order_marks import MarksLeftOut
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.errors import UserError
+from accel_cls.evaluation.decision_rules import require_decidable
 from accel_cls.models.classifier import outline_model
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.rules import idle_settings
@@ -70,10 +71,14 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
     notes: list[str] = []
     kept: list[Kept] = []
     ahead: Forecast | None = None
-    try:
-        task.loss(recipe.train, corpus.train.labels, corpus.classes, torch.device("cpu"))
-    except UserError as error:
-        errors.append(str(error))
+    for require in (
+        lambda: task.loss(recipe.train, corpus.train.labels, corpus.classes, torch.device("cpu")),
+        lambda: require_decidable(recipe.decide, corpus),
+    ):
+        try:
+            require()
+        except UserError as error:
+            errors.append(str(error))
     try:
         tokenizer = load_tokenizer(recipe, corpus.train)
         train, validation = (

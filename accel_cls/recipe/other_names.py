@@ -153,6 +153,9 @@ OTHER_NAMES = {
     "do_predict": "data.test names labelled rows that are scored at the end; accel-cls predict classifies any file",
     "resume_from_checkpoint": "the same command continues an unfinished run by itself",
     "overwrite_output_dir": "--fresh starts over, and keeps the run that is there under another name",
+    "calibration": "evaluate.calibrate",
+    "temperature": "evaluate.calibrate",
+    "thresholds": "decide.threshold",
     # The run, and what it runs on.
     "output_dir": "output",
     "output_directory": "output",
@@ -168,7 +171,7 @@ OTHER_NAMES = {
     "fp16": _PRECISION,
     "bf16": _PRECISION,
     "mixed_precision": _PRECISION,
-    "precision": _PRECISION,
+    "precision": f"{_PRECISION}; how often decisions are to be right is decide.precision",
     "num_processes": _PROCESSES,
     "num_gpus": _PROCESSES,
     "device": _DEVICES,
@@ -193,5 +196,7 @@ OTHER_SECTIONS = {
     "params": "train",
     "preprocessing": "data",
     "evaluation": "evaluate",
+    "decisions": "decide",
+    "rules": "decide",
     "checkpoints": "checkpoint",
 }

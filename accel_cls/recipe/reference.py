@@ -10,6 +10,7 @@ from typing import Any
 from pydantic_core import PydanticUndefined
 
 from accel_cls.recipe.data_section import Data, Hub
+from accel_cls.recipe.decide_section import Decide
 from accel_cls.recipe.schema import Checkpoint, Evaluate, Model, Recipe, Scratch, Train
 from accel_cls.recipe.section import Section
 
@@ -21,6 +22,7 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("model.scratch", Scratch),
     ("train", Train),
     ("evaluate", Evaluate),
+    ("decide", Decide),
     ("checkpoint", Checkpoint),
 )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from accel_cls.errors import UserError, listed
 from accel_cls.recipe.data_section import Hub
+from accel_cls.recipe.decide_rules import broken_decisions, unknown_classes
 from accel_cls.recipe.metrics import METRICS_OF, is_own
 from accel_cls.recipe.schema import Recipe, Scratch
 
@@ -56,6 +57,7 @@ def broken_rules(recipe: Recipe) -> _Broken:
             "schedule; leave it out, or give a rate (accel-cls tune finds one)"
         )
         broken.append((("train", "max_updates"), message))
+    broken += broken_decisions(recipe)
     broken += _broken_evaluation(recipe) + _broken_labels(recipe) + _broken_columns(recipe)
     return broken + (_broken_numbers(recipe) if recipe.task == "regression" else [])
 
@@ -157,7 +159,7 @@ def _broken_labels(recipe: Recipe) -> _Broken:
     same = sorted({value for value in values if values.count(value) > 1})
     if same and isinstance(labels, dict):
         broken.append((("data", "labels"), f"the label {same[0]!r} stands twice; expected each value once"))
-    names = [str(name) for name in (labels.values() if isinstance(labels, dict) else labels)]
+    names = [*map(str, labels.values())] if isinstance(labels, dict) else values
     if any(not name.strip() for name in names):
         broken.append((("data", "labels"), "found an empty class name; expected a name for each class"))
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -172,6 +174,8 @@ def _broken_labels(recipe: Recipe) -> _Broken:
                 + ", ".join(names),
             )
         )
+    if recipe.decide is not None:
+        broken += [(("decide", key), said) for key, said in unknown_classes(recipe.decide, names)]
     return broken
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from accel_cls.recipe.data_section import Data
+from accel_cls.recipe.decide_section import Decide
 from accel_cls.recipe.metrics import DISTANCE_METRICS, METRICS, Metric, Task
 from accel_cls.recipe.section import Section, setting
 from accel_cls.recipe.trackers import TRACKERS, Tracker
@@ -320,6 +321,12 @@ class Evaluate(Section):
         "fewer than none can't be asked about",
         ge=0,
     )
+    calibrate: Literal["temperature", "none"] = setting(
+        "temperature",
+        "'temperature' or 'none'",
+        "at the run's end, fit the temperature by which `accel-cls predict` divides logits, so that the model is as "
+        "sure as it is right; kept only where rows that it was not fitted on gain by it. No prediction changes",
+    )
 
 
 class Checkpoint(Section):
@@ -375,6 +382,11 @@ class Recipe(Section):
     model: Model = setting(Model(), "a mapping", "what is trained")
     train: Train = setting(Train(), "a mapping", "how it is trained")
     evaluate: Evaluate = setting(Evaluate(), "a mapping", "how it is evaluated")
+    decide: Decide | None = setting(
+        None,
+        "a mapping of precision, accuracy, abstain_below, threshold, coverage",
+        "by which rules answers become decisions",
+    )
     checkpoint: Checkpoint = setting(Checkpoint(), "a mapping", "how a run can be continued")
 
     @model_validator(mode="before")

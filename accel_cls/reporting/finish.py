@@ -20,6 +20,7 @@ from accel_cls.evaluation.intervals import intervals
 from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics import compute_scores
 from accel_cls.recipe import Recipe
+from accel_cls.reporting.decisions import put_in_place, settle
 from accel_cls.reporting.looks import count_looks
 from accel_cls.reporting.mistakes import write_neighbours
 from accel_cls.reporting.slices import slice_results
@@ -76,6 +77,10 @@ def finish_run(run: FinishedRun, notes: list[str]) -> dict[str, Any]:
     results["test"] = None if run.test is None else _tested(run, run.test, simple, notes)
     results["slices"] = _slices(run)
     results["behaviour"] = run.behaviour
+    names = run.corpus.classes.names
+    settled = settle(run.recipe, run.task, names, run.validation, run.test)
+    put_in_place(settled, run.folder, run.task, names, run.validation, run.test)
+    results |= {"calibration": settled.calibration, "decisions": settled.decisions}
     results["advice"] = advice(run.recipe, results)
     write_neighbours(run.folder, run.corpus.train, run.validation, run.task, run.corpus.classes.names)
     write_reports(run.folder, run.recipe, run.validation, results)

@@ -9,6 +9,7 @@ from accel_cls.console import duration
 from accel_cls.errors import shown
 from accel_cls.memory.forecast import format_bytes
 from accel_cls.recipe import Recipe
+from accel_cls.reporting.decision_words import sections
 from accel_cls.reporting.verdict import measure_of
 from accel_cls.tasks import Table
 
@@ -48,6 +49,8 @@ def report(
         text += _beside_baselines("Beside something simple, on the test rows", test["scores"], test)
     if results["advice"]:
         text += "\n## Worth a look\n\n" + "".join(f"- {sentence}\n" for sentence in results["advice"])
+    for title, said, header, rows in sections(results):
+        text += f"\n## {title}\n\n{said}\n\n{table(header, rows)}"
     for one in tables:
         text += f"\n## {one.title}\n\n" + (f"{one.text}\n\n" if one.text else "")
         text += table(one.header, one.rows)

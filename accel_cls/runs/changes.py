@@ -30,7 +30,8 @@ _EPOCHS = "train.epochs"  # likewise, where no update's learning rate follows fr
 # Where the data lie does not matter by itself: the digest of what was read does.
 _DATA_FILES = ("data.train", "data.validation")
 _TEST = "data.test"  # what is scored at the end: no update follows from it
-_JUDGED = ("data.slices", "evaluate.behaviour")  # how it is judged at the end, likewise
+# How the best model is judged at the end, and what is made of its answers: likewise.
+_JUDGED = ("data.slices", "evaluate.behaviour", "evaluate.calibrate", "decide")
 _AFTER = (_TEST, *_JUDGED)
 TOKENS = "train.micro_batch_tokens"
 
@@ -58,7 +59,7 @@ class Changes:
 
     training: Sequence[str] = ()  # in what its updates do: such a run does not go on
     end: Sequence[str] = ()  # in where it ends
-    judged: Sequence[str] = ()  # in how the best model is judged at the end, and by which test rows
+    judged: Sequence[str] = ()  # in how the best model is judged at the end, and what is made of its answers
     harmless: Sequence[str] = ()
 
 

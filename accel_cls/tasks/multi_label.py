@@ -183,6 +183,10 @@ class MultiLabel:
         """The labels, which may be none."""
         return {"labels": list(labels), "probabilities": probabilities}
 
+    def as_decision(self, labels: Sequence[str]) -> list[str]:
+        """The labels, which may be none."""
+        return list(labels)
+
     has_classes = True
     split_by = "class"
     linear_method = "logistic regression"

@@ -127,6 +127,9 @@ class Regression:
         """The number."""
         return {"value": float(labels[0])}
 
+    def as_decision(self, labels: Sequence[str]) -> None:
+        """There are no rules on numbers."""
+
     def constant_logits(self, labels: np.ndarray, classes: int) -> np.ndarray:
         """The median, which has the smallest mean absolute error."""
         return np.array([np.median(labels)], np.float32)

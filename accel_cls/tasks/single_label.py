@@ -129,6 +129,10 @@ class SingleLabel:
         (label,) = labels
         return {"label": label, "probability": probabilities[label], "probabilities": probabilities}
 
+    def as_decision(self, labels: Sequence[str]) -> str | None:
+        """The class; None where the rules abstain."""
+        return labels[0] if labels else None
+
     has_classes = True
     split_by = "class"
     linear_method = "logistic regression"

@@ -107,6 +107,9 @@ class Task(LabelReader, Protocol):
     def as_json(self, labels: Sequence[str], probabilities: dict[str, float]) -> dict[str, Any]:
         """One prediction for programs, with its `labels` and the probability of each class."""
 
+    def as_decision(self, labels: Sequence[str]) -> str | list[str] | None:
+        """What is decided of one text by rules, for programs; None where nothing is."""
+
     @property
     def linear_method(self) -> str:
         """What `fit_linear` is called."""

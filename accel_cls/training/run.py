@@ -15,6 +15,7 @@ from accel_cls.devices.deterministic import deterministic_algorithms
 from accel_cls.devices.prepare import let_go, scaler_state
 from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.behaviour.variations import behaviour_results, vary
+from accel_cls.evaluation.decision_rules import require_decidable
 from accel_cls.evaluation.metrics import require_metrics
 from accel_cls.hardware.accelerator import start_hardware
 from accel_cls.hardware.main_process import decided_by_main
@@ -23,6 +24,7 @@ from accel_cls.profiles import shell
 from accel_cls.recipe import Recipe, with_values
 from accel_cls.recipe.keys import RATE
 from accel_cls.recipe.rules import idle_settings
+from accel_cls.reporting.decision_words import describe_calibration, describe_rules
 from accel_cls.reporting.finish import FinishedRun, finish_run, require_best
 from accel_cls.reporting.markdown import (
     describe_dropped,
@@ -84,6 +86,7 @@ def _run(command: Command, rendezvous: Rendezvous, folder: RunFolder, stopping: 
     console.section(f"accel_cls · {recipe.name} · {command.path}", hardware.describe())
     require_metrics(recipe.evaluate.metrics)
     corpus = load_corpus(recipe, task_of(recipe))
+    require_decidable(recipe.decide, corpus)
     hardware.require_same("data", corpus.facts(), "Give all machines the same data files")
     session = Session(hardware, stopping, console)
     finished = False
@@ -169,6 +172,8 @@ def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, seconds:
         ("best", f"{key} {describe_score(key, results)} after epoch {results['epoch']:.2f}"),
         *([("test", describe_test(results))] if results.get("test") else []),
         *([("verdict", verdict_of(results))] if "verdict" in results else []),  # not in runs of older versions
+        *([("calibrated", told)] if (told := describe_calibration(results)) else []),
+        *(("decides", rule) for rule in describe_rules(results)),
         *(("left out", dropped) for dropped in describe_dropped(results)),
         *(("look at", sentence) for sentence in results.get("advice", ())),
         ("model", os.path.join(where, "model")),
@@ -178,6 +183,6 @@ def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, seconds:
     ]
     if seconds is not None:
         memory = describe_memory(results)
-        told = [("memory", memory)] if memory else []
-        lines[-1:-1] = [("checkpoints", describe_saves(results)), *told, ("in all", duration(seconds))]
+        taken = [("memory", memory)] if memory else []
+        lines[-1:-1] = [("checkpoints", describe_saves(results)), *taken, ("in all", duration(seconds))]
     console.section(state, lines)
