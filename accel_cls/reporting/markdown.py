@@ -46,13 +46,13 @@ def report(
         text += _beside_baselines("Beside something simple, on the test rows", test["scores"], test)
     if results["advice"]:
         text += "\n## Worth a look\n\n" + "".join(f"- {sentence}\n" for sentence in results["advice"])
-    for table in tables:
-        text += f"\n## {table.title}\n\n" + (f"{table.text}\n\n" if table.text else "")
-        text += _table(table.header, table.rows)
+    for one in tables:
+        text += f"\n## {one.title}\n\n" + (f"{one.text}\n\n" if one.text else "")
+        text += table(one.header, one.rows)
     text += _evaluations(results)
     if len(starts) > 1:
         text += "\n## Starts\n\nThis run was interrupted, and went on from its checkpoints.\n\n"
-        text += _table(
+        text += table(
             ["time", "from update", "hardware", "changed"],
             [[one["time"], one["update"], one["hardware"], "; ".join(one["changes"]) or "–"] for one in starts],
         )
@@ -70,7 +70,7 @@ def _scores(results: dict[str, Any]) -> str:
         return [part, *(f"{scores[name]:.4f}" for name in metrics), rows]
 
     lines = [line("validation", results["scores"]), *([line("test", test["scores"])] if test else [])]
-    text = _table(["", *metrics, "rows"], lines)
+    text = table(["", *metrics, "rows"], lines)
     text += f"\nThe model was chosen by {results['decided_by']} on the validation rows, which flatters that score. "
     return text + (f"{describe_looks(test)}.\n" if test else "data.test names rows that nothing is chosen by.\n")
 
@@ -81,7 +81,7 @@ def _evaluations(results: dict[str, Any]) -> str:
         [f"{one['epoch']:.2f}", one["update"], *(f"{one['evaluation'][name]:.4f}" for name in metrics)]
         for one in results["evaluations"]
     ]
-    return "\n## Evaluations\n\n" + _table(["epoch", "update", *metrics], rows)
+    return "\n## Evaluations\n\n" + table(["epoch", "update", *metrics], rows)
 
 
 def _beside_baselines(title: str, scores: dict[str, float], judged: dict[str, Any]) -> str:
@@ -94,10 +94,12 @@ def _beside_baselines(title: str, scores: dict[str, float], judged: dict[str, An
         apart = f"{points:+.1f} points ({low:+.1f} to {high:+.1f})"
         rows.append([f"{one['name']}: {one['about']}", *cells, apart, f"{one['p']:.3g}"])
     text = f"\n## {title}\n\nThis model: {judged['verdict']}.\n\n"
-    return text + _table(["", *metrics, "this model's accuracy (95% interval)", "p (McNemar)"], rows)
+    return text + table(["", *metrics, "this model's accuracy (95% interval)", "p (McNemar)"], rows)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table, whose cells may hold anything."""
+
     def line(cells: Sequence[Any]) -> str:
         return "| " + " | ".join(" ".join(str(cell).replace("|", "\\|").split("\n")) for cell in cells) + " |"
 

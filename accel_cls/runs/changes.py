@@ -21,11 +21,11 @@ from accel_cls.runs.out_of_memory import read_out_of_memory
 # Keys that change nothing of what an update does; train.non_finite only decides about one that does nothing. Of the
 # hardware, the precision does: it is no key of a recipe, and compared by itself.
 _HARMLESS = ("name", "output", "hardware", "checkpoint", "train.log_every", "train.trace", "train.non_finite")
-# Keys that only decide after which update the run ends.
-_END = ("train.max_updates", "evaluate.patience")
+# Keys that only decide after which update the run ends, or after which of its runs.
+_END = ("train.max_updates", "evaluate.patience", "repeat.seeds")
 _EPOCHS = "train.epochs"  # likewise, where no update's learning rate follows from it
 # Where the data lie does not matter by itself: the digest of what was read does.
-_DATA_FILES = ("data.train", "data.validation")
+_DATA_FILES = ("data.train", "data.validation", "data.fold", "data.split_seed")
 _TEST = "data.test"  # what is scored at the end: no update follows from it
 TOKENS = "train.micro_batch_tokens"
 
