@@ -39,6 +39,15 @@ def repetitions_of(recipe: Recipe) -> list[Repetition]:
     ]
 
 
+def first_run_of(recipe: Recipe) -> Recipe:
+    """What stands for all runs where data and plan are looked at: the first of them, in the recipe's own folder.
+
+    A recipe without `repeat` is what it is.
+    """
+    runs = repetitions_of(recipe)
+    return with_values(runs[0].recipe, {"output": recipe.output, "name": recipe.name}) if runs else recipe
+
+
 def _repetition(recipe: Recipe, name: str, values: dict[str, Any]) -> Repetition:
     own = {"name": f"{recipe.name}, {name}", "output": os.path.join(recipe.output, name), "repeat": None}
     return Repetition(name, with_values(recipe, values | own))
