@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.data.examples import Examples
 from accel_cls.evaluation import baselines as module
-from accel_cls.evaluation.baselines import baselines
+from accel_cls.evaluation.baselines import Baseline, baselines
 from accel_cls.evaluation.paired import paired_difference
 from accel_cls.recipe import load_recipe
 from accel_cls.reporting.verdict import advice, verdict
@@ -46,7 +46,11 @@ def some_texts(count: int = 300, times: int = 1) -> list[tuple[str, str]]:
 def accuracy(corpus: Corpus, name: str) -> float:
     task = corpus.reader
     [one] = [one for one in baselines(corpus, task, []) if one.name == name]
-    return float(task.are_right(corpus.validation.labels, one.predicted["validation"]).mean())
+    return float(task.row_scores(corpus.validation.labels, task.decode(one.logits["validation"]).predicted).mean())
+
+
+def answers(one: Baseline) -> list[int]:
+    return one.logits["validation"].argmax(1).tolist()
 
 
 def test_they_are_what_scikit_learn_makes_of_the_same_rows() -> None:
@@ -56,8 +60,8 @@ def test_they_are_what_scikit_learn_makes_of_the_same_rows() -> None:
     model = LogisticRegression(C=4, tol=1e-6, max_iter=1000).fit(vectorizer.fit_transform(train), corpus.train.labels)
     found = {one.name: one for one in baselines(corpus, corpus.reader, [])}
     assert list(found) == ["majority", "TF-IDF", "TF-IDF balanced"]
-    assert found["TF-IDF"].predicted["validation"].tolist() == model.predict(vectorizer.transform(validation)).tolist()
-    assert found["majority"].predicted["validation"].tolist() == [0] * len(validation)
+    assert answers(found["TF-IDF"]) == model.predict(vectorizer.transform(validation)).tolist()
+    assert answers(found["majority"]) == [0] * len(validation)
     assert found["TF-IDF"].about == "logistic regression on TF-IDF of 1 to 2 words"
 
 
@@ -99,9 +103,7 @@ def test_they_are_made_once_for_the_same_data(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(module, "_linear", lambda *_: pytest.fail("made again"))
     monkeypatch.setattr(Examples, "texts", property(lambda _: pytest.fail("texts are read again")), raising=False)
     again = baselines(corpus, corpus.reader, [])
-    assert [one.predicted["validation"].tolist() for one in first] == [
-        one.predicted["validation"].tolist() for one in again
-    ]
+    assert [answers(one) for one in first] == [answers(one) for one in again]
     assert [one.about for one in first] == [one.about for one in again]
     assert first[1].about == "logistic regression on TF-IDF of 1 to 2 words"
 
@@ -134,7 +136,7 @@ def test_difference_of_two_on_the_same_rows() -> None:
     found = paired_difference(first, second)
     assert found.difference == pytest.approx(0.012)
     assert found.low < 0.012 < found.high
-    assert found.p == pytest.approx(2 * binom.cdf(8, 28, 0.5))
+    assert found.p == pytest.approx(2 * binom.cdf(8, 28, 0.5) - binom.pmf(8, 28, 0.5))  # the mid-p
     same = paired_difference(first, first)
     assert (same.difference, same.p) == (0, 1)
     assert same.low < 0 < same.high

@@ -99,6 +99,19 @@ def test_text_on_both_sides(folder: Path) -> None:
     ]
 
 
+def test_test_rows_that_the_model_or_who_chose_it_has_seen(folder: Path) -> None:
+    seen, chosen_by = clean()[5], clean()[9]
+    change("validation.csv", [chosen_by])
+    write("test.csv", [seen, chosen_by, clean()[11]])
+    found = [
+        one for one in check_recipe(load_recipe("recipe.yaml", ["data.test=test.csv"])).findings if one.kind == "leak"
+    ]
+    said = {one.what.partition(":")[0]: [case.rows[0] for case in one.cases] for one in found}
+    assert said["the same text in data.test and data.train"] == ["test.csv:1", "test.csv:2", "test.csv:3"]
+    assert said["the same text in data.test and data.validation"] == ["test.csv:2"]
+    assert "chosen by" in next(one.advice for one in found if "data.validation:" in one.what)
+
+
 def test_our_own_split_leaks_nothing(folder: Path) -> None:
     text, label = clean()[5]
     change("train.csv", [(text, label)] * 20)

@@ -86,7 +86,7 @@ def test_evaluation_that_is_no_number_is_told_and_never_the_best(accelerator) ->
     logged: list[dict] = []
     notes: list[str] = []
     found = [{"loss": value} for value in (np.nan, 0.5, np.nan, -np.inf, 0.4)]
-    artifacts = FakeArtifacts(best_by="loss", scores=found, log=logged.append)
+    artifacts = FakeArtifacts(best_by="loss", min_gain=0.0, scores=found, log=logged.append)
     console = SimpleNamespace(evaluation=lambda *_: None, note=notes.append)
     progress, plan, best = Progress(), SimpleNamespace(updates_per_epoch=1), []
     for _ in range(5):
@@ -96,3 +96,17 @@ def test_evaluation_that_is_no_number_is_told_and_never_the_best(accelerator) ->
     assert [record["best"] for record in logged] == best
     assert (progress.best_score, progress.best_update, progress.evaluations_since_best) == (0.4, 5, 0)
     assert [note.partition(",")[0] for note in notes] == ["loss is nan", "loss is nan", "loss is -inf"]
+
+
+def test_small_gains_are_kept_and_end_patience_until_they_add_up(accelerator) -> None:
+    found = [{"accuracy": value} for value in (0.5, 0.504, 0.508, 0.512, 0.511)]
+    artifacts = FakeArtifacts(best_by="accuracy", min_gain=0.01, scores=found, log=lambda _: None)
+    console = SimpleNamespace(evaluation=lambda *_: None, note=lambda _: None)
+    progress, plan, best, waited = Progress(), SimpleNamespace(updates_per_epoch=1), [], []
+    for _ in range(5):
+        progress.update += 1
+        best.append(_score(accelerator, None, plan, progress, artifacts, console))
+        waited.append(progress.evaluations_since_best)
+    assert best == [True, True, True, True, False]
+    assert waited == [0, 1, 2, 0, 1]
+    assert (progress.best_score, progress.best_update, progress.gain_score) == (0.512, 4, 0.512)

@@ -47,7 +47,7 @@ def test_banner_says_what_runs_and_what_follows(finished: Path) -> None:
 def test_end_names_score_model_time_and_a_command_that_works(finished: Path) -> None:
     out = (finished / "stdout.txt").read_text(encoding="utf-8")
     best = max(record["evaluation"]["accuracy"] for record in evaluations(finished / "run"))
-    assert f"accuracy {best:.4f} after epoch" in out
+    assert re.search(rf"accuracy {best:.4f} \(0\.\d{{4}} to 0\.\d{{4}}\) after epoch", out)
     assert "training took" in out
     assert re.search(r"model +run/model$", out, re.M)
     said = re.search(r"try it +python -m accel_cls\.predict run --text '?(.+?)'?$", out, re.M)

@@ -184,7 +184,7 @@ def test_check_counts_each_class(
             "found balanced_accuracy, which multi_label has not",
         ),
         ("task=single_label", "evaluate.metrics: found f1_micro, which single_label has not"),
-        ("task=both", "task: found 'both'; expected 'single_label' or 'multi_label'"),
+        ("task=both", "task: found 'both'; expected 'single_label', 'multi_label', 'ordinal' or 'regression'"),
         ("data.label=review", "data.label: found the column of data.text; expected another one"),
     ],
 )

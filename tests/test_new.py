@@ -89,6 +89,16 @@ def test_second_file_is_validation(capsys: pytest.CaptureFixture) -> None:
     recipe, said = new(capsys, "train.tsv", "dev.tsv")
     assert recipe.data.validation == str(Path("dev.tsv").absolute())
     assert "validation    dev.tsv, 100 examples" in said
+    assert recipe.data.test is None
+
+
+def test_test_file_is_read_checked_and_named(capsys: pytest.CaptureFixture) -> None:
+    for name in ("train.tsv", "test.tsv"):
+        write(name, "text\tlabel\n" + lines_of(100, "{text}\t{label}"))
+    recipe, said = new(capsys, "train.tsv", "--test", "test.tsv")
+    assert recipe.data.test == str(Path("test.tsv").absolute())
+    assert recipe.data.validation == 0.2
+    assert "test          test.tsv, 100 examples, scored once at the end" in said
 
 
 def test_class_names_are_taken_from_a_file_beside_the_data(capsys: pytest.CaptureFixture) -> None:

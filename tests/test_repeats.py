@@ -132,7 +132,9 @@ def test_out_of_fold_answers_are_of_every_row_once_and_in_order(folds: Path) -> 
         assert not {row["text"] for row in parts[one]} & {row["text"] for row in parts[other]}
     assert load_file(run / "predictions.safetensors")["logits"].shape == (245, 2)
     pooled = results(run)["pooled"]
-    assert pooled["accuracy"] == pytest.approx(np.mean([row["label"] == row["predicted"] for row in rows]), abs=1e-12)
+    assert pooled["scores"]["accuracy"] == pytest.approx(
+        np.mean([row["label"] == row["predicted"] for row in rows]), abs=1e-12
+    )
     for part in parts:
         assert sum(row["label"] == "GOOD" for row in part) == pytest.approx(len(part) / 3, abs=2)
 

@@ -6,15 +6,15 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from ftfy.badness import BADNESS_RE
 
-from accel_cls.authoring.similar import SIMILAR, similar_pairs
+from accel_cls.authoring.findings import Case, Finding, texts_in_words
+from accel_cls.authoring.leaks import leaks, parts_of, repeated
 from accel_cls.data.byte_order_marks import MARK, MarksLeftOut
 from accel_cls.data.corpus import Corpus
-from accel_cls.data.examples import Examples
+from accel_cls.recipe.data_section import Data
 
 IMBALANCE = 10  # the largest class over the smallest from which on accuracy hides the smallest
 _RARE = 10  # training examples under which a class is hardly learned
@@ -31,58 +31,31 @@ _MARKUP = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Case:
-    """One place of a finding: rows that belong together, and the text that stands there."""
-
-    rows: tuple[str, ...]
-    text: str = ""
-    labels: tuple[str, ...] = ()  # of the rows, where they differ
-    excerpt: str = ""  # the part of the text that is meant, what does not print written as \x08
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that an author should look at."""
-
-    kind: str  # one of the words in docs/check.md
-    what: str  # what was found, with counts
-    advice: str  # what to do about it
-    cases: tuple[Case, ...] = ()
-    is_error: bool = False  # training would refuse
-
-
-def audit(corpus: Corpus, fraction: float | None, refuses_invalid: bool) -> list[Finding]:
+def audit(corpus: Corpus, data: Data) -> list[Finding]:
     """Everything odd about a corpus that needs no tokenizer.
 
     Args:
         corpus: with its unusable rows dropped, not refused.
-        fraction: of the examples that data.validation asks for; None where it is a source of its own.
-        refuses_invalid: training would refuse the dropped rows.
+        data: the recipe's, which says whether training would refuse them.
     """
-    train, validation = _joined(corpus.train), _joined(corpus.validation)
-    findings = [*_invalid(corpus, refuses_invalid), *_marks(corpus), *_repeated(corpus, [*train, *validation])]
-    if fraction is not None:
-        findings += _small_split(corpus, fraction)
-    else:
-        findings += _in_both(corpus, train, validation)
-    findings += _nearly_in_both(corpus, train, validation)
+    parts = parts_of(corpus)
+    findings = [
+        *_invalid(corpus, data.invalid == "error"),
+        *_marks(corpus),
+        *repeated(corpus, parts),
+        *_small_split(corpus, data),
+        *leaks(parts),
+    ]
     for kind, find, what, advice in _TEXT_CHECKS:
         cases = [
-            Case((part.rows[i],), texts[i], excerpt=_excerpt(texts[i], at))
-            for part, texts in ((corpus.train, train), (corpus.validation, validation))
-            for i in range(len(texts))
-            if (at := find(texts[i])) is not None
+            Case((part.rows[i],), text, excerpt=_excerpt(text, at))
+            for part in parts
+            for i, text in enumerate(part.texts)
+            if (at := find(text)) is not None
         ]
         if cases:
-            findings.append(Finding(kind, f"{what}: {_texts(len(cases))}", advice, tuple(cases)))
+            findings.append(Finding(kind, f"{what}: {texts_in_words(len(cases))}", advice, tuple(cases)))
     return [*findings, *_half_pairs(corpus), *_classes(corpus)]
-
-
-def _joined(examples: Examples) -> list[str]:
-    """The text of each example; of pairs both, on a line each."""
-    columns = [examples.texts[name][:] for name in examples.texts.column_names]
-    return ["\n".join(cells) for cells in zip(*columns, strict=True)]
 
 
 def _invalid(corpus: Corpus, refuses: bool) -> Iterator[Finding]:
@@ -107,95 +80,22 @@ def _marks(corpus: Corpus) -> Iterator[Finding]:
         yield Finding(_MARKS, what, _NO_MARKS, tuple(Case((place,)) for place in places))
 
 
-def _small_split(corpus: Corpus, fraction: float) -> Iterator[Finding]:
+def _small_split(corpus: Corpus, data: Data) -> Iterator[Finding]:
     """A split that copies of texts keep from being as large as it was asked for."""
-    found, count = len(corpus.validation), len(corpus.train) + len(corpus.validation)
-    wanted = round(fraction * count)
-    if found < _SPLIT_SHORT * wanted:
+    asked = {"validation": data.validation, "test": data.test}
+    split = {part: fraction for part, fraction in asked.items() if isinstance(fraction, float)}
+    sizes = {part: len(examples) for part, examples in corpus.judged.items() if part in split}
+    count = len(corpus.train) + sum(sizes.values())
+    for part, found in sizes.items():
+        wanted = round(split[part] * count)
+        if found >= _SPLIT_SHORT * wanted:
+            continue
         yield Finding(
             "small-split",
-            f"data.validation asks for {wanted:,} of {count:,} examples, {found:,} were split off: all copies "
+            f"data.{part} asks for {wanted:,} of {count:,} examples, {found:,} were split off: all copies "
             "of a text are on one side",
             "keep one of each text, or ask for more",
         )
-
-
-def _repeated(corpus: Corpus, texts: Sequence[str]) -> Iterator[Finding]:
-    """Texts that stand more than once within training or within validation, or across a split of our making."""
-    rows = (*corpus.train.rows, *corpus.validation.rows)
-    names = corpus.classes.names
-    labels = [
-        corpus.reader.text_of(label, names) for part in (corpus.train, corpus.validation) for label in part.labels
-    ]
-    places: dict[str, list[int]] = {}
-    for i, text in enumerate(texts):
-        places.setdefault(text, []).append(i)
-    split = len(corpus.train)
-    agreeing, disagreeing = [], []
-    for text, at in places.items():
-        if len(at) < 2:
-            continue
-        own = tuple(labels[i] for i in at)
-        if len(set(own)) > 1:
-            disagreeing.append(Case(tuple(rows[i] for i in at), text, own))
-        elif sum(i < split for i in at) > 1 or sum(i >= split for i in at) > 1:
-            agreeing.append(Case(tuple(rows[i] for i in at), text))
-    if disagreeing:
-        count = sum(len(case.rows) for case in disagreeing)
-        yield Finding(
-            "conflict",
-            f"the same text with different labels: {_texts(len(disagreeing))}, {count:,} rows",
-            "decide on one label each; as they are, no model can be right about all of them",
-            tuple(disagreeing),
-        )
-    if agreeing:
-        count = sum(len(case.rows) for case in agreeing)
-        yield Finding(
-            "duplicate",
-            f"the same text with the same label: {_texts(len(agreeing))}, {count:,} rows",
-            "keep one row each, unless the repetition means something: each copy counts in training and in the score",
-            tuple(agreeing),
-        )
-
-
-def _in_both(corpus: Corpus, train: Sequence[str], validation: Sequence[str]) -> Iterator[Finding]:
-    first: dict[str, int] = {}
-    for i, text in enumerate(train):
-        first.setdefault(text, i)
-    cases = [
-        Case((corpus.validation.rows[j], corpus.train.rows[first[text]]), text)
-        for j, text in enumerate(validation)
-        if text in first
-    ]
-    if cases:
-        yield Finding(
-            "leak",
-            f"the same text in data.validation and data.train: {len(cases):,} of {len(validation):,} validation "
-            f"examples ({len(cases) / len(validation):.1%})",
-            "take them out of data.train: the score is of texts that the model was trained on",
-            tuple(cases),
-        )
-
-
-def _nearly_in_both(corpus: Corpus, train: Sequence[str], validation: Sequence[str]) -> Iterator[Finding]:
-    known = set(train)
-    new = [j for j, text in enumerate(validation) if text not in known]
-    pairs, compared = similar_pairs([validation[j] for j in new], train)
-    if not pairs:
-        return
-    cases = [
-        Case((corpus.validation.rows[j], corpus.train.rows[i]), f"{validation[j]} ≈ {train[i]}")
-        for j, i in ((new[pair.left], pair.right) for pair in pairs)
-    ]
-    of = "" if compared == len(new) else f" of {compared:,} that were compared"
-    yield Finding(
-        "near-duplicate",
-        f"nearly the same text in validation and in training: {len(cases):,}{of} (equal but for case, spaces and "
-        f"signs, or with {SIMILAR:.0%} of their trigrams in common)",
-        "if they are copies, templates or one author's series, take them out of one side; if people just say the "
-        "same thing often, leave them",
-        tuple(cases),
-    )
 
 
 def _tiny(text: str) -> int | None:
@@ -253,7 +153,7 @@ def _excerpt(text: str, at: int) -> str:
 
 def _half_pairs(corpus: Corpus) -> Iterator[Finding]:
     cases = []
-    for part in (corpus.train, corpus.validation):
+    for part in (corpus.train, *corpus.judged.values()):
         if "pair" in part.texts.column_names:
             both = zip(part.texts["text"][:], part.texts["pair"][:], strict=True)
             cases += [
@@ -296,7 +196,8 @@ def _spelled(name: str) -> str:
 
 def _classes(corpus: Corpus) -> Iterator[Finding]:
     names = corpus.classes.names
-    train, validation = (corpus.class_counts(part) for part in (corpus.train, corpus.validation))
+    train = corpus.class_counts(corpus.train)
+    judged = {f"data.{part}": corpus.class_counts(examples) for part, examples in corpus.judged.items()}
     yield from alike_classes(names)
     damaged = [repr(name) for name in names if _damaged(name) is not None]
     if damaged:
@@ -305,7 +206,8 @@ def _classes(corpus: Corpus) -> Iterator[Finding]:
             f"classes with traces of a wrong encoding in their names: {_listed(damaged)}",
             "mend their labels: as they are, each is a class of its own",
         )
-    for counts, key, verb in ((train, "data.train", "learned"), (validation, "data.validation", "evaluated")):
+    for key, counts in {"data.train": train, **judged}.items():
+        verb = "learned" if key == "data.train" else "evaluated"
         missing = [name for name, count in zip(names, counts, strict=True) if not count]
         if missing:
             yield Finding(
@@ -331,22 +233,19 @@ def _classes(corpus: Corpus) -> Iterator[Finding]:
             f"accuracy hides the small classes (always {large} scores {share:.2f}): evaluate by f1_macro "
             "(evaluate.metrics, evaluate.best), and try train.class_weights=balanced",
         )
-    if len(corpus.validation) < _SMALL:
-        margin = margin_of(len(corpus.validation))
-        yield Finding(
-            "small-validation",
-            f"{len(corpus.validation)} validation examples: an accuracy of 0.90 is known to ± {margin:.2f} only",
-            "give more to data.validation, or compare models by more than the score",
-        )
+    for part, examples in corpus.judged.items():
+        if len(examples) < _SMALL:
+            margin = margin_of(len(examples))
+            yield Finding(
+                f"small-{part}",
+                f"{len(examples)} {part} examples: an accuracy of 0.90 is known to ± {margin:.2f} only",
+                f"give more to data.{part}, or compare models by more than the score",
+            )
 
 
 def margin_of(count: int, accuracy: float = 0.9) -> float:
     """Half the 95% interval of an accuracy that was measured on so many examples (normal approximation)."""
     return 1.96 * math.sqrt(accuracy * (1 - accuracy) / count)
-
-
-def _texts(count: int) -> str:
-    return f"{count:,} text{'' if count == 1 else 's'}"
 
 
 def _listed(names: Sequence[str]) -> str:

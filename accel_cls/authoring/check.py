@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from accel_cls.authoring.audit import Case, Finding, audit, margin_of
+from accel_cls.authoring.audit import audit, margin_of
+from accel_cls.authoring.findings import Case, Finding
 from accel_cls.authoring.forecast import Forecast, forecast
 from accel_cls.authoring.labelling import labelling_findings
 from accel_cls.authoring.truncation import (
@@ -25,6 +26,7 @@ from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.errors import UserError
 from accel_cls.models.classifier import outline_model
 from accel_cls.recipe import Recipe
+from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.repeats import first_run_of, repetitions_of
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.reporting.verdict import score_baselines
@@ -64,7 +66,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
     lenient = one.model_copy(update={"data": one.data.model_copy(update={"invalid": "drop"})})
     corpus = load_corpus(lenient, task)
     findings = [Finding("idle-setting", f"{'.'.join(key)}: {why}", do) for key, why, do in idle_settings(recipe)]
-    findings += audit(corpus, _fraction(one), recipe.data.invalid == "error")
+    findings += audit(corpus, _as_split(one.data))
     findings += labelling_findings(recipe, corpus)
     errors: list[str] = []
     notes: list[str] = []
@@ -116,12 +118,9 @@ def _runs(recipe: Recipe) -> int:
     return len(repetitions_of(recipe)) or 1
 
 
-def _fraction(recipe: Recipe) -> float | None:
-    """Of the training examples, what is split off to validate on; None where that is a source of its own."""
-    data = recipe.data
-    if data.fold is not None:
-        return 1 / data.fold.of
-    return data.validation if isinstance(data.validation, float) else None
+def _as_split(data: Data) -> Data:
+    """A section that says of a fold what part of the training examples it is."""
+    return data if data.fold is None else data.model_copy(update={"validation": 1 / data.fold.of})
 
 
 def show_report(report: Report, console: Console, rows: int) -> None:
@@ -200,10 +199,10 @@ def report_as_json(report: Report) -> dict[str, Any]:
         "notes": list(corpus.notes),
         "data": {
             "train": len(corpus.train),
-            "validation": len(corpus.validation),
+            **{part: len(examples) for part, examples in corpus.judged.items()},
             "classes": {
                 part: dict(zip(corpus.classes.names, corpus.class_counts(examples).tolist(), strict=True))
-                for part, examples in (("train", corpus.train), ("validation", corpus.validation))
+                for part, examples in (("train", corpus.train), *corpus.judged.items())
             },
             "accuracy_margin": margin_of(len(corpus.validation)),
         },

@@ -8,6 +8,8 @@ from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Examples
 from accel_cls.data.split import can_split, distinct_texts, split_examples
 from accel_cls.evaluation.baselines import baselines
+from accel_cls.evaluation.judged import Judged
+from accel_cls.evaluation.metrics import compute_scores
 from accel_cls.tasks import Task
 
 _UNEVEN = 1.5  # times the examples of the smallest class, from which on it is looked into
@@ -48,13 +50,11 @@ def try_balanced(corpus: Corpus, task: Task, train: Examples, seed: int) -> Weig
     strata = corpus.reader.strata(train.labels)
     if some.max() < _UNEVEN * some.min() or not can_split(strata, distinct_texts(train, strata)[1], _HELD_OUT):
         return None
-    from accel_cls.evaluation.metrics import compute_scores  # `evaluate` takes seconds to import
-
     inner, held_out = split_examples(train, len(corpus.classes), corpus.reader, _HELD_OUT, seed)
     part = replace(corpus, train=inner, validation=held_out, test=None, digest=f"{corpus.digest} {len(train)} {seed}")
     _, *found = baselines(part, task, [])
     plain, balanced = (
-        compute_scores(["f1_macro"], one.predicted["validation"], held_out.labels, len(corpus.classes))["f1_macro"]
+        compute_scores(["f1_macro"], Judged.of(task, held_out.labels, one.logits["validation"]))["f1_macro"]
         for one in found
     )
     return Weighing(plain, balanced)

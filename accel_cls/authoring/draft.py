@@ -43,6 +43,7 @@ class Wishes:
 
     name: str
     validation: Path | None  # a validation file
+    test: Path | None  # a test file
     model: str | None  # a hub id or a folder; None for a model from scratch
     quick: bool  # the head alone is trained
     class_names: tuple[str, ...] | None  # of the classes in their order
@@ -111,6 +112,10 @@ def _data(
         why = f"{split.rows:,} of {len(corpus.train):,} examples, by class; the same text never on both sides"
         lines.append(("validation", split.fraction, why))
         decisions.append(("validation", f"{split.fraction} of the examples, {why}"))
+    if wishes.test is not None and corpus.test is not None:
+        why = f"{len(corpus.test):,} examples, scored once at the end; nothing is chosen by them"
+        lines.append(("test", _relative(wishes.test, wishes.recipe.parent), why))
+        decisions.append(("test", f"{wishes.test.name}, {why}"))
     for role, choice in (("text", text), ("label", labelling.choice)):
         value = list(choice.columns) if len(choice.columns) > 1 else choice.columns[0]
         others = "".join(f"; or is it {to_yaml_line(list(o) if len(o) > 1 else o[0])}?" for o in choice.others[:2])

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from accel_cls.authoring.audit import Finding
 from accel_cls.authoring.columns import LABEL_NAMES, MOST_CLASSES, OTHER_NAMES, Choice, choose_label, named_like
+from accel_cls.authoring.findings import Finding
 from accel_cls.data.corpus import Corpus
 from accel_cls.errors import UserError, shown
 from accel_cls.recipe import Recipe

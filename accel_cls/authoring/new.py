@@ -27,6 +27,7 @@ from accel_cls.recipe.rules import canonical_label
 def new_recipe(
     data: Path,
     validation: Path | None,
+    test: Path | None,
     out: Path | None,
     text: Sequence[str] | None,
     label: Sequence[str] | None,
@@ -43,6 +44,7 @@ def new_recipe(
     Args:
         data: the examples.
         validation: a validation file; None splits some off.
+        test: a file of test rows; None for none.
         out: the recipe to write; None for NAME.yaml in the current folder.
         text: the text column, or two; None finds it.
         label: the label column, or several of 0 and 1, one for each class; None finds them.
@@ -61,19 +63,19 @@ def new_recipe(
     out = (out or Path(f"{name}.yaml")).expanduser()
     if out.exists() and not force:
         raise UserError(f"{out} is there already; give another --out, or replace it with --force")
-    if out.exists() and any(one.exists() and out.samefile(one) for one in (data, validation) if one is not None):
+    if out.exists() and any(one.exists() and out.samefile(one) for one in (data, validation, test) if one is not None):
         raise UserError(f"--out {out}: is a data file, and would be replaced; name another one")
     if text is not None and (len(text) > 2 or len(set(text)) < len(text)):
         raise UserError(f"--text: found {', '.join(text)}; expected one column, or two different ones for text pairs")
     table = look_at(data, encoding)
     text_choice, labelling = _choose_columns(data, table, text, label, ask)
-    found = survey(table, validation, text_choice.columns, labelling, model)
+    found = survey(table, validation, test, text_choice.columns, labelling, model)
     values = found.corpus.classes.values
     if labelling.entries:  # they have numbers, as far as files of names are concerned
         values = tuple(map(str, range(len(labelling.entries))))
     named = _class_names(classes, table, labelling.choice, values)
     class_names, names_from = named or (None, "")
-    wishes = Wishes(name, validation, model, quick, class_names, names_from, out)
+    wishes = Wishes(name, validation, test, model, quick, class_names, names_from, out)
     written = draft(table, text_choice, labelling, found, wishes)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(written.text, encoding="utf-8")

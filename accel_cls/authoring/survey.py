@@ -47,13 +47,19 @@ class Survey:
 
 
 def survey(
-    table: Table, validation: Path | None, text: Sequence[str], labelling: Labelling, model: str | None
+    table: Table,
+    validation: Path | None,
+    test: Path | None,
+    text: Sequence[str],
+    labelling: Labelling,
+    model: str | None,
 ) -> Survey:
     """Read the data as training would, and measure it.
 
     Args:
         table: the training data, as `look_at` found it.
         validation: a validation file.
+        test: a test file.
         text: the text column, or two.
         labelling: the label column, or several, and the task that follows.
         model: a hub id or folder; None for a model from scratch.
@@ -64,6 +70,7 @@ def survey(
     data = {
         "train": str(table.path.absolute()),
         "validation": str((validation or table.path).absolute()),
+        **({"test": str(test.absolute())} if test is not None else {}),
         "text": list(text) if len(text) > 1 else text[0],
         "label": labelling.label,
         **({"label_separator": labelling.separator} if labelling.separator else {}),
@@ -87,7 +94,7 @@ def survey(
     task = task_of(recipe)
     corpus = load_corpus(recipe, task)
     if validation is None:  # the same file stood for both: what is wrong with it was found twice
-        corpus = replace(corpus, invalid=tuple(rows for rows in corpus.invalid if rows.key == "data.train"))
+        corpus = replace(corpus, invalid=tuple(rows for rows in corpus.invalid if rows.key != "data.validation"))
     tokenizer = load_tokenizer(recipe, corpus.train)
     lengths = encode(tokenizer, corpus.train.texts, WHOLE).lengths
     usual: Sequence[int] = CHARACTER_LENGTHS if model is None else LENGTHS

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from accel_cls.authoring.audit import Finding
+from accel_cls.authoring.findings import Finding
 from accel_cls.data.labels import Classes, LabelReader
 from accel_cls.recipe.data_section import Data
 from accel_cls.tokenization.encode import Encoded

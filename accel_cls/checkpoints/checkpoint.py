@@ -34,7 +34,8 @@ class Progress:
     seconds: float = 0.0  # spent in the loop so far, over all its resumptions
     best_score: float | None = None
     best_update: int = 0
-    evaluations_since_best: int = 0
+    gain_score: float | None = None  # the last one that was better than such a one by evaluate.min_gain
+    evaluations_since_best: int = 0  # since that one
     window: list[float] = field(default_factory=list)  # losses of the updates that no line of the log has yet
     window_end: list[float | None] = field(default_factory=list)  # rate, and gradient's norm, of the last of them
     skipped: int = 0  # updates left out, since their loss or gradient was no finite number

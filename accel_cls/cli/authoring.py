@@ -27,6 +27,9 @@ app.add_typer(recipes_app, name="recipes")
 def new(
     data: Annotated[Path, typer.Argument(help="The examples: a csv, tsv, txt, json, jsonl or parquet file.")],
     validation: Annotated[Path | None, typer.Argument(help="A validation file. Left out: a split.")] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="Rows to score once, at the end; nothing is chosen by them.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The recipe to write; default: NAME.yaml.")] = None,
     text: Annotated[list[str] | None, typer.Option(help="The text column; twice for text pairs.")] = None,
     label: Annotated[list[str] | None, typer.Option(help="The label column; several: one of 0 and 1 a class.")] = None,
@@ -45,7 +48,7 @@ def new(
 
       accel-cls new reviews.csv
 
-      accel-cls new train.tsv dev.tsv --model bert-base-chinese -o recipes/news.yaml
+      accel-cls new train.tsv dev.tsv --test test.tsv --model bert-base-chinese -o recipes/news.yaml
 
       accel-cls new questions.csv --model sentence-transformers/all-MiniLM-L6-v2 --quick
     """
@@ -60,7 +63,7 @@ def new(
     with no_garbage_collection():
         from accel_cls.authoring.new import new_recipe
 
-    new_recipe(data, validation, out, text, label, model, quick, classes, name, force, encoding, _ask)
+    new_recipe(data, validation, test, out, text, label, model, quick, classes, name, force, encoding, _ask)
 
 
 @app.command()

@@ -69,21 +69,15 @@ class Corpus:
 
     def describe(self, data: Data) -> list[tuple[str, str]]:
         """Name and text of each line of the banner that is about examples and classes."""
-        counts = self.class_counts(self.train)
-        classes = [f"{shown(name)} {count:,}" for name, count in zip(self.classes.names, counts, strict=True)]
-        if len(classes) > 12:
-            classes = [*classes[:12], f"and {len(classes) - 12} more"]
-        test = "" if self.test is None else f", {len(self.test):,} for the test ({_origin(data.test, 'test')})"
-        split = _origin(data.validation if data.fold is None else data.fold, "validation")
+        by = "class" if self.reader.has_classes else "size of the label"
+        test = "" if self.test is None else f", {len(self.test):,} for the test ({_origin(data.test, 'test', by)})"
+        split = _origin(data.validation if data.fold is None else data.fold, "validation", by)
         parts = f"{len(self.train):,} for training, {len(self.validation):,} for validation ({split}){test}"
-        return [
-            ("examples", parts),
-            ("classes", ", ".join(classes)),
-        ]
+        return [("examples", parts), self.reader.describe(self.train.labels, self.classes.names)]
 
 
-def _origin(source: Any, key: str) -> str:
-    return f"{source} of data.train, by class" if isinstance(source, float | Fold) else f"data.{key}"
+def _origin(source: Any, key: str, by: str) -> str:
+    return f"{source} of data.train, by {by}" if isinstance(source, float | Fold) else f"data.{key}"
 
 
 @dataclass(frozen=True)
@@ -113,7 +107,7 @@ def load_corpus(recipe: Recipe, reader: LabelReader) -> Corpus:
     read = _read(data.train, data, reader, names, notes)
     classes = reader.find_classes((label for label in read.labels if label is not None), data, read.declared)
     train = _examples(read, classes, data, reader, "data.train", invalid)
-    _check_classes(train, classes, reader)
+    _check_labels(train, classes, reader)
     declared, fraction = read.declared, 1.0
     split_seed = recipe.seed if data.split_seed is None else data.split_seed
     fold: np.ndarray | None = None
@@ -136,16 +130,16 @@ def load_corpus(recipe: Recipe, reader: LabelReader) -> Corpus:
         fold = fold_numbers(train, reader, data.fold.of, split_seed) == data.fold.number - 1
         train, validation = (train.select(np.flatnonzero(part)) for part in (~fold, fold))
     notes.extend(f"{rows.key}: dropped, {rows}" for rows in invalid)
-    _check_classes(train, classes, reader)
+    _check_labels(train, classes, reader)
     is_split = fold is not None or isinstance(data.validation, float)
     notes.extend(_missing_classes(train, validation, is_split, classes, reader))
     digest = digest_of(train, validation)
     return Corpus(train, validation, classes, reader, tuple(invalid), tuple(notes), digest, test, fold)
 
 
-def _check_classes(train: Examples, classes: Classes, reader: LabelReader) -> None:
-    if (reader.class_counts(train.labels, len(classes)) > 0).sum() < 2:
-        raise UserError(f"data.train: all {len(train)} examples are of one class; a classifier needs two or more")
+def _check_labels(train: Examples, classes: Classes, reader: LabelReader) -> None:
+    if (lacking := reader.lacking(train.labels, len(classes))) is not None:
+        raise UserError(f"data.train: {lacking}")
 
 
 def _missing_classes(

@@ -28,12 +28,24 @@ class Classes:
         return len(self.names)
 
 
+@dataclass(frozen=True)
+class LabelScale:
+    """The unit of labels that are numbers: they are `mean + deviation` times numbers of about 1."""
+
+    mean: float
+    deviation: float
+
+
 class LabelReader(Protocol):
     """What depends on the kind of label while data are read; a task (`tasks/`) is one.
 
     A label goes through three forms: a cell of the label column (or a tuple of cells, of several columns), what
     `parse` makes of it, and an entry of the array that `encode` makes: the array is what is trained on.
     """
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether labels are classes, which have probabilities and may be balanced; numbers have not."""
 
     def parse(self, cell: Any) -> Any:
         """A cell as a label; None where it is missing. Raises ValueError, with the reason, for one that is none."""
@@ -46,6 +58,12 @@ class LabelReader(Protocol):
 
     def encode(self, labels: Sequence[Any], known: Mapping[str, int]) -> np.ndarray:
         """Parsed labels as the array to train on, one entry (along the first axis) for each."""
+
+    def lacking(self, labels: np.ndarray, classes: int) -> str | None:
+        """Why nothing can be learned from the training examples' labels, in words; None where something can."""
+
+    def describe(self, labels: np.ndarray, names: Sequence[str]) -> tuple[str, str]:
+        """Name and text of the banner's line about some examples' labels."""
 
     def class_counts(self, labels: np.ndarray, classes: int) -> np.ndarray:
         """How many of the examples have each class, int64 [classes]."""
@@ -88,9 +106,27 @@ def found_classes(counts: Counter[str], column: str) -> Classes:
     return Classes(values, values)
 
 
+def is_number(value: str) -> bool:
+    """Whether a canonical label is a number."""
+    return re.fullmatch(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?", value) is not None
+
+
+def lacking_classes(counts: np.ndarray, examples: int) -> str | None:
+    """What keeps classes of so many examples each from being learned; None where nothing does."""
+    if (counts > 0).sum() > 1:
+        return None
+    return f"all {examples} examples are of one class; a classifier needs two or more"
+
+
+def described_counts(counts: np.ndarray, names: Sequence[str]) -> str:
+    """The classes with their examples, not too many."""
+    classes = [f"{shown(name)} {count:,}" for name, count in zip(names, counts, strict=True)]
+    return ", ".join(classes if len(classes) <= 12 else [*classes[:12], f"and {len(classes) - 12} more"])
+
+
 def _natural(value: str) -> tuple[Any, ...]:
     """A sort key in which digits count as numbers, so that "class 2" stands before "class 10"."""
-    if re.fullmatch(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?", value):
+    if is_number(value):
         return (0, float(value), len(value), value)
     parts = [(0, int(p)) if p.isdecimal() and len(p) < 300 else (1, p) for p in re.split(r"([0-9]+)", value) if p]
     return (1, parts, value)

@@ -1,4 +1,4 @@
-"""What something simple makes of the same rows: the most frequent class, and TF-IDF with logistic regression.
+"""What something simple makes of the same rows: the most frequent class, and TF-IDF with a linear regression.
 
 It takes seconds and no GPU, so whoever trains a model is owed the comparison. Made once for the same data and kept.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-_FORMAT = 2  # of what is kept; another number makes all anew
+_FORMAT = 3  # of what is kept; another number makes all anew
 # What bounds memory and time, whatever the data: so much of each text, so much of all training texts together (34 s,
 # 0.3 GB), and so many features.
 _MOST_OF_A_TEXT = 2000  # characters
@@ -44,11 +44,13 @@ class Baseline:
 
     name: str
     about: str  # how it was made
-    predicted: dict[Part, np.ndarray]  # the task's encoded labels, of each example of validation and test
+    logits: dict[Part, np.ndarray]  # of each example of validation and test as a model's, float32 [examples, outputs]
 
 
 def baselines(corpus: Corpus, task: Task, notes: list[str]) -> list[Baseline]:
-    """The most frequent class, and logistic regression on TF-IDF with classes as they are and balanced.
+    """The same for all texts, such as the most frequent class, and linear regression of the task's kind on TF-IDF.
+
+    That is with classes as they are and, where there are classes, balanced.
 
     The n-grams are of 1 to 3 characters where the script has no spaces, else of 1 to 2 words; each is in two texts or
     more, and counts by the logarithm of how often a text has it. Deterministic.
@@ -58,39 +60,53 @@ def baselines(corpus: Corpus, task: Task, notes: list[str]) -> list[Baseline]:
         task: what is learned.
         notes: takes a line where the disk keeps nothing.
     """
+    kinds = _KINDS if task.has_classes else _KINDS[:1]
 
     asked = sum(map(len, corpus.judged.values()))
 
     def make(folder: Path) -> None:
-        for name, predicted in zip(_NAMES, _linear(corpus, task), strict=True):
-            np.save(folder / f"{name}.npy", predicted)
-        (folder / _ABOUT).write_text(_describe(corpus), encoding="utf-8")  # for which all texts are looked through
+        for kind, logits in zip(kinds, _linear(corpus, task, kinds), strict=True):
+            np.save(folder / f"{kind.name}.npy", logits)
+        (folder / _ABOUT).write_text(_describe(corpus, task), encoding="utf-8")  # all texts are looked through for it
 
     def is_sound(folder: Path) -> bool:
         about = (folder / _ABOUT).read_text(encoding="utf-8")
-        has_answers = all(len(np.load(folder / f"{name}.npy")) == asked for name in _NAMES)
-        return has_answers and about.startswith(_METHOD) and about.isprintable()
+        shape = (asked, len(corpus.classes))
+        has_answers = all(np.load(folder / f"{kind.name}.npy").shape == shape for kind in kinds)
+        return has_answers and about.startswith(task.linear_method) and about.isprintable()
 
     entry = find_or_make("baselines", "baselines", _key(corpus, task), make, notes, is_sound)
-    found = _linear(corpus, task) if entry is None else (np.load(entry.folder / f"{name}.npy") for name in _NAMES)
-    majority = np.stack([task.majority(corpus.train.labels, len(corpus.classes))] * asked)
-    about = _describe(corpus) if entry is None else (entry.folder / _ABOUT).read_text(encoding="utf-8")
+    found = (
+        _linear(corpus, task, kinds)
+        if entry is None
+        else (np.load(entry.folder / f"{kind.name}.npy") for kind in kinds)
+    )
+    about = _describe(corpus, task) if entry is None else (entry.folder / _ABOUT).read_text(encoding="utf-8")
+    constant = np.tile(task.constant_logits(corpus.train.labels, len(corpus.classes)), (asked, 1))
     return [
-        Baseline("majority", "the most frequent class", _by_part(corpus, majority)),
+        Baseline(*task.constant, _by_part(corpus, constant)),
         *(
-            Baseline(name, f"{about}{more}", _by_part(corpus, predicted))
-            for name, more, predicted in zip(_NAMES, ("", ", classes balanced"), found, strict=True)
+            Baseline(kind.name, f"{about}{kind.more}", _by_part(corpus, logits))
+            for kind, logits in zip(kinds, found, strict=True)
         ),
     ]
 
 
-def _by_part(corpus: Corpus, predicted: np.ndarray) -> dict[Part, np.ndarray]:
+def _by_part(corpus: Corpus, logits: np.ndarray) -> dict[Part, np.ndarray]:
     ends = np.cumsum([len(examples) for examples in corpus.judged.values()])
-    return dict(zip(corpus.judged, np.split(predicted, ends[:-1]), strict=True))
+    return dict(zip(corpus.judged, np.split(logits, ends[:-1]), strict=True))
 
 
-_NAMES = ("TF-IDF", "TF-IDF balanced")
-_METHOD = "logistic regression on TF-IDF of "
+@dataclass(frozen=True)
+class _Kind:
+    """One of the regressions."""
+
+    name: str
+    more: str  # that is said of it
+    balanced: bool  # whether all classes weigh the same
+
+
+_KINDS = (_Kind("TF-IDF", "", False), _Kind("TF-IDF balanced", ", classes balanced", True))
 _ABOUT = "about.txt"  # how they were made
 
 
@@ -101,22 +117,22 @@ def _key(corpus: Corpus, task: Task) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
-def _describe(corpus: Corpus) -> str:
+def _describe(corpus: Corpus, task: Task) -> str:
     kind = "1 to 3 characters" if has_no_spaces(corpus.train) else "1 to 2 words"
     count, sample = len(corpus.train), _sample_size(corpus.train)
     some = f", from {sample:,} of {count:,} examples" if sample < count else ""
-    return f"{_METHOD}{kind}{some}"
+    return f"{task.linear_method} on TF-IDF of {kind}{some}"
 
 
-def _linear(corpus: Corpus, task: Task) -> Iterator[np.ndarray]:
-    """The encoded labels of the examples that are judged, part by part: with classes as they are, and balanced."""
+def _linear(corpus: Corpus, task: Task, kinds: Sequence[_Kind]) -> Iterator[np.ndarray]:
+    """The logits of the examples that are judged, part by part, by each kind of regression."""
     train = corpus.train
     if (sample := _sample_size(train)) < len(train):
         train = train.select(np.sort(np.random.default_rng(0).choice(len(train), sample, replace=False)))
     vectorizer = _vectorizer(train)
     features = _features(vectorizer, train, slice(None))
-    for balanced in (False, True):
-        predict = task.fit_linear(features, train.labels, balanced)
+    for kind in kinds:
+        predict = task.fit_linear(features, train.labels, len(corpus.classes), kind.balanced)
         chunks = (
             (examples, slice(start, start + _CHUNK))
             for examples in corpus.judged.values()

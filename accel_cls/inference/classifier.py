@@ -43,8 +43,10 @@ CHUNK = 4096
 class Prediction:
     """What the model says of one text."""
 
-    labels: tuple[str, ...]  # the predicted classes: one, or with a multi-label model any number, the likeliest first
-    probabilities: dict[str, float]  # by class name, in the order of the ids
+    # The predicted classes: one, or with a multi-label model any, the likeliest first; of regression the number.
+    labels: tuple[str, ...]
+    probabilities: dict[str, float]  # by class name, in the order of the ids; of regression none
+    logits: np.ndarray  # float32 [outputs]
 
     @property
     def label(self) -> str:
@@ -77,8 +79,13 @@ class Classifier:
 
     @property
     def names(self) -> list[str]:
-        """The class names, in the order of their ids."""
-        return [self.model.config.id2label[i] for i in range(self.model.config.num_labels)]
+        """The class names, in the order of their ids; none of a model that answers with numbers."""
+        return [self.model.config.id2label[i] for i in range(self.outputs)] if self.task.has_classes else []
+
+    @property
+    def outputs(self) -> int:
+        """How many logits the model gives."""
+        return self.model.config.num_labels
 
     def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Prediction]:
         """Classify texts (or text pairs), truncated as in training; the order is kept.
@@ -128,16 +135,17 @@ class Classifier:
         names = ("text", "pair")[: len(columns)]
         texts = Texts.of({name: [*map(whole, column)] for name, column in zip(names, columns, strict=True)})
         batches = self.batches(texts)
-        logits = np.empty((len(texts), len(self.names)), np.float32)
+        logits = np.empty((len(texts), self.outputs), np.float32)
         micro_batches = self.layout.to_micro_batches(np.arange(len(texts)), batches.encoded.lengths)
         for examples, output in forward(self.model, batches, micro_batches):
             logits[list(examples)] = output.cpu().numpy()
         if not np.isfinite(logits).all():
             raise UserError("the model answers with what is no number: its weights are damaged")
         decoded = self.task.decode(logits)
-        for predicted, row in zip(decoded.predicted, decoded.probabilities, strict=True):
-            own = sorted(self.task.predicted_classes(predicted), key=lambda i, row=row: -row[i])  # type: ignore[misc]
-            yield Prediction(tuple(self.names[i] for i in own), dict(zip(self.names, map(float, row), strict=True)))
+        for predicted, row, own_logits in zip(decoded.predicted, decoded.probabilities, logits, strict=True):
+            probabilities = dict(zip(self.names, map(float, row), strict=True))
+            labels = sorted(self.task.named(predicted, self.names), key=lambda name: -probabilities.get(name, 0))
+            yield Prediction(tuple(labels), probabilities, own_logits)
 
 
 def whole(text: str) -> str:
@@ -185,7 +193,10 @@ def load_classifier(folder: str | Path) -> Classifier:
             "two classes or more. A training from this folder, as its model.name, makes a classifier of it"
         )
     if task is None:
-        raise UserError(f"{folder}: its config.json has the problem_type {config.problem_type!r}, no classes")
+        raise UserError(
+            f"{folder}: its config.json has the problem_type {config.problem_type!r} and {config.num_labels} outputs; "
+            "expected classes, or regression with one output"
+        )
     ids = sorted(model.config.id2label)
     if ids != list(range(model.config.num_labels)):
         raise UserError(f"{folder}: its config.json names the classes {listed([*map(str, ids)])}; expected 0, 1, 2 …")

@@ -45,8 +45,8 @@ class Output:
     @cached_property
     def entry_names(self) -> dict[str, str]:
         """The prediction's keys in a file of objects, by their usual names."""
-        usual = [*self.classifier.task.as_json(self.classifier.names[:1], dict.fromkeys(self.classifier.names, 0.0))]
-        usual = [name if self.top is None or name != "probabilities" else "top" for name in usual]
+        keys = self.classifier.task.json_keys
+        usual = [name if self.top is None or name != "probabilities" else "top" for name in keys]
         return dict(zip(usual, _free(usual, self.rows.keys), strict=True))
 
     @property
@@ -163,6 +163,9 @@ def show_predictions(classified: Sequence[Classified], top: int | None = None) -
     for label, one in zip(labels, classified, strict=True):
         label += " " * (wide - cell_len(label))
         prediction = one.prediction
+        if not prediction.probabilities:
+            print(f"{label}   {printable(one.texts[0])}")
+            continue
         which = prediction.probabilities.items() if top is None else prediction.likeliest(top)
         every = "  ".join(f"{name} {p:.4f}" for name, p in which)
         print(f"{label}  {prediction.probability:.4f}   {printable(f'({every})   {one.texts[0]}')}")
@@ -171,6 +174,8 @@ def show_predictions(classified: Sequence[Classified], top: int | None = None) -
 def check_top(classifier: Classifier, top: int | None) -> None:
     """Raise UserError where a model has not so many classes."""
     count = len(classifier.names)
+    if top is not None and not count:
+        raise UserError("--top: the model answers with a number, not with one of several classes; leave it out")
     if top is not None and not 1 <= top <= count:
         raise UserError(
             f"--top: found {top}; expected 1 to {count}: the model's classes are {listed(classifier.names)}"

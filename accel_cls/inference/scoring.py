@@ -12,6 +12,8 @@ from accel_cls.data.corpus import declared_name, unmarked_cell
 from accel_cls.data.labels import named_classes
 from accel_cls.data.rows import Rows
 from accel_cls.errors import UserError, listed, shown
+from accel_cls.evaluation.judged import Judged
+from accel_cls.evaluation.metrics import compute_scores
 from accel_cls.inference.classifier import CHUNK, Prediction
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import task_of
@@ -20,7 +22,7 @@ _MOST_REASONS = 5  # that are told
 
 
 class Scoring:
-    """Takes predictions together with what stands in their rows' label columns; keeps the encoded labels alone.
+    """Takes predictions together with what stands in their rows' label columns; keeps encoded labels and logits alone.
 
     Args:
         recipe: that the model was trained by, which says how labels are read.
@@ -39,8 +41,8 @@ class Scoring:
         values = {value: ids[name] for value, name in as_in_data.items() if name in ids}
         self._known = [known for known in (values, ids) if len(known) == len(ids)]
         self._true: list[np.ndarray] = []
-        self._predicted: list[np.ndarray] = []
-        self._cells: list[str] = []  # predictions that are not encoded yet
+        self._logits: list[np.ndarray] = []
+        self._packed: list[tuple[np.ndarray, np.ndarray]] = []  # of both, as arrays of CHUNK rows
         self._left_out: Counter[str] = Counter()
 
     def add(self, row: Any, texts: Sequence[str], prediction: Prediction) -> None:
@@ -61,14 +63,14 @@ class Scoring:
             self._left_out[f"the label {shown(str(unknown[-1]))!r} is no class of the model"] += 1
             return
         self._true.append(self._task.encode([label], self._known[unknown.index(None)]))
-        self._cells.append(self._task.prediction_cells(prediction.labels, prediction.probabilities)[0])
-        if len(self._cells) == CHUNK:
+        self._logits.append(prediction.logits[None])
+        if len(self._logits) == CHUNK:
             self._pack()
 
     def lines(self) -> Iterator[str]:
         """The scores, and what was left out, for people; none where there was no row."""
         self._pack()
-        count, out = sum(map(len, self._true)), self._left_out.total()
+        count, out = sum(len(true) for true, _ in self._packed), self._left_out.total()
         column = self._recipe.data.label
         by = f"{column!r}" if isinstance(column, str) else f"{len(column)} label columns"
         if count:
@@ -85,19 +87,16 @@ class Scoring:
 
     def scores(self) -> dict[str, float]:
         """The task's headline metrics, then those of the recipe, of the rows that count; one or more."""
-        from accel_cls.evaluation.metrics import compute_scores  # `evaluate` takes seconds to import
-
         self._pack()
-        (true,), (predicted,) = self._true, self._predicted
+        true, logits = map(np.concatenate, zip(*self._packed, strict=True))
         metrics = dict.fromkeys([*self._task.headline_metrics, *self._recipe.evaluate.metrics])
-        return compute_scores([*metrics], predicted, true, len(self._names))
+        return compute_scores(metrics, Judged.of(self._task, true, logits))
 
     def _pack(self) -> None:
         """Make one array of each: an array for each row would take a hundred bytes."""
-        if self._cells:
-            self._predicted.append(self._task.parse_texts(self._cells, self._names))
-            self._true, self._predicted = [np.concatenate(self._true)], [np.concatenate(self._predicted)]
-            self._cells = []
+        if self._logits:
+            self._packed.append((np.concatenate(self._true), np.concatenate(self._logits)))
+            self._true, self._logits = [], []
 
     def _label_cell(self, row: Any) -> Any:
         """The cell of the label column; of several a tuple."""

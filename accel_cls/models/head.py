@@ -14,7 +14,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 from accel_cls.errors import listed
 
 SINGLE_LABEL = "single_label_classification"  # transformers' problem_type of one class a text
-_REGRESSION = "regression"
+REGRESSION = "regression"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class HeadClasses:
         cross-encoders have it. transformers takes both so.
         """
         names = {int(i): str(name) for i, name in config.id2label.items()}
-        usual = SINGLE_LABEL if len(names) > 1 else _REGRESSION
+        usual = SINGLE_LABEL if len(names) > 1 else REGRESSION
         return cls(tuple(names[i] for i in sorted(names)), config.problem_type or usual)
 
     def set_in(self, config: Any) -> None:
@@ -83,6 +83,8 @@ def match_head(
     reason = ""
     if trained.problem_type != wanted.problem_type:
         reason = f"it was trained for {trained.problem_type}, not for {wanted.problem_type}"
+    elif wanted.problem_type == REGRESSION:
+        reason = "it answers in the unit of other labels"
     elif sorted(trained.names) != sorted(wanted.names):
         reason = f"its classes are {listed(trained.names, 5)}, not {listed(wanted.names, 5)}"
     elif fresh & set(layer):

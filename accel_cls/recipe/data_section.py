@@ -83,7 +83,8 @@ class Data(Section):
     label: str | Annotated[list[str], Field(min_length=2)] = setting(
         "label",
         "a column's name; with task: multi_label also a list of columns, one for each class, that hold 0 or 1",
-        "the column that holds the class; with task: multi_label, the classes: a list, or texts between separators",
+        "the column that holds the class, with task: regression a number; with task: multi_label, the classes: a "
+        "list, or texts between separators",
     )
     label_separator: Annotated[str, Field(min_length=1)] = setting(
         ",",
@@ -98,8 +99,9 @@ class Data(Section):
     ) = setting(
         None,
         "two or more classes: a mapping from each value of the label column to a class name, or the list of values",
-        "the classes, in the order of their ids. Left out: the values found, numbers by size, "
-        "other values by name with the digits in them compared as numbers (2 before 10)",
+        "the classes, in the order of their ids, with task: ordinal from the lowest to the highest. Left out: the "
+        "values found, numbers by size, other values by name with the digits in them compared as numbers (2 before "
+        "10)",
     )
     columns: Annotated[list[str], Field(min_length=2)] | None = setting(
         None,

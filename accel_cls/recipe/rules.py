@@ -10,7 +10,7 @@ from pathlib import Path
 
 from accel_cls.errors import UserError, listed
 from accel_cls.recipe.data_section import Hub
-from accel_cls.recipe.metrics import METRICS_OF
+from accel_cls.recipe.metrics import METRICS_OF, is_own
 from accel_cls.recipe.schema import Recipe, Scratch
 
 
@@ -56,8 +56,8 @@ def broken_rules(recipe: Recipe) -> _Broken:
             "schedule; leave it out, or give a rate (accel-cls tune finds one)"
         )
         broken.append((("train", "max_updates"), message))
-    broken += _broken_repeats(recipe)
-    return broken + _broken_evaluation(recipe) + _broken_labels(recipe) + _broken_columns(recipe)
+    broken += _broken_repeats(recipe) + _broken_evaluation(recipe) + _broken_labels(recipe) + _broken_columns(recipe)
+    return broken + (_broken_numbers(recipe) if recipe.task == "regression" else [])
 
 
 def _broken_repeats(recipe: Recipe) -> _Broken:
@@ -118,7 +118,7 @@ def _broken_evaluation(recipe: Recipe) -> _Broken:
         )
         broken.append((("evaluate", "patience"), message))
     for name in metrics:
-        if name not in known:
+        if name not in known and not is_own(name):
             message = f"found {name}, which {recipe.task} has not; with this task expected some of {', '.join(known)}"
             broken.append((("evaluate", "metrics"), message))
     if len(set(metrics)) < len(metrics):
@@ -143,6 +143,17 @@ def _broken_columns(recipe: Recipe) -> _Broken:
     if len(set(labels)) < len(labels):
         broken.append((("data", "label"), "found the same column twice; expected each once"))
     return broken
+
+
+def _broken_numbers(recipe: Recipe) -> _Broken:
+    """What there is for classes only, where labels are numbers."""
+    found = {
+        ("data", "labels"): recipe.data.labels is not None,
+        ("train", "class_weights"): recipe.train.class_weights is not None,
+        ("train", "label_smoothing"): recipe.train.label_smoothing > 0,
+    }
+    message = "task: regression has no classes: its labels are numbers; leave this out, or take task: ordinal"
+    return [(key, message) for key, is_there in found.items() if is_there]
 
 
 def is_encoding(name: str) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from accel_cls.recipe.data_section import Data
-from accel_cls.recipe.metrics import METRICS, Metric, Task
+from accel_cls.recipe.metrics import DISTANCE_METRICS, METRICS, Metric, Task
 from accel_cls.recipe.section import Section, setting
 
 # How the strings under these keys become paths: "input" is relative to the recipe that says it (on the
@@ -281,21 +281,30 @@ class Evaluate(Section):
     )
     metrics: Annotated[list[Metric], Field(min_length=1)] = setting(
         ["accuracy", "f1", "precision", "recall"],
-        "a list of " + ", ".join(METRICS),
-        "what to compute; precision, recall and f1 are weighted by class size, *_macro are not: all classes count the "
-        "same there, absent ones as 0. Only for single_label: balanced_accuracy, matthews_correlation; only for "
-        "multi_label: *_micro (over all decisions), hamming_loss; accuracy is then the share of texts of which all "
-        "classes are right",
+        "a list of " + ", ".join(METRICS) + ", or functions of your own as module:function",
+        "what to compute; docs/evaluation.md says what each means, and which tasks have it. precision, recall and f1 "
+        "are weighted by class size, *_macro are not: all classes count the same there, absent ones as 0. Left out: "
+        "these, with task: ordinal mae, accuracy, quadratic_kappa, and with task: regression mae, rmse, spearman",
     )
     best: Metric | Literal["loss"] = setting(
-        "accuracy", "one of evaluate.metrics, or 'loss'", "which score decides the model that is kept"
+        "accuracy",
+        "one of evaluate.metrics, or 'loss'",
+        "which score decides the model that is kept. Left out: accuracy, with task: ordinal or regression mae",
     )
     patience: int | None = setting(
         None,
         "a whole number of evaluations, 1 or more",
-        "stop after so many evaluations in a row without a new best",
+        "stop after so many evaluations in a row without a gain: a score that is better than the last gain's by "
+        "min_gain or more",
         "null turns it off",
         ge=1,
+    )
+    min_gain: float = setting(
+        0.0,
+        "a number, 0 or more, in units of `best`",
+        "how much better a score has to be for patience to begin anew; the best model is kept whatever its lead",
+        "a gain is never negative",
+        ge=0,
     )
 
 
@@ -360,8 +369,9 @@ class Recipe(Section):
     )
     task: Task = setting(
         "single_label",
-        "'single_label' or 'multi_label'",
-        "whether a text has exactly one class, or any number of them, none included",
+        "'single_label', 'multi_label', 'ordinal' or 'regression'",
+        "whether a text has exactly one class, any number of them, one of several in an order, such as stars, or a "
+        "number",
     )
     hardware: str = setting(
         "auto",
@@ -377,3 +387,14 @@ class Recipe(Section):
     repeat: Repeat | None = setting(
         None, "a mapping, {seeds: 5} or {folds: 5}", "how often it is trained, to tell chance from what is learned"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _evaluate_by_task(cls, values: Any) -> Any:
+        """Give tasks whose labels have distances the metrics of distances where nothing is said of metrics."""
+        task = values.get("task") if isinstance(values, dict) else None
+        metrics = DISTANCE_METRICS.get(task) if isinstance(task, str) else None
+        evaluate = values.get("evaluate", {}) if metrics else None
+        if metrics and isinstance(evaluate, dict):
+            return {**values, "evaluate": {"metrics": [*metrics], "best": metrics[0], **evaluate}}
+        return values

@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from accel_cls.console import Console, duration
-from accel_cls.reporting.markdown import table
+from accel_cls.reporting.markdown import describe_score, table
+from accel_cls.reporting.verdict import measure_of
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.results import read_repeats, read_results
 
@@ -26,7 +27,7 @@ def sentences(results: dict[str, Any]) -> list[str]:
     if results["validation"] and "folds" in results["repeat"]:
         said.append(
             "folds share most of their training examples, so that the mean's interval is rather too narrow (Bengio "
-            "and Grandvalet 2004); the standard error of the pooled accuracy knows of the rows alone"
+            "and Grandvalet 2004); those of all rows together know of the rows alone"
         )
     wrong = [(one["run"], one["diverged"] or "; ".join(one["flaws"])) for one in results["runs"]]
     said += [f"{run} has gone wrong: {why}" for run, why in wrong if why]
@@ -37,20 +38,16 @@ def sentences(results: dict[str, Any]) -> list[str]:
 
 def _spread_in_words(results: dict[str, Any], part: str) -> list[str]:
     found, count = results[part], len([one for one in results["runs"] if one["scores"]])
-    spread, rows = found["spread"], found["rows"]
-    runs, of_rows = 100 * spread["runs"], 100 * spread["rows"]
+    measure, spread, rows = measure_of(found), found["spread"], found["rows"]
+    runs, of_rows = (measure.apart(spread[of], sign="") for of in ("runs", "rows"))
     kind = next(iter(results["repeat"]))
+    differ = f"{part} {measure.words}: {kind} differ by ±{runs}{measure.unit}"
     if "seeds_alone" not in spread:
-        return [
-            f"{part} accuracy: folds differ by ±{runs:.1f} points, of which their rows alone, about {rows:,} each, "
-            f"make ±{of_rows:.1f} (standard deviations)"
-        ]
-    share = spread["share_of_seeds"]
+        return [f"{differ}, of which their rows alone, about {rows:,} each, make ±{of_rows} (standard deviations)"]
     whose = {"seeds": "seed", "folds": "training part"}[kind]
     return [
-        f"{part} accuracy: {kind} differ by ±{runs:.1f} points, another sample of {rows:,} rows by ±{of_rows:.1f} "
-        f"(standard deviations, {count} runs on the same rows); of what a new {whose} on new rows would vary, the "
-        f"{whose} makes {share:.0%} of the variance"
+        f"{differ}, another sample of {rows:,} rows by ±{of_rows} (standard deviations, {count} runs on the same rows); "
+        f"of what a new {whose} on new rows would vary, the {whose} makes {spread['share_of_seeds']:.0%} of the variance"
     ]
 
 
@@ -59,8 +56,10 @@ def mean_in_words(results: dict[str, Any], part: str) -> str:
     key, found = results["decided_by"], results[part]
     one = found["scores"][key]
     count = len([run for run in results["runs"] if run["scores"]])
-    interval = f"95% interval of the mean {one['low']:.4f} to {one['high']:.4f}"
-    return f"{key} {one['mean']:.4f} ± {one['sd']:.4f} (mean and standard deviation of {count} runs; {interval})"
+    interval = f"95% interval of the mean {number(one['low'])} to {number(one['high'])}"
+    return (
+        f"{key} {number(one['mean'])} ± {number(one['sd'])} (mean and standard deviation of {count} runs; {interval})"
+    )
 
 
 def report(results: dict[str, Any]) -> str:
@@ -77,17 +76,22 @@ def report(results: dict[str, Any]) -> str:
             text += f"\n## {part.capitalize()} rows\n\n"
             header = ["", "mean", "standard deviation", "95% interval of the mean"]
             rows = [
-                [name, f"{one['mean']:.4f}", f"{one['sd']:.4f}", f"{one['low']:.4f} to {one['high']:.4f}"]
+                [name, *map(number, (one["mean"], one["sd"])), f"{number(one['low'])} to {number(one['high'])}"]
                 for name, one in results[part]["scores"].items()
             ]
             text += table(header, rows)
     if pooled := results.get("pooled"):
         text += "\n## All rows, each answered by the model that has not seen it\n\n"
-        text += f"{pooled['rows']:,} rows, in `predictions.csv`; accuracy {pooled['accuracy']:.4f}, standard error "
-        text += f"{pooled['deviation']:.4f}.\n\n"
-        text += table(["", "score"], [[name, f"{score:.4f}"] for name, score in pooled["scores"].items()])
+        text += f"{pooled['rows']:,} rows, in `predictions.csv`.\n\n"
+        rows = [[name, describe_score(name, pooled)] for name in pooled["scores"]]
+        text += table(["", "score (95% interval over rows)"], rows)
     header, rows = _run_table(results)
     return text + "\n## Runs\n\n" + table(header, rows)
+
+
+def number(score: float | None) -> str:
+    """A score with four digits; None is what JSON has for one that is no finite number."""
+    return "nan" if score is None else f"{score:.4f}"
 
 
 def _run_table(results: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -100,8 +104,8 @@ def _run_table(results: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
         if one["scores"] is None:
             rows.append([one["run"], *[""] * (len(header) - 2), f"diverged: {one['diverged']}"])
             continue
-        scores = [f"{one['scores'][name]:.4f}" for name in metrics]
-        test = [f"{one['test'][key]:.4f}"] if tested else []
+        scores = [number(one["scores"][name]) for name in metrics]
+        test = [number(one["test"][key])] if tested else []
         rows.append([one["run"], *scores, *test, f"{one['epoch']:.2f}", "; ".join(one["flaws"])])
     return header, rows
 
@@ -112,8 +116,8 @@ def run_line(run: RepeatedRun) -> str:
         return f"  {run.name}: diverged, {run.diverged}"
     results = read_results(run.folder)
     key = results["decided_by"]
-    test = f", on the test rows {results['test']['scores'][key]:.4f}" if results["test"] else ""
-    return f"  {run.name}: {key} {results['scores'][key]:.4f}{test}, {duration(results['seconds'])}"
+    test = f", on the test rows {number(results['test']['scores'][key])}" if results["test"] else ""
+    return f"  {run.name}: {key} {number(results['scores'][key])}{test}, {duration(results['seconds'])}"
 
 
 def show_repeats(folder: RunFolder, console: Console, began: float | None) -> None:
@@ -125,7 +129,9 @@ def show_repeats(folder: RunFolder, console: Console, began: float | None) -> No
     if results["test"] is not None:
         lines.append(("test", mean_in_words(results, "test")))
     if pooled := results.get("pooled"):
-        lines.append(("all rows", f"accuracy {pooled['accuracy']:.4f} of {pooled['rows']:,} out-of-fold answers"))
+        key = results["decided_by"]
+        of = f"{pooled['rows']:,} rows, each answered by the model that has not seen it"
+        lines.append(("all rows", f"{key} {describe_score(key, pooled)} of {of}"))
         lines.append(("answers", os.path.join(where, folder.predictions().name)))
     lines += [("", sentence) for sentence in results["sentences"]]
     lines.append(("report", os.path.join(where, folder.report.name)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,10 +14,13 @@ from accel_cls.data.examples import Examples, Part
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
 from accel_cls.evaluation.answers import Answers
+from accel_cls.evaluation.intervals import intervals
+from accel_cls.evaluation.judged import Judged
+from accel_cls.evaluation.metrics import compute_scores, less_is_better
 from accel_cls.evaluation.repeats import deviation_of_mean, far_below, mean_of, spread_of
 from accel_cls.recipe import Recipe
-from accel_cls.recipe.metrics import LOWER_IS_BETTER
 from accel_cls.repeating.report import report, sentences
+from accel_cls.reporting.verdict import measure_of, rounded
 from accel_cls.runs.answers import read_answers, write_answers
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.results import read_results
@@ -53,7 +57,7 @@ def write_results(folder: RunFolder, recipe: Recipe, runs: Sequence[RepeatedRun]
         if runs[0].fold is not None:
             answers = out_of_fold(runs)
             write_answers(folder, "validation", answers, task, names)
-            results["pooled"] = _pooled(answers, recipe, task, len(names))
+            results["pooled"] = _pooled(answers, recipe, task)
         results["sentences"] = sentences(results)
         write_text(folder.report, report(results))
         write_json(folder.results, results)
@@ -92,19 +96,12 @@ def out_of_fold(runs: Sequence[RepeatedRun]) -> Answers:
     return Answers(whole.select(order), np.concatenate([part.logits for part in parts])[order])
 
 
-def _pooled(answers: Answers, recipe: Recipe, task: Task, classes: int) -> dict[str, Any]:
-    """The scores of all out-of-fold answers together, and by how much the accuracy would vary with other rows."""
-    from accel_cls.evaluation.metrics import compute_scores  # `evaluate` takes seconds to import
-
-    predicted = task.decode(answers.logits).predicted
-    scores = compute_scores(recipe.evaluate.metrics, predicted, answers.labels, classes)
-    worth = task.are_right(answers.labels, predicted).astype(np.float64)
-    return {
-        "scores": {"loss": task.mean_loss(answers.logits, answers.labels), **scores},
-        "rows": len(answers),
-        "accuracy": float(worth.mean()),
-        "deviation": deviation_of_mean(worth, answers.groups()),
-    }
+def _pooled(answers: Answers, recipe: Recipe, task: Task) -> dict[str, Any]:
+    """The scores of all out-of-fold answers together, with the intervals that their rows give them."""
+    judged, metrics = Judged.of(task, answers.labels, answers.logits), recipe.evaluate.metrics
+    scores = {"loss": task.mean_loss(answers.logits, answers.labels), **compute_scores(metrics, judged)}
+    found = intervals(metrics, judged, answers.groups())
+    return {"scores": scores, "intervals": rounded(found), "rows": len(answers)}
 
 
 def _summary(recipe: Recipe, task: Task, runs: Sequence[RepeatedRun], names: Sequence[str]) -> dict[str, Any]:
@@ -112,7 +109,7 @@ def _summary(recipe: Recipe, task: Task, runs: Sequence[RepeatedRun], names: Seq
     results = {run.name: read_results(run.folder) for run in scored}
     key = recipe.evaluate.best
     found = {run.name: results[run.name]["scores"][key] for run in scored}
-    choose: Callable[..., str] = min if key in LOWER_IS_BETTER else max
+    choose: Callable[..., str] = min if less_is_better(key) else max
     assert recipe.repeat is not None
     summary: dict[str, Any] = {
         "name": recipe.name,
@@ -133,8 +130,8 @@ def _summary(recipe: Recipe, task: Task, runs: Sequence[RepeatedRun], names: Seq
 
 
 def _scores(results: dict[str, Any], part: Part) -> dict[str, float]:
-    scores: dict[str, float] = (results if part == "validation" else results["test"])["scores"]
-    return scores
+    scores = (results if part == "validation" else results["test"])["scores"]
+    return {name: math.nan if score is None else score for name, score in scores.items()}
 
 
 def _entry(run: RepeatedRun, results: dict[str, Any] | None) -> dict[str, Any]:
@@ -160,23 +157,17 @@ def _part(part: Part, runs: Sequence[RepeatedRun], scores: Sequence[dict[str, fl
     answers = [read_answers(run.folder, part) for run in runs]
     worth = [_worth(one, task) for one in answers]
     deviations = [deviation_of_mean(one, of.groups()) for one, of in zip(worth, answers, strict=True)]
-    accuracies = mean_of([float(one.mean()) for one in worth])
-    spread = {"runs": accuracies.sd, "rows": float(np.sqrt(np.mean(np.square(deviations))))}
+    of_rows = mean_of([abs(float(one.mean())) for one in worth])
+    spread = {"runs": of_rows.sd, "rows": float(np.sqrt(np.mean(np.square(deviations))))}
     if part == "test" or runs[0].fold is None:
         parts = spread_of(np.stack(worth), answers[0].groups())
         spread |= {"rows": parts.rows, "seeds_alone": parts.seeds_alone, "share_of_seeds": parts.share_of_seeds}
-    found: dict[str, Any] = {
-        "scores": means,
-        "accuracy": asdict(accuracies),
-        "spread": spread,
-        "rows": len(answers[0]),
-    }
-    return found
+    return {"scores": means, task.row_metric: of_rows.mean, "spread": spread, "rows": len(answers[0])}
 
 
 def _worth(answers: Answers, task: Task) -> np.ndarray:
-    """1 where a row is answered without a fault, else 0: float64 [rows]."""
-    return task.are_right(answers.labels, task.decode(answers.logits).predicted).astype(np.float64)
+    """What each row's answer is worth, more is better: float64 [rows]."""
+    return task.row_scores(answers.labels, task.decode(answers.logits).predicted).astype(np.float64)
 
 
 def _flaws(part: Part, runs: Sequence[RepeatedRun], task: Task, names: Sequence[str]) -> list[list[str]]:
@@ -185,15 +176,15 @@ def _flaws(part: Part, runs: Sequence[RepeatedRun], task: Task, names: Sequence[
     worth = [_worth(one, task) for one in answers]
     scores = [float(one.mean()) for one in worth]
     deviations = [deviation_of_mean(one, of.groups()) for one, of in zip(worth, answers, strict=True)]
+    measure = measure_of({task.row_metric: None})
     flaws: list[list[str]] = []
     for one, below in zip(answers, far_below(scores, deviations), strict=True):
-        said = {tuple(task.predicted_classes(label)) for label in task.decode(one.logits).predicted}
-        true = {tuple(task.classes_of(label)) for label in one.labels}
+        said = {task.named(label, names) for label in task.decode(one.logits).predicted}
         found = []
-        if len(said) == 1 and len(true) > 1:
-            classes = ", ".join(names[i] for i in next(iter(said))) or "no class"
-            found.append(f"says {classes} of all {part} rows")
+        if len(said) == 1 and len(np.unique(one.labels, axis=0)) > 1:
+            found.append(f"says {', '.join(next(iter(said))) or 'no class'} of all {part} rows")
         if below:
-            found.append(f"its {part} accuracy is {100 * below:.1f} points below the median, which is no chance")
+            apart = f"{measure.apart(below, sign='')}{measure.unit}"
+            found.append(f"its {part} {measure.words} is {apart} worse than the median, which is no chance")
         flaws.append(found)
     return flaws

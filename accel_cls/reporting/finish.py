@@ -10,13 +10,17 @@ from accel_cls.atomic import write_json, write_text
 from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.data.corpus import Corpus
+from accel_cls.data.examples import Part
 from accel_cls.errors import UserError
 from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.baselines import Baseline, baselines
+from accel_cls.evaluation.intervals import intervals
+from accel_cls.evaluation.judged import Judged
+from accel_cls.evaluation.metrics import compute_scores
 from accel_cls.recipe import Recipe
 from accel_cls.reporting.looks import count_looks
 from accel_cls.reporting.markdown import report
-from accel_cls.reporting.verdict import advice, compare_with_baselines, verdict
+from accel_cls.reporting.verdict import advice, compare_with_baselines, rounded, verdict
 from accel_cls.runs.changes import origin_of
 from accel_cls.runs.folder import RunFolder
 from accel_cls.tasks import Task
@@ -61,15 +65,11 @@ def finish_run(run: FinishedRun, notes: list[str]) -> dict[str, Any]:
         "rows": _rows(run.corpus),
     }
     simple = baselines(run.corpus, run.task, notes)
-    metrics, classes = run.recipe.evaluate.metrics, len(run.corpus.classes)
-    names = run.corpus.classes.names
-    predicted = run.task.decode(run.validation.logits).predicted
-    results |= run.task.class_results(run.validation.labels, predicted, names)
-    results["baselines"] = compare_with_baselines(simple, run.validation, "validation", run.task, metrics, classes)
-    results["verdict"] = verdict(results["baselines"], results["decided_by"], len(run.validation))
-    results["test"] = _test(run, simple, notes)
+    results = _judged(run, "validation", run.validation, simple) | results  # the scores are those that were logged
+    results["test"] = None if run.test is None else _tested(run, run.test, simple, notes)
     results["advice"] = advice(run.recipe, results)
-    tables = run.task.report_tables(run.validation.labels, predicted, names)
+    predicted = run.task.decode(run.validation.logits).predicted
+    tables = run.task.report_tables(run.validation.labels, predicted, run.corpus.classes.names)
     write_text(run.folder.report, report(run.recipe, results, tables, origin_of(run.folder)["starts"]))
     write_json(run.folder.results, results)
     return results
@@ -105,22 +105,22 @@ def _rows(corpus: Corpus) -> dict[str, Any]:
     return {"training": len(corpus.train), **scored, "dropped": dropped}
 
 
-def _test(run: FinishedRun, simple: Sequence[Baseline], notes: list[str]) -> dict[str, Any] | None:
-    """What the best model is worth on rows that nothing was chosen by; None where there are none."""
-    from accel_cls.evaluation.metrics import compute_scores  # `evaluate` takes seconds to import
-
-    if run.test is None:
-        return None
-    answers, task, corpus = run.test, run.task, run.corpus
-    metrics, classes = run.recipe.evaluate.metrics, len(corpus.classes)
-    predicted = task.decode(answers.logits).predicted
-    scores = compute_scores(metrics, predicted, answers.labels, classes)
-    compared = compare_with_baselines(simple, answers, "test", task, metrics, classes)
-    assert corpus.test_digest is not None
+def _judged(run: FinishedRun, part: Part, answers: Answers, simple: Sequence[Baseline]) -> dict[str, Any]:
+    """What the best model is worth on the rows of a part: scores, their intervals, and something simple beside it."""
+    task, metrics = run.task, run.recipe.evaluate.metrics
+    judged, groups = Judged.of(task, answers.labels, answers.logits), answers.groups()
+    compared = compare_with_baselines(simple, answers, part, task, metrics)
     return {
-        "scores": {"loss": task.mean_loss(answers.logits, answers.labels), **scores},
-        **task.class_results(answers.labels, predicted, corpus.classes.names),
+        "scores": {"loss": task.mean_loss(answers.logits, answers.labels), **compute_scores(metrics, judged)},
+        "intervals": rounded(intervals(metrics, judged, groups)),
+        **task.class_results(answers.labels, judged.predicted, run.corpus.classes.names),
         "baselines": compared,
         "verdict": verdict(compared, run.recipe.evaluate.best, len(answers)),
-        "looks": count_looks(corpus.test_digest, run.folder, notes),
     }
+
+
+def _tested(run: FinishedRun, test: Answers, simple: Sequence[Baseline], notes: list[str]) -> dict[str, Any]:
+    """The same on rows that nothing was chosen by, and how many runs have looked at them."""
+    digest = run.corpus.test_digest
+    assert digest is not None
+    return _judged(run, "test", test, simple) | {"looks": count_looks(digest, run.folder, notes)}

@@ -8,6 +8,7 @@ from typing import Any
 from accel_cls.console import duration
 from accel_cls.memory.forecast import format_bytes
 from accel_cls.recipe import Recipe
+from accel_cls.reporting.verdict import measure_of
 from accel_cls.tasks import Table
 
 
@@ -63,15 +64,16 @@ def _scores(results: dict[str, Any]) -> str:
     """The scores on each part, how many rows they are of, and which of them was chosen by."""
     metrics, test = list(results["scores"]), results["test"]
 
-    def line(part: str, scores: dict[str, float]) -> list[str]:
+    def line(part: str, judged: dict[str, Any]) -> list[str]:
         scored = results["rows"][part]
         unscored = sum(one["rows"] for one in results["rows"]["dropped"] if one["from"] == f"data.{part}")
         rows = f"{scored:,} of {scored + unscored:,}" if unscored else f"{scored:,}"
-        return [part, *(f"{scores[name]:.4f}" for name in metrics), rows]
+        return [part, *(describe_score(name, judged) for name in metrics), rows]
 
-    lines = [line("validation", results["scores"]), *([line("test", test["scores"])] if test else [])]
+    lines = [line("validation", results), *([line("test", test)] if test else [])]
     text = table(["", *metrics, "rows"], lines)
-    text += f"\nThe model was chosen by {results['decided_by']} on the validation rows, which flatters that score. "
+    text += "\nIn brackets 95% intervals: what the scores may be on other rows of the same kind. "
+    text += f"The model was chosen by {results['decided_by']} on the validation rows, which flatters that score. "
     return text + (f"{describe_looks(test)}.\n" if test else "data.test names rows that nothing is chosen by.\n")
 
 
@@ -88,13 +90,15 @@ def _beside_baselines(title: str, scores: dict[str, float], judged: dict[str, An
     """A section on what something simple makes of the same rows: of results.json, or of its entry `test`."""
     metrics = [name for name in scores if name != "loss"]
     rows = []
+    measure = measure_of(judged["baselines"][0])
     for one in judged["baselines"]:
-        points, low, high = (100 * value for value in (one["difference"], *one["interval"]))
-        cells = (f"{one['scores'][name]:.4f}" for name in metrics)
-        apart = f"{points:+.1f} points ({low:+.1f} to {high:+.1f})"
-        rows.append([f"{one['name']}: {one['about']}", *cells, apart, f"{one['p']:.3g}"])
+        apart, low, high = map(measure.apart, (one["difference"], *one["interval"]))
+        cells = (describe_score(name, one) for name in metrics)
+        better = f"{apart}{measure.unit} ({low} to {high})"
+        rows.append([f"{one['name']}: {one['about']}", *cells, better, f"{one['p']:.3g}"])
     text = f"\n## {title}\n\nThis model: {judged['verdict']}.\n\n"
-    return text + table(["", *metrics, "this model's accuracy (95% interval)", "p (McNemar)"], rows)
+    ours = "this model's accuracy" if measure.name == "accuracy" else f"how much less this model's {measure.name} is"
+    return text + table(["", *metrics, f"{ours} (95% interval)", f"p ({measure.test})"], rows)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -107,6 +111,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def describe_score(name: str, judged: dict[str, Any]) -> str:
+    """A score with its interval, where there is one: of results.json, its entry `test`, or a baseline."""
+    interval = judged.get("intervals", {}).get(name)
+    return f"{judged['scores'][name]:.4f}" + ("" if interval is None else " ({:.4f} to {:.4f})".format(*interval))
+
+
 def verdict_of(results: dict[str, Any]) -> str:
     """A finished run beside something simple: on its test rows, where it has some."""
     return results["test"]["verdict"] if results.get("test") else results["verdict"]
@@ -115,7 +125,7 @@ def verdict_of(results: dict[str, Any]) -> str:
 def describe_test(results: dict[str, Any]) -> str:
     """What a finished run with test rows comes to on them."""
     test, key = results["test"], results["decided_by"]
-    return f"{key} {test['scores'][key]:.4f} on {results['rows']['test']:,} rows; {describe_looks(test)}"
+    return f"{key} {describe_score(key, test)} on {results['rows']['test']:,} rows; {describe_looks(test)}"
 
 
 def describe_looks(test: dict[str, Any]) -> str:

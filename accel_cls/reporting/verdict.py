@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from accel_cls.data.examples import Part
 from accel_cls.errors import listed
 from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.baselines import Baseline, baselines
+from accel_cls.evaluation.intervals import Interval, intervals
+from accel_cls.evaluation.judged import Judged
+from accel_cls.evaluation.metrics import compute_scores, less_is_better
 from accel_cls.evaluation.paired import paired_difference
 from accel_cls.recipe import Recipe
-from accel_cls.recipe.metrics import LOWER_IS_BETTER
 from accel_cls.tasks import Task
 
 _CHANCE = 0.05  # from this p on a difference may be chance
@@ -25,14 +28,14 @@ _DOUBLED = 2.0
 def score_baselines(corpus: Corpus, task: Task, metrics: Sequence[str], notes: list[str]) -> list[dict[str, Any]]:
     """The baselines with their scores on the validation examples, for programs.
 
-    Their accuracy is there, whatever the recipe's metrics are. Test examples are not looked at.
+    Their accuracy or mean absolute error is there, whatever the metrics are. Test examples are not looked at.
     """
-    labels, classes = corpus.validation.labels, len(corpus.classes)
-    return [_scored(one, "validation", labels, task, metrics, classes) for one in baselines(corpus, task, notes)]
+    labels = corpus.validation.labels
+    return [_scored(one, "validation", labels, task, metrics) for one in baselines(corpus, task, notes)]
 
 
 def compare_with_baselines(
-    simple: Sequence[Baseline], answers: Answers, part: Part, task: Task, metrics: Sequence[str], classes: int
+    simple: Sequence[Baseline], answers: Answers, part: Part, task: Task, metrics: Sequence[str]
 ) -> list[dict[str, Any]]:
     """The same on one part of the examples, each with how much better a model is than it.
 
@@ -42,38 +45,66 @@ def compare_with_baselines(
         part: whose examples they are about.
         task: what was learned.
         metrics: the recipe's.
-        classes: how many there are.
     """
-    labels = answers.labels
-    ours = task.are_right(labels, task.decode(answers.logits).predicted)
+    labels, groups = answers.labels, answers.groups()
+    ours = task.row_scores(labels, task.decode(answers.logits).predicted)
     compared = []
     for one in simple:
-        found = paired_difference(ours, task.are_right(labels, one.predicted[part]))
+        found = paired_difference(ours, task.row_scores(labels, task.decode(one.logits[part]).predicted), groups)
         interval = [round(found.low, 6), round(found.high, 6)]
-        more = {"difference": found.difference, "interval": interval, "p": found.p}
-        compared.append(_scored(one, part, labels, task, metrics, classes) | more)
+        sure = rounded(intervals(metrics, Judged.of(task, labels, one.logits[part]), groups))
+        more = {"intervals": sure, "difference": found.difference, "interval": interval, "p": found.p}
+        compared.append(_scored(one, part, labels, task, metrics) | more)
     return compared
 
 
-def _scored(
-    one: Baseline, part: Part, labels: np.ndarray, task: Task, metrics: Sequence[str], classes: int
-) -> dict[str, Any]:
-    from accel_cls.evaluation.metrics import compute_scores  # `evaluate` takes seconds to import
+def _scored(one: Baseline, part: Part, labels: np.ndarray, task: Task, metrics: Sequence[str]) -> dict[str, Any]:
+    judged = Judged.of(task, labels, one.logits[part])
+    worth = compute_scores([task.row_metric], judged)
+    return {"name": one.name, "about": one.about, **worth, "scores": compute_scores(metrics, judged)}
 
-    predicted = one.predicted[part]
-    scores = compute_scores(metrics, predicted, labels, classes)
-    accuracy = float(task.are_right(labels, predicted).mean())
-    return {"name": one.name, "about": one.about, "accuracy": accuracy, "scores": scores}
+
+def rounded(found: Mapping[str, Interval | None]) -> dict[str, list[float] | None]:
+    """Intervals for programs, to the digits that resampling can tell."""
+    return {name: None if one is None else [round(end, 6) for end in one] for name, one in found.items()}
 
 
 def best_baseline(scored: Sequence[dict[str, Any]], decided_by: str) -> dict[str, Any]:
     """The one with the best score by what a recipe decides by."""
 
     def score(one: dict[str, Any]) -> float:
-        found = one["scores"].get(decided_by, one["accuracy"])  # by the loss, which these have not
-        return -found if decided_by in LOWER_IS_BETTER and decided_by in one["scores"] else found
+        by = decided_by if np.isfinite(one["scores"].get(decided_by, np.nan)) else measure_of(one).name
+        found = one["scores"].get(by, one.get(by))  # the loss is what these have not
+        return -found if less_is_better(by) else found
 
     return max(scored, key=score)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a model is compared with something simple by, row by row, and how that is said."""
+
+    name: str  # of the metric
+    words: str
+    unit: str  # of a difference
+    factor: float  # that makes it one of that unit
+    digits: int
+    test: str  # of no difference
+
+    def apart(self, difference: float, sign: str = "+") -> str:
+        """A difference in figures, more is better; without a sign where `sign` is empty."""
+        return f"{self.factor * difference:{sign}.{self.digits}f}"
+
+
+_MEASURES = (
+    Measure("accuracy", "accuracy", " points", 100, 1, "McNemar"),
+    Measure("mae", "mean absolute error", "", 1, 4, "sign flips"),
+)
+
+
+def measure_of(one: dict[str, Any]) -> Measure:
+    """What a baseline, as results.json has it, is compared by."""
+    return next(measure for measure in _MEASURES if measure.name in one)
 
 
 def verdict(compared: Sequence[dict[str, Any]], decided_by: str, rows: int) -> str:
@@ -85,14 +116,18 @@ def verdict(compared: Sequence[dict[str, Any]], decided_by: str, rows: int) -> s
         rows: how many were judged.
     """
     one = best_baseline(compared, decided_by)
-    low, high = (100 * value for value in one["interval"])
-    points, p = 100 * one["difference"], one["p"]
-    accuracy = round(one["accuracy"] + one["difference"], 9)  # a sum may be off in its last bit, and be rounded up
-    beside = f"accuracy {accuracy:.4f}; {one['name']} {one['accuracy']:.4f}"
-    interval = f"95% interval {low:+.1f} to {high:+.1f}, {_p_in_words(p)}"
+    measure, apart, p = measure_of(one), one["difference"], one["p"]
+    theirs = one[measure.name]
+    ours = theirs - apart if less_is_better(measure.name) else theirs + apart
+    ours = round(ours, 9)  # a sum may be off in its last bit, and be rounded up
+    beside = f"{measure.words} {ours:.4f}; {one['name']} {theirs:.4f}"
+    low, high = map(measure.apart, one["interval"])
+    interval = f"95% interval {low} to {high}, {_p_in_words(p)}"
     if p >= _CHANCE:
-        return f"{beside}: {points:+.1f} points, which {rows:,} rows can't tell from chance ({interval})"
-    return f"{beside}: {abs(points):.1f} points {'better' if points > 0 else 'worse'} ({interval})"
+        told = f"{measure.apart(apart)}{measure.unit}, which {rows:,} rows can't tell from chance"
+    else:
+        told = f"{measure.apart(abs(apart), '')}{measure.unit} {'better' if apart > 0 else 'worse'}"
+    return f"{beside}: {told} ({interval})"
 
 
 def _p_in_words(p: float) -> str:
@@ -126,7 +161,7 @@ def _of_bert(recipe: Recipe) -> str:
 
 
 def _never_predicted(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
-    classes = results["classes"]
+    classes = results.get("classes", [])  # numbers have none
     predicted = [one for one in classes if one["predicted"]]
     missed = [one["name"] for one in classes if one["examples"] and not one["predicted"]]
     again = "another encoder" if recipe.model.freeze else "another rate, or more epochs"
@@ -149,7 +184,7 @@ def _course(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
             f"the validation loss is {losses[-1] / min(losses):.1f} times what it was after epoch {at:.2f}: the model "
             "is far surer than it is right; fewer epochs, a smaller rate or more dropout"
         )
-    gain = (scores[-2] - scores[-1]) if key in LOWER_IS_BETTER else (scores[-1] - scores[-2])
+    gain = (scores[-2] - scores[-1]) if less_is_better(key) else (scores[-1] - scores[-2])
     is_whole = recipe.train.max_updates is None and not results["stopped_early"]
     if is_whole and recipe.train.schedule != "constant" and results["update"] == results["updates"] and gain > _GAIN:
         yield f"{key} was still improving when the rate reached 0: more epochs (train.epochs)"

@@ -31,13 +31,14 @@ def write_answers(folder: RunFolder, part: Part, answers: Answers, task: Task, n
         part: whose rows they are.
         answers: of the best model.
         task: what was learned.
-        names: of the classes, in the order of their ids.
+        names: of the classes, in the order of their ids; of a task without classes of its output.
     """
     from safetensors.numpy import save  # what reads no answers needs no numpy of it
 
     examples = answers.examples
     header = ["row", *examples.texts.column_names, _AFTER_TEXTS, *task.prediction_header]
-    write_csv(folder.predictions(part), [*header, *(f"p({name})" for name in names)], _rows(answers, task, names))
+    classes = names if task.has_classes else ()
+    write_csv(folder.predictions(part), [*header, *(f"p({name})" for name in classes)], _rows(answers, task, names))
     with whole_binary_file(folder.logits(part)) as file:
         file.write(save({"logits": answers.logits, "labels": np.ascontiguousarray(answers.labels)}))
 
@@ -47,8 +48,8 @@ def _rows(answers: Answers, task: Task, names: Sequence[str]) -> Iterator[list[s
     texts = [examples.texts[column][:] for column in examples.texts.column_names]
     decoded = task.decode(answers.logits)
     for i, row in enumerate(examples.rows):
-        predicted = [names[at] for at in task.predicted_classes(decoded.predicted[i])]
-        probabilities = dict(zip(names, decoded.probabilities[i], strict=True))
+        predicted = task.named(decoded.predicted[i], names)
+        probabilities = dict(zip(names if task.has_classes else (), decoded.probabilities[i], strict=True))
         yield [
             row,
             *(column[i] for column in texts),

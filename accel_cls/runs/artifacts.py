@@ -13,7 +13,10 @@ from accel_cls.atomic import whole_folder
 from accel_cls.data.corpus import Corpus
 from accel_cls.devices.prepare import whole_weights
 from accel_cls.evaluation.answers import Answers
+from accel_cls.evaluation.judged import Judged
+from accel_cls.evaluation.metrics import compute_scores
 from accel_cls.evaluation.predictions import Predictions
+from accel_cls.models.output_scale import ScaledOutput
 from accel_cls.recipe import Recipe
 from accel_cls.runs.answers import write_answers
 from accel_cls.runs.folder import RunFolder
@@ -30,15 +33,18 @@ class Artifacts:
         corpus: Corpus,
         task: Task,
         tokenizer: PreTrainedTokenizerBase,
+        scaled: ScaledOutput | None,
         is_main: bool,
     ):
         self.folder = folder
         self.best_by: str = recipe.evaluate.best  # the score that decides which model is kept
+        self.min_gain = recipe.evaluate.min_gain
         self.classes = corpus.classes
         self._recipe = recipe
         self._validation = corpus.validation
         self._task = task
         self._tokenizer = tokenizer
+        self._scaled = scaled
         self._is_main = is_main
         self._unwritten: list[dict[str, Any]] = []
 
@@ -57,12 +63,9 @@ class Artifacts:
 
     def score(self, predictions: Predictions) -> dict[str, float]:
         """The loss and the recipe's metrics."""
-        from accel_cls.evaluation.metrics import compute_scores  # `evaluate` takes seconds to import
-
-        task, names = self._task, self._recipe.evaluate.metrics
-        predicted = task.decode(predictions.logits).predicted
-        scores = compute_scores(names, predicted, predictions.labels, len(self.classes))
-        return {"loss": task.mean_loss(predictions.logits, predictions.labels), **scores}
+        judged = Judged.of(self._task, predictions.labels, predictions.logits)
+        scores = compute_scores(self._recipe.evaluate.metrics, judged)
+        return {"loss": self._task.mean_loss(predictions.logits, predictions.labels), **scores}
 
     def keep(self, accelerator: Accelerator, model: torch.nn.Module, predictions: Predictions) -> None:
         """Put the model and its validation predictions in place. Called by all processes: weights may be sharded."""
@@ -72,6 +75,7 @@ class Artifacts:
             # What a text was in training, which the folder's files do not tell by themselves: one column, or a pair.
             text = self._recipe.data.text
             inner.config.accel_cls = {"text": [text] if isinstance(text, str) else list(text)}
+            state = state if self._scaled is None else self._scaled.fold(state)
             with whole_folder(self.folder.model) as beside:
                 inner.save_pretrained(beside, state_dict=state)
                 self._tokenizer.save_pretrained(beside)

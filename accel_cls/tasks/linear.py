@@ -1,4 +1,4 @@
-"""Logistic regression by scikit-learn, as a baseline needs it: the same answers each time, in seconds."""
+"""Linear regressions by scikit-learn, as a baseline needs them: the same answers each time, in seconds."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ _INVERSE_REGULARIZATION = 4.0
 _SOLVER: dict[str, Any] = {"solver": "sag", "tol": 1e-3, "max_iter": 100, "random_state": 0}
 
 
-def fit_classes(features: csr_matrix, labels: np.ndarray, balanced: bool) -> Predictor:
-    """Multinomial regression: the likeliest class of each text, int64 [texts]; see `Task.fit_linear`."""
+_RIDGE = 1.0  # scikit-learn's usual one
+NEVER = -100.0  # the logit of a class that no example has: its softmax is 0, to the last digit, and finite
+
+
+def fit_classes(features: csr_matrix, labels: np.ndarray, classes: int, balanced: bool) -> Predictor:
+    """Multinomial regression: logits of each text, float32 [texts, classes]; see `Task.fit_linear`."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -29,16 +33,33 @@ def fit_classes(features: csr_matrix, labels: np.ndarray, balanced: bool) -> Pre
     with warnings.catch_warnings():  # a hundred passes are enough for a baseline
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(features, labels)
-    return lambda texts: model.predict(texts).astype(np.int64)
+
+    def predict(texts: csr_matrix) -> np.ndarray:
+        logits = np.full((texts.shape[0], classes), NEVER, np.float32)
+        scores = model.decision_function(texts)
+        # Of two classes there is one number, the second one's against the first one's.
+        logits[:, model.classes_] = scores if scores.ndim == 2 else np.stack([np.zeros_like(scores), scores], axis=1)
+        return logits
+
+    return predict
 
 
 def fit_indicators(features: csr_matrix, labels: np.ndarray, balanced: bool) -> Predictor:
-    """A regression for each class: which of them each text has, float32 [texts, classes] of 0 and 1."""
+    """A regression for each class: logits of each text, float32 [texts, classes]."""
 
     def fitted(column: np.ndarray) -> Predictor:
         if 0 < column.sum() < len(column):
-            return fit_classes(features, column.astype(np.int64), balanced)
-        return lambda texts: np.full(texts.shape[0], column[0])  # nothing to be told apart
+            predict = fit_classes(features, column.astype(np.int64), 2, balanced)
+            return lambda texts: np.subtract(*predict(texts).T[::-1])
+        return lambda texts: np.full(texts.shape[0], -NEVER if column[0] else NEVER)  # nothing to be told apart
 
     models = [fitted(column) for column in labels.T]
     return lambda texts: np.stack([predict(texts) for predict in models], axis=1).astype(np.float32)
+
+
+def fit_numbers(features: csr_matrix, labels: np.ndarray) -> Predictor:
+    """Ridge regression: the number of each text, float32 [texts, 1]."""
+    from sklearn.linear_model import Ridge
+
+    model = Ridge(alpha=_RIDGE, solver="sparse_cg").fit(features, labels.astype(np.float64))
+    return lambda texts: model.predict(texts).astype(np.float32)[:, None]

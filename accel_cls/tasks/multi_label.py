@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from accel_cls.data.labels import Classes, found_classes, named_classes
+from accel_cls.data.labels import Classes, described_counts, found_classes, lacking_classes, named_classes
 from accel_cls.errors import UserError, shown
 from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.schema import Train
 from accel_cls.tasks.class_scores import ClassScore, class_scores, class_table
 from accel_cls.tasks.class_weights import class_weights
-from accel_cls.tasks.linear import fit_indicators
+from accel_cls.tasks.linear import NEVER, fit_indicators
 from accel_cls.tasks.lists import BITS, read_list, vector_length
 from accel_cls.tasks.task import Decoded, Loss, Predictor, Table
 
@@ -111,7 +111,20 @@ class MultiLabel:
         """The classes that one example has."""
         return np.flatnonzero(label).tolist()
 
-    predicted_classes = classes_of
+    def lacking(self, labels: np.ndarray, classes: int) -> str | None:
+        """Two classes."""
+        return lacking_classes(self.class_counts(labels, classes), len(labels))
+
+    def describe(self, labels: np.ndarray, names: Sequence[str]) -> tuple[str, str]:
+        """How many examples each class has."""
+        return "classes", described_counts(self.class_counts(labels, len(names)), names)
+
+    def named(self, predicted: Any, names: Sequence[str]) -> tuple[str, ...]:
+        """The classes, in the order of their ids."""
+        return tuple(names[i] for i in self.classes_of(predicted))
+
+    def label_scale(self, labels: np.ndarray) -> None:
+        """Logits have no unit."""
 
     def strata(self, labels: np.ndarray) -> np.ndarray:
         """The rarest class of each example, int64; one stratum more for examples without a class.
@@ -162,19 +175,29 @@ class MultiLabel:
         """The list of its classes."""
         return (json.dumps(list(labels), ensure_ascii=False),)
 
+    json_keys = ("labels", "probabilities")
+
     def as_json(self, labels: Sequence[str], probabilities: dict[str, float]) -> dict[str, Any]:
         """The labels, which may be none."""
         return {"labels": list(labels), "probabilities": probabilities}
 
-    def majority(self, labels: np.ndarray, classes: int) -> np.ndarray:
-        """Every class that more than half of the examples have."""
-        return (labels.mean(0) > 0.5).astype(np.float32)
+    has_classes = True
+    linear_method = "logistic regression"
+    constant = ("majority", "the classes that half of the examples have")
 
-    def fit_linear(self, features: csr_matrix, labels: np.ndarray, balanced: bool) -> Predictor:
-        """A regression for each class; predicts those that a text has."""
+    def constant_logits(self, labels: np.ndarray, classes: int) -> np.ndarray:
+        """The share of each class."""
+        with np.errstate(divide="ignore"):  # of a class that all or none have
+            odds = np.log(labels.mean(0, dtype=np.float64)) - np.log(1 - labels.mean(0, dtype=np.float64))
+        return np.clip(odds, NEVER, -NEVER).astype(np.float32)
+
+    def fit_linear(self, features: csr_matrix, labels: np.ndarray, classes: int, balanced: bool) -> Predictor:
+        """A regression for each class."""
         return fit_indicators(features, labels, balanced)
 
-    def are_right(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    row_metric = "accuracy"
+
+    def row_scores(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         """Whether all classes of an example are right, and no other was predicted."""
         return (labels == predicted).all(1)
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from accel_cls.data.labels import Classes, found_classes, named_classes
+from accel_cls.data.labels import Classes, described_counts, found_classes, lacking_classes, named_classes
 from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.schema import Train
 from accel_cls.tasks.class_scores import ClassScore, class_scores, class_table
 from accel_cls.tasks.class_weights import class_weights
-from accel_cls.tasks.linear import fit_classes
+from accel_cls.tasks.linear import NEVER, fit_classes
 from accel_cls.tasks.lists import read_list
 from accel_cls.tasks.task import Decoded, Loss, Predictor, Table
 
@@ -33,7 +33,7 @@ class SingleLabel:
 
     name = "single_label"
     problem_type = "single_label_classification"
-    headline_metrics = ("accuracy", "f1_macro")
+    headline_metrics: ClassVar[tuple[str, ...]] = ("accuracy", "f1_macro")
     prediction_header = ("predicted", "probability")
 
     def parse(self, cell: Any) -> str | None:
@@ -62,7 +62,17 @@ class SingleLabel:
         """Its one class."""
         return (int(label),)
 
-    predicted_classes = classes_of
+    def lacking(self, labels: np.ndarray, classes: int) -> str | None:
+        """Two classes."""
+        return lacking_classes(self.class_counts(labels, classes), len(labels))
+
+    def describe(self, labels: np.ndarray, names: Sequence[str]) -> tuple[str, str]:
+        """How many examples each class has."""
+        return "classes", described_counts(self.class_counts(labels, len(names)), names)
+
+    def named(self, predicted: Any, names: Sequence[str]) -> tuple[str]:
+        """The class."""
+        return (names[int(predicted)],)
 
     def strata(self, labels: np.ndarray) -> np.ndarray:
         """The classes themselves."""
@@ -78,14 +88,23 @@ class SingleLabel:
         return np.array([ids[cell] for cell in cells], np.int64)
 
     def loss(self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device) -> Loss:
-        """Cross-entropy; "balanced" weighs class c of C with n_c of n examples by n / (C n_c), like scikit-learn."""
+        """Cross-entropy."""
+        return CrossEntropy(self.class_weights(train, labels, classes), train.label_smoothing, device)
+
+    def class_weights(self, train: Train, labels: np.ndarray, classes: Classes) -> np.ndarray | None:
+        """The weight of each class, float32; None where all weigh the same.
+
+        "balanced" weighs class c of C with n_c of n examples by n / (C n_c), like scikit-learn.
+        """
 
         def balanced() -> np.ndarray:
             counts = self.class_counts(labels, len(classes))
             return np.where(counts, len(labels) / (len(classes) * np.maximum(counts, 1)), 0.0)  # 0 without examples
 
-        weights = class_weights(train.class_weights, classes.names, balanced)
-        return CrossEntropy(weights, train.label_smoothing, device)
+        return class_weights(train.class_weights, classes.names, balanced)
+
+    def label_scale(self, labels: np.ndarray) -> None:
+        """Logits have no unit."""
 
     def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
         """Mean cross-entropy."""
@@ -101,20 +120,30 @@ class SingleLabel:
         (label,) = labels
         return label, f"{probabilities[label]:.6f}"
 
+    json_keys = ("label", "probability", "probabilities")
+
     def as_json(self, labels: Sequence[str], probabilities: dict[str, float]) -> dict[str, Any]:
         """The label and its probability."""
         (label,) = labels
         return {"label": label, "probability": probabilities[label], "probabilities": probabilities}
 
-    def majority(self, labels: np.ndarray, classes: int) -> int:
-        """The most frequent class."""
-        return int(self.class_counts(labels, classes).argmax())
+    has_classes = True
+    linear_method = "logistic regression"
+    constant = ("majority", "the most frequent class")
 
-    def fit_linear(self, features: csr_matrix, labels: np.ndarray, balanced: bool) -> Predictor:
-        """Multinomial regression; predicts the likeliest class."""
-        return fit_classes(features, labels, balanced)
+    def constant_logits(self, labels: np.ndarray, classes: int) -> np.ndarray:
+        """The share of each class."""
+        with np.errstate(divide="ignore"):  # of a class without examples
+            shares = np.log(self.class_counts(labels, classes) / len(labels))
+        return np.maximum(shares, NEVER).astype(np.float32)
 
-    def are_right(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    def fit_linear(self, features: csr_matrix, labels: np.ndarray, classes: int, balanced: bool) -> Predictor:
+        """Multinomial regression."""
+        return fit_classes(features, labels, classes, balanced)
+
+    row_metric: ClassVar[str] = "accuracy"
+
+    def row_scores(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         """Whether the class is right."""
         return labels == predicted
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
-from accel_cls.data.labels import Classes, LabelReader
+from accel_cls.data.labels import Classes, LabelReader, LabelScale
 from accel_cls.recipe.schema import Train
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Decoded:
     """What logits say of examples."""
 
-    probabilities: np.ndarray  # float64 [examples, classes]
+    probabilities: np.ndarray  # float64 [examples, classes]; of a task without classes [examples, 0]
     predicted: np.ndarray  # in the form of the task's encoded labels
 
 
@@ -73,8 +73,11 @@ class Task(LabelReader, Protocol):
             UserError: where the recipe's class weights do not name just the classes.
         """
 
+    def label_scale(self, labels: np.ndarray) -> LabelScale | None:
+        """In which unit labels and logits are, of the training labels; None where they have none."""
+
     def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
-        """The loss by which predictions are scored, in nats, without class weights and smoothing; logits float32."""
+        """The loss by which predictions are scored, without class weights and smoothing; logits float32."""
 
     def decode(self, logits: np.ndarray) -> Decoded:
         """Predictions and probabilities of logits, float32 [examples, outputs]."""
@@ -93,29 +96,49 @@ class Task(LabelReader, Protocol):
     def parse_texts(self, cells: Sequence[str], names: Sequence[str]) -> np.ndarray:
         """The encoded labels of such cells as `text_of`, or the first of `prediction_cells`, makes."""
 
-    def predicted_classes(self, predicted: Any) -> Sequence[int]:
-        """The class ids of one entry of `Decoded.predicted`."""
+    def named(self, predicted: Any, names: Sequence[str]) -> tuple[str, ...]:
+        """One entry of `Decoded.predicted` in words: names of classes, or a number."""
+
+    @property
+    def json_keys(self) -> Sequence[str]:
+        """The keys that `as_json` gives."""
 
     def as_json(self, labels: Sequence[str], probabilities: dict[str, float]) -> dict[str, Any]:
         """One prediction for programs, with its `labels` and the probability of each class."""
 
-    def majority(self, labels: np.ndarray, classes: int) -> Any:
-        """The label that is right most often where nothing is known of a text, encoded."""
+    @property
+    def linear_method(self) -> str:
+        """What `fit_linear` is called."""
 
-    def fit_linear(self, features: csr_matrix, labels: np.ndarray, balanced: bool) -> Predictor:
-        """Logistic regression.
+    @property
+    def constant(self) -> tuple[str, str]:
+        """What is best said of all texts alike: what it is called, and what it is in a few words."""
+
+    def constant_logits(self, labels: np.ndarray, classes: int) -> np.ndarray:
+        """The same as logits, float32 [outputs], from the labels of the training examples."""
+
+    def fit_linear(self, features: csr_matrix, labels: np.ndarray, classes: int, balanced: bool) -> Predictor:
+        """Linear regression of the task's kind.
 
         Args:
             features: of the training examples, float32 [examples, features].
             labels: of these.
+            classes: how many there are.
             balanced: whether all classes weigh the same.
 
         Returns:
-            A function from features of texts to the encoded labels that it predicts.
+            A function from features of texts to logits as a model's, float32 [texts, outputs].
         """
 
-    def are_right(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-        """Whether each example is predicted without a fault, bool [examples]: their mean is the accuracy."""
+    @property
+    def row_metric(self) -> str:
+        """The metric that is the mean of `row_scores`, or minus it: "accuracy" or "mae"."""
+
+    def row_scores(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """What each example's answer is worth, [examples], more is better.
+
+        Bool, whether it is right, their mean the accuracy; or float64, minus its absolute error.
+        """
 
     def class_results(self, labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
         """What a report's sections show, for programs."""

@@ -24,6 +24,7 @@ from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.capabilities.training import settle_training
 from accel_cls.models.classifier import load_model, outline_model
 from accel_cls.models.features import freeze_encoder
+from accel_cls.models.output_scale import ScaledOutput, scale_output
 from accel_cls.models.packing import make_packable
 from accel_cls.recipe import Recipe
 from accel_cls.runs.artifacts import Artifacts
@@ -52,6 +53,7 @@ class Inputs:
     packed: bool  # whether several texts lie in a row
     first_position: int  # the position id of a packed text's first token
     padding: Padding
+    scaled: ScaledOutput | None  # what the model's logits are scaled by
 
     def batches(
         self,
@@ -79,12 +81,16 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     model = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type, train)
     able = ask_model(model, tokenizer, str(recipe.model.name), notes)
     settle_training(model, tokenizer, able.padding, notes)
+    scale = task.label_scale(corpus.train.labels)
+    scaled = None if scale is None else scale_output(model, scale)
     if recipe.model.freeze:
         freeze_encoder(model)
     packed = recipe.train.packing and able.packed and not is_xla(accelerator)
     first_position = make_packable(model, recipe.train.kernels) if packed else 0
     loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device)
-    return Inputs(corpus, task, loss, tokenizer, model, train, validation, packed, first_position, able.padding)
+    return Inputs(
+        corpus, task, loss, tokenizer, model, train, validation, packed, first_position, able.padding, scaled
+    )
 
 
 def resolve_micro_batch_tokens(
@@ -131,7 +137,9 @@ def build_training(
         UserError: where the recipe wants what the hardware can't do.
     """
     corpus, fixed = inputs.corpus, plan.layout.tokens if is_xla(accelerator) else None
-    artifacts = Artifacts(folder, recipe, corpus, inputs.task, inputs.tokenizer, accelerator.is_main_process)
+    artifacts = Artifacts(
+        folder, recipe, corpus, inputs.task, inputs.tokenizer, inputs.scaled, accelerator.is_main_process
+    )
     saver = Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress)
     policy, rows = recipe.train.non_finite, corpus.train.rows
     return Training(

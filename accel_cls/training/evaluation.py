@@ -9,6 +9,7 @@ from accel_cls.batching.batches import Batches
 from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.console import Console
+from accel_cls.evaluation.metrics import is_better
 from accel_cls.evaluation.predictions import Predictions, predict_examples
 from accel_cls.runs.artifacts import Artifacts
 from accel_cls.stopping import Stopping
@@ -56,22 +57,21 @@ def _score(
     console: Console,
 ) -> bool:
     """Compute the scores on rank 0 and compare them with the best; all processes get the result."""
-    is_new_best = torch.zeros(1, device=accelerator.device)
+    found = torch.zeros(2, device=accelerator.device)  # whether it is the best so far, and whether a gain
     if accelerator.is_main_process:
-        from accel_cls.evaluation.metrics import is_better  # scikit-learn takes half a second to import
-
         scores = artifacts.score(predictions)
         score = scores[artifacts.best_by]
-        if is_better(artifacts.best_by, score, progress.best_score):
-            progress.best_score = score
-            is_new_best += 1
+        is_best = is_better(artifacts.best_by, score, progress.best_score)
+        is_gain = is_better(artifacts.best_by, score, progress.gain_score, artifacts.min_gain)
+        progress.best_score = score if is_best else progress.best_score
+        progress.gain_score = score if is_gain else progress.gain_score
+        found += torch.tensor([is_best, is_gain], device=accelerator.device)
         epoch = progress.update / plan.updates_per_epoch
-        is_best = bool(is_new_best.item())
         artifacts.log({"update": progress.update, "epoch": epoch, "evaluation": scores, "best": is_best})
         console.evaluation(progress.update, epoch, scores, is_best)
         for name in (name for name, value in scores.items() if not abs(value) < float("inf")):
             console.note(f"{name} is {scores[name]}, no finite number, after update {progress.update}: not the best")
-    is_best = bool(accelerator.reduce(is_new_best, "sum").item())
+    is_best, is_gain = map(bool, accelerator.reduce(found, "sum").tolist())
     progress.best_update = progress.update if is_best else progress.best_update
-    progress.evaluations_since_best = 0 if is_best else progress.evaluations_since_best + 1
+    progress.evaluations_since_best = 0 if is_gain else progress.evaluations_since_best + 1
     return is_best

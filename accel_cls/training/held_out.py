@@ -20,6 +20,6 @@ def ask_kept_model(accelerator: Accelerator, folder: RunFolder, examples: Exampl
     accelerator.wait_for_everyone()  # the main process may still be writing it
     classifier = load_classifier(folder.path)
     batches = classifier.batches(examples.texts, examples.labels)
-    found = predict_examples(accelerator, classifier.model, batches, classifier.layout, len(classifier.names))
+    found = predict_examples(accelerator, classifier.model, batches, classifier.layout, classifier.outputs)
     assert not isinstance(found, str)  # nobody tells it to stop
     return Answers(examples, found.logits)

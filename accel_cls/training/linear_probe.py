@@ -22,6 +22,7 @@ from torch.nn.functional import linear
 
 from accel_cls.batching.layout import Layout
 from accel_cls.data.examples import Examples
+from accel_cls.data.labels import LabelScale
 from accel_cls.data.split import distinct_texts
 from accel_cls.evaluation.predictions import Predictions, predict_examples
 from accel_cls.models.features import FeatureModel, last_layer
@@ -74,7 +75,7 @@ def fit_last_layer(recipe: Recipe, inputs: Inputs, accelerator: Accelerator, lay
         fitted = _fit(recipe, inputs, features)
         notes.append(
             f"the head was fitted to what the encoder makes of the {len(features):,} training texts as it is: "
-            f"logistic regression, penalty {fitted.penalty:g}"
+            f"{inputs.task.linear_method}, penalty {fitted.penalty:g}"
         )
         with torch.no_grad():
             layer.weight.copy_(fitted.weight)
@@ -139,7 +140,8 @@ def _fit(recipe: Recipe, inputs: Inputs, features: np.ndarray) -> Fitted:
     """The layer for all training examples, with the penalty that is best for those that are held out."""
     train, task = inputs.corpus.train, inputs.task
     loss = task.loss(recipe.train, train.labels, inputs.corpus.classes, torch.device("cpu"))
-    problem = _Problem(loss, torch.from_numpy(features), train.labels, len(inputs.corpus.classes))
+    scale = task.label_scale(train.labels) or LabelScale(0.0, 1.0)  # as the model has it, see `models/output_scale.py`
+    problem = _Problem(loss, torch.from_numpy(features), train.labels, len(inputs.corpus.classes), scale)
     folds = _folds(train, task, recipe.seed)
     if not folds:
         return problem.minimize(_PENALTY_OF_FEW)
@@ -150,8 +152,8 @@ def _fit(recipe: Recipe, inputs: Inputs, features: np.ndarray) -> Fitted:
         score = 0.0
         for inner, held_out in zip(starts, folds, strict=True):
             layer = inner.minimize(penalty)
-            logits = features[held_out] @ layer.weight.numpy().T + layer.bias.numpy()
-            score += task.mean_loss(logits, train.labels[held_out])
+            outputs = features[held_out] @ layer.weight.numpy().T + layer.bias.numpy()
+            score += task.mean_loss(outputs * scale.deviation + scale.mean, train.labels[held_out])
         if score >= least:
             break  # it falls, and then it rises
         best, least = penalty, score
@@ -175,8 +177,8 @@ class _Problem:
     Features have mean 0 and deviation 1 in it, so that a penalty means the same for every encoder.
     """
 
-    def __init__(self, loss: Loss, features: torch.Tensor, labels: np.ndarray, outputs: int):
-        self._loss, self._labels, self._outputs = loss, labels, outputs
+    def __init__(self, loss: Loss, features: torch.Tensor, labels: np.ndarray, outputs: int, scale: LabelScale):
+        self._loss, self._labels, self._outputs, self._scale = loss, labels, outputs, scale
         self._raw = features
         self._mean = features.mean(0)
         self._deviation = features.std(0, correction=0).clamp_min(1e-6)
@@ -187,7 +189,9 @@ class _Problem:
 
     def part(self, chosen: np.ndarray) -> _Problem:
         """The same for some of the examples, bool [examples]."""
-        return _Problem(self._loss, self._raw[torch.from_numpy(chosen)], self._labels[chosen], self._outputs)
+        return _Problem(
+            self._loss, self._raw[torch.from_numpy(chosen)], self._labels[chosen], self._outputs, self._scale
+        )
 
     def start_from(self, other: _Problem) -> None:
         """Begin where another problem's last minimum was."""
@@ -207,7 +211,8 @@ class _Problem:
 
         def value() -> torch.Tensor:
             optimizer.zero_grad()
-            losses = self._loss.losses(linear(self._features, weight, bias), labels)
+            logits = linear(self._features, weight, bias) * self._scale.deviation + self._scale.mean
+            losses = self._loss.losses(logits, labels)
             total = losses.sum() / self._total + penalty / 2 * weight.square().sum()
             total.backward()
             return total

@@ -21,7 +21,14 @@ from accel_cls.recipe import Recipe, with_values
 from accel_cls.recipe.keys import RATE
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.reporting.finish import FinishedRun, finish_run, require_best
-from accel_cls.reporting.markdown import describe_dropped, describe_memory, describe_saves, describe_test, verdict_of
+from accel_cls.reporting.markdown import (
+    describe_dropped,
+    describe_memory,
+    describe_saves,
+    describe_score,
+    describe_test,
+    verdict_of,
+)
 from accel_cls.runs.answers import read_answers, write_answers
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.results import read_results
@@ -168,14 +175,14 @@ def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, began: f
     seconds = None if began is None else time.monotonic() - began
     results = read_results(folder)
     where = min(os.path.relpath(folder.path), str(folder.path), key=len)
-    score = results["scores"][results["decided_by"]]
+    key = results["decided_by"]
     state = "finished" if seconds is not None else "this run is already finished; --fresh trains it again"
     text = min((text for text in corpus.validation.texts[:100]["text"]), key=lambda text: abs(len(text) - 12))
     command = ["python", "-m", "accel_cls.predict", where, "--text", text]
     if "pair" in corpus.validation.texts.column_names:
         command = ["python", "-m", "accel_cls.predict", where, "--file", "PAIRS.csv"]
     lines = [
-        ("best", f"{results['decided_by']} {score:.4f} after epoch {results['epoch']:.2f}"),
+        ("best", f"{key} {describe_score(key, results)} after epoch {results['epoch']:.2f}"),
         *([("test", describe_test(results))] if results.get("test") else []),
         *([("verdict", verdict_of(results))] if "verdict" in results else []),  # not in runs of older versions
         *(("left out", dropped) for dropped in describe_dropped(results)),

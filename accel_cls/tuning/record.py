@@ -9,9 +9,9 @@ from typing import Any
 
 from accel_cls.atomic import json_text, write_json
 from accel_cls.data.corpus import Corpus
+from accel_cls.evaluation.metrics import less_is_better
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.keys import RATE
-from accel_cls.recipe.metrics import LOWER_IS_BETTER
 from accel_cls.runs.changes import TOKENS, settings_of
 from accel_cls.runs.folder import RunFolder, free_name
 from accel_cls.tuning.axes import Axes
@@ -69,7 +69,7 @@ class Record:
     def rank(self, trial: int, rung: int) -> tuple[float, float]:
         """What a trial's score is compared by after a rung, the smallest first: the score, then the loss."""
         score, loss = self.trials[trial].scores[rung], self.trials[trial].losses[rung]
-        return (score if self.decided_by in LOWER_IS_BETTER else -score, loss)
+        return (score if less_is_better(self.decided_by) else -score, loss)
 
     def write(self, folder: RunFolder) -> None:
         """Put it into the run folder."""

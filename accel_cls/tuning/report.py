@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 
 from accel_cls.console import Console, duration
+from accel_cls.evaluation.metrics import less_is_better
 from accel_cls.profiles import shell
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.keys import RATE
-from accel_cls.recipe.metrics import LOWER_IS_BETTER
 from accel_cls.tuning.axes import Axes, Values, in_words
 from accel_cls.tuning.halving import Halving, rung_parts, rung_sizes
 from accel_cls.tuning.record import Record, Trial
@@ -99,7 +99,7 @@ def _reason(record: Record, best: Trial, others: Sequence[Trial], rung: int) -> 
     runner = others[0]
     if runner.scores[rung] == score:
         return f"{by} {score:.4f} is that of {in_words(runner.values)}, too, but its loss is less on the same rows"
-    which = "least" if by in LOWER_IS_BETTER else "highest"
+    which = "least" if less_is_better(by) else "highest"
     apart = (
         "" if by == "loss" or _differ(score, runner.scores[rung], record.scored) else ": no more than chance may make"
     )

@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 from accel_cls.atomic import from_cell
+from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics import compute_scores
 from accel_cls.inference.output import TAKEN
 from accel_cls.tasks import task_of
@@ -71,7 +72,7 @@ class Trials:
                 raise Failed(f"{name} answered {len(predicted)} rows; {len(true)} are judged")
             found[name] = {
                 "rows": {"training": trial.training_rows, "judged": len(true), "digest": corpus.digest[:16]},
-                "scores": compute_scores(["accuracy", "f1_macro"], predicted, true, len(corpus.classes)),
+                "scores": compute_scores(["accuracy", "f1_macro"], _judged(true, predicted, len(corpus.classes))),
                 "judged_file": judged is not None,
                 "last": trial.last,
                 "seconds": round(sum(one.wall_seconds for one in trial.commands), 1),
@@ -159,3 +160,9 @@ def _cells(path: Path, column: str) -> list[tuple[str, str]]:
         own = f"{TAKEN}predicted"  # where the input has a column of the usual name
         predicted = own if own in (rows.fieldnames or ()) else "predicted"
         return [(from_cell(row[column]), from_cell(row[predicted])) for row in rows]
+
+
+def _judged(true: np.ndarray, predicted: np.ndarray, classes: int) -> Judged:
+    """Answers without probabilities, as other frameworks may leave them."""
+    nothing = np.empty((len(true), 0))
+    return Judged(true, predicted, nothing, nothing, classes)

@@ -12,7 +12,8 @@ from benchmarks.quality.request import Answers, Request, serve
 def answer(request: Request, recipe: Recipe, corpus: Corpus) -> Answers:
     """Of all three."""
     names = {"majority": "majority", "TF-IDF": "tfidf", "TF-IDF balanced": "tfidf-balanced"}
-    return {names[one.name]: one.predicted["validation"] for one in baselines(corpus, task_of(recipe), [])}
+    task = task_of(recipe)
+    return {names[one.name]: task.decode(one.logits["validation"]).predicted for one in baselines(corpus, task, [])}
 
 
 if __name__ == "__main__":
