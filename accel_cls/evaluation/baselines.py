@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -129,8 +129,8 @@ def _linear(corpus: Corpus, task: Task, kinds: Sequence[_Kind]) -> Iterator[np.n
     train = corpus.train
     if (sample := _sample_size(train)) < len(train):
         train = train.select(np.sort(np.random.default_rng(0).choice(len(train), sample, replace=False)))
-    vectorizer = _vectorizer(train)
-    features = _features(vectorizer, train, slice(None))
+    vectorizer = fit_vectorizer(train)
+    features = features_of(vectorizer, train, slice(None))
     for kind in kinds:
         predict = task.fit_linear(features, train.labels, len(corpus.classes), kind.balanced)
         chunks = (
@@ -138,7 +138,7 @@ def _linear(corpus: Corpus, task: Task, kinds: Sequence[_Kind]) -> Iterator[np.n
             for examples in corpus.judged.values()
             for start in range(0, len(examples), _CHUNK)
         )
-        yield np.concatenate([predict(_features(vectorizer, examples, rows)) for examples, rows in chunks])
+        yield np.concatenate([predict(features_of(vectorizer, examples, rows)) for examples, rows in chunks])
 
 
 def _sample_size(train: Examples) -> int:
@@ -148,8 +148,13 @@ def _sample_size(train: Examples) -> int:
     return min(len(train), len(train) * _MOST_OF_ALL // max(1, characters))
 
 
-def _vectorizer(train: Examples) -> TfidfVectorizer:
-    """Fitted on the training texts, of pairs on both."""
+def fit_vectorizer(train: Examples, **weights: Any) -> TfidfVectorizer:
+    """Fitted on the training texts, of pairs on both.
+
+    Args:
+        train: the examples.
+        weights: how n-grams count, as scikit-learn names it; left out: by the logarithm of how often a text has them.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     words = {"ngram_range": (1, 2), "token_pattern": r"\b\w+\b"}
@@ -157,8 +162,8 @@ def _vectorizer(train: Examples) -> TfidfVectorizer:
     texts = [text for name in train.texts.column_names for text in _cut(train.texts[name][:])]
 
     def fitted(least: int) -> TfidfVectorizer:
-        options = {"sublinear_tf": True, "min_df": least, "max_features": _MOST_FEATURES, "dtype": np.float32}
-        return TfidfVectorizer(**kind, **options).fit(texts)
+        options = {"min_df": least, "max_features": _MOST_FEATURES, "dtype": np.float32}
+        return TfidfVectorizer(**kind, **options, **(weights or {"sublinear_tf": True})).fit(texts)
 
     try:
         return fitted(2)
@@ -169,7 +174,7 @@ def _vectorizer(train: Examples) -> TfidfVectorizer:
             return TfidfVectorizer(analyzer="char", dtype=np.float32).fit([*texts, "."])
 
 
-def _features(vectorizer: TfidfVectorizer, examples: Examples, rows: slice) -> csr_matrix:
+def features_of(vectorizer: TfidfVectorizer, examples: Examples, rows: slice) -> csr_matrix:
     """Float32 [examples, features]; of a pair those of both texts, what they have in common, and where they differ."""
     from scipy.sparse import hstack
 

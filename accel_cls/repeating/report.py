@@ -46,8 +46,8 @@ def _spread_in_words(results: dict[str, Any], part: str) -> list[str]:
         return [f"{differ}, of which their rows alone, about {rows:,} each, make ±{of_rows} (standard deviations)"]
     whose = {"seeds": "seed", "folds": "training part"}[kind]
     return [
-        f"{differ}, another sample of {rows:,} rows by ±{of_rows} (standard deviations, {count} runs on the same rows); "
-        f"of what a new {whose} on new rows would vary, the {whose} makes {spread['share_of_seeds']:.0%} of the variance"
+        f"{differ}, another sample of {rows:,} rows by ±{of_rows} (standard deviations, {count} runs on the same "
+        f"rows). Of what a new {whose} on new rows would vary, the {whose} makes {spread['share_of_seeds']:.0%}"
     ]
 
 

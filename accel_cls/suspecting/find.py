@@ -1,0 +1,138 @@
+"""Which rows are worth a look: doubted labels first, then twins with other labels, then texts like no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from accel_cls.evaluation.answers import Answers
+from accel_cls.evaluation.confident import Doubts, doubts_of
+from accel_cls.evaluation.neighbours import likeness, twins_with_other_labels
+from accel_cls.suspecting.answering import Answered
+from accel_cls.tasks.questions import Question
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A row that is worth a look."""
+
+    row: str  # "file.csv:17"
+    texts: tuple[str, ...]
+    label: str  # as it is
+    suggestion: str = ""  # the label that is likelier; empty where none is suggested
+    confidence: float | None = None  # what a model that has not seen the row gives the label as it is
+    probability: float | None = None  # and the suggestion
+    kinds: tuple[str, ...] = ()  # "model", "same text", "near-duplicate", "outlier"
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found among all rows."""
+
+    rows: int
+    about: str  # who has judged
+    wrong: float  # how many labels are wrong, as confident learning estimates it
+    suspects: tuple[Suspect, ...]  # the most doubtful first
+    mistaken: tuple[tuple[str, str, float], ...] = field(default=())  # label, in truth, how many: the most first
+    notes: tuple[str, ...] = ()
+
+    def of_kind(self, kind: str) -> list[Suspect]:
+        """Those that are suspects, among other reasons perhaps, for this one."""
+        return [one for one in self.suspects if kind in one.kinds]
+
+
+def find_suspects(given: Answered, outliers: int) -> Found:
+    """Look through all rows.
+
+    Args:
+        given: the rows, with answers by models that have not seen them.
+        outliers: how many texts to name that are least like any other.
+    """
+    answers, questions = given.answers, given.task.questions(given.answers.labels, given.answers.logits, given.names)
+    doubts = [doubts_of(question.given, question.probabilities) for question in questions]
+    found = dict(_doubted(given, questions, doubts))
+    for at, kind, why in [*_twins(given), *_outliers(answers, outliers, given.seed)]:
+        one = found.get(at) or _suspect(given, at)
+        found[at] = _also(one, kind, why)
+    order = sorted(found, key=lambda at: _rank(found[at]))
+    wrong = sum(one.wrong for one in doubts)
+    mistaken = tuple(_mistaken(questions, doubts))
+    return Found(len(answers), given.about, wrong, tuple(found[at] for at in order), mistaken, given.notes)
+
+
+def _suspect(given: Answered, at: int) -> Suspect:
+    examples = given.answers.examples
+    texts = tuple(examples.texts[at : at + 1][name][0] for name in examples.texts.column_names)
+    return Suspect(examples.rows[at], texts, given.task.text_of(examples.labels[at], given.names))
+
+
+def _doubted(
+    given: Answered, questions: Sequence[Question], doubts: Sequence[Doubts]
+) -> Iterator[tuple[int, Suspect]]:
+    """Rows whose label is less likely than another one, each with the answer that is doubted the most."""
+    confidence = np.stack([np.where(one.is_doubted, one.confidence, np.inf) for one in doubts])
+    labels = given.answers.labels
+    for at in np.flatnonzero(np.isfinite(confidence.min(0))).tolist():
+        which = int(confidence[:, at].argmin())
+        question, doubt = questions[which], doubts[which]
+        answer = int(doubt.suggestion[at])
+        was, would = float(doubt.confidence[at]), float(question.probabilities[at, answer])
+        row = _suspect(given, at)
+        names = question.answers
+        yield (
+            at,
+            Suspect(
+                row.row,
+                row.texts,
+                row.label,
+                given.task.text_of(question.relabel(labels[at], answer), given.names),
+                was,
+                would,
+                ("model",),
+                f"{names[int(question.given[at])]} {was:.2g}, {names[answer]} {would:.2g}",
+            ),
+        )
+
+
+def _twins(given: Answered) -> Iterator[tuple[int, str, str]]:
+    """Rows of which another one says the same, or nearly, with another label: (which, kind, why)."""
+    examples = given.answers.examples
+    texts = ["\n".join(cells) for cells in zip(*examples.texts[:].values(), strict=True)]
+    for twin in twins_with_other_labels(texts, examples.labels):
+        other = f"{examples.rows[twin.other]} is {given.task.text_of(examples.labels[twin.other], given.names)}"
+        is_same = texts[twin.one] == texts[twin.other]
+        yield twin.one, "same text" if is_same else "near-duplicate", f"{'the same' if is_same else 'nearly'}: {other}"
+
+
+def _outliers(answers: Answers, count: int, seed: int) -> Iterator[tuple[int, str, str]]:
+    """The texts that are least like any other."""
+    if not count:
+        return
+    alike = likeness(answers.examples, seed)
+    for at in np.argsort(alike, kind="stable")[:count].tolist():
+        yield at, "outlier", f"like no other text (similarity {alike[at]:.2g} to the nearest)"
+
+
+def _also(one: Suspect, kind: str, why: str) -> Suspect:
+    why = f"{one.why}; {why}" if one.why else why
+    kinds = (*one.kinds, kind)
+    return Suspect(one.row, one.texts, one.label, one.suggestion, one.confidence, one.probability, kinds, why)
+
+
+def _rank(one: Suspect) -> tuple[int, float]:
+    first = ("model", "same text", "near-duplicate", "outlier").index(one.kinds[0])
+    return first, 0.0 if one.confidence is None else one.confidence
+
+
+def _mistaken(questions: Sequence[Question], doubts: Sequence[Doubts]) -> Iterator[tuple[str, str, float]]:
+    """Which answers are taken for which, by how many that are so."""
+    pairs = [
+        (question.answers[i], question.answers[j], float(doubt.joint[i, j]))
+        for question, doubt in zip(questions, doubts, strict=True)
+        for i, j in np.argwhere(doubt.joint >= 0.5).tolist()
+        if i != j
+    ]
+    yield from sorted(pairs, key=lambda pair: -pair[2])
