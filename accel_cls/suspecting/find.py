@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -72,29 +72,35 @@ def _suspect(given: Answered, at: int) -> Suspect:
 def _doubted(
     given: Answered, questions: Sequence[Question], doubts: Sequence[Doubts]
 ) -> Iterator[tuple[int, Suspect]]:
-    """Rows whose label is less likely than another one, each with the answer that is doubted the most."""
+    """Rows with an answer that is less likely than another one; all such answers are changed in the suggestion."""
     confidence = np.stack([np.where(one.is_doubted, one.confidence, np.inf) for one in doubts])
-    labels = given.answers.labels
     for at in np.flatnonzero(np.isfinite(confidence.min(0))).tolist():
-        which = int(confidence[:, at].argmin())
-        question, doubt = questions[which], doubts[which]
-        answer = int(doubt.suggestion[at])
-        was, would = float(doubt.confidence[at]), float(question.probabilities[at, answer])
-        row = _suspect(given, at)
-        names = question.answers
+        label, reasons = given.answers.labels[at], []
+        order = [which for which in np.argsort(confidence[:, at]).tolist() if doubts[which].is_doubted[at]]
+        for which in order:
+            question, doubt = questions[which], doubts[which]
+            was, would = int(question.given[at]), int(doubt.suggestion[at])
+            label = question.relabel(label, would)
+            probabilities = question.probabilities[at, [was, would]].tolist()
+            names = question.answers[was], question.answers[would]
+            reasons.append(", ".join(f"{name} {_shown(p)}" for name, p in zip(names, probabilities, strict=True)))
+        first = questions[order[0]], doubts[order[0]]
+        probability = float(first[0].probabilities[at, first[1].suggestion[at]])
         yield (
             at,
-            Suspect(
-                row.row,
-                row.texts,
-                row.label,
-                given.task.text_of(question.relabel(labels[at], answer), given.names),
-                was,
-                would,
-                ("model",),
-                f"{names[int(question.given[at])]} {was:.2g}, {names[answer]} {would:.2g}",
+            replace(
+                _suspect(given, at),
+                suggestion=given.task.text_of(label, given.names),
+                confidence=float(first[1].confidence[at]),
+                probability=probability,
+                kinds=("model",),
+                why="; ".join(reasons),
             ),
         )
+
+
+def _shown(probability: float) -> str:
+    return "< 0.01" if probability < 0.01 else "> 0.99" if probability > 0.99 else f"{probability:.2f}"
 
 
 def _twins(given: Answered) -> Iterator[tuple[int, str, str]]:
@@ -117,9 +123,7 @@ def _outliers(answers: Answers, count: int, seed: int) -> Iterator[tuple[int, st
 
 
 def _also(one: Suspect, kind: str, why: str) -> Suspect:
-    why = f"{one.why}; {why}" if one.why else why
-    kinds = (*one.kinds, kind)
-    return Suspect(one.row, one.texts, one.label, one.suggestion, one.confidence, one.probability, kinds, why)
+    return replace(one, kinds=(*one.kinds, kind), why=f"{one.why}; {why}" if one.why else why)
 
 
 def _rank(one: Suspect) -> tuple[int, float]:

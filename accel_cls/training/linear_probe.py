@@ -90,7 +90,7 @@ def out_of_fold_logits(
 ) -> np.ndarray:
     """The logits of the training examples, float32 [examples, outputs], of each fold by a layer fitted to the others.
 
-    The penalty is the same for all; it is chosen as for one layer on all of them. By one process.
+    For tasks with classes, by one process. The penalty is the same for all folds, chosen as for one layer on all rows.
 
     Args:
         recipe, inputs, accelerator, layout, notes: as for `fit_last_layer`.
@@ -105,7 +105,8 @@ def out_of_fold_logits(
     assert features is not None
     train = inputs.corpus.train
     loss = inputs.task.loss(recipe.train, train.labels, inputs.corpus.classes, torch.device("cpu"))
-    whole = _Problem(loss, torch.from_numpy(features), train.labels, len(inputs.corpus.classes))
+    no_scale = LabelScale(0.0, 1.0)
+    whole = _Problem(loss, torch.from_numpy(features), train.labels, len(inputs.corpus.classes), no_scale)
     penalty = _fit(recipe, inputs, features).penalty
     logits = np.empty((len(train), len(inputs.corpus.classes)), np.float32)
     for fold in np.unique(folds):
