@@ -1,4 +1,4 @@
-"""Commands that judge data and finished runs: suspects."""
+"""Commands that look at finished runs and at labels: compare, suspects."""
 
 from __future__ import annotations
 
@@ -12,6 +12,52 @@ from accel_cls.completion import complete_run
 from accel_cls.errors import UserError
 from accel_cls.hub import go_offline_unless
 from accel_cls.startup import no_garbage_collection
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN RUN…", help="Folders of finished runs.", autocompletion=complete_run),
+    ],
+    test: Annotated[bool, typer.Option("--test", help="On the test rows, instead of the validation rows.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A csv file for all rows whose answers changed.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show how finished runs differ on the same rows, and whether that may be chance.
+
+    Scores with 95% intervals; differences from the first run with interval and p; how great a difference these rows
+    can tell; curves; what differs between the recipes; which texts went from right to wrong and from wrong to right.
+
+    Runs that were scored on other rows are refused. Exit status: 0 shown, 2 a mistake.
+
+    Examples:
+
+      accel-cls compare runs/food runs/food_bert
+
+      accel-cls compare runs/seed_0 runs/seed_1 runs/seed_2 --test --out changed.csv
+    """
+    go_offline_unless(names_hub=False)
+    with no_garbage_collection():
+        from accel_cls.comparing.changes import write_changes
+        from accel_cls.comparing.command import as_json as to_json
+        from accel_cls.comparing.command import check_csv, compare_folders
+        from accel_cls.comparing.report import show
+        from accel_cls.console import Console
+
+    if out is not None:
+        check_csv(out)
+    comparison = compare_folders(runs, "test" if test else "validation")
+    written = None if out is None else write_changes(comparison, out)
+    if as_json:
+        print_json(to_json(comparison))
+        return
+    console = Console()
+    show(comparison, console)
+    if out is not None:
+        console.section("written", [(str(out), f"{written:,} rows whose answers changed")])
 
 
 @app.command()

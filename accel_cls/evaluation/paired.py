@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -92,6 +93,20 @@ def _mcnemar(won: int, lost: int) -> float:
 
 
 def mid_p(drawn: np.ndarray, seen: float) -> float:
-    """The share of distances, float64 [any], that are greater than what was seen, and half of those as great."""
+    """The share of distances, float64 [any], that are greater than what was seen, and half of those as great.
+
+    1 where there is no distance at all.
+    """
+    if (drawn <= _ROUNDING).all():
+        return 1.0
     greater = (drawn > seen + _ROUNDING).mean()
     return float(greater + (drawn >= seen - _ROUNDING).mean()) / 2
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Holm's adjustment (1979) of several tests' p: that one of them sees what is not there stays as unlikely."""
+    adjusted, most = [0.0] * len(ps), 0.0
+    for rank, at in enumerate(sorted(range(len(ps)), key=lambda at: ps[at])):
+        most = max(most, min(1.0, (len(ps) - rank) * ps[at]))
+        adjusted[at] = most
+    return adjusted
