@@ -120,6 +120,20 @@ def test_other_recipe_sets_all_runs_aside_when_finished_and_is_refused_before(se
     assert metrics(tmp_path / "run" / "seed-43")[-1]["epoch"] == 1
 
 
+def test_one_run_and_several_do_not_go_on_with_each_other(work: Path) -> None:
+    short = "train.epochs=1"
+    for overrides in ([], ["repeat.seeds=2"], []):
+        done = train(work, short, *overrides)
+        assert done.returncode == 0, done.stderr
+    assert (work / "run.1" / "model").is_dir()
+    assert (work / "run.2" / "seed-43").is_dir()
+    assert not (work / "run" / "seed-42").exists()
+    (work / "run.2" / "results.json").unlink()
+    refused = train(work, short, "output=run.2")
+    assert refused.returncode == 2
+    assert "repeat.seeds: 2 → not set" in refused.stderr
+
+
 def test_out_of_fold_answers_are_of_every_row_once_and_in_order(folds: Path) -> None:
     run = folds / "run"
     rows = read_csv(run / "predictions.csv")

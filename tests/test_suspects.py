@@ -48,6 +48,7 @@ def test_wrong_labels_are_the_first_suspects_of_a_recipe(work: Path, capsys: pyt
         assert float(row["p(label)"]) < float(row["p(suggestion)"])
     assert "naive Bayes on n-grams, in 10 folds" in said
     assert f"reviews.csv:{WRONG[0]}" in said
+    assert "knows little" not in said
     assert not (work / "run").exists()
     again, found, _ = cli(capsys, "suspects", "recipe.yaml", "--json")
     assert again == 0
@@ -55,6 +56,15 @@ def test_wrong_labels_are_the_first_suspects_of_a_recipe(work: Path, capsys: pyt
     assert found["rows"] == 240
     assert found["estimated_wrong"] == pytest.approx(len(WRONG), abs=2)
     assert [one["row"] for one in found["suspects"][:8]] == [row["row"] for row in first]
+
+
+def test_judge_that_knows_nothing_is_told(work: Path, capsys: pytest.CaptureFixture) -> None:
+    draw = random.Random(2)
+    lines = [f"{draw.randrange(2)},{draw.choice(GOOD)}，{draw.choice(BAD)}{row}" for row in range(200)]
+    (work / "reviews.csv").write_text("\n".join(["label,review", *lines]) + "\n", encoding="utf-8")
+    status, said, error = cli(capsys, "suspects", "recipe.yaml")
+    assert status == 0, error
+    assert "its doubts tell more of it than of them" in " ".join(said.split())
 
 
 def test_folds_of_a_run_judge_its_rows(work: Path, capsys: pytest.CaptureFixture) -> None:

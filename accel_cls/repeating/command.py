@@ -14,6 +14,7 @@ from accel_cls.console import Console
 from accel_cls.data.corpus import Corpus
 from accel_cls.devices.prepare import let_go, scaler_state
 from accel_cls.errors import Diverged
+from accel_cls.hardware.main_process import decided_by_main
 from accel_cls.recipe import with_values
 from accel_cls.recipe.keys import RATE
 from accel_cls.recipe.repeats import Repetition, repetitions_of
@@ -42,9 +43,12 @@ def repeat(command: Command, session: Session, folder: RunFolder) -> Callable[[]
         found = with_found_rate(command, session, runs[0].recipe, first, folder, start).train.learning_rate
         runs = repetitions_of(with_values(recipe, {RATE: found}))
     done = _Runs(command, session, folder).train(runs, first)
-    if session.hardware.accelerator.is_main_process:
+
+    def written() -> Sequence[int]:
         write_results(folder, recipe, done, first.classes.names)
-    session.hardware.accelerator.wait_for_everyone()
+        return ()
+
+    decided_by_main(session.hardware.accelerator, 0, written)
     return partial(show_repeats, folder, session.console, command.began)
 
 

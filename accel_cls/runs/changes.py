@@ -21,8 +21,9 @@ from accel_cls.runs.out_of_memory import read_out_of_memory
 # Keys that change nothing of what an update does; train.non_finite only decides about one that does nothing. Of the
 # hardware, the precision does: it is no key of a recipe, and compared by itself.
 _HARMLESS = ("name", "output", "hardware", "checkpoint", "train.log_every", "train.trace", "train.non_finite")
-# Keys that only decide after which update the run ends, or after which of its runs.
-_END = ("train.max_updates", "evaluate.patience", "repeat.seeds")
+# Keys that only decide after which update the run ends.
+_END = ("train.max_updates", "evaluate.patience")
+_SEEDS = "repeat.seeds"  # likewise, where both are several runs with seeds
 _EPOCHS = "train.epochs"  # likewise, where no update's learning rate follows from it
 # Where the data lie does not matter by itself: the digest of what was read does.
 _DATA_FILES = ("data.train", "data.validation", "data.fold", "data.split_seed")
@@ -71,6 +72,7 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     if RATE in differing and new[RATE] == "auto" and found_of(folder).get(RATE) == old[RATE]:
         differing.remove(RATE)
     ends = (*_END, _EPOCHS) if _has_rate_without_end(old) and _has_rate_without_end(new) else _END
+    ends = (*ends, _SEEDS) if _SEEDS in old and _SEEDS in new else ends
 
     def lines_of(keys: list[str]) -> list[str]:
         return [f"{key}: {old.get(key, 'not set')} → {new.get(key, 'not set')}" for key in keys]

@@ -33,6 +33,11 @@ def show(found: Found, console: Console, top: int) -> None:
     ]
     lines += [("", f"{label} that is {true}: about {count:,.0f}") for label, true, count in found.mistaken[:5]]
     console.section("suspects", lines)
+    if found.is_judge_weak:
+        console.note(
+            "who judges knows little of these labels, so that its doubts tell more of it than of them: let a model "
+            "judge that knows more, by repeat.folds and accel-cls suspects RUN, or --by encoder"
+        )
     for note in found.notes:
         console.note(note)
     header = ["", "row", "text", "label", "suggested", "why"]
@@ -76,6 +81,9 @@ def as_json(found: Found) -> dict[str, Any]:
     return {
         "rows": found.rows,
         "judged_by": found.about,
+        "agreed": found.agreed,
+        "usual": found.usual,
+        "is_judge_weak": found.is_judge_weak,
         "estimated_wrong": round(found.wrong, 1),
         "mistaken": [{"label": label, "true": true, "rows": round(count, 1)} for label, true, count in found.mistaken],
         "suspects": [asdict(one) for one in found.suspects],
