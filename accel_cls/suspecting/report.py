@@ -25,6 +25,7 @@ def show(found: Found, console: Console, top: int) -> None:
     doubted = found.of_kind("model")
     lines = [
         ("judged by", found.about),
+        ("", f"agrees with {found.agreed:.1%} of the labels; {found.usual:.1%} have the most frequent one"),
         (
             "labels",
             f"{found.rows:,}, of which about {found.wrong:,.0f} are wrong ({share:.1%}, by confident learning)",
