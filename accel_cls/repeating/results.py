@@ -123,9 +123,12 @@ def _summary(recipe: Recipe, task: Task, runs: Sequence[RepeatedRun], names: Seq
     }
     parts: list[Part] = ["validation", "test"] if results[scored[0].name]["test"] else ["validation"]
     for part in parts:
-        summary[part] = _part(part, scored, [_scores(results[run.name], part) for run in scored], task)
-        for run, flaw in zip(scored, _flaws(part, scored, task, names), strict=True):
-            next(one for one in summary["runs"] if one["run"] == run.name)["flaws"] += flaw
+        judged = [_Worth.of(read_answers(run.folder, part), task) for run in scored]
+        same_rows = part == "test" or runs[0].fold is None
+        means = _means([_scores(results[run.name], part) for run in scored])
+        summary[part] = {"scores": means, **_spread(judged, task, same_rows), "rows": len(judged[0].answers)}
+        for run, flaws in zip(scored, _flaws(part, judged, task, names), strict=True):
+            next(one for one in summary["runs"] if one["run"] == run.name)["flaws"] += flaws
     return summary
 
 
@@ -151,40 +154,55 @@ def _entry(run: RepeatedRun, results: dict[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _part(part: Part, runs: Sequence[RepeatedRun], scores: Sequence[dict[str, float]], task: Task) -> dict[str, Any]:
-    """The mean of each score over the runs; and where all have answered the same rows, what makes them differ."""
-    means = {name: asdict(mean_of([one[name] for one in scores])) for name in scores[0]}
-    answers = [read_answers(run.folder, part) for run in runs]
-    worth = [_worth(one, task) for one in answers]
-    deviations = [deviation_of_mean(one, of.groups()) for one, of in zip(worth, answers, strict=True)]
-    of_rows = mean_of([abs(float(one.mean())) for one in worth])
-    spread = {"runs": of_rows.sd, "rows": float(np.sqrt(np.mean(np.square(deviations))))}
-    if part == "test" or runs[0].fold is None:
-        parts = spread_of(np.stack(worth), answers[0].groups())
-        spread |= {"rows": parts.rows, "seeds_alone": parts.seeds_alone, "share_of_seeds": parts.share_of_seeds}
-    return {"scores": means, task.row_metric: of_rows.mean, "spread": spread, "rows": len(answers[0])}
+@dataclass(frozen=True)
+class _Worth:
+    """What a run's answers to the rows of a part are worth."""
+
+    answers: Answers
+    rows: np.ndarray  # float64 [rows], more is better
+    groups: np.ndarray  # int64 [rows], see `Answers.groups`
+
+    @classmethod
+    def of(cls, answers: Answers, task: Task) -> _Worth:
+        rows = task.row_scores(answers.labels, task.decode(answers.logits).predicted)
+        return cls(answers, rows.astype(np.float64), answers.groups())
+
+    @property
+    def mean(self) -> float:
+        return float(self.rows.mean())
+
+    @property
+    def deviation(self) -> float:
+        return deviation_of_mean(self.rows, self.groups)
 
 
-def _worth(answers: Answers, task: Task) -> np.ndarray:
-    """What each row's answer is worth, more is better: float64 [rows]."""
-    return task.row_scores(answers.labels, task.decode(answers.logits).predicted).astype(np.float64)
+def _means(scores: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """The mean of each score over the runs."""
+    return {name: asdict(mean_of([one[name] for one in scores])) for name in scores[0]}
 
 
-def _flaws(part: Part, runs: Sequence[RepeatedRun], task: Task, names: Sequence[str]) -> list[list[str]]:
+def _spread(judged: Sequence[_Worth], task: Task, same_rows: bool) -> dict[str, Any]:
+    """What makes the runs' scores differ; where all have answered the same rows, seeds and rows told apart."""
+    of_runs = mean_of([abs(one.mean) for one in judged])
+    spread = {"runs": of_runs.sd, "rows": float(np.sqrt(np.mean([one.deviation**2 for one in judged])))}
+    if same_rows:
+        found = spread_of(np.stack([one.rows for one in judged]), judged[0].groups)
+        spread |= {"seeds_alone": found.seeds_alone, "share_of_seeds": found.share_of_seeds}
+    return {task.row_metric: of_runs.mean, "spread": spread}
+
+
+def _flaws(part: Part, judged: Sequence[_Worth], task: Task, names: Sequence[str]) -> list[list[str]]:
     """What has gone wrong in each run, in words; mostly nothing."""
-    answers = [read_answers(run.folder, part) for run in runs]
-    worth = [_worth(one, task) for one in answers]
-    scores = [float(one.mean()) for one in worth]
-    deviations = [deviation_of_mean(one, of.groups()) for one, of in zip(worth, answers, strict=True)]
     measure = measure_of({task.row_metric: None})
     flaws: list[list[str]] = []
-    for one, below in zip(answers, far_below(scores, deviations), strict=True):
-        said = {task.named(label, names) for label in task.decode(one.logits).predicted}
+    below = far_below([one.mean for one in judged], [one.deviation for one in judged])
+    for answers, how_far in zip([one.answers for one in judged], below, strict=True):
+        said = {task.named(label, names) for label in task.decode(answers.logits).predicted}
         found = []
-        if len(said) == 1 and len(np.unique(one.labels, axis=0)) > 1:
+        if len(said) == 1 and len(np.unique(answers.labels, axis=0)) > 1:
             found.append(f"says {', '.join(next(iter(said))) or 'no class'} of all {part} rows")
-        if below:
-            apart = f"{measure.apart(below, sign='')}{measure.unit}"
+        if how_far:
+            apart = f"{measure.apart(how_far, sign='')}{measure.unit}"
             found.append(f"its {part} {measure.words} is {apart} worse than the median, which is no chance")
         flaws.append(found)
     return flaws
