@@ -27,7 +27,7 @@ from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.data.examples import Examples
 from accel_cls.data.folds import fold_numbers
 from accel_cls.data.texts import Texts
-from accel_cls.evaluation.baselines import features_of, fit_vectorizer
+from accel_cls.evaluation.baselines import fit_vectorizer, together
 from accel_cls.evaluation.confident import doubts_of
 from accel_cls.evaluation.out_of_fold import bayes_answers
 from accel_cls.recipe import Recipe, with_values
@@ -62,7 +62,7 @@ def _bayes(recipe: Recipe, corpus: Corpus, examples: Examples, folds: np.ndarray
 
 
 def _tfidf(recipe: Recipe, corpus: Corpus, examples: Examples, folds: np.ndarray) -> np.ndarray:
-    features, task = features_of(fit_vectorizer(examples), examples, slice(None)), task_of(recipe)
+    features, task = together(fit_vectorizer(examples)[1]).tocsr(), task_of(recipe)
     logits = np.empty((len(examples), len(corpus.classes)), np.float32)
     for fold in range(FOLDS):
         is_asked = folds == fold

@@ -136,7 +136,7 @@ def test_difference_of_two_on_the_same_rows() -> None:
     found = paired_difference(first, second)
     assert found.difference == pytest.approx(0.012)
     assert found.low < 0.012 < found.high
-    assert found.p == pytest.approx(2 * binom.cdf(8, 28, 0.5) - binom.pmf(8, 28, 0.5))
+    assert found.p == pytest.approx(2 * binom.cdf(8, 28, 0.5) - binom.pmf(8, 28, 0.5))  # the mid-p
     same = paired_difference(first, first)
     assert (same.difference, same.p) == (0, 1)
     assert same.low < 0 < same.high

@@ -228,7 +228,7 @@ def test_shell_completes_recipe_keys(tmp_path: Path) -> None:
         ("train r.yaml train.schedule =", ["linear", "cosine", "constant"]),
         ("train r.yaml train.sched", [f"train.schedule={one}" for one in ("linear", "cosine", "constant")]),
         ("explain r.yaml train.packing=", ["train.packing=true", "train.packing=false"]),
-        ("plan r.yaml evaluate.best=lo", ["evaluate.best=loss"]),
+        ("plan r.yaml evaluate.best=los", ["evaluate.best=loss"]),
         ("plan r.yaml train.micro_batch_tokens=", ["train.micro_batch_tokens=auto"]),
         ("resume r.yaml train.epochs=", []),
         ("profile r.yaml ~train.w", ["~train.weight_decay", "~train.warmup"]),

@@ -217,10 +217,10 @@ CONFIGURATIONS: Cases = [
         "m: the model has one output, 'score', which is a score and no choice among classes; expected two",
     ),
     (
-        "a score, by its own words",
-        lambda m: one_output(m, problem_type="regression"),
+        "two numbers a text",
+        change("config.json", problem_type="regression"),
         ["the head of m is made anew: it was trained for regression"],
-        "m: its config.json has the problem_type 'regression', no classes",
+        "m: its config.json has the problem_type 'regression' and 2 outputs; expected classes, or regression with one",
     ),
     (
         "one class that is there or not",

@@ -122,3 +122,19 @@ def test_counts_of_new_are_those_of_check(capsys: pytest.CaptureFixture) -> None
     assert f"# {split_off} of 160 examples" in Path("a.yaml").read_text(encoding="utf-8")
     [finding] = [one for one in found.findings if one.kind == "small-split"]
     assert f"asks for 32 of 160 examples, {split_off} were split off" in finding.what
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "task"),
+    [
+        ("score", [f"{i / 10}" for i in range(40)], "regression"),
+        ("price", [f"{i / 10}" for i in range(40)], "regression"),  # the only column that may be labels
+        ("score", [f"{i % 4 / 2}" for i in range(40)], "single_label"),  # few different ones
+        ("stars", [str(1 + i % 5) for i in range(40)], "ordinal"),
+        ("stars", [str(2 * (i % 5)) for i in range(40)], "single_label"),  # not in a row
+        ("topic", [str(i % 5) for i in range(40)], "single_label"),  # no rating
+    ],
+)
+def test_numbers_and_ratings_are_found(name: str, cells: list[str], task: str) -> None:
+    found = find_labelling({name: cells, "text": [f"a text of some words {i}" for i in range(40)]})
+    assert (found.label, found.task) == (name, task)

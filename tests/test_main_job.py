@@ -74,10 +74,12 @@ def test_run_folder_holds_everything_and_nothing_half_written(finished: Path) ->
         "checkpoints",
         "metrics.jsonl",
         "model",
+        "neighbours.json",
         "origin.json",
         "predictions.csv",
         "predictions.safetensors",
         "recipe.yaml",
+        "report.html",
         "report.md",
         "results.json",
     ]

@@ -6,6 +6,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from sklearn import metrics as sk
 
 from accel_cls.errors import UserError
@@ -324,3 +325,10 @@ def test_rows_are_put_in_order_and_filled_slots_left_out():
 def test_missing_or_doubled_row_is_an_error(indices, named):
     with pytest.raises(RuntimeError, match=named):
         _in_order(np.array(indices), np.zeros((len(indices), 2)), 4)
+
+
+def test_every_metric_is_explained():
+    page = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    for name, about in METRICS.items():
+        assert f"| `{name}` | " in page
+        assert f" | {'less' if about.less_is_better else 'more'} | {about.meaning} |" in page

@@ -249,7 +249,7 @@ def test_a_single_seed_has_an_interval(tmp_path) -> None:
     assert apart.accuracy.deviation is None
     assert apart.single is not None
     assert apart.single.low < 0.1 < apart.single.high
-    assert apart.single.p == pytest.approx(2 / 2**10)
+    assert apart.single.p == pytest.approx(1 / 2**10)  # the mid-p
 
 
 def test_goals_stand_beside_what_was_reached(tmp_path) -> None:

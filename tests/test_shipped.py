@@ -144,3 +144,5 @@ def test_installed_wheel_carries_recipes_and_profiles(tmp_path: Path) -> None:
     run("recipes", "copy", "food")
     assert '"updates": 456' in run("plan", "recipes/food.yaml", "--json")
     assert (tmp_path / "recipes" / "data" / "food_reviews.csv").is_file()
+    templates = Path("accel_cls", "reporting", "html", "templates")
+    assert {path.name for path in (site / templates).iterdir()} == {path.name for path in (ROOT / templates).iterdir()}

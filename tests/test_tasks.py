@@ -12,7 +12,7 @@ from accel_cls.data.labels import Classes
 from accel_cls.errors import UserError
 from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.schema import Train
-from accel_cls.tasks import MultiLabel, SingleLabel, task_of_model
+from accel_cls.tasks import MultiLabel, Ordinal, Regression, SingleLabel, task_of_model
 
 CPU = torch.device("cpu")
 SINGLE, MULTI = SingleLabel(), MultiLabel()
@@ -292,3 +292,65 @@ def test_saved_model_names_its_task():
     assert task_of_model("multi_label_classification", 1).name == "multi_label"
     assert task_of_model("regression", 2) is None
     assert task_of_model(None, 1) is None
+
+
+# Labels with distances
+
+
+def test_ordinal_loss_counts_how_far_the_truth_is_beyond_each_class():
+    """Of three classes with probabilities 0.2, 0.3 and 0.5: beyond the first with 0.8, beyond the second with 0.5."""
+    logits = np.log([[0.2, 0.3, 0.5]]).astype(np.float32)
+    expected = {0: -(np.log(0.2) + np.log(0.5)) / 2, 1: -(np.log(0.8) + np.log(0.5)) / 2}
+    expected[2] = -(np.log(0.8) + np.log(0.5)) / 2
+    names = ("1", "2", "3")
+    loss = Ordinal().loss(Train(), np.array([0, 1, 2]), Classes(names, names), torch.device("cpu"))
+    for label, value in expected.items():
+        assert Ordinal().mean_loss(logits, np.array([label])) == pytest.approx(value, rel=1e-6)
+        assert loss.losses(torch.from_numpy(logits), torch.tensor([label])).item() == pytest.approx(value, rel=1e-6)
+
+
+def test_ordinal_loss_of_two_classes_is_cross_entropy_with_weights_and_smoothing():
+    names = ("no", "yes")
+    section = Train(class_weights={"no": 1.0, "yes": 3.0}, label_smoothing=0.1)
+    logits, labels = torch.tensor([[0.3, -1.0], [2.0, 0.5]]), torch.tensor([1, 0])
+    ordinal, single = (
+        task.loss(section.model_copy(update={"class_weights": None}), labels.numpy(), Classes(names, names), "cpu")
+        for task in (Ordinal(), SingleLabel())
+    )
+    assert ordinal.losses(logits, labels).tolist() == pytest.approx(single.losses(logits, labels).tolist(), rel=1e-6)
+    weighted = Ordinal().loss(section, labels.numpy(), Classes(names, names), torch.device("cpu"))
+    assert weighted.losses(logits, labels).tolist() == pytest.approx(
+        [3 * ordinal.losses(logits, labels)[0].item(), ordinal.losses(logits, labels)[1].item()], rel=1e-6
+    )
+    assert weighted.weights(labels.numpy()).tolist() == [3, 1]
+
+
+def test_ordinal_loss_is_finite_where_logits_are_far_apart():
+    logits = np.array([[90.0, 0.0, -90.0]], np.float32)
+    assert Ordinal().mean_loss(logits, np.array([2])) == pytest.approx((90 + 180) / 2, rel=1e-6)
+    tensor = torch.from_numpy(logits).requires_grad_()
+    names = ("1", "2", "3")
+    loss = Ordinal().loss(Train(), np.array([0, 1, 2]), Classes(names, names), torch.device("cpu"))
+    loss.losses(tensor, torch.tensor([2])).sum().backward()
+    assert torch.isfinite(tensor.grad).all()
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"), [("4.5", 4.5), (" -1e3 ", -1000.0), (3, 3.0), (".5", 0.5), ("", None), (None, None)]
+)
+def test_numbers_are_read(cell, number):
+    assert Regression().parse(cell) == number
+
+
+@pytest.mark.parametrize("cell", ["nan", "1,5", "1_0", True, "1e99", 10**400, "five", [1.0]])
+def test_what_is_no_number_is_told(cell):
+    with pytest.raises(ValueError, match="is no number, as task: regression needs it"):
+        Regression().parse(cell)
+
+
+def test_few_numbers_are_split_as_well_as_many():
+    task, draw = Regression(), np.random.default_rng(0)
+    assert len(np.unique(task.strata(draw.normal(size=20).astype(np.float32)))) == 1
+    counts = np.bincount(task.strata(draw.normal(size=1000).astype(np.float32)))
+    assert len(counts) == 10
+    assert counts.min() == counts.max()

@@ -8,9 +8,14 @@ import pytest
 from conftest import command, fsdp_on_cpu, train, train_by, write_recipe, write_reviews
 from run_results import interrupt, metrics, numbers, read_csv
 
+OWN = "def right(labels, predictions, probabilities):\n    return (labels == predictions).mean()\n"
+METRICS = "accuracy, f1_macro, roc_auc, pr_auc, log_loss, brier, ece, cohen_kappa, matthews_correlation, own:right"
+
 
 def test_updates_cut_finer_give_the_same_curve_without_dropout(tmp_path: Path) -> None:
     overrides = ["model.dropout=0", "train.micro_batch_tokens=4096", "train.batch_size=7"]
+    overrides.append(f"evaluate.metrics=[{METRICS}]")
+    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
     write_reviews(tmp_path / "reviews.csv", count=101)
     write_recipe(tmp_path)
     one = train(tmp_path, *overrides, "output=one")
@@ -23,6 +28,8 @@ def test_updates_cut_finer_give_the_same_curve_without_dropout(tmp_path: Path) -
     assert [record["update"] for record in a] == [record["update"] for record in b]
     for left, right in zip(a, b, strict=True):
         assert numbers(left) == pytest.approx(numbers(right), rel=1e-4)
+    scores = a[-1]["evaluation"]
+    assert scores["own:right"] == scores["accuracy"]
     assert [r["text"] for r in read_csv(tmp_path / "one" / "predictions.csv")] == [
         r["text"] for r in read_csv(tmp_path / "two" / "predictions.csv")
     ]

@@ -55,7 +55,8 @@ def audit(corpus: Corpus, data: Data) -> list[Finding]:
         ]
         if cases:
             findings.append(Finding(kind, f"{what}: {texts_in_words(len(cases))}", advice, tuple(cases)))
-    return [*findings, *_half_pairs(corpus), *_classes(corpus)]
+    classes = _classes(corpus) if corpus.reader.has_classes else ()
+    return [*findings, *_half_pairs(corpus), *classes, *_small_parts(corpus)]
 
 
 def _invalid(corpus: Corpus, refuses: bool) -> Iterator[Finding]:
@@ -233,12 +234,15 @@ def _classes(corpus: Corpus) -> Iterator[Finding]:
             f"accuracy hides the small classes (always {large} scores {share:.2f}): evaluate by f1_macro "
             "(evaluate.metrics, evaluate.best), and try train.class_weights=balanced",
         )
+
+
+def _small_parts(corpus: Corpus) -> Iterator[Finding]:
     for part, examples in corpus.judged.items():
         if len(examples) < _SMALL:
-            margin = margin_of(len(examples))
+            known = f"an accuracy of 0.90 is known to ± {margin_of(len(examples)):.2f} only"
             yield Finding(
                 f"small-{part}",
-                f"{len(examples)} {part} examples: an accuracy of 0.90 is known to ± {margin:.2f} only",
+                f"{len(examples)} {part} examples: {known if corpus.reader.has_classes else 'few for a score'}",
                 f"give more to data.{part}, or compare models by more than the score",
             )
 

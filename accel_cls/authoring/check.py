@@ -92,7 +92,11 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         ahead = forecast(one, lengths, outline, processes, corpus.digest, _runs(recipe))
     except UserError as error:
         errors.append(str(error))
-    simple = score_baselines(corpus, task, recipe.evaluate.metrics, notes)
+    simple = []
+    try:
+        simple = score_baselines(corpus, task, recipe.evaluate.metrics, notes)
+    except UserError as error:  # a function of the user's
+        errors.append(str(error))
     corpus = replace(corpus, notes=(*corpus.notes, *notes))
     return Report(recipe, corpus, tuple(findings), tuple(errors), tuple(kept), ahead, tuple(simple))
 
@@ -126,8 +130,10 @@ def _as_split(data: Data) -> Data:
 def show_report(report: Report, console: Console, rows: int) -> None:
     """Print a report for people, with so many rows of each finding."""
     corpus, data = report.corpus, first_run_of(report.recipe).data
-    margin = f"an accuracy of 0.90 on {len(corpus.validation):,} examples is known to ± "
-    lines = [*corpus.describe(data), ("score", f"{margin}{margin_of(len(corpus.validation)):.3f}")]
+    lines = corpus.describe(data)
+    if corpus.reader.has_classes:
+        margin = f"an accuracy of 0.90 on {len(corpus.validation):,} examples is known to ± "
+        lines.append(("score", f"{margin}{margin_of(len(corpus.validation)):.3f}"))
     console.section("data", lines)
     for note in corpus.notes:
         is_finding = isinstance(note, MarksLeftOut) or note.startswith(tuple(fault.key for fault in corpus.invalid))

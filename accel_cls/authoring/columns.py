@@ -275,6 +275,11 @@ def _pair(names: Sequence[str]) -> tuple[str, str] | None:
     return None
 
 
+def is_label(name: str) -> bool:
+    """Whether a column is called like labels, or like what is often told from texts, and like nothing else."""
+    return named_like(name, LABEL_NAMES) == 1 or named_like(name, _LIKELY_NAMES) == 1
+
+
 def named_like(name: str, names: re.Pattern[str]) -> float:
     """1 where a column's name is one of the names, 0.5 where one of its words is, else 0."""
     low = name.strip().casefold()

@@ -14,12 +14,14 @@ from accel_cls.authoring.columns import Choice, Table
 from accel_cls.authoring.hyperparameters import Lines, from_scratch, pretrained
 from accel_cls.authoring.labelling import Labelling
 from accel_cls.authoring.survey import Survey
+from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Examples
 from accel_cls.data.split import can_split, distinct_texts, split_examples
 from accel_cls.errors import UserError
 from accel_cls.profiles import shell
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.json_schema import editor_line
+from accel_cls.recipe.metrics import DISTANCE_METRICS
 from accel_cls.recipe.source import to_yaml_line
 from accel_cls.tasks import SingleLabel
 
@@ -78,7 +80,7 @@ def draft(table: Table, text: Choice, labelling: Labelling, found: Survey, wishe
         f"output: {to_yaml_line(f'runs/{wishes.name}')}\n"
     )
     if labelling.task != "single_label":
-        head += f"task: {labelling.task}  # any number of classes a text: {_one_line(labelling.why)}\n"
+        head += f"task: {labelling.task}  # {_one_line(f'{labelling.what}: {labelling.why}')}\n"
     return Draft(head + body, tuple(decisions))
 
 
@@ -90,7 +92,8 @@ def slug(text: str) -> str:
 def _title(found: Survey, table: Table) -> str:
     kinds = "text pairs" if "pair" in found.corpus.train.texts.column_names else "texts"
     count = len(found.corpus.train)
-    return f"{count:,} {kinds} of {table.path.name} in {len(found.counts)} classes; language: {found.language}."
+    labels = f"in {len(found.counts)} classes" if found.has_classes else "with numbers"
+    return f"{count:,} {kinds} of {table.path.name} {labels}; language: {found.language}."
 
 
 def _data(
@@ -109,7 +112,7 @@ def _data(
         lines.append(("validation", _relative(wishes.validation, wishes.recipe.parent), ""))
         decisions.append(("validation", f"{wishes.validation.name}, {len(corpus.validation):,} examples"))
     else:
-        why = f"{split.rows:,} of {len(corpus.train):,} examples, by class; the same text never on both sides"
+        why = f"{_drawn(split, corpus)}; the same text never on both sides"
         lines.append(("validation", split.fraction, why))
         decisions.append(("validation", f"{split.fraction} of the examples, {why}"))
     if wishes.test is not None and corpus.test is not None:
@@ -122,7 +125,7 @@ def _data(
         lines.append((role, value, choice.why + others))
         decisions.append((role, f"{to_yaml_line(value)}: {choice.why}{others}"))
     if labelling.task != "single_label":
-        decisions.append(("task", f"{labelling.task}: any number of classes a text; {labelling.why}"))
+        decisions.append(("task", f"{labelling.task}: {labelling.what}; {labelling.why}"))
     if labelling.separator is not None:
         lines.append(("label_separator", labelling.separator, "what stands between the classes in a cell"))
     if table.header is not None:
@@ -139,7 +142,7 @@ def _data(
     if table.encoding is not None:
         lines.append(("encoding", table.encoding, "what the file is written in"))
         decisions.append(("encoding", f"{table.encoding}: the file is not UTF-8"))
-    if len(labelling.choice.columns) == 1:
+    if len(labelling.choice.columns) == 1 and found.has_classes:
         lines.append(_classes(found, wishes, bool(labelling.entries), decisions))
     fitting = [kept for kept in found.kept if kept.max_length <= found.limit]
     most = _CUT_OF_NGRAMS if wishes.model is None else _CUT
@@ -211,6 +214,10 @@ def _split_off(found: Survey) -> _Split:
     return _Split(fraction, len(validation), train)
 
 
+def _drawn(split: _Split, corpus: Corpus) -> str:
+    return f"{split.rows:,} of {len(corpus.train):,} examples, by {corpus.reader.split_by}"
+
+
 def _model_name(wishes: Wishes) -> str:
     """The model as the recipe names it: a folder by a path that is no hub id."""
     assert wishes.model is not None
@@ -239,6 +246,9 @@ def _evaluate(found: Survey, labelling: Labelling, decisions: list[tuple[str, st
         why = "over all decisions; accuracy is the share of texts of which all classes are right"
         decisions.append(("best", f"by f1_micro: {why}"))
         return [("metrics", ["f1_micro", "f1_macro", "accuracy", "hamming_loss"], ""), ("best", "f1_micro", why)]
+    if (metrics := DISTANCE_METRICS.get(labelling.task)) is not None:
+        decisions.append(("best", f"by {metrics[0]}, the mean absolute error"))
+        return [("metrics", [*metrics], ""), ("best", metrics[0], "the mean absolute error")]
     some = found.counts[found.counts > 0]
     if some.max() < IMBALANCE * some.min():
         return [("metrics", ["accuracy", "f1", "precision", "recall"], ""), ("best", "accuracy", "")]

@@ -24,11 +24,15 @@ _TOO_FEW = "examples are too few to learn a language from: name a pretrained enc
 _SMALL_ENCODER, _SHALLOW, _MANY_CLASSES = 512, 6, 20
 
 
+_AS_NUMBERS = 10  # classes, that take as many updates as numbers
+
+
 def from_scratch(found: Survey, count: int, decisions: list[tuple[str, str]]) -> tuple[Lines, Lines]:
     """The sections `model` and `train` for a model learned from nothing; arguments as `pretrained` has them."""
     batch_size = 32 if count < _SMALL else 128
     updates = -(-count // batch_size)
-    classes = len(found.counts)
+    classes = len(found.counts) if found.has_classes else _AS_NUMBERS
+    told = f"{classes} classes" if found.has_classes else "numbers"
     wanted = round(_UPDATES_A_BIT * np.log2(max(2, classes)))
     epochs = int(np.clip(round(wanted / updates), *_EPOCHS))
     longest = 3 if has_no_spaces(found.corpus.train) else 5
@@ -48,12 +52,12 @@ def from_scratch(found: Survey, count: int, decisions: list[tuple[str, str]]) ->
         ("scratch", scratch, f"{count:,} {_TOO_FEW}" if count < _FEW else ""),
     ]
     train: Lines = [
-        ("epochs", epochs, f"{epochs * updates:,} updates; {classes} classes want some {wanted:,}"),
+        ("epochs", epochs, f"{epochs * updates:,} updates; {told} want some {wanted:,}"),
         ("batch_size", batch_size, "examples per update, over all devices together"),
         ("micro_batch_tokens", 16_384, "characters that go through the model at once: it is small"),
         ("learning_rate", 4e-3, "for a bag of n-grams; a small Transformer wants 1e-3, a pretrained one 2e-5 to 5e-5"),
         ("adam_epsilon", 1e-5, "keeps rounding noise small at this rate"),
-        ("label_smoothing", 0.05, ""),
+        *([("label_smoothing", 0.05, "")] if found.has_classes else []),
         ("warmup", 0.1, ""),
     ]
     return model, train

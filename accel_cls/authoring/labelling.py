@@ -1,17 +1,26 @@
-"""Whether a text has one class or any number of them, as the label columns of a file show."""
+"""What a text has, as the label columns of a file show: one class, any number of them, one in an order, a number."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
-from accel_cls.authoring.columns import LABEL_NAMES, MOST_CLASSES, OTHER_NAMES, Choice, choose_label, named_like
+from accel_cls.authoring.columns import (
+    LABEL_NAMES,
+    MOST_CLASSES,
+    OTHER_NAMES,
+    Choice,
+    choose_label,
+    is_label,
+    named_like,
+)
+from accel_cls.authoring.distances import numbers_why, order_why
 from accel_cls.authoring.findings import Finding
 from accel_cls.data.corpus import Corpus
 from accel_cls.errors import UserError, shown
 from accel_cls.recipe import Recipe
+from accel_cls.recipe.metrics import Task
 from accel_cls.recipe.rules import canonical_label
 from accel_cls.tasks.lists import read_list, vector_length
 
@@ -21,15 +30,28 @@ _LONGEST_NAME = 40  # characters of a class
 _LEAST_SHARE = 0.02  # of the cells, that hold several classes
 
 
+_WHAT: dict[str, str] = {
+    "single_label": "one class a text",
+    "multi_label": "any number of classes a text",
+    "ordinal": "one class a text, in an order; single_label where the order means nothing",
+    "regression": "a number a text",
+}
+
+
 @dataclass(frozen=True)
 class Labelling:
     """The label column, or the columns of 0 and 1, and what they hold."""
 
     choice: Choice
-    task: Literal["single_label", "multi_label"] = "single_label"
-    why: str = ""  # it is multi_label
+    task: Task = "single_label"
+    why: str = ""  # it is another one
     separator: str | None = None  # between the classes in a cell; None where cells are lists, or 0 and 1
     entries: tuple[str, ...] = ()  # of vectors of 0 and 1: a name for each, for want of a better one
+
+    @property
+    def what(self) -> str:
+        """What a text has, in a few words."""
+        return _WHAT[self.task]
 
     @property
     def label(self) -> str | list[str]:
@@ -45,13 +67,16 @@ def find_labelling(columns: dict[str, list[str]]) -> Labelling:
     """
     if several := _indicators(columns):
         return labelling_of(columns, several)
+    if numbers := [name for name, cells in columns.items() if is_label(name) and numbers_why(cells)]:
+        return _with_task(columns, Choice((numbers[0],), "", ()))
     try:
         choice = choose_label(columns)
     except UserError:  # too many combinations of classes for a column of single ones
         holding = [name for name, cells in columns.items() if named_like(name, LABEL_NAMES) and _classes_in(cells)]
-        if not holding:
+        numbers = [name for name, cells in columns.items() if numbers_why(cells)]
+        if not holding and len(numbers) != 1:
             raise
-        return labelling_of(columns, holding[:1])
+        return _with_task(columns, Choice(((holding or numbers)[0],), "", ()))
     return _with_task(columns, choice)
 
 
@@ -73,9 +98,13 @@ def labelling_of(columns: dict[str, list[str]], asked: Sequence[str]) -> Labelli
 
 
 def _with_task(columns: dict[str, list[str]], choice: Choice) -> Labelling:
-    found = _classes_in(columns[choice.columns[0]])
+    (name,) = choice.columns
+    if why := numbers_why(columns[name]):
+        return Labelling(choice if choice.why == "as you said" else replace(choice, why=why), "regression", why)
+    found = _classes_in(columns[name])
     if found is None:
-        return Labelling(choice)
+        why = order_why(name, columns[name])
+        return Labelling(choice) if why is None else Labelling(choice, "ordinal", why)
     why = f"its cells are {found.what}" + ("" if found.entries else f": {len(found.classes):,} different ones")
     if choice.why != "as you said":
         choice = Choice(choice.columns, why, choice.others)

@@ -45,6 +45,11 @@ class Survey:
     hidden_size: int | None
     layers: int | None
 
+    @property
+    def has_classes(self) -> bool:
+        """Whether labels are classes, and no numbers."""
+        return self.corpus.reader.has_classes
+
 
 def survey(
     table: Table,
@@ -67,30 +72,7 @@ def survey(
     Raises:
         UserError: where the data or the model can't be used.
     """
-    data = {
-        "train": str(table.path.absolute()),
-        "validation": str((validation or table.path).absolute()),
-        **({"test": str(test.absolute())} if test is not None else {}),
-        "text": list(text) if len(text) > 1 else text[0],
-        "label": labelling.label,
-        **({"label_separator": labelling.separator} if labelling.separator else {}),
-        **({"labels": [*labelling.entries]} if labelling.entries else {}),
-        "columns": table.header,
-        "separator": table.separator,
-        "quote": table.quote,
-        "encoding": table.encoding,
-        "invalid": "drop",
-        "max_length": LENGTHS[0],  # what any model takes; lengths are measured on whole texts
-    }
-    recipe = Recipe.model_validate(
-        {
-            "name": "survey",
-            "output": "survey",
-            "task": labelling.task,
-            "data": data,
-            "model": {"name": model, "scratch": {"architecture": "ngrams"}},
-        }
-    )
+    recipe = _to_read(table, validation, test, text, labelling, model)
     task = task_of(recipe)
     corpus = load_corpus(recipe, task)
     if validation is None:  # the same file stood for both: what is wrong with it was found twice
@@ -111,6 +93,41 @@ def survey(
         limit=limit,
         hidden_size=hidden_size(config),
         layers=layers(config),
+    )
+
+
+def _to_read(
+    table: Table,
+    validation: Path | None,
+    test: Path | None,
+    text: Sequence[str],
+    labelling: Labelling,
+    model: str | None,
+) -> Recipe:
+    """A recipe by which the data can be read and measured."""
+    data = {
+        "train": str(table.path.absolute()),
+        "validation": str((validation or table.path).absolute()),
+        **({"test": str(test.absolute())} if test is not None else {}),
+        "text": list(text) if len(text) > 1 else text[0],
+        "label": labelling.label,
+        **({"label_separator": labelling.separator} if labelling.separator else {}),
+        **({"labels": [*labelling.entries]} if labelling.entries else {}),
+        "columns": table.header,
+        "separator": table.separator,
+        "quote": table.quote,
+        "encoding": table.encoding,
+        "invalid": "drop",
+        "max_length": LENGTHS[0],  # what any model takes; lengths are measured on whole texts
+    }
+    return Recipe.model_validate(
+        {
+            "name": "survey",
+            "output": "survey",
+            "task": labelling.task,
+            "data": data,
+            "model": {"name": model, "scratch": {"architecture": "ngrams"}},
+        }
     )
 
 

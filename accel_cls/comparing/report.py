@@ -11,6 +11,7 @@ from accel_cls.comparing.compare import Compared, Comparison
 from accel_cls.comparing.finished import FinishedRun
 from accel_cls.console import Console
 from accel_cls.evaluation.intervals import Interval
+from accel_cls.evaluation.metrics import less_is_better
 from accel_cls.evaluation.paired import PairedDifference
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -55,11 +56,15 @@ def _score_rows(comparison: Comparison, several: bool) -> Iterator[list[str]]:
         scores = [of[name] for of in comparison.scores]
         ends = [of[name] for of in comparison.intervals]
         rest = [""] * (5 if several else 4)
-        yield [name, comparison.first.label, _figure(scores[0]), _interval(ends[0]), *rest]
+        yield [_named(name), comparison.first.label, _figure(scores[0]), _interval(ends[0]), *rest]
         for one, score, own in zip(comparison.others, scores[1:], ends[1:], strict=True):
             cells = _difference_cells(one.differences[name])
             adjusted = [_p(one.adjusted[name]) if name in one.adjusted else ""] if several else []
             yield ["", one.run.label, _figure(score), _interval(own), *cells, *adjusted, one.verdict(name)]
+
+
+def _named(metric: str) -> str:
+    return f"{metric}, less is better" if less_is_better(metric) else metric
 
 
 def _difference_cells(one: PairedDifference | None) -> list[str]:
@@ -108,7 +113,7 @@ def _show_curves(comparison: Comparison, console: Console) -> None:
     if not values:
         return
     low, high, end = min(values), max(values), max(epoch for curve in curves.values() for epoch, _ in curve)
-    console.section(f"{name} by epoch, up to {end:.2f}: ▁ is {low:.4f}, █ is {high:.4f}", [])
+    console.section(f"{_named(name)}, by epoch up to {end:.2f}: ▁ is {low:.4f}, █ is {high:.4f}", [])
     rows = [
         [label, _sparkline(curve, low, high, end), f"{curve[-1][1]:.4f}"] for label, curve in curves.items() if curve
     ]

@@ -69,7 +69,7 @@ class Corpus:
 
     def describe(self, data: Data) -> list[tuple[str, str]]:
         """Name and text of each line of the banner that is about examples and classes."""
-        by = "class" if self.reader.has_classes else "size of the label"
+        by = self.reader.split_by
         test = "" if self.test is None else f", {len(self.test):,} for the test ({_origin(data.test, 'test', by)})"
         split = _origin(data.validation if data.fold is None else data.fold, "validation", by)
         parts = f"{len(self.train):,} for training, {len(self.validation):,} for validation ({split}){test}"

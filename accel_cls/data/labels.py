@@ -28,14 +28,6 @@ class Classes:
         return len(self.names)
 
 
-@dataclass(frozen=True)
-class LabelScale:
-    """The unit of labels that are numbers: they are `mean + deviation` times numbers of about 1."""
-
-    mean: float
-    deviation: float
-
-
 class LabelReader(Protocol):
     """What depends on the kind of label while data are read; a task (`tasks/`) is one.
 
@@ -46,6 +38,10 @@ class LabelReader(Protocol):
     @property
     def has_classes(self) -> bool:
         """Whether labels are classes, which have probabilities and may be balanced; numbers have not."""
+
+    @property
+    def split_by(self) -> str:
+        """What a split keeps in proportion, in words."""
 
     def parse(self, cell: Any) -> Any:
         """A cell as a label; None where it is missing. Raises ValueError, with the reason, for one that is none."""

@@ -126,11 +126,9 @@ def _describe(corpus: Corpus, task: Task) -> str:
 
 def _linear(corpus: Corpus, task: Task, kinds: Sequence[_Kind]) -> Iterator[np.ndarray]:
     """The logits of the examples that are judged, part by part, by each kind of regression."""
-    train = corpus.train
-    if (sample := _sample_size(train)) < len(train):
-        train = train.select(np.sort(np.random.default_rng(0).choice(len(train), sample, replace=False)))
-    vectorizer = fit_vectorizer(train)
-    features = features_of(vectorizer, train, slice(None))
+    train = sampled(corpus.train)
+    vectorizer, vectors = fit_vectorizer(train)
+    features = together(vectors)
     for kind in kinds:
         predict = task.fit_linear(features, train.labels, len(corpus.classes), kind.balanced)
         chunks = (
@@ -138,7 +136,14 @@ def _linear(corpus: Corpus, task: Task, kinds: Sequence[_Kind]) -> Iterator[np.n
             for examples in corpus.judged.values()
             for start in range(0, len(examples), _CHUNK)
         )
-        yield np.concatenate([predict(features_of(vectorizer, examples, rows)) for examples, rows in chunks])
+        yield np.concatenate([predict(_features(vectorizer, examples, rows)) for examples, rows in chunks])
+
+
+def sampled(train: Examples) -> Examples:
+    """Those of the training examples that are learned from."""
+    if (sample := _sample_size(train)) == len(train):
+        return train
+    return train.select(np.sort(np.random.default_rng(0).choice(len(train), sample, replace=False)))
 
 
 def _sample_size(train: Examples) -> int:
@@ -148,8 +153,8 @@ def _sample_size(train: Examples) -> int:
     return min(len(train), len(train) * _MOST_OF_ALL // max(1, characters))
 
 
-def fit_vectorizer(train: Examples, **weights: Any) -> TfidfVectorizer:
-    """Fitted on the training texts, of pairs on both.
+def fit_vectorizer(train: Examples, **weights: Any) -> tuple[TfidfVectorizer, list[csr_matrix]]:
+    """TF-IDF, fitted on the training texts, of pairs on both; and their vectors, float32, of each column.
 
     Args:
         train: the examples.
@@ -159,33 +164,42 @@ def fit_vectorizer(train: Examples, **weights: Any) -> TfidfVectorizer:
 
     words = {"ngram_range": (1, 2), "token_pattern": r"\b\w+\b"}
     kind = {"analyzer": "char", "ngram_range": (1, 3)} if has_no_spaces(train) else words
-    texts = [text for name in train.texts.column_names for text in _cut(train.texts[name][:])]
+    texts = [text for name in train.texts.column_names for text in cut(train.texts[name][:])]
 
-    def fitted(least: int) -> TfidfVectorizer:
+    def fitted(least: int) -> tuple[TfidfVectorizer, csr_matrix]:
         options = {"min_df": least, "max_features": _MOST_FEATURES, "dtype": np.float32}
-        return TfidfVectorizer(**kind, **options, **(weights or {"sublinear_tf": True})).fit(texts)
+        vectorizer = TfidfVectorizer(**kind, **options, **(weights or {"sublinear_tf": True}))
+        return vectorizer, vectorizer.fit_transform(texts)  # texts are taken apart once for both
 
     try:
-        return fitted(2)
+        vectorizer, vectors = fitted(2)
     except ValueError:  # nothing is in two texts
         try:
-            return fitted(1)
+            vectorizer, vectors = fitted(1)
         except ValueError:  # punctuation only
-            return TfidfVectorizer(analyzer="char", dtype=np.float32).fit([*texts, "."])
+            vectorizer = TfidfVectorizer(analyzer="char", dtype=np.float32)
+            vectors = vectorizer.fit_transform([*texts, "."])
+    count = len(train)
+    return vectorizer, [vectors[i * count : (i + 1) * count] for i in range(len(train.texts.column_names))]
 
 
-def features_of(vectorizer: TfidfVectorizer, examples: Examples, rows: slice) -> csr_matrix:
-    """Float32 [examples, features]; of a pair those of both texts, what they have in common, and where they differ."""
+def _features(vectorizer: TfidfVectorizer, examples: Examples, rows: slice) -> csr_matrix:
+    """Float32 [examples, features]."""
+    return together([vectorizer.transform(cut(texts)) for texts in examples.texts[rows].values()])
+
+
+def together(parts: Sequence[csr_matrix]) -> csr_matrix:
+    """The vectors of a text; of a pair those of both, what they have in common, and where they differ."""
     from scipy.sparse import hstack
 
-    parts = [vectorizer.transform(_cut(texts)) for texts in examples.texts[rows].values()]
     if len(parts) == 1:
         return parts[0]
     first, second = parts
     return hstack([first, second, first.multiply(second), abs(first - second)], format="csr", dtype=np.float32)
 
 
-def _cut(texts: Sequence[str]) -> list[str]:
+def cut(texts: Sequence[str]) -> list[str]:
+    """The beginning of each text, which is all that is looked at."""
     return [text[:_MOST_OF_A_TEXT] for text in texts]
 
 

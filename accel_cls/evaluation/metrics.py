@@ -30,6 +30,12 @@ def metric_of(name: str) -> Additive | Callable[[Judged], float]:
     return ADDITIVE[name] if name in ADDITIVE else _OF_ROWS[name]
 
 
+def require_metrics(names: Iterable[str]) -> None:
+    """Raise UserError where a function of the user's can't be imported."""
+    for name in names:
+        metric_of(name)
+
+
 def compute_scores(names: Iterable[str], judged: Judged) -> dict[str, float]:
     """The named scores, in the order of the names; nan where one is undefined.
 

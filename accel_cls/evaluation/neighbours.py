@@ -1,73 +1,63 @@
-"""Texts beside their like: which have another label, and which are like no other text."""
+"""The training texts that are most like some others: what a model may have learned its mistakes from.
+
+Likeness is that of the baselines' TF-IDF vectors, so of what a person sees at once: the same words or characters. It
+says nothing of the model itself; but a mistake beside a twin with the other label is one of the labels, not of the
+model.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from accel_cls.data.examples import Examples
-from accel_cls.evaluation.baselines import features_of, fit_vectorizer
-from accel_cls.evaluation.similar import similar_pairs
+from accel_cls.data.texts import Texts
+from accel_cls.evaluation.baselines import cut, fit_vectorizer, sampled
 
-_NEAREST = 3  # neighbours whose similarity is averaged
-_MOST_OTHERS = 10_000  # texts that each is compared with: of more, so many that are drawn
-_CHUNK = 500  # texts at a time
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+_CHUNK = 10_000  # training texts that are compared at a time
 
 
 @dataclass(frozen=True)
-class Twin:
-    """A text, and the one most like it that has another label."""
+class Neighbours:
+    """The nearest training examples of some texts, the most alike first."""
 
-    one: int
-    other: int
-    similarity: float  # 1: equal but for case, spaces and signs
+    examples: Examples  # of the training that are near any of them
+    at: np.ndarray  # int64 [texts, count]: which of these examples
+    likeness: np.ndarray  # float32 [texts, count]: cosine, 0 nothing in common, 1 the same; of pairs the mean of both
 
 
-def twins_with_other_labels(texts: Sequence[str], labels: np.ndarray) -> list[Twin]:
-    """Each text for which there is a nearly equal one with another label, with the most similar of these.
-
-    Different labels differ in a binary digit of their numbers: so a few comparisons of one half with the other find
-    them all, whatever the number of labels.
+def nearest(train: Examples, texts: Texts, count: int = 3) -> Neighbours:
+    """Find the training examples that are most like some texts.
 
     Args:
-        texts: of pairs both, joined.
-        labels: [texts, ...], encoded.
+        train: the training examples; of many, the sample that baselines learn from.
+        texts: one or more; "text", and "pair" of pairs, as the training examples have them.
+        count: how many of each, as far as there are so many training examples.
     """
-    numbers = np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
-    found: dict[int, Twin] = {}
-    for digit in range(int(numbers.max()).bit_length()):
-        has_digit = numbers >> digit & 1 == 1
-        for side in (has_digit, ~has_digit):
-            left, right = np.flatnonzero(side).tolist(), np.flatnonzero(~side).tolist()
-            for pair in similar_pairs([texts[i] for i in left], [texts[i] for i in right])[0]:
-                twin = Twin(left[pair.left], right[pair.right], pair.similarity)
-                if twin.one not in found or found[twin.one].similarity < twin.similarity:
-                    found[twin.one] = twin
-    return [found[i] for i in sorted(found)]
+    train = sampled(train)
+    count = min(count, len(train))
+    vectorizer, vectors = fit_vectorizer(train)
+    asked = [vectorizer.transform(cut(texts[name][:])) for name in texts.column_names]
+    at = np.zeros((len(texts), 0), np.int64)
+    likeness = np.zeros((len(texts), 0), np.float32)
+    for start in range(0, len(train), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        products = [_products(mine, theirs[chunk]) for mine, theirs in zip(asked, vectors, strict=True)]
+        found = np.mean(products, axis=0)
+        at = np.hstack([at, np.tile(np.arange(start, start + found.shape[1]), (len(texts), 1))])
+        likeness = np.hstack([likeness, found])
+        # Stable: of equally near texts the first one stays, whatever the chunks.
+        order = np.argsort(-likeness, axis=1, kind="stable")[:, :count]
+        at, likeness = np.take_along_axis(at, order, 1), np.take_along_axis(likeness, order, 1)
+    chosen, places = np.unique(at, return_inverse=True)
+    return Neighbours(train.select(chosen), places.reshape(at.shape), likeness.clip(0, 1))
 
 
-def likeness(examples: Examples, seed: int) -> np.ndarray:
-    """How much each text is like those most like it, float64 [examples]: mean cosine of TF-IDF to the nearest three.
-
-    0 is like none. Copies of a text count as one. Of more than 10,000 texts so many are drawn to be compared with.
-    """
-    features = features_of(fit_vectorizer(examples), examples, slice(None)).tocsr()
-    texts = list(zip(*examples.texts[:].values(), strict=True))
-    first: dict[tuple[str, ...], int] = {}
-    text_of = np.array([first.setdefault(cells, i) for i, cells in enumerate(texts)])
-    others = np.unique(text_of)
-    if len(others) > _MOST_OTHERS:
-        others = np.sort(np.random.default_rng(seed).choice(others, _MOST_OTHERS, replace=False))
-    lengths = np.sqrt(np.asarray(features.multiply(features).sum(1)).ravel())  # of pairs, which are no unit vectors
-    scale = 1 / np.maximum(lengths, 1e-12)
-    compared = features[others].transpose().tocsr()
-    found = np.zeros(len(examples))
-    for start in range(0, len(examples), _CHUNK):
-        rows = np.arange(start, min(start + _CHUNK, len(examples)))
-        cosines = (features[rows] @ compared).toarray() * scale[rows, None] * scale[others]
-        cosines[text_of[rows][:, None] == others] = 0
-        nearest = min(_NEAREST, len(others))
-        found[rows] = np.partition(cosines, -nearest, axis=1)[:, -nearest:].mean(1)
-    return found
+def _products(first: csr_matrix, second: csr_matrix) -> np.ndarray:
+    """The product of each row of one with each of the other, float32."""
+    return (first @ second.T).toarray()

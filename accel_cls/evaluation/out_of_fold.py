@@ -6,7 +6,7 @@ import numpy as np
 
 from accel_cls.data.examples import Examples
 from accel_cls.evaluation.answers import Answers
-from accel_cls.evaluation.baselines import features_of, fit_vectorizer
+from accel_cls.evaluation.baselines import fit_vectorizer, together
 from accel_cls.tasks import Task
 
 # Which n-grams a text has, not how often; and how much they count together, between all the same whatever their number
@@ -28,7 +28,7 @@ def bayes_answers(examples: Examples, task: Task, classes: int, folds: np.ndarra
         classes: how many.
         folds: the fold of each, int64 [examples].
     """
-    features = features_of(fit_vectorizer(examples, **_WEIGHTS), examples, slice(None)).tocsr()
+    features = together(fit_vectorizer(examples, **_WEIGHTS)[1]).tocsr()
     lengths = np.sqrt(np.maximum(np.diff(features.indptr), 1))
     features.data = features.data / np.repeat(lengths**_LENGTH, np.diff(features.indptr)).astype(np.float32)
     logits = np.empty((len(examples), classes), np.float32)

@@ -50,13 +50,15 @@ class Prediction:
 
     @property
     def label(self) -> str:
-        """The most probable class; with a multi-label model also where it is not predicted."""
+        """The most probable class; of several labels also where it is not predicted; of regression the number."""
+        if not self.probabilities:
+            return self.labels[0]
         return max(self.probabilities, key=self.probabilities.__getitem__)
 
     @property
     def probability(self) -> float:
-        """Of that class."""
-        return self.probabilities[self.label]
+        """Of that class; of regression nan."""
+        return self.probabilities.get(self.label, float("nan"))
 
     def likeliest(self, count: int) -> list[tuple[str, float]]:
         """So many classes with their probabilities, the most probable first; multi-label: predicted or not."""

@@ -1,8 +1,8 @@
 """A model whose logits have a unit: its last layer learns numbers of about 1, and what is saved answers in the unit.
 
 AdamW moves each weight by about the rate, whatever the label's unit is; a head that had to put out prices in thousands
-would take as many thousand steps. So a hook scales the output while the model is trained, and a saved model has the
-scale folded into its last layer, which makes it a plain one of transformers.
+would take as many thousand steps. So the layer is scaled while it is trained, and saved with its weights scaled, which
+makes a plain model of transformers of it.
 """
 
 from __future__ import annotations
@@ -12,45 +12,58 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from torch.nn.functional import linear
 
-from accel_cls.data.labels import LabelScale
 from accel_cls.errors import UserError
-from accel_cls.models.head import output_layer
 
 
 @dataclass(frozen=True)
-class ScaledOutput:
-    """What a model's logits are scaled by, and the parameters that put them out."""
+class OutputScale:
+    """What is put out is `scale` times what is learned, and `shift`."""
 
-    scale: LabelScale
-    weight: str
-    bias: str
+    scale: float
+    shift: float
+
+    def __call__(self, weight: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The weights that put it out, of those that are learned: float32 [outputs, hidden] and [outputs]."""
+        return self.scale * weight.float(), self.scale * bias.float() + self.shift
+
+
+@dataclass(frozen=True)
+class ScaledLayer:
+    """A model's last layer that is trained so."""
+
+    name: str
+    scale: OutputScale
 
     def fold(self, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """The weights by name with which a model answers as the trained one does with its hook."""
-        scaled = {self.weight: state[self.weight] * self.scale.deviation}
-        return {**state, **scaled, self.bias: state[self.bias] * self.scale.deviation + self.scale.mean}
+        """The model's weights by name as it is saved: without scaling, it answers as the trained one."""
+        names = f"{self.name}.weight", f"{self.name}.bias"
+        return {**state, **dict(zip(names, self.scale(*(state[name] for name in names)), strict=True))}
 
 
-def scale_output(model: PreTrainedModel, scale: LabelScale) -> ScaledOutput:
-    """Scale a model's logits, float32 [texts, outputs], from now on.
+def scale_output(model: torch.nn.Module, layer: torch.nn.Linear, scale: OutputScale, place: str) -> ScaledLayer:
+    """Have a model's last layer put out scaled numbers from now on, in float32 whatever the precision.
+
+    Args:
+        model: the classifier.
+        layer: its last layer.
+        scale: the unit.
+        place: the recipe's key that needs it.
 
     Raises:
-        UserError: where its last layer can't take the scale in: it has no bias.
+        UserError: where the layer has no bias, which takes the shift in.
     """
-    layer = output_layer(model)
-    weights = [name for name in layer if model.get_parameter(name).ndim == 2]
-    biases = [name for name in layer if model.get_parameter(name).ndim == 1]
-    if len(weights) != 1 or len(biases) != 1:
+    if layer.bias is None:
         raise UserError(
-            f"task: regression: the head of a {type(model).__name__} does not end with a linear layer with a bias, "
-            "which answers in the label's unit. Set model.pooling to mean, which gives it a head that does"
+            f"{place}: the last layer of a {type(model).__name__} has no bias, which this task needs. Set "
+            "model.pooling to mean, which gives it a head that has one"
         )
+    name = next(name for name, module in model.named_modules() if module is layer)
 
-    def to_unit(_: Any, __: Any, output: Any) -> Any:
-        output.logits = output.logits.float() * scale.deviation + scale.mean
-        return output
+    def scaled(module: Any, given: tuple[torch.Tensor], _: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(given[0].device.type, enabled=False):
+            return linear(given[0].float(), *scale(module.weight, module.bias))
 
-    model.register_forward_hook(to_unit)
-    return ScaledOutput(scale, weights[0], biases[0])
+    layer.register_forward_hook(scaled)
+    return ScaledLayer(name, scale)

@@ -22,7 +22,9 @@ class TrainedRun:
     updates: list[TracedUpdate]
     weights: dict[str, np.ndarray]
     rows: list[str]  # of the validation data, in the order of its predictions
-    probabilities: np.ndarray  # float64 [rows, classes]
+    probabilities: (
+        np.ndarray
+    )  # float64 [rows, classes]; of regression the answers [rows, 1], in the labels' deviations
 
     @classmethod
     def of(cls, folder: Path) -> TrainedRun:
@@ -30,12 +32,14 @@ class TrainedRun:
         run = RunFolder(folder)
         with open(run.predictions(), encoding="utf-8-sig", newline="") as file:
             predictions = list(csv.DictReader(file))
-        columns = [name for name in predictions[0] if name.startswith("p(")]
+        columns, unit = [name for name in predictions[0] if name.startswith("p(")], 1.0
+        if not columns:
+            columns, unit = ["predicted"], float(np.std([float(row["label"]) for row in predictions]))
         return cls(
             read_trace(run.trace),
             load_file(run.trace / "weights.safetensors"),
             [row["row"] for row in predictions],
-            np.array([[float(row[name]) for name in columns] for row in predictions]),
+            np.array([[float(row[name]) for name in columns] for row in predictions]) / unit,
         )
 
 

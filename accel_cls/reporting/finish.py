@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from accel_cls.atomic import write_json, write_text
+import numpy as np
+
+from accel_cls.atomic import write_json
 from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.data.corpus import Corpus
@@ -19,9 +21,9 @@ from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics import compute_scores
 from accel_cls.recipe import Recipe
 from accel_cls.reporting.looks import count_looks
-from accel_cls.reporting.markdown import report
+from accel_cls.reporting.mistakes import write_neighbours
 from accel_cls.reporting.verdict import advice, compare_with_baselines, rounded, verdict
-from accel_cls.runs.changes import origin_of
+from accel_cls.reporting.write import write_reports
 from accel_cls.runs.folder import RunFolder
 from accel_cls.tasks import Task
 
@@ -40,6 +42,7 @@ class FinishedRun:
     device_peak_bytes: int | None  # the most memory in use on a GPU, of all processes the largest; None: nobody tells
     validation: Answers  # of the best model
     test: Answers | None  # likewise; None where the recipe has no data.test
+    truncated: dict[str, int]  # how many texts for training and for validation were cut to data.max_length
 
 
 def require_best(progress: Progress, recipe: Recipe) -> tuple[int, ...]:
@@ -53,7 +56,7 @@ def require_best(progress: Progress, recipe: Recipe) -> tuple[int, ...]:
 
 
 def finish_run(run: FinishedRun, notes: list[str]) -> dict[str, Any]:
-    """Write report.md and then results.json, whose presence says that the run is finished; returns the latter.
+    """Write the reports and then results.json, whose presence says that the run is finished; returns the latter.
 
     Args:
         run: that is finished.
@@ -63,14 +66,14 @@ def finish_run(run: FinishedRun, notes: list[str]) -> dict[str, Any]:
         "hardware": run.hardware,
         "device_peak_bytes": run.device_peak_bytes,
         "rows": _rows(run.corpus),
+        "texts": _texts(run),
     }
     simple = baselines(run.corpus, run.task, notes)
     results = _judged(run, "validation", run.validation, simple) | results  # the scores are those that were logged
     results["test"] = None if run.test is None else _tested(run, run.test, simple, notes)
     results["advice"] = advice(run.recipe, results)
-    predicted = run.task.decode(run.validation.logits).predicted
-    tables = run.task.report_tables(run.validation.labels, predicted, run.corpus.classes.names)
-    write_text(run.folder.report, report(run.recipe, results, tables, origin_of(run.folder)["starts"]))
+    write_neighbours(run.folder, run.corpus.train, run.validation, run.task, run.corpus.classes.names)
+    write_reports(run.folder, run.recipe, run.validation, results)
     write_json(run.folder.results, results)
     return results
 
@@ -103,6 +106,18 @@ def _rows(corpus: Corpus) -> dict[str, Any]:
     dropped = [{"from": one.key, "rows": len(one.rows), "reason": one.reason} for one in corpus.invalid]
     scored: dict[str, int] = {part: len(examples) for part, examples in corpus.judged.items()}
     return {"training": len(corpus.train), **scored, "dropped": dropped}
+
+
+def _texts(run: FinishedRun) -> dict[str, Any]:
+    """What the texts were: how many of which class, how long, how many were cut, how much was padded."""
+    corpus, lengths = run.corpus, run.plan.lengths
+    parts = [("training", corpus.train), *corpus.judged.items()]
+    return {
+        "classes": {part: corpus.class_counts(examples).tolist() for part, examples in parts},
+        "tokens": {"mean": round(float(lengths.mean()), 1), "95%": int(np.percentile(lengths, 95))},
+        "truncated": run.truncated,
+        "padding": round(run.plan.micro_batch_stats(1).padding, 4),
+    }
 
 
 def _judged(run: FinishedRun, part: Part, answers: Answers, simple: Sequence[Baseline]) -> dict[str, Any]:

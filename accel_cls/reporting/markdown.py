@@ -80,7 +80,7 @@ def _scores(results: dict[str, Any]) -> str:
 def _evaluations(results: dict[str, Any]) -> str:
     metrics = list(results["scores"])
     rows = [
-        [f"{one['epoch']:.2f}", one["update"], *(f"{one['evaluation'][name]:.4f}" for name in metrics)]
+        [f"{one['epoch']:.2f}", one["update"], *(number(one["evaluation"][name]) for name in metrics)]
         for one in results["evaluations"]
     ]
     return "\n## Evaluations\n\n" + table(["epoch", "update", *metrics], rows)
@@ -111,10 +111,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def number(score: float | None) -> str:
+    """A score with four digits; None is what JSON has for one that is no finite number."""
+    return "nan" if score is None else f"{score:.4f}"
+
+
 def describe_score(name: str, judged: dict[str, Any]) -> str:
     """A score with its interval, where there is one: of results.json, its entry `test`, or a baseline."""
     interval = judged.get("intervals", {}).get(name)
-    return f"{judged['scores'][name]:.4f}" + ("" if interval is None else " ({:.4f} to {:.4f})".format(*interval))
+    return number(judged["scores"][name]) + ("" if interval is None else " ({:.4f} to {:.4f})".format(*interval))
 
 
 def verdict_of(results: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from accel_cls.tasks import Task
 
 _CHANCE = 0.05  # from this p on a difference may be chance
 _GAIN = 0.001  # of a score between two evaluations, under which nothing improves
+_WITH_UNIT = ("mae", "rmse")  # scores whose gain is a share of them
 _DOUBLED = 2.0
 
 
@@ -182,9 +183,11 @@ def _course(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
         at = evaluations[losses.index(min(losses))]["epoch"]
         yield (
             f"the validation loss is {losses[-1] / min(losses):.1f} times what it was after epoch {at:.2f}: the model "
-            "is far surer than it is right; fewer epochs, a smaller rate or more dropout"
+            f"{'is far surer than it is right' if 'classes' in results else 'fits the training rows alone'}; fewer "
+            "epochs, a smaller rate or more dropout"
         )
     gain = (scores[-2] - scores[-1]) if less_is_better(key) else (scores[-1] - scores[-2])
+    least = _GAIN * (abs(scores[-2]) if key in _WITH_UNIT else 1)
     is_whole = recipe.train.max_updates is None and not results["stopped_early"]
-    if is_whole and recipe.train.schedule != "constant" and results["update"] == results["updates"] and gain > _GAIN:
+    if is_whole and recipe.train.schedule != "constant" and results["update"] == results["updates"] and gain > least:
         yield f"{key} was still improving when the rate reached 0: more epochs (train.epochs)"

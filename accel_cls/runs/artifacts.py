@@ -16,7 +16,7 @@ from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics import compute_scores
 from accel_cls.evaluation.predictions import Predictions
-from accel_cls.models.output_scale import ScaledOutput
+from accel_cls.models.output_scale import ScaledLayer
 from accel_cls.recipe import Recipe
 from accel_cls.runs.answers import write_answers
 from accel_cls.runs.folder import RunFolder
@@ -33,7 +33,7 @@ class Artifacts:
         corpus: Corpus,
         task: Task,
         tokenizer: PreTrainedTokenizerBase,
-        scaled: ScaledOutput | None,
+        scaled: ScaledLayer | None,
         is_main: bool,
     ):
         self.folder = folder

@@ -40,6 +40,9 @@ class RunFolder:
         self.search = self.path / _SEARCH  # trials of other learning rates, and what came of them
         self.results = self.path / "results.json"  # is there once the run is finished
         self.report = self.path / "report.md"
+        self.page = self.path / "report.html"  # the same and more, for a browser
+        self.neighbours = self.path / "neighbours.json"  # of the worst mistakes, the training texts most like them
+        self.card = self.model / "README.md"  # what the model is, as the hub shows it; there once the run is finished
         self.lock = RunLock(self.path)  # taken before anything here is read or renamed
 
     def predictions(self, part: Part = "validation") -> Path:

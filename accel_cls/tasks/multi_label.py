@@ -18,6 +18,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from accel_cls.data.labels import Classes, described_counts, found_classes, lacking_classes, named_classes
 from accel_cls.errors import UserError, shown
+from accel_cls.models.output_scale import OutputScale
 from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.schema import Train
@@ -125,8 +126,9 @@ class MultiLabel:
         """The classes, in the order of their ids."""
         return tuple(names[i] for i in self.classes_of(predicted))
 
-    def label_scale(self, labels: np.ndarray) -> None:
-        """Logits have no unit."""
+    def output_scale(self, labels: np.ndarray) -> OutputScale | None:
+        """None: logits have no unit."""
+        return None
 
     def strata(self, labels: np.ndarray) -> np.ndarray:
         """The rarest class of each example, int64; one stratum more for examples without a class.
@@ -184,6 +186,7 @@ class MultiLabel:
         return {"labels": list(labels), "probabilities": probabilities}
 
     has_classes = True
+    split_by = "class"
     linear_method = "logistic regression"
     constant = ("majority", "the classes that half of the examples have")
 

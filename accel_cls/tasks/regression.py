@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from accel_cls.data.labels import Classes, LabelScale
+from accel_cls.data.labels import Classes
 from accel_cls.errors import shown
+from accel_cls.models.output_scale import OutputScale
 from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.schema import Train
 from accel_cls.tasks.linear import fit_numbers
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 # Parts of equally many examples that a split draws from, and the least of each: what is split off has one of each.
 _STRATA, _LEAST = 10, 50
+_LARGEST = float(np.finfo(np.float32).max)
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
@@ -37,6 +39,7 @@ class Regression:
     headline_metrics = ("mae", "rmse", "spearman")
     prediction_header = ("predicted",)
     has_classes = False
+    split_by = "size of the label"
     linear_method = "ridge regression"
     constant = ("median", "the median of the labels")
 
@@ -46,7 +49,7 @@ class Regression:
             return None
         is_number = isinstance(cell, int | float) and not isinstance(cell, bool)
         is_text = isinstance(cell, str) and _NUMBER.fullmatch(cell.strip())
-        if not ((is_number or is_text) and math.isfinite(np.float32(cell))):
+        if not ((is_number or is_text) and -_LARGEST <= _as_float(cell) <= _LARGEST):
             raise ValueError(f"the label {shown(str(cell))!r} is no number, as task: regression needs it,")
         return float(cell)
 
@@ -94,14 +97,13 @@ class Regression:
         """Float32 [examples]."""
         return np.array([*map(float, cells)], np.float32)
 
-    def label_scale(self, labels: np.ndarray) -> LabelScale:
-        """Mean and deviation of the training labels: a model learns numbers of about 1."""
-        values = labels.astype(np.float64)
-        return LabelScale(float(values.mean()), float(values.std()) or 1.0)
+    def output_scale(self, labels: np.ndarray) -> OutputScale:
+        """Deviation and mean of the training labels: a model learns numbers of about 1."""
+        return OutputScale(_deviation(labels), float(labels.mean(dtype=np.float64)))
 
     def loss(self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device) -> Loss:
         """The squared error, in deviations of the training labels."""
-        return SquaredError(self.label_scale(labels).deviation)
+        return SquaredError(_deviation(labels))
 
     def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
         """The mean squared error, in the label's unit."""
@@ -177,6 +179,17 @@ class SquaredError:
     def weights(self, labels: np.ndarray) -> np.ndarray:
         """Each example counts the same."""
         return np.ones(len(labels), np.float32)
+
+
+def _as_float(number: Any) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.inf
+
+
+def _deviation(labels: np.ndarray) -> float:
+    return float(labels.std(dtype=np.float64)) or 1.0
 
 
 def _text(number: Any) -> str:

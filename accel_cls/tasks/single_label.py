@@ -12,6 +12,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from accel_cls.data.labels import Classes, described_counts, found_classes, lacking_classes, named_classes
+from accel_cls.models.output_scale import OutputScale
 from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.schema import Train
@@ -105,8 +106,9 @@ class SingleLabel:
 
         return class_weights(train.class_weights, classes.names, balanced)
 
-    def label_scale(self, labels: np.ndarray) -> None:
-        """Logits have no unit."""
+    def output_scale(self, labels: np.ndarray) -> OutputScale | None:
+        """None: logits have no unit."""
+        return None
 
     def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
         """Mean cross-entropy."""
@@ -130,6 +132,7 @@ class SingleLabel:
         return {"label": label, "probability": probabilities[label], "probabilities": probabilities}
 
     has_classes = True
+    split_by = "class"
     linear_method = "logistic regression"
     constant = ("majority", "the most frequent class")
 

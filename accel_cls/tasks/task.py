@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
-from accel_cls.data.labels import Classes, LabelReader, LabelScale
+from accel_cls.data.labels import Classes, LabelReader
+from accel_cls.models.output_scale import OutputScale
 from accel_cls.recipe.schema import Train
 from accel_cls.tasks.questions import Question
 
@@ -74,8 +75,8 @@ class Task(LabelReader, Protocol):
             UserError: where the recipe's class weights do not name just the classes.
         """
 
-    def label_scale(self, labels: np.ndarray) -> LabelScale | None:
-        """In which unit labels and logits are, of the training labels; None where they have none."""
+    def output_scale(self, labels: np.ndarray) -> OutputScale | None:
+        """The unit of labels and logits, from the training labels; None where they have none."""
 
     def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
         """The loss by which predictions are scored, without class weights and smoothing; logits float32."""

@@ -148,7 +148,7 @@ def encode_cached(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: 
         (folder / "truncated").write_text(str(truncated), encoding="ascii")
 
     def is_sound(folder: Path) -> bool:
-        ids, types, offsets = (_mapped(folder / name, kind) for name, kind in _FILES.items())
+        ids, types, offsets = (_scaled(folder / name, kind) for name, kind in _FILES.items())
         return (
             len(offsets) == len(texts) + 1
             and offsets[0] == 0
@@ -162,7 +162,7 @@ def encode_cached(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: 
     entry = find_or_make("tokens", "token ids", _key(tokenizer, texts, max_length), make, notes, is_sound)
     if entry is None:
         return encode(tokenizer, texts, max_length)
-    ids, types, offsets = (_mapped(entry.folder / name, kind) for name, kind in _FILES.items())
+    ids, types, offsets = (_scaled(entry.folder / name, kind) for name, kind in _FILES.items())
     return Encoded(
         ids,
         types if _takes_types(tokenizer) else None,
@@ -173,7 +173,7 @@ def encode_cached(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: 
     )
 
 
-def _mapped(path: Path, kind: type) -> np.ndarray:
+def _scaled(path: Path, kind: type) -> np.ndarray:
     """A file as an array that the system reads when it is looked at, and drops when memory is short."""
     if not path.stat().st_size:
         return np.empty(0, kind)

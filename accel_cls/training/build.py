@@ -23,8 +23,8 @@ from accel_cls.models.capabilities import ask_model
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.capabilities.training import settle_training
 from accel_cls.models.classifier import load_model, outline_model
-from accel_cls.models.features import freeze_encoder
-from accel_cls.models.output_scale import ScaledOutput, scale_output
+from accel_cls.models.features import freeze_encoder, last_layer
+from accel_cls.models.output_scale import ScaledLayer, scale_output
 from accel_cls.models.packing import make_packable
 from accel_cls.recipe import Recipe
 from accel_cls.runs.artifacts import Artifacts
@@ -53,7 +53,7 @@ class Inputs:
     packed: bool  # whether several texts lie in a row
     first_position: int  # the position id of a packed text's first token
     padding: Padding
-    scaled: ScaledOutput | None  # what the model's logits are scaled by
+    scaled: ScaledLayer | None  # the last layer, where logits have a unit
 
     def batches(
         self,
@@ -81,8 +81,8 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     model = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type, train)
     able = ask_model(model, tokenizer, str(recipe.model.name), notes)
     settle_training(model, tokenizer, able.padding, notes)
-    scale = task.label_scale(corpus.train.labels)
-    scaled = None if scale is None else scale_output(model, scale)
+    scale, place = task.output_scale(corpus.train.labels), f"task: {task.name}"
+    scaled = None if scale is None else scale_output(model, last_layer(model, place), scale, place)
     if recipe.model.freeze:
         freeze_encoder(model)
     packed = recipe.train.packing and able.packed and not is_xla(accelerator)

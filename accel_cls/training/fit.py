@@ -59,7 +59,8 @@ class Fitted:
     recipe: Recipe  # with the number that train.micro_batch_tokens: auto stands for
     plan: Plan
     progress: Progress  # at its end
-    device_peak_bytes: int | None  # see `finish_run`
+    device_peak_bytes: int | None  # see `FinishedRun`
+    truncated: dict[str, int]  # likewise
 
 
 def fit(
@@ -118,7 +119,8 @@ def fit(
     explain = functools.partial(_explain_out_of_memory, training, progress, sizes, key)
     reset_peak_device_memory(accelerator.device)  # what was tried to find a micro-batch's size is over
     _run_loop(loop or _train_to_the_end, hardware.name, training, progress, explain)
-    return Fitted(recipe, plan, progress, _device_peak_bytes(accelerator))
+    truncated = {"training": inputs.train.truncated, "validation": inputs.validation.truncated}
+    return Fitted(recipe, plan, progress, _device_peak_bytes(accelerator), truncated)
 
 
 def _device_peak_bytes(accelerator: Accelerator) -> int | None:

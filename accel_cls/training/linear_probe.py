@@ -22,10 +22,10 @@ from torch.nn.functional import linear
 
 from accel_cls.batching.layout import Layout
 from accel_cls.data.examples import Examples
-from accel_cls.data.labels import LabelScale
 from accel_cls.data.split import distinct_texts
 from accel_cls.evaluation.predictions import Predictions, predict_examples
 from accel_cls.models.features import FeatureModel, last_layer
+from accel_cls.models.output_scale import ScaledLayer
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import Loss, Task
 from accel_cls.tokenization.cache import find, find_or_make
@@ -105,8 +105,7 @@ def out_of_fold_logits(
     assert features is not None
     train = inputs.corpus.train
     loss = inputs.task.loss(recipe.train, train.labels, inputs.corpus.classes, torch.device("cpu"))
-    no_scale = LabelScale(0.0, 1.0)
-    whole = _Problem(loss, torch.from_numpy(features), train.labels, len(inputs.corpus.classes), no_scale)
+    whole = _Problem(loss, torch.from_numpy(features), train.labels, len(inputs.corpus.classes))
     penalty = _fit(recipe, inputs, features).penalty
     logits = np.empty((len(train), len(inputs.corpus.classes)), np.float32)
     for fold in np.unique(folds):
@@ -170,8 +169,7 @@ def _fit(recipe: Recipe, inputs: Inputs, features: np.ndarray) -> Fitted:
     """The layer for all training examples, with the penalty that is best for those that are held out."""
     train, task = inputs.corpus.train, inputs.task
     loss = task.loss(recipe.train, train.labels, inputs.corpus.classes, torch.device("cpu"))
-    scale = task.label_scale(train.labels) or LabelScale(0.0, 1.0)  # as the model has it, see `models/output_scale.py`
-    problem = _Problem(loss, torch.from_numpy(features), train.labels, len(inputs.corpus.classes), scale)
+    problem = _Problem(loss, torch.from_numpy(features), train.labels, len(inputs.corpus.classes), inputs.scaled)
     folds = _folds(train, task, recipe.seed)
     if not folds:
         return problem.minimize(_PENALTY_OF_FEW)
@@ -182,8 +180,9 @@ def _fit(recipe: Recipe, inputs: Inputs, features: np.ndarray) -> Fitted:
         score = 0.0
         for inner, held_out in zip(starts, folds, strict=True):
             layer = inner.minimize(penalty)
-            outputs = features[held_out] @ layer.weight.numpy().T + layer.bias.numpy()
-            score += task.mean_loss(outputs * scale.deviation + scale.mean, train.labels[held_out])
+            weight, bias = _scaled(inputs.scaled, layer.weight, layer.bias)
+            logits = features[held_out] @ weight.numpy().T + bias.numpy()
+            score += task.mean_loss(logits, train.labels[held_out])
         if score >= least:
             break  # it falls, and then it rises
         best, least = penalty, score
@@ -201,14 +200,21 @@ def _folds(train: Examples, task: Task, seed: int) -> list[np.ndarray]:
     return [np.isin(text_of, part) for part in (parts if len(texts) < _MANY else parts[:1])]
 
 
+def _scaled(by: ScaledLayer | None, weight: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The layer's weights as they compute, of those that are trained."""
+    return (weight, bias) if by is None else by.scale(weight, bias)
+
+
 class _Problem:
     """What is minimized: the task's mean loss of a linear layer, and penalty / 2 times its squared weights.
 
     Features have mean 0 and deviation 1 in it, so that a penalty means the same for every encoder.
     """
 
-    def __init__(self, loss: Loss, features: torch.Tensor, labels: np.ndarray, outputs: int, scale: LabelScale):
-        self._loss, self._labels, self._outputs, self._scale = loss, labels, outputs, scale
+    def __init__(
+        self, loss: Loss, features: torch.Tensor, labels: np.ndarray, outputs: int, scaled: ScaledLayer | None = None
+    ):
+        self._loss, self._labels, self._outputs, self._scale = loss, labels, outputs, scaled
         self._raw = features
         self._mean = features.mean(0)
         self._deviation = features.std(0, correction=0).clamp_min(1e-6)
@@ -241,8 +247,7 @@ class _Problem:
 
         def value() -> torch.Tensor:
             optimizer.zero_grad()
-            logits = linear(self._features, weight, bias) * self._scale.deviation + self._scale.mean
-            losses = self._loss.losses(logits, labels)
+            losses = self._loss.losses(linear(self._features, *_scaled(self._scale, weight, bias)), labels)
             total = losses.sum() / self._total + penalty / 2 * weight.square().sum()
             total.backward()
             return total

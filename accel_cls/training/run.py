@@ -13,6 +13,7 @@ from accel_cls.console import Console, duration
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.devices.deterministic import deterministic_algorithms
 from accel_cls.devices.prepare import let_go, scaler_state
+from accel_cls.evaluation.metrics import require_metrics
 from accel_cls.hardware.accelerator import start_hardware
 from accel_cls.hardware.main_process import decided_by_main
 from accel_cls.hardware.rendezvous import Rendezvous, join_rendezvous, lost_process_explained
@@ -81,6 +82,7 @@ def _run(command: Command, rendezvous: Rendezvous, folder: RunFolder, stopping: 
     hardware = start_hardware(recipe, command.path, command.overrides, rendezvous)
     console = Console(quiet=not hardware.accelerator.is_main_process)
     console.section(f"accel_cls · {recipe.name} · {command.path}", hardware.describe())
+    require_metrics(recipe.evaluate.metrics)
     session = Session(hardware, stopping, console)
     with deterministic_algorithms(hardware.accelerator.device, recipe.train.deterministic):
         show = (command.repeat or _work)(command, session, folder)
@@ -165,7 +167,7 @@ def finish(session: Session, corpus: Corpus, folder: RunFolder, fitted: Fitted) 
         told: list[str] = []
         validation = read_answers(folder, "validation")
         ran = (folder, fitted.recipe, fitted.plan, fitted.progress, task, corpus, hardware.name)
-        finish_run(FinishedRun(*ran, fitted.device_peak_bytes, validation, test), told)
+        finish_run(FinishedRun(*ran, fitted.device_peak_bytes, validation, test, fitted.truncated), told)
         for note in told:
             console.note(note)
 
@@ -188,7 +190,7 @@ def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, began: f
         *(("left out", dropped) for dropped in describe_dropped(results)),
         *(("look at", sentence) for sentence in results.get("advice", ())),
         ("model", os.path.join(where, "model")),
-        ("report", os.path.join(where, "report.md")),
+        ("report", f"{os.path.join(where, 'report.html')}, and report.md for a terminal"),
         ("training took", duration(results["seconds"])),
         ("try it", shell(command)),
     ]

@@ -15,6 +15,12 @@ from accel_cls.tuning.halving import Halving, rung_parts, rung_sizes
 from accel_cls.tuning.record import Record, Trial
 
 Lines = list[tuple[str, str]]
+# Scores that are shares of rows, or nearly so: how far two of them are apart by chance follows from the rows' number.
+_AVERAGES = ("", "_macro", "_micro")
+_SHARES = {
+    *("accuracy", "balanced_accuracy", "hamming_loss", "top_3_accuracy", "top_5_accuracy"),
+    *(f"{name}{average}" for name in ("precision", "recall", "f1") for average in _AVERAGES),
+}
 
 
 def describe_search(axes: Axes, recipe: Recipe, halving: Halving, examples: int, hidden: int | None) -> Lines:
@@ -100,9 +106,8 @@ def _reason(record: Record, best: Trial, others: Sequence[Trial], rung: int) -> 
     if runner.scores[rung] == score:
         return f"{by} {score:.4f} is that of {in_words(runner.values)}, too, but its loss is less on the same rows"
     which = "least" if less_is_better(by) else "highest"
-    apart = (
-        "" if by == "loss" or _differ(score, runner.scores[rung], record.scored) else ": no more than chance may make"
-    )
+    is_sure = by not in _SHARES or _differ(score, runner.scores[rung], record.scored)
+    apart = "" if is_sure else ": no more than chance may make"
     return (
         f"its {by}, {score:.4f}, is the {which} of those that trained to the end; {runner.scores[rung]:.4f} for "
         f"{in_words(runner.values)}, on the same {record.scored:,} rows{apart}"

@@ -1,0 +1,107 @@
+"""A finished run as one HTML page."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from accel_cls.console import duration
+from accel_cls.errors import printable
+from accel_cls.reporting.facts import Facts
+from accel_cls.reporting.html.plots import has_wide_letters
+from accel_cls.reporting.html.sections import SECTIONS, Section
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What stands at the top of the page."""
+
+    name: str
+    task: str
+    model: str
+    rows: int
+    hardware: str
+    took: str
+
+
+def render_page(facts: Facts) -> str:
+    """The page, which needs nothing else: no file, no network."""
+    environment = _environment()
+    shown = [(section, it) for section in SECTIONS if (it := section.content(facts)) is not None]
+    parts = [(section, _rendered(environment, section, it)) for section, it in shown]
+    first, last = (_source(environment, name) for name in ("theme.js", "page.js"))
+    return environment.get_template("page.html.j2").render(
+        heading=_heading(facts),
+        parts=parts,
+        style=_source(environment, "page.css"),
+        first=first,
+        last=last,
+        hashes=[_digest(first), _digest(last)],
+    )
+
+
+def _heading(facts: Facts) -> Heading:
+    results, recipe = facts.results, facts.recipe
+    model = recipe.model.name or "A model built from the recipe, learned from nothing"
+    task = results["task"].replace("_", " ")
+    rows = results["rows"]["training"]
+    return Heading(recipe.name, task, model, rows, results["hardware"], duration(results["seconds"]))
+
+
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("accel_cls.reporting.html")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    filters: dict[str, Callable[..., Any]] = {"visible": visible, "score": score, "percent": percent, "count": count}
+    environment.filters |= filters
+    environment.tests["upright"] = has_wide_letters
+    environment.globals |= {"zip": zip, "ids": ids}
+    return environment
+
+
+def _rendered(environment: Environment, section: Section, it: Any) -> str:
+    return environment.get_template(f"{section.key}.html.j2").render(it=it)
+
+
+def _source(environment: Environment, name: str) -> str:
+    """A style or script of the page's own, as it is."""
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0]
+
+
+def _digest(script: str) -> str:
+    """By which the page's policy knows its own scripts: a browser runs no other."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def visible(text: str) -> str:
+    """A text from data: what a browser would obey or drop is written out, such as \\x1b; line ends stay."""
+    return printable(text)
+
+
+def score(value: float | None) -> str:
+    """A score with four digits; a dash where it is undefined or no finite number."""
+    return "–" if value is None else f"{value:.4f}"
+
+
+def ids(names: Sequence[str], some: Sequence[str]) -> str:
+    """Which of the names these are, as an attribute holds them."""
+    return " ".join(str(names.index(name)) for name in some)
+
+
+def percent(value: float | None) -> str:
+    """A share with one digit."""
+    return "–" if value is None else f"{100 * value:.1f}%"
+
+
+def count(value: int | None) -> str:
+    """A whole number, thousands apart."""
+    return "–" if value is None else f"{value:,}"

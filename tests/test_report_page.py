@@ -1,0 +1,261 @@
+"""report.html: by real runs of each kind, read by a parser; what is in it, and what no data can make of it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import GOOD, cli, train, write_recipe, write_reviews
+from hostile_reviews import CLASSES, HOSTILE, write_hostile
+from html_pages import Page
+from run_results import read_csv
+
+from accel_cls.data.examples import Examples
+from accel_cls.data.texts import Texts
+from accel_cls.errors import printable
+from accel_cls.evaluation.answers import Answers
+from accel_cls.reporting.facts import read_facts
+from accel_cls.reporting.html.page import render_page
+from accel_cls.runs.folder import RunFolder
+
+TRAIN = "{epochs: 2, batch_size: 16, micro_batch_tokens: 512, learning_rate: 1e-3, log_every: 2}"
+
+
+def write_single(folder: Path) -> None:
+    write_reviews(folder / "reviews.csv", 160)
+    write_reviews(folder / "test.csv", 40, seed=1)
+    data = "{train: reviews.csv, test: test.csv, text: review, label: label, labels: {0: BAD, 1: GOOD}}"
+    write_recipe(folder, data=data, train=TRAIN)
+
+
+def write_several(folder: Path) -> None:
+    rows = [{"text": f"{GOOD[i % 8]}{i}", "label": [n for k, n in enumerate("abc") if i >> k & 1]} for i in range(96)]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "rows.jsonl").write_text(lines, encoding="utf-8")
+    write_recipe(folder, task="multi_label", data="{train: rows.jsonl, text: text, label: label}", train=TRAIN)
+
+
+def write_pairs(folder: Path) -> None:
+    rows = [f"{GOOD[i % 8]}{i},{GOOD[i % 7]},{'same' if i % 3 else 'other'}" for i in range(96)]
+    (folder / "pairs.csv").write_text("\n".join(["first,second,label", *rows]) + "\n", encoding="utf-8")
+    write_recipe(folder, data="{train: pairs.csv, text: [first, second], label: label}", train=TRAIN)
+
+
+def write_numbers(folder: Path) -> None:
+    rows = [f"{GOOD[i % 8]}{i},{i % 8 / 2}" for i in range(96)]
+    (folder / "rows.csv").write_text("\n".join(["text,stars", *rows]) + "\n", encoding="utf-8")
+    write_recipe(folder, task="regression", data="{train: rows.csv, text: text, label: stars}", train=TRAIN)
+
+
+WRITERS = {
+    "numbers": write_numbers,
+    "single": write_single,
+    "several": write_several,
+    "pairs": write_pairs,
+    "hostile": write_hostile,
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A finished run of each kind, by name."""
+    found = {}
+    for name, write in WRITERS.items():
+        folder = tmp_path_factory.mktemp(name)
+        write(folder)
+        done = train(folder)
+        assert done.returncode == 0, done.stderr
+        found[name] = folder / "run"
+    return found
+
+
+@pytest.fixture(scope="module")
+def pages(runs: dict[str, Path]) -> dict[str, Page]:
+    return {name: Page((run / "report.html").read_text(encoding="utf-8")) for name, run in runs.items()}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_page_is_sound_and_needs_nothing_else(kind: str, pages: dict[str, Page]) -> None:
+    page = pages[kind]
+    assert page.faults == []
+    ids = [one.attributes["id"] for one in page.elements if "id" in one.attributes]
+    assert len(ids) == len({*ids})
+    for one in page.elements:
+        for name, value in one.attributes.items():
+            assert not name.startswith("on"), one
+            assert name not in ("src", "srcset", "action", "data", "formaction"), one
+            if name == "href":
+                assert value is not None
+                assert value.removeprefix("#") in ids
+            if name == "aria-labelledby":
+                assert value in ids
+    assert all(one.attributes.get("scope") in ("row", "col") for one in page.all("th"))
+    assert {one.tag for one in page.elements} & {"link", "img", "iframe", "object", "base", "font"} == set()
+    for svg in page.all("svg"):
+        assert svg.attributes.get("aria-hidden") == "true" or svg.attributes.get("aria-label")
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_browser_is_told_to_run_its_two_scripts_and_no_other(kind: str, pages: dict[str, Page]) -> None:
+    scripts = pages[kind].all("script")
+    assert len(scripts) == 2
+    (policy,) = [
+        one.attributes["content"] for one in pages[kind].all("meta") if one.attributes.get("http-equiv") is not None
+    ]
+    assert policy is not None
+    digests = {base64.b64encode(hashlib.sha256(one.text.encode()).digest()).decode() for one in scripts}
+    assert {*re.findall(r"'sha256-([^']+)'", policy)} == digests
+    assert policy.startswith("default-src 'none'")
+
+
+def test_hostile_texts_and_names_are_shown_and_nothing_else(runs: dict[str, Path], pages: dict[str, Page]) -> None:
+    page = pages["hostile"]
+    html = (runs["hostile"] / "report.html").read_text(encoding="utf-8")
+    assert not re.search("[\0-\x08\x0b\x0c\x0e-\x1f\u202a-\u202e\u2066-\u2069\ufeff]", html)
+    shown = {one.text.rsplit(" ", 1)[0] for one in page.all("p", "text")}
+    rows = [row for row in read_csv(runs["hostile"] / "predictions.csv") if row["label"] != row["predicted"]]
+    assert len(rows) > len(HOSTILE) / 2
+    # As line ends become "\n" in a page, too.
+    wanted = {printable(row["text"].rsplit(" ", 1)[0]).replace("\r\n", "\n").replace("\\r\n", "\n") for row in rows}
+    assert {text for text in wanted if len(text) < 300} <= {text.replace("\\r\n", "\n") for text in shown}
+    assert {printable(name) for name in CLASSES} <= {one.text for one in page.all("bdi")}
+    assert "49" not in {one.text for one in page.all("bdi")}
+    assert page.all("title")[0].text == "<i>tiny</i> · report"
+
+
+def test_it_holds_the_scores_and_what_they_are_of(runs: dict[str, Path], pages: dict[str, Page]) -> None:
+    results = json.loads((runs["single"] / "results.json").read_text(encoding="utf-8"))
+    (big,) = pages["single"].all("p", "big")
+    assert big.text == f"{results['test']['scores']['accuracy']:.4f}"
+    (scores,) = [one for one in pages["single"].all("section") if one.attributes["id"] == "scores"]
+    assert "On 40 test rows" in scores.text
+    assert "On 32 validation rows" in scores.text
+    for part in (results, results["test"]):
+        for one in part["baselines"]:
+            assert f"{one['scores']['f1']:.4f}" in scores.text
+    assert results["test"]["verdict"].partition(";")[0][1:] in scores.text
+    (only,) = pages["several"].all("p", "part") or pages["several"].all("span", "part")
+    assert only.text == "validation"
+
+
+def test_each_run_has_the_sections_that_it_has_facts_for(pages: dict[str, Page]) -> None:
+    sections = {name: [one.attributes["id"] for one in page.all("section")] for name, page in pages.items()}
+    assert sections["single"] == [
+        "scores", "course", "confusion", "classes", "mistakes", "reliability", "texts", "setting",
+    ]  # fmt: skip
+    assert sections["pairs"] == sections["hostile"] == sections["single"]
+    assert sections["numbers"] == ["scores", "course", "tables", "mistakes", "texts", "setting"]
+    assert sections["several"] == [name for name in sections["single"] if name != "confusion"]
+    for name, page in pages.items():
+        linked = [one.attributes["href"] for one in page.all("a")]
+        assert linked == ["#scores", *(f"#{key}" for key in sections[name])]
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_mistakes_are_those_of_the_predictions_the_surest_first(
+    kind: str, runs: dict[str, Path], pages: dict[str, Page]
+) -> None:
+    wrong = [row for row in read_csv(runs[kind] / "predictions.csv") if row["label"] != row["predicted"]]
+    shown = [one.text.split(" · ") for one in pages[kind].all("span", "row") if one.text.startswith("loss")]
+    assert sorted(row for _, row in shown) == sorted(row["row"] for row in wrong)
+    losses = [float(loss.removeprefix("loss ")) for loss, _ in shown]
+    assert losses == sorted(losses, reverse=True)
+    (section,) = [one for one in pages[kind].all("section") if one.attributes["id"] == "mistakes"]
+    rows = len(read_csv(runs[kind] / "predictions.csv"))
+    assert f"{len(wrong)} of {rows} validation rows are not answered as they are labelled" in section.text
+
+
+def test_mistakes_have_neighbours_among_the_training_texts(runs: dict[str, Path], pages: dict[str, Page]) -> None:
+    kept = json.loads((runs["pairs"] / "neighbours.json").read_text(encoding="utf-8"))
+    rows = {row["row"]: row for row in read_csv(runs["pairs"] / "predictions.csv")}
+    assert {*kept} == {row for row, one in rows.items() if one["label"] != one["predicted"]}
+    source = read_csv(runs["pairs"].parent / "pairs.csv")
+    for near in kept.values():
+        assert len(near) == 3
+        for one in near:
+            assert one["row"] not in rows
+            truth = source[int(one["row"].rpartition(":")[2]) - 1]
+            assert (one["text"], one["pair"], one["label"]) == (truth["first"], truth["second"], truth["label"])
+        likeness = [one["likeness"] for one in near]
+        assert likeness == sorted(likeness, reverse=True)
+    assert len(pages["pairs"].all("ul", "near")) == len(kept)
+
+
+def test_report_makes_all_anew_from_the_folder_alone(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for kind, run in runs.items():
+        copy = tmp_path / kind
+        shutil.copytree(run, copy, ignore=shutil.ignore_patterns("checkpoints", "*.safetensors.index.json"))
+        (copy / "model" / "model.safetensors").unlink()
+        names = ("report.html", "report.md", "model/README.md")
+        for name in names:
+            (copy / name).unlink()
+        status, out, err = cli(capsys, "report", str(copy))
+        assert (status, err) == (0, "")
+        assert out.count("wrote ") == 3
+        for name in names:
+            assert (copy / name).read_bytes() == (run / name).read_bytes(), (kind, name)
+
+
+def test_report_of_what_is_no_finished_run_is_refused(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    status, _, err = cli(capsys, "report", str(tmp_path))
+    assert status == 2
+    assert "found no run; expected the folder of a finished one" in err
+    copy = tmp_path / "copy"
+    shutil.copytree(runs["single"], copy)
+    (copy / "predictions.safetensors").unlink()
+    status, _, err = cli(capsys, "report", str(copy))
+    assert status == 2
+    assert "found no answers of a model to validation rows" in err
+    (copy / "results.json").unlink()
+    status, _, err = cli(capsys, "report", str(copy))
+    assert status == 2
+    assert "found a run that is not finished" in err
+
+
+def test_facts_about_the_texts_are_kept(runs: dict[str, Path], pages: dict[str, Page]) -> None:
+    texts = json.loads((runs["hostile"] / "results.json").read_text(encoding="utf-8"))["texts"]
+    assert sum(texts["classes"]["training"]) + sum(texts["classes"]["validation"]) == len(HOSTILE) * 10
+    assert texts["truncated"]["training"] > 0
+    assert 0 < texts["tokens"]["mean"] <= texts["tokens"]["95%"] <= 32
+    (section,) = [one for one in pages["hostile"].all("section") if one.attributes["id"] == "texts"]
+    assert f"{texts['truncated']['training']:,}" in section.text
+
+
+def test_page_of_many_rows_and_classes_is_less_than_a_megabyte(runs: dict[str, Path]) -> None:
+    """12,000 rows, most of them wrong, of long Chinese texts; a hundred classes, each taken for each."""
+    count, classes = 12_000, 100
+    facts = read_facts(RunFolder(runs["single"]))
+    names = [f"类别名称{i}" for i in range(classes)]
+    draw = np.random.default_rng(0)
+    confusion = draw.integers(1, 99, (classes, classes))
+    texts = Texts.of({"text": ["味" * 2000] * count})
+    labels = draw.integers(0, classes, count)
+    examples = Examples(texts, labels, tuple(f"reviews.csv:{i + 1}" for i in range(count)))
+    near = [{"text": "道" * 200, "row": "reviews.csv:1", "label": names[0], "likeness": 0.5}] * 3
+    large = replace(
+        facts,
+        validation=Answers(examples, draw.normal(size=(count, classes)).astype(np.float32)),
+        neighbours=dict.fromkeys(examples.rows, near),
+        results=facts.results
+        | {
+            "classes": [one | {"name": name} for name in names for one in facts.results["classes"][:1]],
+            "confusion": confusion.tolist(),
+            "test": None,
+            "texts": {},
+        },
+    )
+    html = render_page(large)
+    assert Page(html).faults == []
+    assert 300_000 < len(html.encode()) < 1_000_000
+    assert len(Page(html).all("td", "w1")) > 100
