@@ -15,6 +15,7 @@ from accel_cls.data.cells import as_texts, declared_name, label_of_cell, text_ta
 from accel_cls.data.column_names import UnknownColumn
 from accel_cls.data.examples import Examples, InvalidRows, Part
 from accel_cls.data.files import expand
+from accel_cls.data.folds import check_folds, fold_numbers
 from accel_cls.data.labels import Classes, LabelReader
 from accel_cls.data.reading import SourceTable, read_table
 from accel_cls.data.separated import FileFormat
@@ -22,7 +23,7 @@ from accel_cls.data.split import split_examples
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, listed, printable, shown
 from accel_cls.recipe import Hub, Recipe
-from accel_cls.recipe.data_section import Data
+from accel_cls.recipe.data_section import Data, Fold
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Corpus:
     notes: tuple[str, ...]  # decisions that the user should know of
     digest: str  # SHA-256 over the texts and labels of training and validation examples, in order
     test: Examples | None = None  # that nothing is chosen by; they change no update, and are not in the digest
+    fold: np.ndarray | None = None  # bool [training and validation examples in their order]: these are validated on
 
     @property
     def test_digest(self) -> str | None:
@@ -67,13 +69,13 @@ class Corpus:
         """Name and text of each line of the banner that is about examples and classes."""
         by = self.reader.split_by
         test = "" if self.test is None else f", {len(self.test):,} for the test ({_origin(data.test, 'test', by)})"
-        split = _origin(data.validation, "validation", by)
+        split = _origin(data.validation if data.fold is None else data.fold, "validation", by)
         parts = f"{len(self.train):,} for training, {len(self.validation):,} for validation ({split}){test}"
         return [("examples", parts), self.reader.describe(self.train.labels, self.classes.names)]
 
 
 def _origin(source: Any, key: str, by: str) -> str:
-    return f"{source} of data.train, by {by}" if isinstance(source, float) else f"data.{key}"
+    return f"{source} of data.train, by {by}" if isinstance(source, float | Fold) else f"data.{key}"
 
 
 @dataclass(frozen=True)
@@ -107,25 +109,33 @@ def load_corpus(recipe: Recipe, reader: LabelReader) -> Corpus:
     train = _examples(read, classes, data, reader, "data.train", invalid)
     _check_labels(train, classes, reader)
     declared, fraction = read.declared, 1.0
+    split_seed = recipe.seed if data.split_seed is None else data.split_seed
+    fold: np.ndarray | None = None
 
     def held_out(source: float | str | list[str] | Hub, key: str) -> Examples:
         """Read, or split off what is left of the training examples; fractions are of all of them."""
         nonlocal train, fraction
         if isinstance(source, float):
-            train, part = split_examples(train, len(classes), reader, source / fraction, recipe.seed, key)
+            train, part = split_examples(train, len(classes), reader, source / fraction, split_seed, key)
             fraction -= source
             return part
         read = _read(source, data, reader, names, notes, declared, data.slices)
         return _examples(read, classes, data, reader, key, invalid)
 
     test = None if data.test is None else held_out(data.test, "data.test")
-    validation = held_out(data.validation, "data.validation")
+    if data.fold is None:
+        validation = held_out(data.validation, "data.validation")
+    else:
+        check_folds(train, classes.names, reader, data.fold.of, "data.fold.of")
+        fold = fold_numbers(train, reader, data.fold.of, split_seed) == data.fold.number - 1
+        train, validation = (train.select(np.flatnonzero(part)) for part in (~fold, fold))
     train = replace(train, columns=None)  # what is learned from is not judged
     notes.extend(f"{rows.key}: dropped, {rows}" for rows in invalid)
     _check_labels(train, classes, reader)
-    notes.extend(_missing_classes(train, validation, isinstance(data.validation, float), classes, reader))
+    is_split = fold is not None or isinstance(data.validation, float)
+    notes.extend(_missing_classes(train, validation, is_split, classes, reader))
     digest = digest_of(train, validation)
-    return Corpus(train, validation, classes, reader, tuple(invalid), tuple(notes), digest, test)
+    return Corpus(train, validation, classes, reader, tuple(invalid), tuple(notes), digest, test, fold)
 
 
 def _check_labels(train: Examples, classes: Classes, reader: LabelReader) -> None:

@@ -28,6 +28,7 @@ from accel_cls.models.packing import make_packable
 from accel_cls.recipe import Recipe, load_recipe
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.postprocessing import OURS, POSTPROCESSING
+from accel_cls.runs.results import one_run_expected
 from accel_cls.tasks import Task, task_of_model
 from accel_cls.tokenization.encode import encode
 from accel_cls.tokenization.pretrained import load_error
@@ -175,6 +176,8 @@ def load_classifier(folder: str | Path) -> Classifier:
     path = Path(folder)
     path = path if (path / "config.json").is_file() else RunFolder(path).model
     if not (path / "config.json").is_file():
+        if RunFolder(folder).repetitions:
+            raise UserError(one_run_expected(RunFolder(folder)))
         what = "a run that has no model yet" if RunFolder(folder).is_run else "no run and no model"
         raise UserError(f"{folder}: found {what}; expected a run folder such as runs/food, or its model folder")
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")

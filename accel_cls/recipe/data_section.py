@@ -27,6 +27,23 @@ Files = _Path | Annotated[list[_Path], Field(min_length=1)]
 _FILES = "a file, a glob, a list of files, or {hub: ID, split: NAME}"
 
 
+class Fold(Section):
+    """One of several equal parts of the training examples, which is what the model is validated on."""
+
+    number: int = setting(..., "a whole number from 1 to `of`", "which of them", "they are counted from 1", ge=1)
+    of: int = setting(
+        ...,
+        "a whole number from 2 to 100",
+        "how many parts there are",
+        "one part leaves nothing to train on",
+        ge=2,
+        le=100,
+    )
+
+    def __str__(self) -> str:
+        return f"fold {self.number} of {self.of}"
+
+
 class Data(Section):
     """The training, validation and test data."""
 
@@ -44,6 +61,21 @@ class Data(Section):
         "examples that nothing is chosen by: scored once, at a run's end, by the model that is kept. A fraction is "
         "split off before data.validation is, likewise",
         "at 0 nothing is left to test on, at 1 nothing to train on",
+    )
+    fold: Fold | None = setting(
+        None,
+        "a mapping, {number: 2, of: 5}",
+        "cut the training examples into so many equal parts, by class, copies of a text together, and validate on one "
+        "of them, in place of data.validation; repeat.folds trains with each of them in turn",
+    )
+    split_seed: int | None = setting(
+        None,
+        "a whole number from 0 to 4294967295",
+        "draws fractions and folds of the training examples; null: `seed` does. With repeat.seeds it stays the first "
+        "run's seed, so that all runs are judged by the same rows",
+        "numpy seeds with 32 bits",
+        ge=0,
+        lt=2**32,
     )
     text: str | Annotated[list[str], Field(min_length=2, max_length=2)] = setting(
         "text", "a column's name, or a list of two for text pairs", "the column (or two columns) to read"

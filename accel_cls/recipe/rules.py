@@ -57,9 +57,35 @@ def broken_rules(recipe: Recipe) -> _Broken:
             "schedule; leave it out, or give a rate (accel-cls tune finds one)"
         )
         broken.append((("train", "max_updates"), message))
-    broken += broken_decisions(recipe)
+    broken += [*broken_decisions(recipe), *_broken_repeats(recipe)]
     broken += _broken_evaluation(recipe) + _broken_labels(recipe) + _broken_columns(recipe)
     return broken + (_broken_numbers(recipe) if recipe.task == "regression" else [])
+
+
+def _broken_repeats(recipe: Recipe) -> _Broken:
+    broken: _Broken = []
+    repeat, fold = recipe.repeat, recipe.data.fold
+    if repeat is not None and (repeat.seeds is None) == (repeat.folds is None):
+        found = "neither" if repeat.seeds is None else "both"
+        broken.append((("repeat",), f"found {found}; expected one of seeds and folds"))
+    if repeat is not None and repeat.seeds is not None and recipe.seed + repeat.seeds > 2**32:
+        message = f"found {repeat.seeds} from seed {recipe.seed} on; expected the last one to be 4294967295 at most"
+        broken.append((("repeat", "seeds"), message))
+    if fold is not None and fold.number > fold.of:
+        broken.append(
+            (("data", "fold", "number"), f"found {fold.number}; expected {fold.of} at most, as data.fold.of")
+        )
+    if fold is not None and repeat is not None and repeat.folds is not None:
+        broken.append((("data", "fold"), "found it beside repeat.folds, which sets it for each run; leave it out"))
+    if fold is not None or (repeat is not None and repeat.folds is not None):
+        place = "repeat.folds" if fold is None else "data.fold"
+        if not isinstance(recipe.data.validation, float):
+            message = (
+                f"found a source of its own beside {place}, with which a part of data.train is validated on; make it "
+                "data.test, which all models are scored by at the end, or list it in data.train, and leave this out"
+            )
+            broken.append((("data", "validation"), message))
+    return broken
 
 
 def _broken_scratch(scratch: Scratch) -> _Broken:
@@ -189,6 +215,11 @@ def idle_settings(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
         idle.append((("model", "scratch", "dropout"), "not used, since model.dropout is set", "remove one of the two"))
     if model.name is None and model.scratch is not None:
         idle += _idle_in_scratch(model.scratch)
+    if "validation" in data.model_fields_set and isinstance(data.validation, float):
+        place = "data.fold" if data.fold is not None else "repeat.folds"
+        if data.fold is not None or (recipe.repeat is not None and recipe.repeat.folds is not None):
+            why = f"not used, since {place} says which rows are validated on"
+            idle.append((("data", "validation"), why, "remove it"))
     if data.label_separator != "," and (recipe.task != "multi_label" or isinstance(data.label, list)):
         why = "not used: it is for task: multi_label with one label column"
         idle.append((("data", "label_separator"), why, "remove it"))
@@ -282,6 +313,15 @@ def _hint_for_folder(path: Path) -> str:
     if near:
         return f"; did you mean {near[0]}?"
     return f"; in {os.path.relpath(path.parent)} are the folders {listed(there, 5)}" if there else ""
+
+
+def require_one_training(recipe: Recipe, who: str) -> None:
+    """Raise UserError where a recipe is trained several times, for what looks at one training."""
+    if recipe.repeat is not None:
+        key, count = ("seeds", recipe.repeat.seeds) if recipe.repeat.seeds else ("folds", recipe.repeat.folds)
+        raise UserError(
+            f"repeat.{key}: found {count}, so many trainings; {who} looks at one. Leave it out, as ~repeat does"
+        )
 
 
 def require_updates(recipe: Recipe) -> None:

@@ -354,6 +354,28 @@ class Checkpoint(Section):
     )
 
 
+class Repeat(Section):
+    """How often it is trained, by one command: with several seeds, or with each part of the data held out once."""
+
+    seeds: int | None = setting(
+        None,
+        "a whole number from 2 to 100",
+        "train with so many seeds: seed, seed + 1 and so on, on the same rows; tells how far scores differ by chance",
+        "one run has nothing to differ from",
+        ge=2,
+        le=100,
+    )
+    folds: int | None = setting(
+        None,
+        "a whole number from 2 to 100",
+        "cut the training examples into so many parts, train as often, and validate on each part once; every example "
+        "is answered by a model that has not seen it",
+        "one part leaves nothing to train on",
+        ge=2,
+        le=100,
+    )
+
+
 class Recipe(Section):
     """One YAML file: data, model, training, evaluation, hardware profile, output."""
 
@@ -388,6 +410,9 @@ class Recipe(Section):
         "by which rules answers become decisions",
     )
     checkpoint: Checkpoint = setting(Checkpoint(), "a mapping", "how a run can be continued")
+    repeat: Repeat | None = setting(
+        None, "a mapping, {seeds: 5} or {folds: 5}", "how often it is trained, to tell chance from what is learned"
+    )
 
     @model_validator(mode="before")
     @classmethod

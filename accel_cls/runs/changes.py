@@ -26,9 +26,10 @@ _HARMLESS = (
 )
 # Keys that only decide after which update the run ends.
 _END = ("train.max_updates", "evaluate.patience")
+_SEEDS = "repeat.seeds"  # likewise, where both are several runs with seeds
 _EPOCHS = "train.epochs"  # likewise, where no update's learning rate follows from it
 # Where the data lie does not matter by itself: the digest of what was read does.
-_DATA_FILES = ("data.train", "data.validation")
+_DATA_FILES = ("data.train", "data.validation", "data.fold", "data.split_seed")
 _TEST = "data.test"  # what is scored at the end: no update follows from it
 # How the best model is judged at the end, and what is made of its answers: likewise.
 _JUDGED = ("data.slices", "evaluate.behaviour", "evaluate.calibrate", "decide")
@@ -77,6 +78,7 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     if RATE in differing and new[RATE] == "auto" and found_of(folder).get(RATE) == old[RATE]:
         differing.remove(RATE)
     ends = (*_END, _EPOCHS) if _has_rate_without_end(old) and _has_rate_without_end(new) else _END
+    ends = (*ends, _SEEDS) if _SEEDS in old and _SEEDS in new else ends
 
     def lines_of(keys: list[str]) -> list[str]:
         return [f"{key}: {old.get(key, 'not set')} → {new.get(key, 'not set')}" for key in keys]

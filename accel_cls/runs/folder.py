@@ -21,6 +21,7 @@ from accel_cls.stopping import SAVE_FILE
 
 _PREFIX: dict[Part, str] = {"validation": "", "test": "test_"}
 _SEARCH = "tune"  # in a run folder: what the search for a learning rate leaves; an older one is `tune.1` …
+_REPETITION = re.compile(r"(?:seed|fold)-(\d+)")  # in a run folder: the runs that its recipe's `repeat` stands for
 _LITTLE = 1 << 20  # bytes that are left on a full disk, at most
 
 
@@ -52,6 +53,15 @@ class RunFolder:
     def logits(self, part: Part = "validation") -> Path:
         """The same for programs: logits and labels as they are, row by row."""
         return self.path / f"{_PREFIX[part]}predictions.safetensors"
+
+    @property
+    def repetitions(self) -> list[RunFolder]:
+        """The runs in it that its recipe's `repeat` stands for, in order, as far as they have begun; mostly none."""
+        if not self.path.is_dir():
+            return []
+        found = {path: match for path in self.path.iterdir() if (match := _REPETITION.fullmatch(path.name))}
+        runs = [RunFolder(path) for path in sorted(found, key=lambda path: int(found[path][1]))]
+        return [run for run in runs if run.is_run]
 
     @property
     def is_run(self) -> bool:

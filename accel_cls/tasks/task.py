@@ -12,6 +12,7 @@ import torch
 from accel_cls.data.labels import Classes, LabelReader
 from accel_cls.models.output_scale import OutputScale
 from accel_cls.recipe.schema import Train
+from accel_cls.tasks.questions import Question
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -133,6 +134,12 @@ class Task(LabelReader, Protocol):
         Returns:
             A function from features of texts to logits as a model's, float32 [texts, outputs].
         """
+
+    def fit_bayes(self, features: csr_matrix, labels: np.ndarray, classes: int) -> Predictor:
+        """Naive Bayes, on features that are not negative; else as `fit_linear`. For tasks with classes."""
+
+    def questions(self, labels: np.ndarray, logits: np.ndarray, names: Sequence[str]) -> list[Question]:
+        """What the labels decide, with what logits, float32 [examples, outputs], say of it; none without classes."""
 
     @property
     def row_metric(self) -> str:
