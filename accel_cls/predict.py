@@ -70,6 +70,10 @@ def predict(
     column: Column = None,
     out: Out = None,
     top: Top = None,
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="As the model itself says it: without the run's temperature, decisions and sets."),
+    ] = False,
     encoding: Annotated[
         str | None, typer.Option(help="Of the file or of standard input, such as cp1252; found where it can be.")
     ] = None,
@@ -93,6 +97,8 @@ def predict(
         from accel_cls.inference.output import check_out, check_top
 
         classifier = load_classifier(run)
+        if raw:
+            classifier = classifier.plain()
     check_top(classifier, top)
     if out is not None:
         check_out(Path(out))
@@ -106,10 +112,12 @@ def predict(
 
 def _answer(classifier: Classifier, given: Input, top: int | None, out: str | None, is_shown: bool) -> None:
     """Write the predictions to a file, show them, or print them as JSON lines; then what is to be said of them."""
-    from accel_cls.inference.output import Output, show_predictions, telling_lost
+    from accel_cls.inference.output import Output, show_predictions, telling_decided, telling_lost
 
     last_notes: list[str] = []
     classified = telling_lost(_classified(classifier, given), last_notes)
+    if not is_shown:
+        classified = telling_decided(classified, classifier, last_notes)
     output = Output(classifier, given.rows, top)
     if renamed := output.renamed(Path(out).suffix.lower() if out else ".jsonl"):
         _tell(renamed)

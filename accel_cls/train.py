@@ -24,7 +24,7 @@ from accel_cls.hardware.nodes import JOIN_TIMEOUT
 from accel_cls.profiling.measurements import Request
 from accel_cls.recipe import load_to_train, with_values
 from accel_cls.recipe.keys import RATE
-from accel_cls.recipe.rules import names_the_hub
+from accel_cls.recipe.rules import names_the_hub, require_one_training
 from accel_cls.recipe.schema import DEFAULT_RATE
 from accel_cls.startup import check_interpreter, heavy_imports, output_that_outlives_its_reader, tolerate_encoding
 from accel_cls.stopping import STOPPED, Stopped, Stopping, leave_status
@@ -107,10 +107,13 @@ def _train(options: argparse.Namespace, started: float) -> int:
         stopping.listen()
         check_interpreter()
         recipe = load_to_train(options.recipe, options.overrides)
+        if options.tune or options.profiling:
+            require_one_training(recipe, "accel-cls tune" if options.tune else "accel-cls profile")
         axes = wanted_axes(recipe, options.tries, options.tune)
         notes = settle_environment()  # refuses one that makes no sense before seconds are spent on imports
         with heavy_imports(names_the_hub(recipe)) as cpu_notes:
             import accel_cls.training.run as run
+            from accel_cls.repeating.command import repeat
             from accel_cls.tuning.search import find_rate, search
         loop = None
         if options.profiling:
@@ -120,11 +123,13 @@ def _train(options: argparse.Namespace, started: float) -> int:
             loop = functools.partial(measure, request=request)
             # What is measured is no run, and leaves the recipe's own alone. No update takes longer for its rate.
             rate = DEFAULT_RATE if recipe.train.learning_rate == "auto" else recipe.train.learning_rate
-            recipe = with_values(recipe, {"output": str(request.folder / "run"), RATE: rate})
+            recipe = with_values(recipe, {"output": str(request.folder / "run"), RATE: rate, "train.trackers": []})
         asked = (recipe, options.recipe, options.overrides, options.fresh, options.join_timeout, started)
         again = ["accel-cls", "launch", options.recipe, *options.overrides]
         only = functools.partial(search, asked=axes, fresh=options.fresh, train=again)
-        command = run.Command(*asked, only if options.tune else find_rate, options.tune, notes, cpu_notes, loop)
+        searching = only if options.tune else find_rate, options.tune
+        several = None if recipe.repeat is None else repeat
+        command = run.Command(*asked, *searching, notes, cpu_notes, loop, several)
         run.run_command(command, stopping)
     except UserError as error:
         stopping.restore_signals()

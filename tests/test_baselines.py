@@ -195,6 +195,7 @@ def finished(scores: list[float], losses: list[float], difference: float = 0.1, 
         "stopped_early": False,
         "classes": [{"name": name, "examples": 5, "predicted": 5} for name in "ab"],
         "confusion": [],
+        "slices": {"validation": {"worst": []}},
         "baselines": [baseline | {"difference": difference, "interval": interval, "p": p}],
         "evaluations": [
             {"epoch": i + 1, "evaluation": {"accuracy": score, "loss": loss}}

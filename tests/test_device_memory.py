@@ -38,15 +38,13 @@ def test_a_run_tells_of_a_gpus_memory_where_it_knows() -> None:
 
 
 def test_the_report_says_it_where_it_is_known() -> None:
+    simple = {"name": "majority", "about": "", "accuracy": 0.5, "scores": {"accuracy": 0.5}, "p": 1.0}
+    simple |= {"difference": 0.0, "interval": [0.0, 0.0]}
     results = {
         "scores": {"accuracy": 0.5}, "decided_by": "accuracy", "update": 2, "epoch": 1.0, "updates": 2, "skipped": 0,
         "scaler_skips": 0, "checkpoints": 1, "save_seconds": 0.1, "stall_seconds": 0.0, "seconds": 3.0,
         "hardware": "1 process on cuda", "rows": {"validation": 5, "dropped": []}, "evaluations": [],
-        "baselines": [
-            {"name": "majority", "about": "", "accuracy": 0.5, "scores": {"accuracy": 0.5}, "difference": 0.0,
-             "interval": [-0.1, 0.1], "p": 1.0},
-        ],
-        "verdict": "", "advice": [], "test": None,
+        "baselines": [simple], "slices": {}, "behaviour": None, "verdict": "", "advice": [], "test": None,
     }  # fmt: skip
     recipe = load_recipe(ROOT / "recipes" / "food.yaml")
     told = markdown.report(recipe, {**results, "device_peak_bytes": 2_130_000_000}, [], [])

@@ -19,7 +19,12 @@ HARMLESS = [
     {"checkpoint": {"every": 5, "keep": 1}},
     {"train": {"log_every": 1}},
     {"train": {"max_updates": 25}},
+    {"train": {"trackers": ["tensorboard"]}},
     {"evaluate": {"patience": 1}},
+    {"evaluate": {"behaviour": 0}},
+    {"data": {"train": "/data/a.csv", "slices": ["shop"]}},
+    {"evaluate": {"calibrate": "none"}},
+    {"decide": {"precision": 0.9}},
 ]
 
 

@@ -75,7 +75,7 @@ def test_finished_run_is_scored_by_rows_that_come_later(finished: Path) -> None:
     before = metrics(finished / "without")
     done = train(finished, "data.test=test.csv", "train.min_micro_batches=2", "output=without")
     assert done.returncode == 0, done.stderr
-    assert "scored by other test rows" in " ".join(done.stdout.split()), done.stdout
+    assert "is to be judged anew (data.test: not set →" in " ".join(done.stdout.split()), done.stdout
     assert metrics(finished / "without") == before
     assert results(finished / "without")["test"]["scores"] == results(finished / "one")["test"]["scores"]
     again = train(finished, "data.test=test.csv", "train.min_micro_batches=2", "output=without")

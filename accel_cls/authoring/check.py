@@ -24,8 +24,11 @@ from accel_cls.console import Console
 from accel_cls.data.byte_order_marks import MarksLeftOut
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.errors import UserError
+from accel_cls.evaluation.decision_rules import require_decidable
 from accel_cls.models.classifier import outline_model
 from accel_cls.recipe import Recipe
+from accel_cls.recipe.data_section import Data
+from accel_cls.recipe.repeats import first_run_of, repetitions_of
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.reporting.verdict import score_baselines
 from accel_cls.tasks import task_of
@@ -60,20 +63,24 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         UserError: where the data can't be read at all.
     """
     # Rows that training would refuse are set aside here, so that everything else is looked at, too.
-    task = task_of(recipe)
-    lenient = recipe.model_copy(update={"data": recipe.data.model_copy(update={"invalid": "drop"})})
+    task, one = task_of(recipe), first_run_of(recipe)
+    lenient = one.model_copy(update={"data": one.data.model_copy(update={"invalid": "drop"})})
     corpus = load_corpus(lenient, task)
     findings = [Finding("idle-setting", f"{'.'.join(key)}: {why}", do) for key, why, do in idle_settings(recipe)]
-    findings += audit(corpus, recipe.data)
+    findings += audit(corpus, _as_split(one.data))
     findings += labelling_findings(recipe, corpus)
     errors: list[str] = []
     notes: list[str] = []
     kept: list[Kept] = []
     ahead: Forecast | None = None
-    try:
-        task.loss(recipe.train, corpus.train.labels, corpus.classes, torch.device("cpu"))
-    except UserError as error:
-        errors.append(str(error))
+    for require in (
+        lambda: task.loss(recipe.train, corpus.train.labels, corpus.classes, torch.device("cpu")),
+        lambda: require_decidable(recipe.decide, corpus),
+    ):
+        try:
+            require()
+        except UserError as error:
+            errors.append(str(error))
     try:
         tokenizer = load_tokenizer(recipe, corpus.train)
         train, validation = (
@@ -87,7 +94,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         findings += unknown_findings(train, tokenizer.unk_token_id)
         lengths = np.minimum(train.lengths, recipe.data.max_length)
         outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
-        ahead = forecast(recipe, lengths, outline, processes, corpus.digest)
+        ahead = forecast(one, lengths, outline, processes, corpus.digest, _runs(recipe))
     except UserError as error:
         errors.append(str(error))
     simple = []
@@ -100,24 +107,34 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
 
 
 def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, Forecast]:
-    """Only the plan of a recipe, with the corpus that it is for.
+    """Only the plan of a recipe, with the corpus that it is for: of several runs those of the first.
 
     Raises:
         UserError: where training would refuse.
     """
-    task = task_of(recipe)
+    task, runs = task_of(recipe), _runs(recipe)
+    recipe = first_run_of(recipe)
     corpus = load_corpus(recipe, task)
     tokenizer = load_tokenizer(recipe, corpus.train)
     notes: list[str] = []
     train = encode_cached(tokenizer, corpus.train.texts, recipe.data.max_length, notes)
     outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
-    ahead = forecast(recipe, train.lengths, outline, processes, corpus.digest)
+    ahead = forecast(recipe, train.lengths, outline, processes, corpus.digest, runs)
     return replace(corpus, notes=(*corpus.notes, *notes)), ahead
+
+
+def _runs(recipe: Recipe) -> int:
+    return len(repetitions_of(recipe)) or 1
+
+
+def _as_split(data: Data) -> Data:
+    """A section that says of a fold what part of the training examples it is."""
+    return data if data.fold is None else data.model_copy(update={"validation": 1 / data.fold.of})
 
 
 def show_report(report: Report, console: Console, rows: int) -> None:
     """Print a report for people, with so many rows of each finding."""
-    corpus, data = report.corpus, report.recipe.data
+    corpus, data = report.corpus, first_run_of(report.recipe).data
     lines = corpus.describe(data)
     if corpus.reader.has_classes:
         margin = f"an accuracy of 0.90 on {len(corpus.validation):,} examples is known to ± "

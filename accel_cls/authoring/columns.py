@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accel_cls.data.byte_order_marks import unmarked
-from accel_cls.data.corpus import text_of_cell
+from accel_cls.data.cells import text_of_cell
 from accel_cls.data.data_file import DataFile
 from accel_cls.data.encoding import detect_encoding
 from accel_cls.data.files import hint

@@ -41,6 +41,7 @@ class Forecast:
     kept: int  # checkpoints at the end, at most
     rate_from: str = ""  # what train.learning_rate: auto was resolved by; "" where the recipe has a number
     speed: Speed | None = None  # of an earlier training of this kind; None: not known
+    runs: int = 1  # such trainings that the recipe asks for
 
     @property
     def disk(self) -> int:
@@ -57,7 +58,7 @@ class Forecast:
         plan, memory = self.plan, self.memory
         lines = plan.describe(recipe, self.processes)
         if recipe.model.freeze:
-            return [*lines, ("disk", f"the model {format_bytes(self.model)}, a checkpoint as much")]
+            return [*lines, ("disk", f"the model {format_bytes(self.model)}, a checkpoint as much"), *self._repeats()]
         real = int(plan.lengths.sum())
         padded = real / (1 - self.cutting.padding)
         tokens = f"{real:,} an epoch, about {padded:,.0f} with padding; {_tokens_of(plan):,} in all"
@@ -83,7 +84,14 @@ class Forecast:
                 "ones are written",
             )
         )
-        return lines
+        return [*lines, *self._repeats()]
+
+    def _repeats(self) -> list[tuple[str, str]]:
+        """What all runs take that the recipe asks for; of one run nothing."""
+        if self.runs == 1:
+            return []
+        time = "" if self.seconds is None else f"about {duration(self.runs * self.seconds)} and "
+        return [("repeat", f"{self.runs} such runs, {time}up to {format_bytes(self.runs * self.disk)} of disk in all")]
 
     @property
     def seconds(self) -> float | None:
@@ -120,6 +128,7 @@ class Forecast:
             "checkpoints_kept": self.kept,
             "disk_bytes": self.disk,
             "disk_peak_bytes": self.disk_peak,
+            "runs": self.runs,
         }
 
     def _points(self, count: int) -> list[int]:
@@ -136,7 +145,7 @@ class Forecast:
 
 
 def forecast(
-    recipe: Recipe, lengths: np.ndarray, outline: PreTrainedModel, processes: int | None, data: str = ""
+    recipe: Recipe, lengths: np.ndarray, outline: PreTrainedModel, processes: int | None, data: str = "", runs: int = 1
 ) -> Forecast:
     """Forecast a training.
 
@@ -146,6 +155,7 @@ def forecast(
         outline: its model on the meta device, see `outline_model`.
         processes: how many; None for what the recipe's profile says, or 1.
         data: the corpus's digest, by which what a search has found is known again.
+        runs: how many such trainings are asked for.
 
     Raises:
         UserError: where the plan contradicts itself.
@@ -181,6 +191,7 @@ def forecast(
         kept=recipe.checkpoint.keep + 1,  # and the best
         rate_from=rate_from,
         speed=speed_of(recipe),
+        runs=runs,
     )
 
 

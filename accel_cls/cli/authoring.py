@@ -115,13 +115,14 @@ def plan(recipe: RecipePath, overrides: Overrides = None, processes: Processes =
     with no_garbage_collection():
         from accel_cls.authoring.check import plan_recipe
         from accel_cls.console import Console
+        from accel_cls.recipe.repeats import first_run_of
 
     corpus, forecast = plan_recipe(loaded, processes)
     if as_json:
         print_json(forecast.as_json())
         return
     console = Console()
-    console.section(f"accel-cls plan · {loaded.name} · {recipe}", corpus.describe(loaded.data))
+    console.section(f"accel-cls plan · {loaded.name} · {recipe}", corpus.describe(first_run_of(loaded).data))
     console.section("plan", forecast.lines(loaded))
     for note in corpus.notes:
         console.note(note)

@@ -9,7 +9,7 @@ import typer
 
 from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, load, print_json
 from accel_cls.completion import complete_hardware
-from accel_cls.recipe.rules import require_updates
+from accel_cls.recipe.rules import require_one_training, require_updates
 from accel_cls.startup import no_garbage_collection
 
 
@@ -132,7 +132,9 @@ def tune(
     from accel_cls.hardware.start import start
     from accel_cls.tuning.axes import wanted_axes
 
-    wanted_axes(load(recipe, overrides), tries or (), is_search=True)  # mistakes are told before anything is started
+    loaded = load(recipe, overrides)
+    require_one_training(loaded, "accel-cls tune")
+    wanted_axes(loaded, tries or (), is_search=True)  # mistakes are told before anything is started
     more = ["--tune", *(word for one in tries or () for word in ("--try", one))]
     status = start(recipe, overrides or (), typer.echo, fresh=fresh, processes=processes, more=more)
     raise typer.Exit(status)
@@ -176,6 +178,7 @@ def resume(
         from accel_cls.proving.state import show_state, state_of
 
     if is_proof:
+        require_one_training(loaded, "accel-cls resume --prove")
         require_updates(loaded)
     options = parse_options(is_proof, processes, kills, updates, seed, keep)
     console = None if as_json else Console()
@@ -227,6 +230,7 @@ def parity(
       accel-cls parity recipes/food_bert.yaml --hardware cpu,gpu --precision fp32 --updates 50 --keep parity
     """
     loaded = load(recipe, overrides)
+    require_one_training(loaded, "accel-cls parity")
     require_updates(loaded)
     with no_garbage_collection():
         from accel_cls.console import Console
@@ -266,6 +270,7 @@ def profile(
       accel-cls profile recipes/food_bert.yaml data.train=food_reviews_10k.csv --updates 10 --json > profile.json
     """
     loaded = load(recipe, overrides)
+    require_one_training(loaded, "accel-cls profile")
     require_updates(loaded)
     with no_garbage_collection():
         from accel_cls.profiling.command import measure_recipe, out_folder

@@ -17,6 +17,7 @@ class UnknownColumn(UserError):
     """A wanted column is not there; `said` tells which, and what is there, without what to do about it."""
 
     def __init__(self, where: str, column: str, found: Sequence[str]):
+        self.column = column
         near = difflib.get_close_matches(column, found, n=1)
         hint = f"; did you mean {near[0]}?" if near else "."
         self.said = (

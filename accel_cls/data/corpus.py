@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from accel_cls.data.byte_order_marks import MARK, MarksLeftOut, unmarked
+from accel_cls.data.cells import as_texts, declared_name, label_of_cell, text_table, unmarked_cell
+from accel_cls.data.column_names import UnknownColumn
 from accel_cls.data.examples import Examples, InvalidRows, Part
 from accel_cls.data.files import expand
+from accel_cls.data.folds import check_folds, fold_numbers
 from accel_cls.data.labels import Classes, LabelReader
 from accel_cls.data.reading import SourceTable, read_table
 from accel_cls.data.separated import FileFormat
@@ -21,10 +23,7 @@ from accel_cls.data.split import split_examples
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, listed, printable, shown
 from accel_cls.recipe import Hub, Recipe
-from accel_cls.recipe.data_section import Data
-
-if TYPE_CHECKING:
-    from datasets import Dataset
+from accel_cls.recipe.data_section import Data, Fold
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class Corpus:
     notes: tuple[str, ...]  # decisions that the user should know of
     digest: str  # SHA-256 over the texts and labels of training and validation examples, in order
     test: Examples | None = None  # that nothing is chosen by; they change no update, and are not in the digest
+    fold: np.ndarray | None = None  # bool [training and validation examples in their order]: these are validated on
 
     @property
     def test_digest(self) -> str | None:
@@ -69,13 +69,13 @@ class Corpus:
         """Name and text of each line of the banner that is about examples and classes."""
         by = self.reader.split_by
         test = "" if self.test is None else f", {len(self.test):,} for the test ({_origin(data.test, 'test', by)})"
-        split = _origin(data.validation, "validation", by)
+        split = _origin(data.validation if data.fold is None else data.fold, "validation", by)
         parts = f"{len(self.train):,} for training, {len(self.validation):,} for validation ({split}){test}"
         return [("examples", parts), self.reader.describe(self.train.labels, self.classes.names)]
 
 
 def _origin(source: Any, key: str, by: str) -> str:
-    return f"{source} of data.train, by {by}" if isinstance(source, float) else f"data.{key}"
+    return f"{source} of data.train, by {by}" if isinstance(source, float | Fold) else f"data.{key}"
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ class _Rows:
     faults: dict[int, str]  # why a label can't be parsed
     rows: tuple[str, ...]
     declared: tuple[str, ...] | None  # class names that the source itself declares
+    columns: Texts | None  # those that data.slices names
 
 
 def load_corpus(recipe: Recipe, reader: LabelReader) -> Corpus:
@@ -102,29 +103,39 @@ def load_corpus(recipe: Recipe, reader: LabelReader) -> Corpus:
     notes: list[str] = []
     invalid: list[InvalidRows] = []
     names = _shown_names([data.train, data.validation, data.test])
-    read = _read(data.train, data, reader, names, notes)
+    is_split = isinstance(data.validation, float) or isinstance(data.test, float)
+    read = _read(data.train, data, reader, names, notes, slices=data.slices if is_split else ())
     classes = reader.find_classes((label for label in read.labels if label is not None), data, read.declared)
     train = _examples(read, classes, data, reader, "data.train", invalid)
     _check_labels(train, classes, reader)
     declared, fraction = read.declared, 1.0
+    split_seed = recipe.seed if data.split_seed is None else data.split_seed
+    fold: np.ndarray | None = None
 
     def held_out(source: float | str | list[str] | Hub, key: str) -> Examples:
         """Read, or split off what is left of the training examples; fractions are of all of them."""
         nonlocal train, fraction
         if isinstance(source, float):
-            train, part = split_examples(train, len(classes), reader, source / fraction, recipe.seed, key)
+            train, part = split_examples(train, len(classes), reader, source / fraction, split_seed, key)
             fraction -= source
             return part
-        read = _read(source, data, reader, names, notes, declared)
+        read = _read(source, data, reader, names, notes, declared, data.slices)
         return _examples(read, classes, data, reader, key, invalid)
 
     test = None if data.test is None else held_out(data.test, "data.test")
-    validation = held_out(data.validation, "data.validation")
+    if data.fold is None:
+        validation = held_out(data.validation, "data.validation")
+    else:
+        check_folds(train, classes.names, reader, data.fold.of, "data.fold.of")
+        fold = fold_numbers(train, reader, data.fold.of, split_seed) == data.fold.number - 1
+        train, validation = (train.select(np.flatnonzero(part)) for part in (~fold, fold))
+    train = replace(train, columns=None)  # what is learned from is not judged
     notes.extend(f"{rows.key}: dropped, {rows}" for rows in invalid)
     _check_labels(train, classes, reader)
-    notes.extend(_missing_classes(train, validation, isinstance(data.validation, float), classes, reader))
+    is_split = fold is not None or isinstance(data.validation, float)
+    notes.extend(_missing_classes(train, validation, is_split, classes, reader))
     digest = digest_of(train, validation)
-    return Corpus(train, validation, classes, reader, tuple(invalid), tuple(notes), digest, test)
+    return Corpus(train, validation, classes, reader, tuple(invalid), tuple(notes), digest, test, fold)
 
 
 def _check_labels(train: Examples, classes: Classes, reader: LabelReader) -> None:
@@ -170,15 +181,17 @@ def _read(
     names: dict[str, str],
     notes: list[str],
     declared: tuple[str, ...] | None = None,
+    slices: Sequence[str] = (),
 ) -> _Rows:
     """All rows of a source, the texts under "text" and "pair".
 
     Args:
         declared: the class names that the training examples' source declares.
+        slices: other columns to keep.
     """
     columns = [data.text] if isinstance(data.text, str) else list(data.text)
     label_columns = [data.label] if isinstance(data.label, str) else list(data.label)
-    tables = read_table(source, columns, label_columns, FileFormat.of(data), notes)
+    tables = _tables(source, columns, slices, label_columns, data, notes)
     rows = tuple(f"{names.get(t.name, t.name)}:{row + 1}" for t in tables for row in range(len(t.table)))
     if not rows:
         named = ", ".join(source) if isinstance(source, list) else source
@@ -208,19 +221,30 @@ def _read(
     for i, found in zip(heads, cells, strict=True):
         if [*map(unmarked, found)] == columns:
             labels[i], faults[i] = None, "the row repeats the header line"
-    return _Rows(texts, labels, faults, rows, declared)
+    kept = Texts.joined([as_texts(table.table, dict(zip(slices, slices, strict=True))) for table in tables])
+    return _Rows(texts, labels, faults, rows, declared, kept if slices else None)
+
+
+def _tables(
+    source: str | list[str] | Hub,
+    columns: Sequence[str],
+    slices: Sequence[str],
+    label_columns: Sequence[str],
+    data: Data,
+    notes: list[str],
+) -> list[SourceTable]:
+    """The tables of a source with all columns that the recipe names."""
+    try:
+        return read_table(source, [*columns, *slices], label_columns, FileFormat.of(data), notes)
+    except UnknownColumn as error:
+        if error.column in slices:
+            raise UserError(f"{error.said}; data.slices names columns of all files that are judged") from error
+        raise
 
 
 def _is_marked(cell: Any) -> bool:
     """Whether a label, or one of several, holds a byte-order mark."""
     return any(map(_is_marked, cell)) if isinstance(cell, list | tuple) else isinstance(cell, str) and MARK in cell
-
-
-def unmarked_cell(cell: Any) -> Any:
-    """A label, or several, without byte-order marks."""
-    if isinstance(cell, list | tuple):
-        return type(cell)(map(unmarked_cell, cell))
-    return unmarked(cell) if isinstance(cell, str) else cell
 
 
 def _union(
@@ -266,44 +290,6 @@ def _label_cells(table: SourceTable, columns: Sequence[str], rows: Sequence[str]
         yield named if is_many else named[0]
 
 
-def label_of_cell(cell: Any) -> Any:
-    """A cell, or each one of a list, as it is; but bytes, which some writers make of texts, as UTF-8."""
-    if isinstance(cell, list):
-        return [*map(label_of_cell, cell)]
-    return text_of_cell(cell) if isinstance(cell, bytes) else cell
-
-
-def declared_name(cell: Any, declared: Sequence[str], row: str) -> Any:
-    """An id becomes its name, and -1, by the hub's convention, a missing label; other files may hold names."""
-    if not isinstance(cell, int):
-        return cell
-    if not -1 <= cell < len(declared):
-        raise UserError(f"{row}: found the class id {cell}; the data set declares {len(declared)} classes, from 0 on")
-    return declared[cell] if cell >= 0 else None
-
-
-def text_table(table: Texts | Dataset, columns: Sequence[str]) -> Texts:
-    """One column of a table as "text", or two as "text" and "pair"; what is missing is an empty text."""
-
-    def texts(column: str) -> list[str]:
-        return [text_of_cell(cell) for cell in table[column][:]]
-
-    # Built anew, not renamed: a column's new name may be another one's old name.
-    names = dict(zip(("text", "pair"), columns, strict=False))
-    return table.named(names) if isinstance(table, Texts) else Texts.of({new: texts(names[new]) for new in names})
-
-
-def text_of_cell(cell: Any) -> str:
-    """A cell of any type as a text: bytes as UTF-8, lists and mappings as JSON."""
-    if isinstance(cell, str):
-        return cell
-    if isinstance(cell, bytes):
-        return cell.decode("utf-8", "replace")
-    if isinstance(cell, list | dict):
-        return json.dumps(cell, ensure_ascii=False, default=str)
-    return "" if cell is None or cell != cell else str(cell)
-
-
 def _examples(
     read: _Rows, classes: Classes, data: Data, reader: LabelReader, key: str, invalid: list[InvalidRows]
 ) -> Examples:
@@ -337,6 +323,7 @@ def _examples(
         read.texts.select(good) if bad else read.texts,
         reader.encode([read.labels[i] for i in good], known),
         tuple(read.rows[i] for i in good),
+        read.columns.select(good) if bad and read.columns is not None else read.columns,
     )
 
 

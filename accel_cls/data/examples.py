@@ -19,13 +19,16 @@ class Examples:
     texts: Texts  # column "text", and "pair" for text pairs; take columns with [:], rows one by one are slow
     labels: np.ndarray  # [examples, ...]: what the task has encoded, such as int64 class ids
     rows: tuple[str, ...]  # where each stands: "file.csv:17" is the 17th row after the header
+    columns: Texts | None = None  # others that data.slices names, of those that are judged; nothing is learned of them
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def select(self, indices: np.ndarray) -> Examples:
         """The examples at these positions, in this order."""
-        return Examples(self.texts.select(indices), self.labels[indices], tuple(self.rows[int(i)] for i in indices))
+        columns = None if self.columns is None else self.columns.select(indices)
+        rows = tuple(self.rows[int(i)] for i in indices)
+        return Examples(self.texts.select(indices), self.labels[indices], rows, columns)
 
 
 @dataclass(frozen=True)

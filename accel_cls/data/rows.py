@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from accel_cls.data.byte_order_marks import unmarked
-from accel_cls.data.corpus import label_of_cell, text_of_cell
+from accel_cls.data.cells import label_of_cell, text_of_cell
 from accel_cls.data.data_file import DataFile
 from accel_cls.data.encoding import detect_encoding
 from accel_cls.data.json_records import json_cell, json_explained, json_paths, json_records

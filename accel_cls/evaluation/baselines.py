@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -128,7 +128,7 @@ def _linear(corpus: Corpus, task: Task, kinds: Sequence[_Kind]) -> Iterator[np.n
     """The logits of the examples that are judged, part by part, by each kind of regression."""
     train = sampled(corpus.train)
     vectorizer, vectors = fit_vectorizer(train)
-    features = _together(vectors)
+    features = together(vectors)
     for kind in kinds:
         predict = task.fit_linear(features, train.labels, len(corpus.classes), kind.balanced)
         chunks = (
@@ -153,8 +153,13 @@ def _sample_size(train: Examples) -> int:
     return min(len(train), len(train) * _MOST_OF_ALL // max(1, characters))
 
 
-def fit_vectorizer(train: Examples) -> tuple[TfidfVectorizer, list[csr_matrix]]:
-    """TF-IDF, fitted on the training texts, of pairs on both; and their vectors, float32, of each column."""
+def fit_vectorizer(train: Examples, **weights: Any) -> tuple[TfidfVectorizer, list[csr_matrix]]:
+    """TF-IDF, fitted on the training texts, of pairs on both; and their vectors, float32, of each column.
+
+    Args:
+        train: the examples.
+        weights: how n-grams count, as scikit-learn names it; left out: by the logarithm of how often a text has them.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     words = {"ngram_range": (1, 2), "token_pattern": r"\b\w+\b"}
@@ -162,8 +167,8 @@ def fit_vectorizer(train: Examples) -> tuple[TfidfVectorizer, list[csr_matrix]]:
     texts = [text for name in train.texts.column_names for text in cut(train.texts[name][:])]
 
     def fitted(least: int) -> tuple[TfidfVectorizer, csr_matrix]:
-        options = {"sublinear_tf": True, "min_df": least, "max_features": _MOST_FEATURES, "dtype": np.float32}
-        vectorizer = TfidfVectorizer(**kind, **options)
+        options = {"min_df": least, "max_features": _MOST_FEATURES, "dtype": np.float32}
+        vectorizer = TfidfVectorizer(**kind, **options, **(weights or {"sublinear_tf": True}))
         return vectorizer, vectorizer.fit_transform(texts)  # texts are taken apart once for both
 
     try:
@@ -180,10 +185,10 @@ def fit_vectorizer(train: Examples) -> tuple[TfidfVectorizer, list[csr_matrix]]:
 
 def _features(vectorizer: TfidfVectorizer, examples: Examples, rows: slice) -> csr_matrix:
     """Float32 [examples, features]."""
-    return _together([vectorizer.transform(cut(texts)) for texts in examples.texts[rows].values()])
+    return together([vectorizer.transform(cut(texts)) for texts in examples.texts[rows].values()])
 
 
-def _together(parts: Sequence[csr_matrix]) -> csr_matrix:
+def together(parts: Sequence[csr_matrix]) -> csr_matrix:
     """The vectors of a text; of a pair those of both, what they have in common, and where they differ."""
     from scipy.sparse import hstack
 

@@ -12,6 +12,7 @@ from accelerate import Accelerator, PartialState
 from accelerate.utils import (
     DistributedType,
     InitProcessGroupKwargs,
+    ProjectConfiguration,
     is_deepspeed_available,
     is_torch_xla_available,
 )
@@ -118,7 +119,7 @@ def start_hardware(checked: Recipe, recipe: str, overrides: Sequence[str], rende
         facts_of(checked) | {"device": device} | {name: os.environ.get(name, "no").lower() for name in _SHARED},
         "Install the same versions on all machines, and give all the same recipe, overrides and profile",
     )
-    accelerator = _make_accelerator(device)
+    accelerator = _make_accelerator(device, checked)
     if device != "xla" and accelerator.num_processes != world:
         raise UserError(
             f"WORLD_SIZE is {world}, but accelerate runs {accelerator.num_processes}: these processes would each "
@@ -129,7 +130,7 @@ def start_hardware(checked: Recipe, recipe: str, overrides: Sequence[str], rende
     return Hardware(accelerator, launch.describe(in_file), threads, rendezvous, interface, deterministic)
 
 
-def _make_accelerator(device: str) -> Accelerator:
+def _make_accelerator(device: str, checked: Recipe) -> Accelerator:
     """The Accelerator; sharded weights also on a CPU over gloo, which lets such a run be tried without a GPU."""
     sharded = next((kind for kind, variable in _SHARDED.items() if _is_on(variable)), None)
     if sharded and int(os.environ.get("WORLD_SIZE", "1")) == 1:
@@ -149,8 +150,10 @@ def _make_accelerator(device: str) -> Accelerator:
         # With ACCELERATE_USE_CPU, accelerate 1.15 leaves DeepSpeed out, silently.
         os.environ |= {"DS_ACCELERATOR": "cpu", "ACCELERATE_USE_CPU": "false"}
         handlers = [InitProcessGroupKwargs(backend="gloo")]
+    trackers = [*dict.fromkeys(checked.train.trackers)] or None  # `runs/tracking.py` starts them, in the run's folder
     try:
-        accelerator = Accelerator(kwargs_handlers=handlers)
+        project = ProjectConfiguration(logging_dir=checked.output)
+        accelerator = Accelerator(kwargs_handlers=handlers, log_with=trackers, project_config=project)
     except (ValueError, ImportError, NotImplementedError) as error:  # a value in its environment, a missing package
         asked = listed(sorted(name for name in os.environ if name.startswith(("ACCELERATE_", "FSDP_"))))
         raise UserError(f"accelerate can't start: {error}. What it goes by in the environment: {asked}") from error

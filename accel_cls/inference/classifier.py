@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from accel_cls.batching.layout import Layout
 from accel_cls.data.separated import FileFormat
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, listed
+from accel_cls.evaluation.postprocessing import PLAIN, Postprocessing
 from accel_cls.evaluation.predictions import forward
 from accel_cls.models.capabilities import ask_model
 from accel_cls.models.capabilities.padding import Padding
@@ -25,6 +27,8 @@ from accel_cls.models.configuration import saved_configuration
 from accel_cls.models.packing import make_packable
 from accel_cls.recipe import Recipe, load_recipe
 from accel_cls.runs.folder import RunFolder
+from accel_cls.runs.postprocessing import OURS, POSTPROCESSING
+from accel_cls.runs.results import one_run_expected
 from accel_cls.tasks import Task, task_of_model
 from accel_cls.tokenization.encode import encode
 from accel_cls.tokenization.pretrained import load_error
@@ -46,6 +50,8 @@ class Prediction:
     labels: tuple[str, ...]
     probabilities: dict[str, float]  # by class name, in the order of the ids; of regression none
     logits: np.ndarray  # float32 [outputs]
+    decision: tuple[str, ...] | None = None  # the classes that the model's rules decide for; None: it has no rules
+    prediction_set: tuple[str, ...] | None = None  # the classes among which the true one is; None: it has no such rule
 
     @property
     def label(self) -> str:
@@ -77,6 +83,11 @@ class Classifier:
     padding: Padding
     files: FileFormat  # how those with the training texts are written
     recipe: Recipe | None = None  # that it was trained by, where its run folder has it
+    post: Postprocessing = PLAIN  # its temperature and rules
+
+    def plain(self) -> Classifier:
+        """The same without its temperature and rules: what the model itself says."""
+        return replace(self, post=PLAIN)
 
     @property
     def names(self) -> list[str]:
@@ -142,11 +153,11 @@ class Classifier:
             logits[list(examples)] = output.cpu().numpy()
         if not np.isfinite(logits).all():
             raise UserError("the model answers with what is no number: its weights are damaged")
-        decoded = self.task.decode(logits)
-        for predicted, row, own_logits in zip(decoded.predicted, decoded.probabilities, logits, strict=True):
-            probabilities = dict(zip(self.names, map(float, row), strict=True))
-            labels = sorted(self.task.named(predicted, self.names), key=lambda name: -probabilities.get(name, 0))
-            yield Prediction(tuple(labels), probabilities, own_logits)
+        answered, classes = self.post.answer(self.task, logits), self.names
+        for at, (predicted, row) in enumerate(zip(answered.predicted, answered.probabilities, strict=True)):
+            probabilities = dict(zip(classes, map(float, row), strict=True))
+            labels = sorted(self.task.named(predicted, classes), key=lambda name: -probabilities.get(name, 0))
+            yield Prediction(tuple(labels), probabilities, logits[at], *answered.named(at, classes))
 
 
 def whole(text: str) -> str:
@@ -165,6 +176,8 @@ def load_classifier(folder: str | Path) -> Classifier:
     path = Path(folder)
     path = path if (path / "config.json").is_file() else RunFolder(path).model
     if not (path / "config.json").is_file():
+        if RunFolder(folder).repetitions:
+            raise UserError(one_run_expected(RunFolder(folder)))
         what = "a run that has no model yet" if RunFolder(folder).is_run else "no run and no model"
         raise UserError(f"{folder}: found {what}; expected a run folder such as runs/food, or its model folder")
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
@@ -199,7 +212,9 @@ def load_classifier(folder: str | Path) -> Classifier:
     ids = sorted(model.config.id2label)
     if ids != list(range(model.config.num_labels)):
         raise UserError(f"{folder}: its config.json names the classes {listed([*map(str, ids)])}; expected 0, 1, 2 …")
-    _check_names([model.config.id2label[i] for i in ids], str(folder))
+    names = [model.config.id2label[i] for i in ids]
+    _check_names(names, str(folder))
+    post = _postprocessing(model, names, str(folder))
     settle_special_tokens(tokenizer, str(path), place=str(folder))
     check_embeddings(model, tokenizer, str(path), str(folder))
     drop_unknown_token_types(tokenizer, model.config)
@@ -212,7 +227,7 @@ def load_classifier(folder: str | Path) -> Classifier:
     files = FileFormat() if recipe is None else FileFormat.of(recipe.data)
     columns = _text_columns(recipe, model)
     model = model.eval().to(device)
-    return Classifier(model, tokenizer, task, device, first_position, columns, able.padding, files, recipe)
+    return Classifier(model, tokenizer, task, device, first_position, columns, able.padding, files, recipe, post)
 
 
 def _check_names(names: Sequence[str], folder: str) -> None:
@@ -226,11 +241,28 @@ def _check_names(names: Sequence[str], folder: str) -> None:
         )
 
 
+def _told(model: PreTrainedModel) -> dict[str, Any]:
+    """What a model's config.json tells accel_cls; empty for a model of another origin."""
+    told = getattr(model.config, OURS, None)
+    return told if isinstance(told, dict) else {}
+
+
+def _postprocessing(model: PreTrainedModel, names: Sequence[str], folder: str) -> Postprocessing:
+    """A model's temperature and rules. Raises UserError where its config.json has some that are none."""
+    made = _told(model).get(POSTPROCESSING, {})
+    try:
+        return Postprocessing.from_json(made if isinstance(made, dict) else {"thresholds": made}, names)
+    except ValueError as error:
+        raise UserError(
+            f"{folder}: in its config.json, {OURS}.{POSTPROCESSING} is not as a run writes it: {error}; remove it "
+            "there, and the model answers as it is"
+        ) from error
+
+
 def _text_columns(recipe: Recipe | None, model: PreTrainedModel) -> tuple[str, ...]:
     """What a model was trained on; nothing where neither its run's recipe nor its config.json tells."""
     if recipe is not None:
         return (recipe.data.text,) if isinstance(recipe.data.text, str) else tuple(recipe.data.text)
-    told = getattr(model.config, "accel_cls", None)
-    columns = told.get("text") if isinstance(told, dict) else None
+    columns = _told(model).get("text")
     is_right = isinstance(columns, list) and 1 <= len(columns) <= 2 and all(isinstance(c, str) for c in columns)
     return tuple(columns) if is_right and columns is not None else ()

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from accel_cls.data.cells import text_table
 from accel_cls.data.column_names import UnknownColumn
-from accel_cls.data.corpus import text_table
 from accel_cls.data.data_file import DataFile
 from accel_cls.data.reading import SourceTable, read_table
 from accel_cls.data.rows import CellRows, Rows, open_rows

@@ -15,6 +15,7 @@ from rich.cells import cell_len  # a Chinese character takes two cells
 from accel_cls.atomic import check_writable, json_text, whole_file, write_csv
 from accel_cls.data.rows import Rows
 from accel_cls.errors import UserError, listed, printable, shown
+from accel_cls.evaluation.postprocessing import decision_cells, decision_entries
 from accel_cls.inference.classifier import Classifier, Prediction, whole
 
 TAKEN = "model_"  # stands before a name of ours that a column of the input has
@@ -47,14 +48,15 @@ class Output:
         """The prediction's keys in a file of objects, by their usual names."""
         keys = self.classifier.task.json_keys
         usual = [name if self.top is None or name != "probabilities" else "top" for name in keys]
+        usual += self.classifier.post.columns
         return dict(zip(usual, _free(usual, self.rows.keys), strict=True))
 
     @property
     def _own_cell_names(self) -> list[str]:
-        task, names = self.classifier.task, self.classifier.names
+        own = [*self.classifier.task.prediction_header, *self.classifier.post.columns]
         if self.top is None:
-            return [*task.prediction_header, *(f"p({name})" for name in names)]
-        return [*task.prediction_header, *(f"{what}_{i + 1}" for i in range(self.top) for what in ("label", "p"))]
+            return [*own, *(f"p({name})" for name in self.classifier.names)]
+        return [*own, *(f"{what}_{i + 1}" for i in range(self.top) for what in ("label", "p"))]
 
     def renamed(self, ending: str) -> str | None:
         """What is to be told of names of ours that the input's columns have; None where there are none."""
@@ -71,6 +73,7 @@ class Output:
         task, prediction = self.classifier.task, one.prediction
         line = [*map(whole, self.rows.cells(one.row))]
         line += task.prediction_cells(prediction.labels, prediction.probabilities)
+        line += decision_cells(task, prediction.decision, prediction.prediction_set)
         if self.top is None:
             return [*line, *(f"{prediction.probabilities[name]:.6f}" for name in self.classifier.names)]
         return [*line, *(cell for name, p in prediction.likeliest(self.top) for cell in (name, f"{p:.6f}"))]
@@ -83,6 +86,7 @@ class Output:
         if self.top is not None:
             del own["probabilities"]
             own["top"] = [{"label": name, "probability": round(p, 6)} for name, p in prediction.likeliest(self.top)]
+        own |= decision_entries(self.classifier.task, prediction.decision, prediction.prediction_set)
         content = self.rows.entries(one.row) | {self.entry_names[name]: value for name, value in own.items()}
         return whole(json_text(content))
 
@@ -158,7 +162,7 @@ def show_predictions(classified: Sequence[Classified], top: int | None = None) -
         classified: the texts with their predictions.
         top: how many of the likeliest classes; None shows all, in the order of their ids.
     """
-    labels = [printable(", ".join(one.prediction.labels) or "–") for one in classified]
+    labels = [printable(_label_of(one.prediction)) for one in classified]
     wide = max(map(cell_len, labels))
     for label, one in zip(labels, classified, strict=True):
         label += " " * (wide - cell_len(label))
@@ -171,6 +175,14 @@ def show_predictions(classified: Sequence[Classified], top: int | None = None) -
         print(f"{label}  {prediction.probability:.4f}   {printable(f'({every})   {one.texts[0]}')}")
 
 
+def _label_of(prediction: Prediction) -> str:
+    """What is decided, or else predicted, and the set."""
+    said = prediction.labels if prediction.decision is None else prediction.decision
+    label = ", ".join(said) or "–"
+    chosen = prediction.prediction_set
+    return label if chosen is None else f"{label}  {{{', '.join(chosen)}}}"
+
+
 def check_top(classifier: Classifier, top: int | None) -> None:
     """Raise UserError where a model has not so many classes."""
     count = len(classifier.names)
@@ -180,6 +192,25 @@ def check_top(classifier: Classifier, top: int | None) -> None:
         raise UserError(
             f"--top: found {top}; expected 1 to {count}: the model's classes are {listed(classifier.names)}"
         )
+
+
+def telling_decided(
+    classified: Iterable[Classified], classifier: Classifier, notes: list[str]
+) -> Iterator[Classified]:
+    """The same, as they come; at their end a note of how many were decided, and how large sets are, by rules."""
+    texts = decided = members = 0
+    for one in classified:
+        texts += 1
+        decided += bool(one.prediction.decision)
+        members += len(one.prediction.prediction_set or ())
+        yield one
+    said = []
+    if classifier.post.thresholds is not None and classifier.task.as_decision(()) is None:
+        said.append(f"decided {decided:,} of {texts:,} texts; the run's rules abstain from the others")
+    if classifier.post.sets_from is not None and texts:
+        said.append(f"sets of {members / texts:.2f} classes on average")
+    if said:
+        notes.append("; ".join(said))
 
 
 def telling_lost(classified: Iterable[Classified], notes: list[str]) -> Iterator[Classified]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from accel_cls.data.corpus import declared_name, unmarked_cell
+from accel_cls.data.cells import declared_name, unmarked_cell
 from accel_cls.data.labels import named_classes
 from accel_cls.data.rows import Rows
 from accel_cls.errors import UserError, listed, shown
@@ -44,6 +44,7 @@ class Scoring:
         self._logits: list[np.ndarray] = []
         self._packed: list[tuple[np.ndarray, np.ndarray]] = []  # of both, as arrays of CHUNK rows
         self._left_out: Counter[str] = Counter()
+        self._by_rules: Counter[str] = Counter()  # decided rows, right ones of these; sets, those that hold the label
 
     def add(self, row: Any, texts: Sequence[str], prediction: Prediction) -> None:
         """Count one row."""
@@ -63,6 +64,7 @@ class Scoring:
             self._left_out[f"the label {shown(str(unknown[-1]))!r} is no class of the model"] += 1
             return
         self._true.append(self._task.encode([label], self._known[unknown.index(None)]))
+        self._count_decided(self._true[-1][0], prediction)
         self._logits.append(prediction.logits[None])
         if len(self._logits) == CHUNK:
             self._pack()
@@ -76,6 +78,7 @@ class Scoring:
         if count:
             scores = "  ".join(f"{name} {score:.4f}" for name, score in self.scores().items())
             yield f"scores by {by}, {count:,} of {count + out:,} rows: {scores}"
+            yield from self._lines_of_rules()
         elif out:
             yield f"no scores by {by}: none of {out:,} rows can be scored"
         for reason, rows in self._left_out.most_common(_MOST_REASONS):
@@ -84,6 +87,26 @@ class Scoring:
             yield f"left out: {sum(rows for _, rows in more):,} more, for {len(more)} other reasons"
         if any(reason.endswith("of the model") for reason in self._left_out):
             yield f"the model's classes are {listed(self._names)}"
+
+    def _count_decided(self, label: Any, prediction: Prediction) -> None:
+        if prediction.decision is None and prediction.prediction_set is None:
+            return
+        true = {self._names[at] for at in self._task.classes_of(label)}
+        if prediction.decision is not None and self._task.as_decision(prediction.decision) is not None:
+            self._by_rules["decided"] += 1
+            self._by_rules["right"] += {*prediction.decision} == true
+        if prediction.prediction_set is not None:
+            self._by_rules["sets"] += 1
+            self._by_rules["held"] += true <= {*prediction.prediction_set}
+
+    def _lines_of_rules(self) -> Iterator[str]:
+        """How right decisions and sets are; none where there are none."""
+        found = self._by_rules
+        if found["decided"]:
+            share = found["right"] / found["decided"]
+            yield f"decided {found['decided']:,} of these rows, accuracy {share:.4f} of the decisions"
+        if found["sets"]:
+            yield f"sets hold the label in {found['held'] / found['sets']:.4f} of these rows"
 
     def scores(self) -> dict[str, float]:
         """The task's headline metrics, then those of the recipe, of the rows that count; one or more."""

@@ -14,6 +14,7 @@ from accel_cls.data.corpus import load_corpus
 from accel_cls.errors import UserError
 from accel_cls.profiles import find_profile, precision_name, profile_to_launch, shell
 from accel_cls.recipe import Recipe, load_recipe
+from accel_cls.recipe.repeats import first_run_of, repetitions_of
 from accel_cls.runs.changes import RunSpec
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.results import read_results
@@ -42,6 +43,7 @@ class State:
     end: Sequence[str] = ()  # in the recipe: only where the run ends
     harmless: Sequence[str] = ()  # in the recipe: nothing of what it does
     scores: dict[str, float] = field(default_factory=dict)
+    runs: Sequence[str] = ()  # of a recipe with `repeat`, each with its state
     action: str = ""  # what the command would do: begin, continue, show, set aside, refuse
     next: str = ""  # the same in words
     command: str | None = None  # that does so; None where it would be refused
@@ -71,24 +73,35 @@ def state_of(path: str, recipe: Recipe, overrides: Sequence[str]) -> State:
         return State(where, state, action=decision.action, next=next_, command=None if is_refused else command)
     decision = decide(folder, _spec_of(recipe))
     is_refused = decision.action == Action.REFUSE
+    runs = [*_runs(recipe)]
     return State(
         folder=where,
         state="finished" if folder.is_finished else "unfinished",
         logged=_last_logged(folder),
         checkpoints=[Saved(one.name, update_of(one), find_fault(one)) for one in list_checkpoints(folder.checkpoints)],
         changes=decision.changes.training,
-        end=[*decision.changes.end, *decision.changes.test],
+        end=[*decision.changes.end, *decision.changes.judged],
         harmless=decision.changes.harmless,
-        scores=read_results(folder)["scores"] if folder.is_finished else {},
+        scores=read_results(folder)["scores"] if folder.is_finished and not runs else {},
+        runs=runs,
         action=decision.action,
-        next=_in_words(decision),
+        next=_in_words(decision) if not runs or decision.action != Action.CONTINUE else "goes on with the runs",
         command=None if is_refused else command,
         instead=[*_instead(folder, where, command)] if is_refused else (),
     )
 
 
+def _runs(recipe: Recipe) -> Iterator[str]:
+    """The runs of a recipe with `repeat`, each with where it stands."""
+    for run in repetitions_of(recipe):
+        folder = RunFolder(run.recipe.output)
+        logged = _last_logged(folder)
+        state = "finished" if folder.is_finished else "unfinished" if folder.is_run else "not begun"
+        yield f"{run.name}: {state}{'' if logged is None else f', logged up to update {logged:,}'}"
+
+
 def _spec_of(recipe: Recipe) -> RunSpec:
-    corpus = load_corpus(recipe, task_of(recipe))
+    corpus = load_corpus(first_run_of(recipe), task_of(recipe))
     return RunSpec(recipe, corpus.digest, len(corpus.train), precision=_precision_of(recipe), test=corpus.test_digest)
 
 
@@ -138,7 +151,8 @@ def show_state(state: State, console: Console) -> None:
         lines.append(("best", ", ".join(f"{name} {score:.4f}" for name, score in state.scores.items())))
     for one in state.checkpoints:
         lines.append(("checkpoint", f"{one.name}: {'verified' if one.fault is None else one.fault}"))
-    if state.state in ("unfinished", "finished") and not state.checkpoints:
+    lines += [("", run) for run in state.runs]
+    if state.state in ("unfinished", "finished") and not state.checkpoints and not state.runs:
         lines.append(("checkpoint", "none yet"))
     lines += [("differs", change) for change in (*state.changes, *state.end, *state.harmless)]
     lines.append(("this command", state.next))

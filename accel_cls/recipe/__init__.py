@@ -18,6 +18,7 @@ from accel_cls.recipe.rules import broken_rules, is_path, missing_folders
 from accel_cls.recipe.schema import PATHS, Recipe
 from accel_cls.recipe.section import Section
 from accel_cls.recipe.source import Node, leaves, merge, origin_of, read_chain, read_override, read_plain, to_yaml
+from accel_cls.recipe.trackers import missing_trackers
 
 __all__ = [
     "Hub",
@@ -51,10 +52,13 @@ def load_to_train(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """As `load_recipe`, for a command that reads what the recipe names.
 
     Raises:
-        RecipeError: also where a folder is not there that it names by its path.
+        RecipeError: also where a folder is not there that it names by its path, or a tracker is not installed.
     """
     recipe, tree = resolve_recipe(path, overrides)
-    if missing := missing_folders(recipe):
+    missing = missing_folders(recipe)
+    if (lacking := missing_trackers(recipe.train.trackers)) is not None:
+        missing.append((("train", "trackers"), lacking))
+    if missing:
         raise RecipeError([Problem(origin_of(tree, key), ".".join(key), message) for key, message in missing])
     return recipe
 

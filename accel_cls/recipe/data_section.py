@@ -27,6 +27,23 @@ Files = _Path | Annotated[list[_Path], Field(min_length=1)]
 _FILES = "a file, a glob, a list of files, or {hub: ID, split: NAME}"
 
 
+class Fold(Section):
+    """One of several equal parts of the training examples, which is what the model is validated on."""
+
+    number: int = setting(..., "a whole number from 1 to `of`", "which of them", "they are counted from 1", ge=1)
+    of: int = setting(
+        ...,
+        "a whole number from 2 to 100",
+        "how many parts there are",
+        "one part leaves nothing to train on",
+        ge=2,
+        le=100,
+    )
+
+    def __str__(self) -> str:
+        return f"fold {self.number} of {self.of}"
+
+
 class Data(Section):
     """The training, validation and test data."""
 
@@ -45,6 +62,21 @@ class Data(Section):
         "split off before data.validation is, likewise",
         "at 0 nothing is left to test on, at 1 nothing to train on",
     )
+    fold: Fold | None = setting(
+        None,
+        "a mapping, {number: 2, of: 5}",
+        "cut the training examples into so many equal parts, by class, copies of a text together, and validate on one "
+        "of them, in place of data.validation; repeat.folds trains with each of them in turn",
+    )
+    split_seed: int | None = setting(
+        None,
+        "a whole number from 0 to 4294967295",
+        "draws fractions and folds of the training examples; null: `seed` does. With repeat.seeds it stays the first "
+        "run's seed, so that all runs are judged by the same rows",
+        "numpy seeds with 32 bits",
+        ge=0,
+        lt=2**32,
+    )
     text: str | Annotated[list[str], Field(min_length=2, max_length=2)] = setting(
         "text", "a column's name, or a list of two for text pairs", "the column (or two columns) to read"
     )
@@ -53,6 +85,12 @@ class Data(Section):
         "a column's name; with task: multi_label also a list of columns, one for each class, that hold 0 or 1",
         "the column that holds the class, with task: regression a number; with task: multi_label, the classes: a "
         "list, or texts between separators",
+    )
+    slices: list[str] = setting(
+        [],
+        "a list of columns' names",
+        "columns by which a finished run's score is told apart, such as a shop or a source, besides length, file, "
+        "class and truncation; the model learns nothing of them",
     )
     label_separator: Annotated[str, Field(min_length=1)] = setting(
         ",",

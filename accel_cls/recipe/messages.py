@@ -71,7 +71,7 @@ def hint_by_meaning(key: str) -> str:
         return "only a file can extend another one, in a line of its own"
     same = [one for one in all_keys() if one.rpartition(".")[2] == name]
     meant = OTHER_NAMES.get(name) or OTHER_SECTIONS.get(name, "")
-    if not same and meant and meant not in (*all_keys(), *OTHER_SECTIONS.values()):
+    if meant and meant not in (*all_keys(), *OTHER_SECTIONS.values()):
         return meant
     return f"did you mean {' or '.join(same or [meant])}?" if same or meant else ""
 

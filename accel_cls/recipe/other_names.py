@@ -13,7 +13,7 @@ _BATCH = "train.batch_size counts examples over all devices together"
 _EVALUATION_BATCH = "evaluation divides its examples by train.micro_batch_tokens"
 _ALWAYS = "a run trains, evaluates and saves its best model always, see `evaluate` and `checkpoint`"
 _ONE_RATE = "all weights have the same rate, train.learning_rate"
-_NO_PROGRESS = "metrics.jsonl of the run folder holds what is logged"
+_TRACKERS_FOLDER = "train.trackers keep what they are told in the run's trackers/"
 _NO_HUB = "nothing is uploaded; the run's model/ is a transformers folder"
 
 OTHER_NAMES = {
@@ -153,6 +153,9 @@ OTHER_NAMES = {
     "do_predict": "data.test names labelled rows that are scored at the end; accel-cls predict classifies any file",
     "resume_from_checkpoint": "the same command continues an unfinished run by itself",
     "overwrite_output_dir": "--fresh starts over, and keeps the run that is there under another name",
+    "calibration": "evaluate.calibrate",
+    "temperature": "evaluate.calibrate",
+    "thresholds": "decide.threshold",
     # The run, and what it runs on.
     "output_dir": "output",
     "output_directory": "output",
@@ -168,14 +171,19 @@ OTHER_NAMES = {
     "fp16": _PRECISION,
     "bf16": _PRECISION,
     "mixed_precision": _PRECISION,
-    "precision": _PRECISION,
+    "precision": f"{_PRECISION}; how often decisions are to be right is decide.precision",
     "num_processes": _PROCESSES,
     "num_gpus": _PROCESSES,
     "device": _DEVICES,
     "use_cpu": _DEVICES,
     "no_cuda": _DEVICES,
-    "report_to": _NO_PROGRESS,
-    "logging_dir": _NO_PROGRESS,
+    "report_to": "train.trackers",
+    "log_with": "train.trackers",
+    "logger": "train.trackers",
+    "loggers": "train.trackers",
+    "tracker": "train.trackers",
+    "logging_dir": _TRACKERS_FOLDER,
+    "wandb_project": "train.trackers; the project is the run's `name`",
     "push_to_hub": _NO_HUB,
     "hub_model_id": _NO_HUB,
 }
@@ -188,5 +196,7 @@ OTHER_SECTIONS = {
     "params": "train",
     "preprocessing": "data",
     "evaluation": "evaluate",
+    "decisions": "decide",
+    "rules": "decide",
     "checkpoints": "checkpoint",
 }

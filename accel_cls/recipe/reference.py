@@ -9,19 +9,23 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from accel_cls.recipe.data_section import Data, Hub
-from accel_cls.recipe.schema import Checkpoint, Evaluate, Model, Recipe, Scratch, Train
+from accel_cls.recipe.data_section import Data, Fold, Hub
+from accel_cls.recipe.decide_section import Decide
+from accel_cls.recipe.schema import Checkpoint, Evaluate, Model, Recipe, Repeat, Scratch, Train
 from accel_cls.recipe.section import Section
 
 _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("", Recipe),
     ("data", Data),
     ("data.train, data.validation, data.test", Hub),
+    ("data.fold", Fold),
     ("model", Model),
     ("model.scratch", Scratch),
     ("train", Train),
     ("evaluate", Evaluate),
+    ("decide", Decide),
     ("checkpoint", Checkpoint),
+    ("repeat", Repeat),
 )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from accel_cls.errors import UserError, listed
 from accel_cls.recipe.data_section import Hub
+from accel_cls.recipe.decide_rules import broken_decisions, unknown_classes
 from accel_cls.recipe.metrics import METRICS_OF, is_own
 from accel_cls.recipe.schema import Recipe, Scratch
 
@@ -56,8 +57,35 @@ def broken_rules(recipe: Recipe) -> _Broken:
             "schedule; leave it out, or give a rate (accel-cls tune finds one)"
         )
         broken.append((("train", "max_updates"), message))
+    broken += [*broken_decisions(recipe), *_broken_repeats(recipe)]
     broken += _broken_evaluation(recipe) + _broken_labels(recipe) + _broken_columns(recipe)
     return broken + (_broken_numbers(recipe) if recipe.task == "regression" else [])
+
+
+def _broken_repeats(recipe: Recipe) -> _Broken:
+    broken: _Broken = []
+    repeat, fold = recipe.repeat, recipe.data.fold
+    if repeat is not None and (repeat.seeds is None) == (repeat.folds is None):
+        found = "neither" if repeat.seeds is None else "both"
+        broken.append((("repeat",), f"found {found}; expected one of seeds and folds"))
+    if repeat is not None and repeat.seeds is not None and recipe.seed + repeat.seeds > 2**32:
+        message = f"found {repeat.seeds} from seed {recipe.seed} on; expected the last one to be 4294967295 at most"
+        broken.append((("repeat", "seeds"), message))
+    if fold is not None and fold.number > fold.of:
+        broken.append(
+            (("data", "fold", "number"), f"found {fold.number}; expected {fold.of} at most, as data.fold.of")
+        )
+    if fold is not None and repeat is not None and repeat.folds is not None:
+        broken.append((("data", "fold"), "found it beside repeat.folds, which sets it for each run; leave it out"))
+    if fold is not None or (repeat is not None and repeat.folds is not None):
+        place = "repeat.folds" if fold is None else "data.fold"
+        if not isinstance(recipe.data.validation, float):
+            message = (
+                f"found a source of its own beside {place}, with which a part of data.train is validated on; make it "
+                "data.test, which all models are scored by at the end, or list it in data.train, and leave this out"
+            )
+            broken.append((("data", "validation"), message))
+    return broken
 
 
 def _broken_scratch(scratch: Scratch) -> _Broken:
@@ -116,7 +144,17 @@ def _broken_columns(recipe: Recipe) -> _Broken:
         broken.append((("data", "label"), message))
     if len(set(labels)) < len(labels):
         broken.append((("data", "label"), "found the same column twice; expected each once"))
-    return broken
+    return broken + _broken_slices(recipe.data.slices, {*texts, *labels})
+
+
+def _broken_slices(slices: list[str], known: set[str]) -> _Broken:
+    """Columns to judge by: each once, and none that is text or label."""
+    if len(set(slices)) < len(slices):
+        return [(("data", "slices"), "found the same column twice; expected each once")]
+    if both := [name for name in slices if name in known]:
+        message = f"found {both[0]!r}, which data.text or data.label names too; expected another column"
+        return [(("data", "slices"), message)]
+    return []
 
 
 def _broken_numbers(recipe: Recipe) -> _Broken:
@@ -147,7 +185,7 @@ def _broken_labels(recipe: Recipe) -> _Broken:
     same = sorted({value for value in values if values.count(value) > 1})
     if same and isinstance(labels, dict):
         broken.append((("data", "labels"), f"the label {same[0]!r} stands twice; expected each value once"))
-    names = [str(name) for name in (labels.values() if isinstance(labels, dict) else labels)]
+    names = [*map(str, labels.values())] if isinstance(labels, dict) else values
     if any(not name.strip() for name in names):
         broken.append((("data", "labels"), "found an empty class name; expected a name for each class"))
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -162,6 +200,8 @@ def _broken_labels(recipe: Recipe) -> _Broken:
                 + ", ".join(names),
             )
         )
+    if recipe.decide is not None:
+        broken += [(("decide", key), said) for key, said in unknown_classes(recipe.decide, names)]
     return broken
 
 
@@ -175,6 +215,11 @@ def idle_settings(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
         idle.append((("model", "scratch", "dropout"), "not used, since model.dropout is set", "remove one of the two"))
     if model.name is None and model.scratch is not None:
         idle += _idle_in_scratch(model.scratch)
+    if "validation" in data.model_fields_set and isinstance(data.validation, float):
+        place = "data.fold" if data.fold is not None else "repeat.folds"
+        if data.fold is not None or (recipe.repeat is not None and recipe.repeat.folds is not None):
+            why = f"not used, since {place} says which rows are validated on"
+            idle.append((("data", "validation"), why, "remove it"))
     if data.label_separator != "," and (recipe.task != "multi_label" or isinstance(data.label, list)):
         why = "not used: it is for task: multi_label with one label column"
         idle.append((("data", "label_separator"), why, "remove it"))
@@ -268,6 +313,15 @@ def _hint_for_folder(path: Path) -> str:
     if near:
         return f"; did you mean {near[0]}?"
     return f"; in {os.path.relpath(path.parent)} are the folders {listed(there, 5)}" if there else ""
+
+
+def require_one_training(recipe: Recipe, who: str) -> None:
+    """Raise UserError where a recipe is trained several times, for what looks at one training."""
+    if recipe.repeat is not None:
+        key, count = ("seeds", recipe.repeat.seeds) if recipe.repeat.seeds else ("folds", recipe.repeat.folds)
+        raise UserError(
+            f"repeat.{key}: found {count}, so many trainings; {who} looks at one. Leave it out, as ~repeat does"
+        )
 
 
 def require_updates(recipe: Recipe) -> None:

@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from accel_cls.recipe.data_section import Data
+from accel_cls.recipe.decide_section import Decide
 from accel_cls.recipe.metrics import DISTANCE_METRICS, METRICS, Metric, Task
 from accel_cls.recipe.section import Section, setting
+from accel_cls.recipe.trackers import TRACKERS, Tracker
 
 # How the strings under these keys become paths: "input" is relative to the recipe that says it (on the
 # command line: to the current folder), "output" always to the current folder, and "input or name" is an
@@ -265,6 +267,11 @@ class Train(Section):
         "true or false",
         "write to the run's trace/ what each process did in each update: examples, micro-batches, losses, gradient",
     )
+    trackers: list[Tracker] = setting(
+        [],
+        "a list of " + ", ".join(TRACKERS),
+        "what else is told of each logged update and each evaluation; into the run's trackers/, no network is used",
+    )
 
 
 _EVERY = "'epoch' or a whole number of updates, 1 or more"
@@ -306,6 +313,20 @@ class Evaluate(Section):
         "a gain is never negative",
         ge=0,
     )
+    behaviour: int = setting(
+        100,
+        "a whole number of texts, 0 or more",
+        "how many validation texts the kept model is asked about once more at the end, each changed in a dozen ways, "
+        "such as by a typo or a negation; 0 turns it off",
+        "fewer than none can't be asked about",
+        ge=0,
+    )
+    calibrate: Literal["temperature", "none"] = setting(
+        "temperature",
+        "'temperature' or 'none'",
+        "at the run's end, fit the temperature by which `accel-cls predict` divides logits, so that the model is as "
+        "sure as it is right; kept only where rows that it was not fitted on gain by it. No prediction changes",
+    )
 
 
 class Checkpoint(Section):
@@ -330,6 +351,28 @@ class Checkpoint(Section):
         "newest checkpoints kept, besides the best",
         "without one, a run can't be continued",
         ge=1,
+    )
+
+
+class Repeat(Section):
+    """How often it is trained, by one command: with several seeds, or with each part of the data held out once."""
+
+    seeds: int | None = setting(
+        None,
+        "a whole number from 2 to 100",
+        "train with so many seeds: seed, seed + 1 and so on, on the same rows; tells how far scores differ by chance",
+        "one run has nothing to differ from",
+        ge=2,
+        le=100,
+    )
+    folds: int | None = setting(
+        None,
+        "a whole number from 2 to 100",
+        "cut the training examples into so many parts, train as often, and validate on each part once; every example "
+        "is answered by a model that has not seen it",
+        "one part leaves nothing to train on",
+        ge=2,
+        le=100,
     )
 
 
@@ -361,7 +404,15 @@ class Recipe(Section):
     model: Model = setting(Model(), "a mapping", "what is trained")
     train: Train = setting(Train(), "a mapping", "how it is trained")
     evaluate: Evaluate = setting(Evaluate(), "a mapping", "how it is evaluated")
+    decide: Decide | None = setting(
+        None,
+        "a mapping of precision, accuracy, abstain_below, threshold, coverage",
+        "by which rules answers become decisions",
+    )
     checkpoint: Checkpoint = setting(Checkpoint(), "a mapping", "how a run can be continued")
+    repeat: Repeat | None = setting(
+        None, "a mapping, {seeds: 5} or {folds: 5}", "how often it is trained, to tell chance from what is learned"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -20,8 +20,10 @@ from accel_cls.evaluation.intervals import intervals
 from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics import compute_scores
 from accel_cls.recipe import Recipe
+from accel_cls.reporting.decisions import put_in_place, settle
 from accel_cls.reporting.looks import count_looks
 from accel_cls.reporting.mistakes import write_neighbours
+from accel_cls.reporting.slices import slice_results
 from accel_cls.reporting.verdict import advice, compare_with_baselines, rounded, verdict
 from accel_cls.reporting.write import write_reports
 from accel_cls.runs.folder import RunFolder
@@ -43,6 +45,8 @@ class FinishedRun:
     validation: Answers  # of the best model
     test: Answers | None  # likewise; None where the recipe has no data.test
     truncated: dict[str, int]  # how many texts for training and for validation were cut to data.max_length
+    are_cut: dict[Part, np.ndarray]  # bool [rows] by part: whether the model was given a part of the text only
+    behaviour: dict[str, Any] | None  # see `behaviour_results`; None where the recipe does not ask
 
 
 def require_best(progress: Progress, recipe: Recipe) -> tuple[int, ...]:
@@ -71,6 +75,12 @@ def finish_run(run: FinishedRun, notes: list[str]) -> dict[str, Any]:
     simple = baselines(run.corpus, run.task, notes)
     results = _judged(run, "validation", run.validation, simple) | results  # the scores are those that were logged
     results["test"] = None if run.test is None else _tested(run, run.test, simple, notes)
+    results["slices"] = _slices(run)
+    results["behaviour"] = run.behaviour
+    names = run.corpus.classes.names
+    settled = settle(run.recipe, run.task, names, run.validation, run.test)
+    put_in_place(settled, run.folder, run.task, names, run.validation, run.test)
+    results |= {"calibration": settled.calibration, "decisions": settled.decisions}
     results["advice"] = advice(run.recipe, results)
     write_neighbours(run.folder, run.corpus.train, run.validation, run.task, run.corpus.classes.names)
     write_reports(run.folder, run.recipe, run.validation, results)
@@ -106,6 +116,17 @@ def _rows(corpus: Corpus) -> dict[str, Any]:
     dropped = [{"from": one.key, "rows": len(one.rows), "reason": one.reason} for one in corpus.invalid]
     scored: dict[str, int] = {part: len(examples) for part, examples in corpus.judged.items()}
     return {"training": len(corpus.train), **scored, "dropped": dropped}
+
+
+def _slices(run: FinishedRun) -> dict[Part, dict[str, Any]]:
+    """Where the best model is worse than elsewhere, by part."""
+    answers: dict[Part, Answers | None] = {"validation": run.validation, "test": run.test}
+    names = run.corpus.classes.names
+    return {
+        part: slice_results(one, run.task, names, run.are_cut[part])
+        for part, one in answers.items()
+        if one is not None
+    }
 
 
 def _texts(run: FinishedRun) -> dict[str, Any]:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from accel_cls.console import duration
+from accel_cls.errors import shown
 from accel_cls.memory.forecast import format_bytes
 from accel_cls.recipe import Recipe
+from accel_cls.reporting.decision_words import sections
 from accel_cls.reporting.verdict import measure_of
 from accel_cls.tasks import Table
 
@@ -47,9 +49,15 @@ def report(
         text += _beside_baselines("Beside something simple, on the test rows", test["scores"], test)
     if results["advice"]:
         text += "\n## Worth a look\n\n" + "".join(f"- {sentence}\n" for sentence in results["advice"])
+    for title, said, header, rows in sections(results):
+        text += f"\n## {title}\n\n{said}\n\n{table(header, rows)}"
     for one in tables:
         text += f"\n## {one.title}\n\n" + (f"{one.text}\n\n" if one.text else "")
         text += table(one.header, one.rows)
+    for part, slices in results.get("slices", {}).items():
+        text += _slices(part, slices)
+    if behaviour := results.get("behaviour"):
+        text += _behaviour(behaviour)
     text += _evaluations(results)
     if len(starts) > 1:
         text += "\n## Starts\n\nThis run was interrupted, and went on from its checkpoints.\n\n"
@@ -99,6 +107,48 @@ def _beside_baselines(title: str, scores: dict[str, float], judged: dict[str, An
     text = f"\n## {title}\n\nThis model: {judged['verdict']}.\n\n"
     ours = "this model's accuracy" if measure.name == "accuracy" else f"how much less this model's {measure.name} is"
     return text + table(["", *metrics, f"{ours} (95% interval)", f"p ({measure.test})"], rows)
+
+
+def _slices(part: str, slices: dict[str, Any]) -> str:
+    """A section on the parts of some rows, the worst of them first."""
+    looked_at = f"{slices['looked_at']:,} parts of {slices['least_rows']:,} rows or more"
+
+    def lines(ones: Sequence[dict[str, Any]], p: str, title: str) -> str:
+        rows = []
+        for one in ones:
+            low, high = one["interval"]
+            where = ", ".join(" ".join(condition) for condition in one["where"])
+            score = f"{one['score']:.4f} ({low:.4f} to {high:.4f})"
+            rows.append([where, one["rows"], score, f"{one['difference']:+.4f}", _p(one[p])])
+        score = f"{slices['score']} (95% interval)"
+        return table(["where", "rows", score, "difference to the rest", title], rows)
+
+    text = f"\n## Slices of the {part} rows\n\n"
+    if slices["worst"]:
+        text += f"Of {looked_at}, these are worse than the rest by more than chance:\n\n"
+        text += lines(slices["worst"], "corrected_p", "p, corrected for all that were looked at") + "\n"
+    else:
+        text += f"Of {looked_at}, none is worse than the rest by more than chance.\n\n"
+    return text + lines(slices["single"], "p", "p, of this one alone")
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3g}"
+
+
+def _behaviour(behaviour: dict[str, Any]) -> str:
+    """A section on what becomes of answers where texts are changed."""
+    text = f"\n## Behaviour\n\n{behaviour['texts']:,} validation texts, each changed in these ways. An answer should "
+    text += "stay as it is; only a negation should turn it, where the classes are opinions. The example is the one "
+    text += "that is farthest from this.\n\n"
+    rows = []
+    for one in behaviour["tests"]:
+        low, high = one["interval"]
+        worst = one["examples"][0]
+        answers = f"{worst['predicted']} → {worst['predicted_changed']}"
+        share = f"{one['differ']:.3f} ({low:.3f} to {high:.3f})"
+        rows.append([one["name"], one["texts"], share, f"{shown(worst['changed'])} ({answers})"])
+    return text + table(["changed by", "texts", f"{behaviour['measure']} (95% interval)", "example"], rows)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

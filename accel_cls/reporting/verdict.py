@@ -18,6 +18,8 @@ from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics import compute_scores, less_is_better
 from accel_cls.evaluation.paired import paired_difference
 from accel_cls.recipe import Recipe
+from accel_cls.reporting.decision_words import advice_on_rules
+from accel_cls.reporting.slices import worst_in_words
 from accel_cls.tasks import Task
 
 _CHANCE = 0.05  # from this p on a difference may be chance
@@ -137,7 +139,15 @@ def _p_in_words(p: float) -> str:
 
 def advice(recipe: Recipe, results: dict[str, Any]) -> list[str]:
     """What a finished run shows that should be otherwise, and what to do, a sentence each."""
-    return [*_beside_baselines(recipe, results), *_never_predicted(recipe, results), *_course(recipe, results)]
+    # Of validation rows alone: who mends what test rows show has chosen by them.
+    worst = worst_in_words(results["slices"]["validation"])
+    return [
+        *advice_on_rules(results),
+        *_beside_baselines(recipe, results),
+        *_never_predicted(recipe, results),
+        *_course(recipe, results),
+        *worst,
+    ]
 
 
 def _beside_baselines(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:

@@ -17,13 +17,21 @@ from accel_cls.data.examples import Examples, Part
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
 from accel_cls.evaluation.answers import Answers
+from accel_cls.evaluation.postprocessing import PLAIN, Postprocessing, decision_cells
 from accel_cls.runs.folder import RunFolder
 from accel_cls.tasks import Task
 
 _AFTER_TEXTS = "label"  # the column of predictions.csv that ends the texts' columns
 
 
-def write_answers(folder: RunFolder, part: Part, answers: Answers, task: Task, names: Sequence[str]) -> None:
+def write_answers(
+    folder: RunFolder,
+    part: Part,
+    answers: Answers,
+    task: Task,
+    names: Sequence[str],
+    post: Postprocessing = PLAIN,
+) -> None:
     """Put both files in place.
 
     Args:
@@ -32,29 +40,31 @@ def write_answers(folder: RunFolder, part: Part, answers: Answers, task: Task, n
         answers: of the best model.
         task: what was learned.
         names: of the classes, in the order of their ids; of a task without classes of its output.
+        post: by which the csv file's probabilities and decisions are made of the logits.
     """
     from safetensors.numpy import save  # what reads no answers needs no numpy of it
 
     examples = answers.examples
-    header = ["row", *examples.texts.column_names, _AFTER_TEXTS, *task.prediction_header]
-    classes = names if task.has_classes else ()
-    write_csv(folder.predictions(part), [*header, *(f"p({name})" for name in classes)], _rows(answers, task, names))
+    header = ["row", *examples.texts.column_names, _AFTER_TEXTS, *task.prediction_header, *post.columns]
+    header += [f"p({name})" for name in names] if task.has_classes else []
+    write_csv(folder.predictions(part), header, _rows(answers, task, names, post))
     with whole_binary_file(folder.logits(part)) as file:
         file.write(save({"logits": answers.logits, "labels": np.ascontiguousarray(answers.labels)}))
 
 
-def _rows(answers: Answers, task: Task, names: Sequence[str]) -> Iterator[list[str]]:
+def _rows(answers: Answers, task: Task, names: Sequence[str], post: Postprocessing) -> Iterator[list[str]]:
     examples = answers.examples
     texts = [examples.texts[column][:] for column in examples.texts.column_names]
-    decoded = task.decode(answers.logits)
+    answered = post.answer(task, answers.logits)
     for i, row in enumerate(examples.rows):
-        predicted = task.named(decoded.predicted[i], names)
-        probabilities = dict(zip(names if task.has_classes else (), decoded.probabilities[i], strict=True))
+        predicted = task.named(answered.predicted[i], names)
+        probabilities = dict(zip(names if task.has_classes else (), answered.probabilities[i], strict=True))
         yield [
             row,
             *(column[i] for column in texts),
             task.text_of(examples.labels[i], names),
             *task.prediction_cells(predicted, probabilities),
+            *decision_cells(task, *answered.named(i, names)),
             *(f"{p:.6f}" for p in probabilities.values()),
         ]
 

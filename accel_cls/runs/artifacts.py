@@ -20,6 +20,7 @@ from accel_cls.models.output_scale import ScaledLayer
 from accel_cls.recipe import Recipe
 from accel_cls.runs.answers import write_answers
 from accel_cls.runs.folder import RunFolder
+from accel_cls.runs.tracking import Tracking
 from accel_cls.tasks import Task
 
 
@@ -34,6 +35,7 @@ class Artifacts:
         task: Task,
         tokenizer: PreTrainedTokenizerBase,
         scaled: ScaledLayer | None,
+        tracking: Tracking,
         is_main: bool,
     ):
         self.folder = folder
@@ -45,12 +47,14 @@ class Artifacts:
         self._task = task
         self._tokenizer = tokenizer
         self._scaled = scaled
+        self.tracking = tracking
         self._is_main = is_main
         self._unwritten: list[dict[str, Any]] = []
 
     def log(self, record: dict[str, Any]) -> None:
-        """Add a line to metrics.jsonl; while the disk is full, it waits in memory for the next one."""
+        """Add a line to metrics.jsonl, for which it waits in memory while the disk is full, and tell the trackers."""
         if self._is_main:
+            self.tracking.log(record)
             self._unwritten.append(record)
             with suppress(OSError):  # `flush`, which comes before each checkpoint, says so
                 self.flush()

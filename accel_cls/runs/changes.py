@@ -20,13 +20,20 @@ from accel_cls.runs.out_of_memory import read_out_of_memory
 
 # Keys that change nothing of what an update does; train.non_finite only decides about one that does nothing. Of the
 # hardware, the precision does: it is no key of a recipe, and compared by itself.
-_HARMLESS = ("name", "output", "hardware", "checkpoint", "train.log_every", "train.trace", "train.non_finite")
+_HARMLESS = (
+    *("name", "output", "hardware", "checkpoint"),
+    *("train.log_every", "train.trace", "train.trackers", "train.non_finite"),
+)
 # Keys that only decide after which update the run ends.
 _END = ("train.max_updates", "evaluate.patience")
+_SEEDS = "repeat.seeds"  # likewise, where both are several runs with seeds
 _EPOCHS = "train.epochs"  # likewise, where no update's learning rate follows from it
 # Where the data lie does not matter by itself: the digest of what was read does.
-_DATA_FILES = ("data.train", "data.validation")
+_DATA_FILES = ("data.train", "data.validation", "data.fold", "data.split_seed")
 _TEST = "data.test"  # what is scored at the end: no update follows from it
+# How the best model is judged at the end, and what is made of its answers: likewise.
+_JUDGED = ("data.slices", "evaluate.behaviour", "evaluate.calibrate", "decide")
+_AFTER = (_TEST, *_JUDGED)
 TOKENS = "train.micro_batch_tokens"
 
 
@@ -53,7 +60,7 @@ class Changes:
 
     training: Sequence[str] = ()  # in what its updates do: such a run does not go on
     end: Sequence[str] = ()  # in where it ends
-    test: Sequence[str] = ()  # in the rows that the best model is scored by at the end
+    judged: Sequence[str] = ()  # in how the best model is judged at the end, and what is made of its answers
     harmless: Sequence[str] = ()
 
 
@@ -71,11 +78,12 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     if RATE in differing and new[RATE] == "auto" and found_of(folder).get(RATE) == old[RATE]:
         differing.remove(RATE)
     ends = (*_END, _EPOCHS) if _has_rate_without_end(old) and _has_rate_without_end(new) else _END
+    ends = (*ends, _SEEDS) if _SEEDS in old and _SEEDS in new else ends
 
     def lines_of(keys: list[str]) -> list[str]:
         return [f"{key}: {old.get(key, 'not set')} → {new.get(key, 'not set')}" for key in keys]
 
-    training = [key for key in differing if not _is_under(key, (*_HARMLESS, *ends, *_DATA_FILES, _TEST))]
+    training = [key for key in differing if not _is_under(key, (*_HARMLESS, *ends, *_DATA_FILES, *_AFTER))]
     lines = lines_of(training)
     if training == [_EPOCHS]:
         lines[0] += " (with train.schedule: constant and a train.warmup in updates, the run would go on)"
@@ -89,10 +97,11 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
         lines.append(f"precision: {precision} → {spec.precision} ({where})")
     tests = lines_of([key for key in differing if _is_under(key, (_TEST,))])
     is_same_test = origin.get("test") == spec.test  # wherever the file lies
+    judged = lines_of([key for key in differing if _is_under(key, _JUDGED)])
     return Changes(
         lines,
         lines_of([key for key in differing if _is_under(key, ends)]),
-        [] if is_same_test else tests or [f"{_TEST}: the files' content"],
+        [*judged, *([] if is_same_test else tests or [f"{_TEST}: the files' content"])],
         [*lines_of([key for key in differing if _is_under(key, (*_HARMLESS, *_DATA_FILES))]), *(tests * is_same_test)],
     )
 
@@ -104,7 +113,7 @@ def _has_rate_without_end(values: dict[str, Any]) -> bool:
 
 def settings_of(recipe: Recipe) -> dict[str, Any]:
     """By key, all that the updates of a run follow from besides its data."""
-    others = (*_HARMLESS, *_END, *_DATA_FILES, _TEST)
+    others = (*_HARMLESS, *_END, *_DATA_FILES, *_AFTER)
     return {key: value for key, value in leaves(recipe_to_plain(recipe)) if not _is_under(key, others)}
 
 

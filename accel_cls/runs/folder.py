@@ -21,6 +21,7 @@ from accel_cls.stopping import SAVE_FILE
 
 _PREFIX: dict[Part, str] = {"validation": "", "test": "test_"}
 _SEARCH = "tune"  # in a run folder: what the search for a learning rate leaves; an older one is `tune.1` …
+_REPETITION = re.compile(r"(?:seed|fold)-(\d+)")  # in a run folder: the runs that its recipe's `repeat` stands for
 _LITTLE = 1 << 20  # bytes that are left on a full disk, at most
 
 
@@ -33,6 +34,7 @@ class RunFolder:
         self.origin = self.path / "origin.json"  # the data that the run was made from; of each start, with what
         self.metrics = self.path / "metrics.jsonl"  # a line for each logged update and each evaluation
         self.trace = self.path / "trace"  # what each process did in each update, where the recipe asks for it
+        self.trackers = self.path / "trackers"  # what the recipe's trackers keep; at each start made of the above
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"  # the best model so far, as transformers loads it
         self.out_of_memory = self.path / "out_of_memory.json"  # is there after a run that ended so, until it goes on
@@ -51,6 +53,15 @@ class RunFolder:
     def logits(self, part: Part = "validation") -> Path:
         """The same for programs: logits and labels as they are, row by row."""
         return self.path / f"{_PREFIX[part]}predictions.safetensors"
+
+    @property
+    def repetitions(self) -> list[RunFolder]:
+        """The runs in it that its recipe's `repeat` stands for, in order, as far as they have begun; mostly none."""
+        if not self.path.is_dir():
+            return []
+        found = {path: match for path in self.path.iterdir() if (match := _REPETITION.fullmatch(path.name))}
+        runs = [RunFolder(path) for path in sorted(found, key=lambda path: int(found[path][1]))]
+        return [run for run in runs if run.is_run]
 
     @property
     def is_run(self) -> bool:

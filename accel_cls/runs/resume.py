@@ -108,7 +108,7 @@ def open_run(folder: RunFolder, spec: RunSpec, fresh: bool, notes: list[str]) ->
     elif decision.action == Action.CONTINUE:
         folder.results.unlink(missing_ok=True)
         changes = decision.changes
-        starts, changed = origin_of(folder).get("starts", []), [*changes.end, *changes.test, *changes.harmless]
+        starts, changed = origin_of(folder).get("starts", []), [*changes.end, *changes.judged, *changes.harmless]
         found = found_of(folder)
     checkpoint = with_own_name(decision.checkpoint)
     recipe = with_micro_batch_tokens(spec.recipe, decision.tokens) if decision.tokens else spec.recipe
@@ -171,15 +171,15 @@ def decide(folder: RunFolder, spec: RunSpec, fresh: bool = False) -> Decision:
         changes = changes_of(folder, spec)
     except RecipeError as error:
         return Decision(Action.REFUSE, f"holds a run whose recipe can't be read:\n{error}\n", elsewhere)
-    checkpoints = list_checkpoints(folder.checkpoints)
-    if changes.training and (folder.is_finished or not checkpoints):
+    has_checkpoints = bool(list_checkpoints(folder.checkpoints) or folder.repetitions)
+    if changes.training and (folder.is_finished or not has_checkpoints):
         state = "a finished run" if folder.is_finished else "a run without a checkpoint yet,"
         why = f"{folder.path.name} held {state} of another recipe ({'; '.join(changes.training)}); it"
         return Decision(Action.SET_ASIDE, why, changes=changes)
     if changes.training:
         advice = f"continue it with its own recipe, {elsewhere}"
         return Decision(Action.REFUSE, "holds an unfinished run that differs from this one", advice, changes)
-    if folder.is_finished and not changes.end and not changes.test:
+    if folder.is_finished and not changes.end and not changes.judged:
         return Decision(Action.SHOW, changes=changes)
     notes: list[str] = []
     checkpoint = newest_checkpoint(folder.checkpoints, notes)
@@ -189,8 +189,8 @@ def decide(folder: RunFolder, spec: RunSpec, fresh: bool = False) -> Decision:
         return Decision(Action.REFUSE, f"{why}{spec.updates:,}{ends}", f"let it end later, {elsewhere}", changes)
     if folder.is_finished and changes.end:
         notes.append(f"the run that ended here is to end elsewhere{ends}")
-    if folder.is_finished and changes.test:
-        notes.append(f"the run that ended here is to be scored by other test rows ({'; '.join(changes.test)})")
+    if folder.is_finished and changes.judged:
+        notes.append(f"the run that ended here is to be judged anew ({'; '.join(changes.judged)})")
     tokens = _tokens(folder, spec.recipe, checkpoint, notes)
     rate = found_of(folder)[RATE] if spec.recipe.train.learning_rate == "auto" and checkpoint is not None else None
     if rate is not None:

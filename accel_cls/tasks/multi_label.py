@@ -22,10 +22,12 @@ from accel_cls.models.output_scale import OutputScale
 from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.schema import Train
+from accel_cls.tasks.bayes import fit_bayes_of_indicators
 from accel_cls.tasks.class_scores import ClassScore, class_scores, class_table
 from accel_cls.tasks.class_weights import class_weights
 from accel_cls.tasks.linear import NEVER, fit_indicators
 from accel_cls.tasks.lists import BITS, read_list, vector_length
+from accel_cls.tasks.questions import Question
 from accel_cls.tasks.task import Decoded, Loss, Predictor, Table
 
 if TYPE_CHECKING:
@@ -183,6 +185,10 @@ class MultiLabel:
         """The labels, which may be none."""
         return {"labels": list(labels), "probabilities": probabilities}
 
+    def as_decision(self, labels: Sequence[str]) -> list[str]:
+        """The labels, which may be none."""
+        return list(labels)
+
     has_classes = True
     split_by = "class"
     linear_method = "logistic regression"
@@ -197,6 +203,23 @@ class MultiLabel:
     def fit_linear(self, features: csr_matrix, labels: np.ndarray, classes: int, balanced: bool) -> Predictor:
         """A regression for each class."""
         return fit_indicators(features, labels, balanced)
+
+    def fit_bayes(self, features: csr_matrix, labels: np.ndarray, classes: int) -> Predictor:
+        """Of each class."""
+        return fit_bayes_of_indicators(features, labels)
+
+    def questions(self, labels: np.ndarray, logits: np.ndarray, names: Sequence[str]) -> list[Question]:
+        """Whether it has each class."""
+
+        def question(at: int, name: str, has: np.ndarray) -> Question:
+            def relabel(label: np.ndarray, answer: int) -> np.ndarray:
+                return np.where(np.arange(len(label)) == at, np.float32(answer), label)
+
+            given = labels[:, at].astype(np.int64)
+            return Question(given, np.stack([1 - has, has], axis=1), (f"not {name}", name), relabel)
+
+        probabilities = self.decode(logits).probabilities
+        return [question(at, name, probabilities[:, at]) for at, name in enumerate(names)]
 
     row_metric = "accuracy"
 

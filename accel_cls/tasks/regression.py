@@ -17,6 +17,7 @@ from accel_cls.models.output_scale import OutputScale
 from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.schema import Train
 from accel_cls.tasks.linear import fit_numbers
+from accel_cls.tasks.questions import Question
 from accel_cls.tasks.task import Decoded, Loss, Predictor, Table
 
 if TYPE_CHECKING:
@@ -127,6 +128,9 @@ class Regression:
         """The number."""
         return {"value": float(labels[0])}
 
+    def as_decision(self, labels: Sequence[str]) -> None:
+        """There are no rules on numbers."""
+
     def constant_logits(self, labels: np.ndarray, classes: int) -> np.ndarray:
         """The median, which has the smallest mean absolute error."""
         return np.array([np.median(labels)], np.float32)
@@ -134,6 +138,14 @@ class Regression:
     def fit_linear(self, features: csr_matrix, labels: np.ndarray, classes: int, balanced: bool) -> Predictor:
         """Ridge regression."""
         return fit_numbers(features, labels)
+
+    def fit_bayes(self, features: csr_matrix, labels: np.ndarray, classes: int) -> Predictor:
+        """There are no classes."""
+        raise NotImplementedError
+
+    def questions(self, labels: np.ndarray, logits: np.ndarray, names: Sequence[str]) -> list[Question]:
+        """There are no classes."""
+        return []
 
     row_metric = "mae"
 

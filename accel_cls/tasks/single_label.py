@@ -16,10 +16,12 @@ from accel_cls.models.output_scale import OutputScale
 from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.schema import Train
+from accel_cls.tasks.bayes import fit_bayes_of_classes
 from accel_cls.tasks.class_scores import ClassScore, class_scores, class_table
 from accel_cls.tasks.class_weights import class_weights
 from accel_cls.tasks.linear import NEVER, fit_classes
 from accel_cls.tasks.lists import read_list
+from accel_cls.tasks.questions import Question
 from accel_cls.tasks.task import Decoded, Loss, Predictor, Table
 
 if TYPE_CHECKING:
@@ -129,6 +131,10 @@ class SingleLabel:
         (label,) = labels
         return {"label": label, "probability": probabilities[label], "probabilities": probabilities}
 
+    def as_decision(self, labels: Sequence[str]) -> str | None:
+        """The class; None where the rules abstain."""
+        return labels[0] if labels else None
+
     has_classes = True
     split_by = "class"
     linear_method = "logistic regression"
@@ -143,6 +149,14 @@ class SingleLabel:
     def fit_linear(self, features: csr_matrix, labels: np.ndarray, classes: int, balanced: bool) -> Predictor:
         """Multinomial regression."""
         return fit_classes(features, labels, classes, balanced)
+
+    def fit_bayes(self, features: csr_matrix, labels: np.ndarray, classes: int) -> Predictor:
+        """Of the classes."""
+        return fit_bayes_of_classes(features, labels, classes)
+
+    def questions(self, labels: np.ndarray, logits: np.ndarray, names: Sequence[str]) -> list[Question]:
+        """Which class."""
+        return [Question(labels, self.decode(logits).probabilities, tuple(names), lambda label, answer: answer)]
 
     row_metric: ClassVar[str] = "accuracy"
 

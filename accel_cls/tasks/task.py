@@ -12,6 +12,7 @@ import torch
 from accel_cls.data.labels import Classes, LabelReader
 from accel_cls.models.output_scale import OutputScale
 from accel_cls.recipe.schema import Train
+from accel_cls.tasks.questions import Question
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -107,6 +108,9 @@ class Task(LabelReader, Protocol):
     def as_json(self, labels: Sequence[str], probabilities: dict[str, float]) -> dict[str, Any]:
         """One prediction for programs, with its `labels` and the probability of each class."""
 
+    def as_decision(self, labels: Sequence[str]) -> str | list[str] | None:
+        """What is decided of one text by rules, for programs; None where nothing is."""
+
     @property
     def linear_method(self) -> str:
         """What `fit_linear` is called."""
@@ -130,6 +134,12 @@ class Task(LabelReader, Protocol):
         Returns:
             A function from features of texts to logits as a model's, float32 [texts, outputs].
         """
+
+    def fit_bayes(self, features: csr_matrix, labels: np.ndarray, classes: int) -> Predictor:
+        """Naive Bayes, on features that are not negative; else as `fit_linear`. For tasks with classes."""
+
+    def questions(self, labels: np.ndarray, logits: np.ndarray, names: Sequence[str]) -> list[Question]:
+        """What the labels decide, with what logits, float32 [examples, outputs], say of it; none without classes."""
 
     @property
     def row_metric(self) -> str:

@@ -136,6 +136,11 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) ->
     return Encoded(ids, types if _takes_types(tokenizer) else None, offsets, truncated)
 
 
+def are_cut(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> np.ndarray:
+    """Whether each text has more tokens than that, special tokens included, bool [texts]."""
+    return encode(tokenizer, texts, max_length + 1).lengths > max_length
+
+
 def encode_cached(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int, notes: list[str]) -> Encoded:
     """The same, but only if no run before has: what it made is in the cache. A note where that can't be written."""
     if not _is_all_rust(tokenizer):  # Python code of its own can't be told by its content

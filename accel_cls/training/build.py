@@ -29,6 +29,7 @@ from accel_cls.models.packing import make_packable
 from accel_cls.recipe import Recipe
 from accel_cls.runs.artifacts import Artifacts
 from accel_cls.runs.folder import RunFolder
+from accel_cls.runs.tracking import Tracking
 from accel_cls.stopping import Stopping
 from accel_cls.tasks import Loss, Task
 from accel_cls.tokenization.encode import Encoded, encode_cached
@@ -137,9 +138,9 @@ def build_training(
         UserError: where the recipe wants what the hardware can't do.
     """
     corpus, fixed = inputs.corpus, plan.layout.tokens if is_xla(accelerator) else None
-    artifacts = Artifacts(
-        folder, recipe, corpus, inputs.task, inputs.tokenizer, inputs.scaled, accelerator.is_main_process
-    )
+    tracking = Tracking(accelerator, folder, recipe)
+    task, tokenizer, scaled = inputs.task, inputs.tokenizer, inputs.scaled
+    artifacts = Artifacts(folder, recipe, corpus, task, tokenizer, scaled, tracking, accelerator.is_main_process)
     saver = Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress)
     policy, rows = recipe.train.non_finite, corpus.train.rows
     return Training(

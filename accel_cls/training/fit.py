@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from transformers import PreTrainedTokenizerBase
 
 from accel_cls.atomic import write_text
 from accel_cls.batching.plan import Plan
@@ -61,6 +62,7 @@ class Fitted:
     progress: Progress  # at its end
     device_peak_bytes: int | None  # see `FinishedRun`
     truncated: dict[str, int]  # likewise
+    tokenizer: PreTrainedTokenizerBase
 
 
 def fit(
@@ -120,7 +122,7 @@ def fit(
     reset_peak_device_memory(accelerator.device)  # what was tried to find a micro-batch's size is over
     _run_loop(loop or _train_to_the_end, hardware.name, training, progress, explain)
     truncated = {"training": inputs.train.truncated, "validation": inputs.validation.truncated}
-    return Fitted(recipe, plan, progress, _device_peak_bytes(accelerator), truncated)
+    return Fitted(recipe, plan, progress, _device_peak_bytes(accelerator), truncated, inputs.tokenizer)
 
 
 def _device_peak_bytes(accelerator: Accelerator) -> int | None:
@@ -212,6 +214,7 @@ def _run_loop(
         training.console.stop()
         if training.accelerator.is_main_process:
             (folder.path / SAVE_FILE).unlink(missing_ok=True)
+        training.artifacts.tracking.finish()
         saver.wait()  # what is being written is a whole checkpoint in a moment
 
 

@@ -85,6 +85,35 @@ def fit_last_layer(recipe: Recipe, inputs: Inputs, accelerator: Accelerator, lay
             parameter.copy_(broadcast(parameter.detach().clone()))
 
 
+def out_of_fold_logits(
+    recipe: Recipe, inputs: Inputs, accelerator: Accelerator, layout: Layout, folds: np.ndarray, notes: list[str]
+) -> np.ndarray:
+    """The logits of the training examples, float32 [examples, outputs], of each fold by a layer fitted to the others.
+
+    For tasks with classes, by one process. The penalty is the same for all folds, chosen as for one layer on all rows.
+
+    Args:
+        recipe, inputs, accelerator, layout, notes: as for `fit_last_layer`.
+        folds: the fold of each example, int64 [examples].
+
+    Raises:
+        UserError: where the model's head has no such layer.
+    """
+    layer = last_layer(inputs.model, "model.freeze")
+    inputs.model.to(accelerator.device)
+    features = _features(inputs, layer, "model.freeze", accelerator, layout, notes)
+    assert features is not None
+    train = inputs.corpus.train
+    loss = inputs.task.loss(recipe.train, train.labels, inputs.corpus.classes, torch.device("cpu"))
+    whole = _Problem(loss, torch.from_numpy(features), train.labels, len(inputs.corpus.classes))
+    penalty = _fit(recipe, inputs, features).penalty
+    logits = np.empty((len(train), len(inputs.corpus.classes)), np.float32)
+    for fold in np.unique(folds):
+        fitted = whole.part(folds != fold).minimize(penalty)
+        logits[folds == fold] = features[folds == fold] @ fitted.weight.numpy().T + fitted.bias.numpy()
+    return logits
+
+
 def _features(
     inputs: Inputs, layer: torch.nn.Linear, place: str, accelerator: Accelerator, layout: Layout, notes: list[str]
 ) -> np.ndarray | None:

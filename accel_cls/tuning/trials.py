@@ -168,6 +168,7 @@ class Trials:
             "train.warmup": warmup,
             "train.max_updates": self._halving.updates(trial, rung),
             "train.trace": False,
+            "train.trackers": [],
             "evaluate.every": whole,  # the end of a rung is scored in any case
             "evaluate.patience": None,
             "checkpoint.every": whole,

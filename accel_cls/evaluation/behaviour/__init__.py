@@ -1,0 +1,1 @@
+"""How a model answers to texts that say the same in another way, or the opposite."""

@@ -1,0 +1,1 @@
+"""`accel-cls suspects`: rows whose labels are likely wrong, and other rows that are worth a look."""

@@ -1,0 +1,39 @@
+"""Out-of-fold answers of a pretrained encoder as it is, with logistic regression on what it makes of texts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from accelerate import Accelerator
+
+from accel_cls.batching.plan import Plan
+from accel_cls.data.corpus import Corpus
+from accel_cls.data.examples import Examples
+from accel_cls.recipe import Recipe, with_values
+from accel_cls.tasks import task_of
+from accel_cls.training.build import load_inputs
+from accel_cls.training.linear_probe import out_of_fold_logits
+
+
+def frozen_answers(
+    recipe: Recipe, corpus: Corpus, examples: Examples, folds: np.ndarray, accelerator: Accelerator, notes: list[str]
+) -> np.ndarray:
+    """Logits of examples, float32 [examples, outputs], of each fold by a regression on the others.
+
+    Args:
+        recipe: that names an encoder.
+        corpus: with its classes.
+        examples: to be answered.
+        folds: the fold of each, int64 [examples].
+        accelerator: of one process.
+        notes: takes what the user should know.
+
+    Raises:
+        UserError: for an encoder that can't be used so.
+    """
+    recipe = with_values(recipe, {"model.freeze": "encoder", "train.micro_batch_tokens": 4096})
+    whole = replace(corpus, train=examples, validation=examples.select(np.arange(1)))
+    inputs = load_inputs(recipe, task_of(recipe), whole, accelerator, notes)
+    layout = Plan.of(recipe, inputs.train.lengths, few_shapes=False, packed=inputs.packed).layout
+    return out_of_fold_logits(recipe, inputs, accelerator, layout, folds, notes)
