@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 
 from accel_cls.reporting.html.plots import bars, chart, fitted, short, text_width, thinned, ticks
-from accel_cls.reporting.html.reliability import binned
 
 
 @pytest.mark.parametrize(
@@ -83,19 +80,3 @@ def test_bars_begin_where_the_widest_name_ends() -> None:
     assert first.width == pytest.approx(2 * second.width, rel=0.01)
     assert third.width == 1
     assert drawn.left + first.width + text_width("100") < drawn.width
-
-
-def test_calibration_error_is_that_of_its_definition() -> None:
-    draw = np.random.default_rng(1)
-    said = draw.uniform(size=4000)
-    said[:3] = (0.0, 1.0, 1 / 15)
-    right = draw.uniform(size=4000) < said**2
-    bins = binned(said, right)
-    assert sum(one.answers for one in bins) == 4000
-    error = sum(one.answers / 4000 * abs(one.said - one.right) for one in bins)
-    edges = np.linspace(0, 1, 16)
-    expected = 0.0
-    for low, high in pairwise(edges):
-        own = (said >= low) & ((said < high) | (high == 1))
-        expected += own.mean() * abs(said[own].mean() - right[own].mean())
-    assert error == pytest.approx(expected, abs=1e-9)

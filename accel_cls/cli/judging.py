@@ -133,13 +133,13 @@ def suspects(
         from accel_cls.suspecting.answering import answered
         from accel_cls.suspecting.find import find_suspects
         from accel_cls.suspecting.report import as_json as to_json
-        from accel_cls.suspecting.report import show, write_suspects
+        from accel_cls.suspecting.report import show, write_found
 
     given = answered(path, overrides or (), by)  # type: ignore[arg-type]
     found = find_suspects(given, outliers)
-    places = [*([] if given.folder is None else [given.folder.path / "suspects.csv"]), *([] if out is None else [out])]
+    places = [*([] if given.folder is None else [given.folder.suspects]), *([] if out is None else [out])]
     for place in places:
-        write_suspects(place, found)
+        write_found(place, found)
     if as_json:
         print_json(to_json(found))
         return

@@ -86,7 +86,7 @@ def advice_on_rules(results: dict[str, Any]) -> Iterator[str]:
     """A sentence for each rule that is not kept, and for each that test rows do not bear out."""
     for rule in (results.get("decisions") or {"rules": []})["rules"]:
         if not rule["kept"]:
-            yield _left_out(rule)
+            yield left_out(rule)
         elif (test := rule["test"]) is not None and test.get("is_below"):
             yield (
                 f"decide.{rule['rule']}: {rule['target']:g} was promised, but the test rows say otherwise: "
@@ -94,7 +94,8 @@ def advice_on_rules(results: dict[str, Any]) -> Iterator[str]:
             )
 
 
-def _left_out(rule: dict[str, Any]) -> str:
+def left_out(rule: dict[str, Any]) -> str:
+    """Why a rule is not kept, and what to do."""
     kind = rule["rule"]
     if kind == "threshold":
         return (
@@ -122,7 +123,7 @@ def sections(results: dict[str, Any]) -> list[tuple[str, str, list[str], list[li
     if decisions is not None:
         parts = [part for part in ("validation", "test") if part == "validation" or results["test"] is not None]
         rows = [
-            [_said(rule) if rule["kept"] else f"left out: {_left_out(rule)}"]
+            [_said(rule) if rule["kept"] else f"left out: {left_out(rule)}"]
             + [reached(rule, part) if rule["kept"] else "–" for part in parts]
             for rule in decisions["rules"]
         ]

@@ -82,7 +82,7 @@ def finish_run(run: FinishedRun, notes: list[str]) -> dict[str, Any]:
     put_in_place(settled, run.folder, run.task, names, run.validation, run.test)
     results |= {"calibration": settled.calibration, "decisions": settled.decisions}
     results["advice"] = advice(run.recipe, results)
-    write_neighbours(run.folder, run.corpus.train, run.validation, run.task, run.corpus.classes.names)
+    write_neighbours(run.folder, run.corpus.train, run.validation, run.task, names, settled.post.temperature)
     write_reports(run.folder, run.recipe, run.validation, results)
     write_json(run.folder.results, results)
     return results

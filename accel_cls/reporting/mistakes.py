@@ -16,16 +16,30 @@ MOST = 300  # rows that are shown
 _LONGEST = 120  # characters of a training text that are kept
 
 
-def worst(answers: Answers, task: Task) -> list[tuple[int, float]]:
-    """The rows that are not answered as they are labelled, each with its loss: the largest first, MOST at the most."""
+def worst(answers: Answers, task: Task, temperature: Sequence[float]) -> list[tuple[int, float]]:
+    """The rows that are not answered as they are labelled, each with its loss: the largest first, MOST at the most.
+
+    Args:
+        answers: to look through.
+        task: what was learned.
+        temperature: what logits are divided by before the loss is taken, one number or one for each class.
+    """
     predicted = task.decode(answers.logits).predicted
     wrong = np.flatnonzero((answers.labels != predicted).reshape(len(answers), -1).any(1))
-    losses = [task.mean_loss(answers.logits[i : i + 1], answers.labels[i : i + 1]) for i in wrong]
+    logits = (answers.logits / np.array(temperature)).astype(np.float32)
+    losses = [task.mean_loss(logits[i : i + 1], answers.labels[i : i + 1]) for i in wrong]
     order = np.argsort(-np.array(losses), kind="stable")[:MOST]
     return [(int(wrong[k]), losses[k]) for k in order]
 
 
-def write_neighbours(folder: RunFolder, train: Examples, answers: Answers, task: Task, names: Sequence[str]) -> None:
+def write_neighbours(
+    folder: RunFolder,
+    train: Examples,
+    answers: Answers,
+    task: Task,
+    names: Sequence[str],
+    temperature: Sequence[float],
+) -> None:
     """Keep the training texts nearest to each of the worst rows: neighbours.json, by row, the nearest first.
 
     Args:
@@ -34,11 +48,12 @@ def write_neighbours(folder: RunFolder, train: Examples, answers: Answers, task:
         answers: of the best model to the validation rows.
         task: what was learned.
         names: of the classes.
+        temperature: see `worst`.
     """
     from accel_cls.evaluation.neighbours import nearest  # scikit-learn is slow to import
 
     kept = {}
-    rows = [at for at, _ in worst(answers, task)]
+    rows = [at for at, _ in worst(answers, task, temperature)]
     if rows:
         asked = answers.examples.select(np.array(rows))
         found = nearest(train, asked.texts)

@@ -38,7 +38,7 @@ def write_anew(folder: RunFolder) -> list[Path]:
 def _write(folder: RunFolder, facts: Facts) -> list[Path]:
     from accel_cls.reporting.html.page import render_page  # jinja2, which nothing else here needs
 
-    tables = facts.task.report_tables(facts.validation.labels, facts.decoded.predicted, facts.names)
+    tables = facts.task.report_tables(facts.validation.labels, facts.answered.predicted, facts.names)
     written = {
         folder.page: render_page(facts),
         folder.report: report(facts.recipe, facts.results, tables, facts.origin["starts"]),

@@ -43,6 +43,7 @@ class RunFolder:
         self.report = self.path / "report.md"
         self.page = self.path / "report.html"  # the same and more, for a browser
         self.neighbours = self.path / "neighbours.json"  # of the worst mistakes, the training texts most like them
+        self.suspects = self.path / "suspects.csv"  # labels that may be wrong, where somebody has looked for them
         self.card = self.model / "README.md"  # what the model is, as the hub shows it; there once the run is finished
         self.lock = RunLock(self.path)  # taken before anything here is read or renamed
 

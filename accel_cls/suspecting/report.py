@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from accel_cls.atomic import write_csv
 from accel_cls.console import Console
+from accel_cls.runs.suspects import KeptSuspect, write_suspects
 from accel_cls.suspecting.find import Found, Suspect
 
 _WIDTH = 48  # characters of a text in a table
@@ -61,16 +61,14 @@ def _short(text: str) -> str:
     return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
 
 
-def write_suspects(path: Path, found: Found) -> None:
+def write_found(path: Path, found: Found) -> None:
     """Write all of them as a csv file, the most doubtful first."""
-    texts = ("text", "pair")[: max((len(one.texts) for one in found.suspects), default=1)]
-    header = ["rank", "row", *texts, "label", "suggestion", "p(label)", "p(suggestion)", "kinds", "why"]
+    write_suspects(path, [_kept(one) for one in found.suspects])
 
-    def cells(rank: int, one: Suspect) -> list[str]:
-        judged = [one.label, one.suggestion, _cell(one.confidence), _cell(one.probability)]
-        return [str(rank), one.row, *one.texts, *judged, "; ".join(one.kinds), one.why]
 
-    write_csv(path, header, (cells(rank, one) for rank, one in enumerate(found.suspects, start=1)))
+def _kept(one: Suspect) -> KeptSuspect:
+    judged = _cell(one.confidence), _cell(one.probability)
+    return KeptSuspect(one.row, one.texts, one.label, one.suggestion, *judged, one.kinds, one.why)
 
 
 def _cell(probability: float | None) -> str:

@@ -88,7 +88,7 @@ def _mistakes(page: Page) -> Iterator[str]:
     if (shown := page.ask(_SHOWN)) != min(20, count):
         yield f"{shown} mistakes shown of {count}, expected {min(20, count)}"
     if count > 20:
-        page.ask('document.getElementById("more").click()')
+        page.ask('document.getElementById("list-more").click()')
         if (shown := page.ask(_SHOWN)) != min(40, count):
             yield f"{shown} mistakes after 'more', expected {min(40, count)}"
     _type(page, "query", "no text holds this ☃")

@@ -50,8 +50,8 @@ class Mistakes:
 
 def content(facts: Facts) -> Mistakes:
     """The worst, as many as the page can hold; none where all is right."""
-    found = worst(facts.validation, facts.task)
-    labels, predicted = facts.validation.labels, facts.decoded.predicted
+    found = worst(facts.validation, facts.task, facts.temperature)
+    labels, predicted = facts.validation.labels, facts.answered.predicted
     texts = facts.validation.examples.texts.select(np.array([at for at, _ in found], np.int64))
     cells = zip(*texts[:].values(), strict=True)
     shown = _as_many_as_fit(_mistake(facts, at, loss, cut) for (at, loss), cut in zip(found, cells, strict=True))
@@ -72,9 +72,9 @@ def _as_many_as_fit(mistakes: Iterable[Mistake]) -> tuple[Mistake, ...]:
 
 
 def _mistake(facts: Facts, at: int, loss: float, texts: tuple[str, ...]) -> Mistake:
-    said, row = facts.decoded.predicted[at], facts.validation.examples.rows[at]
+    said, row = facts.answered.predicted[at], facts.validation.examples.rows[at]
     true, predicted = facts.named(facts.validation.labels[at]), facts.named(said)
-    of = dict(zip(facts.names, facts.decoded.probabilities[at].tolist(), strict=True)) if facts.names else {}
+    of = dict(zip(facts.names, facts.answered.probabilities[at].tolist(), strict=True)) if facts.names else {}
     asked = sorted({*true, *predicted} & of.keys(), key=lambda name: (-of[name], name))
     labels = {"predicted": said, "true": facts.validation.labels[at]}
     like = {facts.task.text_of(label, facts.names): whose for whose, label in labels.items()}

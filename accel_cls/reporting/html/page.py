@@ -61,6 +61,7 @@ def _environment() -> Environment:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     filters: dict[str, Callable[..., Any]] = {"visible": visible, "score": score, "percent": percent, "count": count}
+    filters["signed"] = signed
     environment.filters |= filters
     environment.tests["upright"] = has_wide_letters
     environment.globals |= {"zip": zip, "ids": ids}
@@ -100,6 +101,11 @@ def ids(names: Sequence[str], some: Sequence[str]) -> str:
 def percent(value: float | None) -> str:
     """A share with one digit."""
     return "–" if value is None else f"{100 * value:.1f}%"
+
+
+def signed(value: float) -> str:
+    """A difference with four digits, and whether it is more or less."""
+    return f"{value:+.4f}".replace("-", "−")
 
 
 def count(value: int | None) -> str:

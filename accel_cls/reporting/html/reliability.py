@@ -1,15 +1,15 @@
-"""Is it as sure as it is right: a reliability diagram and the expected calibration error, of the answers alone."""
+"""Is it as sure as it is right: reliability diagrams and what the temperature has made better."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-
-import numpy as np
+from typing import Any
 
 from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.html.plots import Chart, chart
 
-_BINS = 15  # of equal width, as Guo et al. (2017) have them
+_MEASURES = ("log_loss", "brier", "ece")
 
 
 @dataclass(frozen=True)
@@ -24,51 +24,91 @@ class Bin:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """How good the probabilities of some rows are."""
+
+    rows: str  # which ones
+    how: str  # with the temperature, or without
+    values: tuple[float, ...]  # log loss, Brier score, expected calibration error
+    is_said: bool  # these are what predict says
+
+
+@dataclass(frozen=True)
 class Reliability:
     """See `content`."""
 
-    chart: Chart
-    bins: tuple[Bin, ...]  # those that are not empty
+    temperature: float | None  # the one of all classes; None where each has its own, or there is none
+    by_class: tuple[tuple[str, float], ...]  # each class's own
+    why_none: str | None
+    rows: int  # that it was fitted on
+    charts: tuple[Chart, ...]  # of the validation rows, and of test rows
+    measured: tuple[Measured, ...]
+    bins: tuple[Bin, ...]  # of what predict says of the validation rows, those that are not empty
     answers: int
-    error: float  # expected calibration error
-    said: float
+    said: float  # on average, of these
     right: float
-    is_by_class: bool  # an answer is one class of one text, there or not
+    error: float
+    is_decision: bool  # an answer is one class of one text, there or not
 
 
 def content(facts: Facts) -> Reliability | None:
-    """None of tasks without probabilities."""
-    probabilities = facts.decoded.probabilities
-    if not probabilities.size:
+    """None of tasks without probabilities, and of runs of older versions."""
+    calibration = facts.results.get("calibration")
+    if calibration is None:
         return None
-    is_there = np.zeros(probabilities.shape, bool)
-    for i, label in enumerate(facts.validation.labels):
-        is_there[i, list(facts.task.classes_of(label))] = True
-    # Probabilities that sum to one are a choice, of which the chosen one counts; others a decision each.
-    is_choice = bool(np.allclose(probabilities.sum(1), 1))
-    if is_choice:
-        chosen = probabilities.argmax(1)[:, None]
-        probabilities, is_there = (np.take_along_axis(x, chosen, 1) for x in (probabilities, is_there))
-    said, right = probabilities.ravel(), is_there.ravel()
-    bins = binned(said, right)
-    error = sum(one.answers * abs(one.said - one.right) for one in bins) / len(said)
-    series = [
-        ("as sure as right", "guide", [(0.0, 0.0), (1.0, 1.0)]),
-        ("this model", "main", [(one.said, one.right) for one in bins]),
-    ]
-    words = "; ".join(f"says {one.said:.0%}, is right {one.right:.0%}" for one in bins)
-    diagram = chart("Share that is right, by the probability that was said", words, "probability", series)
-    assert diagram is not None
+    found, why = calibration["temperature"], calibration["why_none"]
+    parts = [(part, calibration[part]) for part in ("validation", "test") if calibration[part]]
+    judged = _said(calibration, calibration["validation"])
+    bins = tuple(_bins(judged["reliability"]))
+    answers = sum(one.answers for one in bins)
     return Reliability(
-        diagram, tuple(bins), len(said), float(error), float(said.mean()), float(right.mean()), not is_choice
+        None if why or isinstance(found, dict) else found,
+        tuple(found.items()) if isinstance(found, dict) and not why else (),
+        why,
+        calibration["rows"],
+        tuple(_chart(part, one, calibration) for part, one in parts),
+        tuple(measured for part, one in parts for measured in _measured(part, one, calibration)),
+        bins,
+        answers,
+        sum(one.answers * one.said for one in bins) / answers,
+        sum(one.answers * one.right for one in bins) / answers,
+        judged["ece"],
+        answers > calibration["rows"],
     )
 
 
-def binned(said: np.ndarray, right: np.ndarray) -> list[Bin]:
-    """Answers by their probability, float64 [answers], and whether they are right, bool [answers]."""
-    which = np.minimum((said * _BINS).astype(np.int64), _BINS - 1)
-    return [
-        Bin(k / _BINS, (k + 1) / _BINS, int(own.sum()), float(said[own].mean()), float(right[own].mean()))
-        for k in range(_BINS)
-        if (own := which == k).any()
-    ]
+def _said(calibration: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """Of a part's two judgements the one of what predict says."""
+    return part["before"] if calibration["why_none"] else part["after"]
+
+
+def _bins(reliability: dict[str, list[Any]]) -> Iterator[Bin]:
+    bins = len(reliability["count"])
+    columns = zip(reliability["count"], reliability["confidence"], reliability["right"], strict=True)
+    for k, (count, said, right) in enumerate(columns):
+        if count:
+            yield Bin(k / bins, (k + 1) / bins, count, said, right)
+
+
+def _chart(part: str, one: dict[str, Any], calibration: dict[str, Any]) -> Chart:
+    has_temperature = not calibration["why_none"]
+    series = [("as sure as right", "guide", [(0.0, 0.0), (1.0, 1.0)])]
+    before = [(b.said, b.right) for b in _bins(one["before"]["reliability"])]
+    series.append(("as trained", "second" if has_temperature else "main", before))
+    if has_temperature:
+        series.append(
+            ("with the temperature", "main", [(b.said, b.right) for b in _bins(one["after"]["reliability"])])
+        )
+    bins = _bins(_said(calibration, one)["reliability"])
+    words = "; ".join(f"says {b.said:.0%}, is right {b.right:.0%}" for b in bins)
+    drawn = chart(f"Share that is right by probability, {part} rows", words, "probability", series)
+    assert drawn is not None
+    return drawn
+
+
+def _measured(part: str, one: dict[str, Any], calibration: dict[str, Any]) -> Iterator[Measured]:
+    for when, how in (("before", "as trained"), ("after", "with the temperature")):
+        if (found := one[when]) is not None:
+            is_fold = (part, when) == ("validation", "after")
+            said = f"{how}, on rows it was not fitted on" if is_fold else how
+            yield Measured(part, said, tuple(found[key] for key in _MEASURES), found is _said(calibration, one))

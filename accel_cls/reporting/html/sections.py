@@ -7,7 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from accel_cls.reporting.facts import Facts
-from accel_cls.reporting.html import classes, confusion, course, mistakes, reliability, scores, setting, tables, texts
+from accel_cls.reporting.html import (
+    behaviour,
+    classes,
+    confusion,
+    course,
+    decisions,
+    mistakes,
+    reliability,
+    scores,
+    setting,
+    slices,
+    suspects,
+    tables,
+    texts,
+)
 
 
 @dataclass(frozen=True)
@@ -25,8 +39,12 @@ SECTIONS = (
     Section("confusion", "What is taken for what?", confusion.content),
     Section("classes", "Class by class", classes.content),
     Section("tables", "How far off?", tables.content),
+    Section("slices", "Where is it worse?", slices.content),
     Section("mistakes", "The worst mistakes", mistakes.content),
+    Section("suspects", "Which labels may be wrong?", suspects.content),
+    Section("behaviour", "What changes its answer?", behaviour.content),
     Section("reliability", "Is it as sure as it is right?", reliability.content),
+    Section("decisions", "When does it decide?", decisions.content),
     Section("texts", "What were the texts?", texts.content),
     Section("setting", "With what was it made?", setting.content),
 )

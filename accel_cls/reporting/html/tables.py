@@ -12,5 +12,5 @@ _DRAWN = ("classes", "confusion")  # entries of results.json that sections of th
 
 def content(facts: Facts) -> Sequence[Table] | None:
     """The tables that no other section draws; None where there are none."""
-    found = facts.task.report_tables(facts.validation.labels, facts.decoded.predicted, facts.names)
+    found = facts.task.report_tables(facts.validation.labels, facts.answered.predicted, facts.names)
     return [table for table in found if table.title.lower() not in _DRAWN] or None

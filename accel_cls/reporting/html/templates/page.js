@@ -14,9 +14,10 @@
     const rows = [...body.rows];
     const value = (row, at) => {
       const text = row.cells[at].textContent.trim();
-      return at === 0 ? text : text === "–" ? -Infinity : Number(text.replaceAll(",", ""));
+      return at === 0 ? text : text === "–" ? -Infinity : Number(text.replace(/[,<\s]/g, "").replace("−", "-"));
     };
     [...table.tHead.rows[0].cells].forEach((head, at) => {
+      if ("unsorted" in head.dataset) return;
       const button = document.createElement("button");
       button.type = "button";
       button.append(...head.childNodes);
@@ -43,37 +44,30 @@
     });
   }
 
-  const list = byId("list");
-  if (!list) return;
   const STEP = 20;
-  const items = [...list.children].map((node) => ({
-    node,
-    text: node.textContent.toLowerCase(),
-    true: (node.dataset.t || "").split(" "),
-    predicted: (node.dataset.p || "").split(" "),
-  }));
-  let most = STEP;
-  const chosen = (id) => (byId(id) ? byId(id).value : "");
-  const show = () => {
-    const query = byId("query").value.trim().toLowerCase();
-    const [truth, said] = [chosen("true"), chosen("predicted")];
-    const found = items.filter((item) =>
-      item.text.includes(query) && (!truth || item.true.includes(truth)) && (!said || item.predicted.includes(said)));
-    const shown = new Set(found.slice(0, most));
-    for (const item of items) item.node.classList.toggle("later", !shown.has(item));
-    byId("more").hidden = found.length <= most;
-    byId("found").textContent = `${Math.min(most, found.length)} of ${found.length} shown`;
-  };
-  for (const id of ["query", "true", "predicted"]) {
-    if (byId(id)) byId(id).addEventListener("input", () => { most = STEP; show(); });
-  }
-  list.closest("section").querySelector("form").addEventListener("submit", (event) => event.preventDefault());
-  byId("more").addEventListener("click", () => {
-    const first = items.filter((item) => !item.node.classList.contains("later")).length;
-    most += STEP;
+  for (const form of document.querySelectorAll("form[data-list]")) {
+    const more = byId(`${form.dataset.list}-more`);
+    const items = [...byId(form.dataset.list).children].map((node) => ({ node, text: node.textContent.toLowerCase() }));
+    let most = STEP;
+    const show = () => {
+      const query = form.querySelector("input").value.trim().toLowerCase();
+      const chosen = [...form.querySelectorAll("select")].filter((one) => one.value);
+      const found = items.filter(({ node, text }) => text.includes(query)
+        && chosen.every((one) => (node.dataset[one.dataset.of] || "").split(" ").includes(one.value)));
+      const shown = new Set(found.slice(0, most));
+      for (const item of items) item.node.classList.toggle("later", !shown.has(item));
+      more.hidden = found.length <= most;
+      form.querySelector("output").textContent = `${Math.min(most, found.length)} of ${found.length} shown`;
+    };
+    form.addEventListener("input", () => { most = STEP; show(); });
+    form.addEventListener("submit", (event) => event.preventDefault());
+    more.addEventListener("click", () => {
+      const first = items.filter((item) => !item.node.classList.contains("later")).length;
+      most += STEP;
+      show();
+      const next = items.filter((item) => !item.node.classList.contains("later"))[first];
+      if (next) { next.node.tabIndex = -1; next.node.focus({ preventScroll: true }); }
+    });
     show();
-    const next = items.filter((item) => !item.node.classList.contains("later"))[first];
-    if (next) { next.node.tabIndex = -1; next.node.focus({ preventScroll: true }); }
-  });
-  show();
+  }
 })();
