@@ -107,7 +107,7 @@ def _mistakes(page: Page) -> Iterator[str]:
 
 def _type(page: Page, key: str, value: str) -> None:
     page.ask(f'(() => {{ const node = document.getElementById("{key}"); node.value = "{value}"; '
-             f'node.dispatchEvent(new Event("input")); }})()')  # fmt: skip
+             f'node.dispatchEvent(new Event("input", {{bubbles: true}})); }})()')  # fmt: skip
 
 
 _CONTROLS = "a[href], button, input, select, summary, [tabindex='0']"

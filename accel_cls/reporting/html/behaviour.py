@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from accel_cls.reporting.facts import Facts
+from accel_cls.reporting.html.plots import short
 from accel_cls.reporting.html.spans import Span, Spans, spans
 from accel_cls.reporting.mistakes import shortened
 
 _LONGEST = 400  # characters of a text
+_WIDTH = 280  # of bars, in pixels
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ class Behaviour:
     texts: int
     measure: str
     is_share: bool
-    changes: tuple[Change, ...]
+    same: tuple[Change, ...]  # that should change no answer
+    opposite: tuple[Change, ...]  # that should turn it, where the classes are opinions
     axis: Spans
 
 
@@ -66,9 +70,11 @@ def content(facts: Facts) -> Behaviour | None:
         return None
     is_share = found["measure"] == "labels that differ"
     values = [(one["differ"], *one["interval"]) for one in found["tests"]]
-    axis = spans(values, ends=(0.0, 1.0) if is_share else None)
+    written: Callable[[float], str] = "{:.0%}".format if is_share else short
+    axis = spans(values, from_zero=True, written=written, width=_WIDTH)
     changes = tuple(_change(one, span) for one, span in zip(found["tests"], axis.spans, strict=True))
-    return Behaviour(found["texts"], found["measure"], is_share, changes, axis)
+    same, opposite = (tuple(one for one in changes if one.is_to_differ == is_so) for is_so in (False, True))
+    return Behaviour(found["texts"], found["measure"], is_share, same, opposite, axis)
 
 
 def _change(one: dict[str, Any], span: Span) -> Change:

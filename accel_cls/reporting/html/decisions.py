@@ -15,8 +15,7 @@ class Reached:
     """What came out on the rows of a part."""
 
     value: str
-    decided: str  # how much of what could be
-    about: str
+    about: tuple[str, ...]  # how much is decided, and what else is known
     is_below: bool  # these rows speak against the promise
 
 
@@ -91,18 +90,17 @@ def _reached(rule: dict[str, Any], part: str) -> Reached:
     found, kind = rule[part], rule["rule"]
     is_below = bool(found.get("is_below"))
     if kind == "precision":
-        said = f"{found['decided']:,} of {found['candidates']:,} predictions"
-        recall = "" if found["recall"] is None else f"recall {found['recall']:.4f}"
-        return Reached(_score(found["precision"]), said, recall, is_below)
+        share = found["decided"] / found["candidates"] if found["candidates"] else 0.0
+        decided = f"{found['decided']:,} decided, {share:.1%} of those predicted"
+        return Reached(_score(found["precision"]), (decided, f"recall {_score(found['recall'])}"), is_below)
     if kind == "threshold":
-        return Reached(
-            _score(found["f1_macro"]), "all", f"macro F1; {found['f1_macro_at_0.5']:.4f} from 0.5 on", False
-        )
+        about = "macro F1, all decided", f"{_score(found['f1_macro_at_0.5'])} from 0.5 on"
+        return Reached(_score(found["f1_macro"]), about, False)
     if kind == "coverage":
-        said = f"{found['of_one_class']:.1%} of one class"
-        return Reached(_score(found["coverage"]), said, f"{found['mean_size']:.2f} classes on average", is_below)
-    share = "none" if found["share"] is None else f"{found['share']:.1%} of all texts"
-    return Reached(_score(found["accuracy"]), share, "accuracy", is_below)
+        alone = f"{found['of_one_class']:.1%} of the sets are one class"
+        return Reached(_score(found["coverage"]), (alone, f"{found['mean_size']:.2f} classes on average"), is_below)
+    decided = "none decided" if found["share"] is None else f"{found['share']:.1%} of all texts decided"
+    return Reached(_score(found["accuracy"]), (decided,), is_below)
 
 
 def _score(value: float | None) -> str:

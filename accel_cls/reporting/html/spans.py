@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from accel_cls.reporting.html.plots import short, ticks
 
-WIDTH = 160  # of a bar's own coordinates
+_WIDTH = 160  # pixels
 
 
 @dataclass(frozen=True)
@@ -27,28 +27,31 @@ class Spans:
     first: str  # what the axis begins with
     last: str
     guide: float | None  # a value of all rows together, as a line through each
-    width: int = WIDTH
+    width: int
 
 
 def spans(
-    values: Sequence[tuple[float, float, float]], guide: float | None = None, ends: tuple[float, float] | None = None
+    values: Sequence[tuple[float, float, float]],
+    guide: float | None = None,
+    from_zero: bool = False,
+    written: Callable[[float], str] = short,
+    width: int = _WIDTH,
 ) -> Spans:
     """Lay out intervals.
 
     Args:
         values: of each row the value, and the interval's ends.
         guide: a value that all are seen beside.
-        ends: of the axis; None: as far as the values go.
+        from_zero: whether the axis begins at 0.
+        written: a number at its ends.
+        width: of the column, in pixels.
     """
-    if ends is None:
-        known = [*(one for value in values for one in value), *([] if guide is None else [guide])]
-        axis = ticks(min(known), max(known))
-        ends = axis[0], axis[-1]
-    first, last = ends
+    known = [*(one for value in values for one in value), *([] if guide is None else [guide]), *[0.0] * from_zero]
+    first, *_, last = ticks(min(known), max(known))
 
     def at(value: float) -> float:
         share = (value - first) / (last - first)
-        return round(4 + min(1.0, max(0.0, share)) * (WIDTH - 8), 1)
+        return round(4 + share * (width - 8), 1)
 
     found = tuple(Span(at(low), at(high), at(value)) for value, low, high in values)
-    return Spans(found, short(first), short(last), None if guide is None else at(guide))
+    return Spans(found, written(first), written(last), None if guide is None else at(guide), width)
