@@ -26,7 +26,7 @@ RunPath = Annotated[
 def report(run: RunPath) -> None:
     """Write the reports on a finished run anew, from its folder alone: report.html, report.md, the model's card.
 
-    Needs neither the data nor the model.
+    Needs neither the data nor the model. Of runs of a recipe with repeat: the page of all of them.
 
     Examples:
 
@@ -34,13 +34,10 @@ def report(run: RunPath) -> None:
     """
     go_offline_unless(names_hub=False)
     with no_garbage_collection():
-        from accel_cls.reporting.write import write_anew
-        from accel_cls.runs.folder import RunFolder, disk_errors_explained
+        from accel_cls.repeating.page import write_reports_anew
+        from accel_cls.runs.folder import RunFolder
 
-    folder = RunFolder(run)
-    with disk_errors_explained(folder):
-        written = write_anew(folder)
-    for path in written:
+    for path in write_reports_anew(RunFolder(run)):
         typer.echo(f"wrote {os.path.relpath(path)}")
 
 
@@ -113,7 +110,8 @@ def suspects(
 
     Each row is judged by a model that has not seen it: those of a run with folds (repeat.folds), else naive Bayes in
     ten folds, made in seconds. Also told: the same or nearly the same text with another label; texts like no other.
-    Of a run, all suspects are also in its suspects.csv. Test rows are left out.
+    Of a run, all suspects are also in its suspects.csv and, where it is finished, in report.html. Test rows are left
+    out.
 
     Examples:
 
@@ -130,6 +128,7 @@ def suspects(
     go_offline_unless(names_hub=_names_hub(path, overrides))
     with no_garbage_collection():
         from accel_cls.console import Console
+        from accel_cls.repeating.page import write_reports_anew
         from accel_cls.suspecting.answering import answered
         from accel_cls.suspecting.find import find_suspects
         from accel_cls.suspecting.report import as_json as to_json
@@ -140,6 +139,8 @@ def suspects(
     places = [*([] if given.folder is None else [given.folder.suspects]), *([] if out is None else [out])]
     for place in places:
         write_found(place, found)
+    if given.folder is not None and given.folder.is_finished:
+        write_reports_anew(given.folder)
     if as_json:
         print_json(to_json(found))
         return

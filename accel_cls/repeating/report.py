@@ -134,7 +134,7 @@ def show_repeats(folder: RunFolder, console: Console, began: float | None) -> No
         lines.append(("all rows", f"{key} {describe_score(key, pooled)} of {of}"))
         lines.append(("answers", os.path.join(where, folder.predictions().name)))
     lines += [("", sentence) for sentence in results["sentences"]]
-    lines.append(("report", os.path.join(where, folder.report.name)))
+    lines.append(("report", os.path.join(where, folder.page.name)))
     lines.append(("models", os.path.join(where, results["runs"][0]["run"], "model") + " and so on; none is chosen"))
     if began is not None:
         lines.append(("in all", duration(time.monotonic() - began)))

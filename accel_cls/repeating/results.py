@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from accel_cls.atomic import write_json, write_text
+from accel_cls.atomic import write_json
 from accel_cls.data.examples import Examples, Part
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
@@ -19,7 +19,8 @@ from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics import compute_scores, less_is_better
 from accel_cls.evaluation.repeats import deviation_of_mean, far_below, mean_of, spread_of
 from accel_cls.recipe import Recipe
-from accel_cls.repeating.report import report, sentences
+from accel_cls.repeating.page import write_pages
+from accel_cls.repeating.report import sentences
 from accel_cls.reporting.verdict import measure_of, rounded
 from accel_cls.runs.answers import read_answers, write_answers
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
@@ -39,7 +40,7 @@ class RepeatedRun:
 
 
 def write_results(folder: RunFolder, recipe: Recipe, runs: Sequence[RepeatedRun], names: Sequence[str]) -> None:
-    """Write the out-of-fold answers, where there are folds, report.md, and then results.json.
+    """Write the out-of-fold answers, where there are folds, report.md, report.html, and then results.json.
 
     Args:
         folder: the one around the runs.
@@ -59,7 +60,7 @@ def write_results(folder: RunFolder, recipe: Recipe, runs: Sequence[RepeatedRun]
             write_answers(folder, "validation", answers, task, names)
             results["pooled"] = _pooled(answers, recipe, task)
         results["sentences"] = sentences(results)
-        write_text(folder.report, report(results))
+        write_pages(folder, results)
         write_json(folder.results, results)
 
 

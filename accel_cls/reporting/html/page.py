@@ -7,15 +7,16 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from accel_cls.console import duration
 from accel_cls.errors import printable
+from accel_cls.recipe import Recipe
 from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.html.plots import has_wide_letters
-from accel_cls.reporting.html.sections import SECTIONS, Section
+from accel_cls.reporting.html.sections import SECTIONS
 
 
 @dataclass(frozen=True)
@@ -23,21 +24,40 @@ class Heading:
     """What stands at the top of the page."""
 
     name: str
-    task: str
+    kind: str  # the task
     model: str
-    rows: int
-    hardware: str
-    took: str
+    about: str  # how the model was trained
+
+
+class Part(Protocol):
+    """A part of a page."""
+
+    @property
+    def key(self) -> str:
+        """Its anchor, and the name of its template."""
+
+    @property
+    def title(self) -> str:
+        """Its heading, also in the contents."""
 
 
 def render_page(facts: Facts) -> str:
-    """The page, which needs nothing else: no file, no network."""
-    environment = _environment()
+    """The page of a run, which needs nothing else: no file, no network."""
     shown = [(section, it) for section in SECTIONS if (it := section.content(facts)) is not None]
-    parts = [(section, _rendered(environment, section, it)) for section, it in shown]
+    results = facts.results
+    about = (
+        f"trained on {results['rows']['training']:,} texts in {duration(results['seconds'])}. {results['hardware']}"
+    )
+    return render(heading(facts.recipe, about), shown)
+
+
+def render(top: Heading, shown: Sequence[tuple[Part, Any]]) -> str:
+    """A page of some parts, each with what its template sees as `it`."""
+    environment = _environment()
+    parts = [(part, environment.get_template(f"{part.key}.html.j2").render(it=it)) for part, it in shown]
     first, last = (_source(environment, name) for name in ("theme.js", "page.js"))
     return environment.get_template("page.html.j2").render(
-        heading=_heading(facts),
+        heading=top,
         parts=parts,
         style=_source(environment, "page.css"),
         first=first,
@@ -46,12 +66,10 @@ def render_page(facts: Facts) -> str:
     )
 
 
-def _heading(facts: Facts) -> Heading:
-    results, recipe = facts.results, facts.recipe
+def heading(recipe: Recipe, about: str) -> Heading:
+    """Of a recipe that was trained, and how."""
     model = recipe.model.name or "A model built from the recipe, learned from nothing"
-    task = results["task"].replace("_", " ")
-    rows = results["rows"]["training"]
-    return Heading(recipe.name, task, model, rows, results["hardware"], duration(results["seconds"]))
+    return Heading(recipe.name, recipe.task.replace("_", " "), model, about)
 
 
 @cache
@@ -66,10 +84,6 @@ def _environment() -> Environment:
     environment.tests["upright"] = has_wide_letters
     environment.globals |= {"zip": zip, "ids": ids}
     return environment
-
-
-def _rendered(environment: Environment, section: Section, it: Any) -> str:
-    return environment.get_template(f"{section.key}.html.j2").render(it=it)
 
 
 def _source(environment: Environment, name: str) -> str:
