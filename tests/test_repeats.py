@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import cli, command, train, train_by, write_recipe, write_reviews
+from html_pages import Page
 from run_results import interrupt, metrics, read_csv, weights_of
 from safetensors.numpy import load_file
 
@@ -66,6 +67,30 @@ def folds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     (folder / "stdout.txt").write_text(done.stdout, encoding="utf-8")
     return folder
+
+
+def test_runs_have_a_page_together(seeds: Path, folds: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for work, kind in ((seeds, "seed"), (folds, "fold")):
+        run = work / "run"
+        page, found = Page((run / "report.html").read_text(encoding="utf-8")), results(run)
+        assert page.faults == []
+        links = [one.attributes["href"] or "" for one in page.all("a")]
+        inner = [link for link in links if not link.startswith("#")]
+        assert inner == [f"{one['run']}/report.html" for one in found["runs"]]
+        assert all(link.startswith(kind) and (run / link).is_file() for link in inner)
+        part = "test" if found["test"] else "validation"
+        mean = found[part]["scores"]["accuracy"]
+        assert page.all("p", "big")[0].text == f"{mean['mean']:.4f}"
+        assert f"± {mean['sd']:.4f}" in page.all("p", "interval")[0].text
+        copy = tmp_path / kind
+        copy.mkdir()
+        for name in ("recipe.yaml", "origin.json", "results.json"):
+            shutil.copy(run / name, copy)
+        status, said, error = cli(capsys, "report", str(copy))
+        assert (status, error) == (0, "")
+        assert said.count("wrote ") == 2
+        for name in ("report.html", "report.md"):
+            assert (copy / name).read_bytes() == (run / name).read_bytes()
 
 
 def test_each_seed_is_trained_to_the_bit_as_alone(seeds: Path) -> None:

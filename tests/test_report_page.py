@@ -24,15 +24,21 @@ from accel_cls.evaluation.answers import Answers
 from accel_cls.reporting.facts import read_facts
 from accel_cls.reporting.html.page import render_page
 from accel_cls.runs.folder import RunFolder
+from accel_cls.runs.suspects import KeptSuspect
 
 TRAIN = "{epochs: 2, batch_size: 16, micro_batch_tokens: 512, learning_rate: 1e-3, log_every: 2}"
 
 
 def write_single(folder: Path) -> None:
-    write_reviews(folder / "reviews.csv", 160)
+    write_reviews(folder / "reviews.csv", 640)
     write_reviews(folder / "test.csv", 40, seed=1)
     data = "{train: reviews.csv, test: test.csv, text: review, label: label, labels: {0: BAD, 1: GOOD}}"
-    write_recipe(folder, data=data, train=TRAIN)
+    # Labels of which every ninth is wrong: a temperature takes mistakes.
+    lines = (folder / "reviews.csv").read_text(encoding="utf-8").splitlines()
+    lines[1::9] = [f"{1 - int(line[0])}{line[1:]}" for line in lines[1::9]]
+    (folder / "reviews.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    rules = "{precision: {GOOD: 0.5}, coverage: 0.8, accuracy: 0.99}"
+    write_recipe(folder, data=data, train=TRAIN, decide=rules)
 
 
 def write_several(folder: Path) -> None:
@@ -128,6 +134,15 @@ def test_hostile_texts_and_names_are_shown_and_nothing_else(runs: dict[str, Path
     assert {printable(name) for name in CLASSES} <= {one.text for one in page.all("bdi")}
     assert "49" not in {one.text for one in page.all("bdi")}
     assert page.all("title")[0].text == "<i>tiny</i> · report"
+    results = json.loads((runs["hostile"] / "results.json").read_text(encoding="utf-8"))
+    texts = {one.attributes["id"]: one.text for one in page.all("section")}
+    changed = [one["changed"] for test in results["behaviour"]["tests"] for one in test["examples"]]
+    assert any("<" in text for text in changed)
+    for text in changed:
+        if len(text) < 300 and "\r" not in text:
+            assert printable(text) in texts["behaviour"]
+    for one in results["slices"]["validation"]["single"]:
+        assert printable(one["where"][0][1]) in texts["slices"]
 
 
 def test_it_holds_the_scores_and_what_they_are_of(runs: dict[str, Path], pages: dict[str, Page]) -> None:
@@ -136,7 +151,7 @@ def test_it_holds_the_scores_and_what_they_are_of(runs: dict[str, Path], pages: 
     assert big.text == f"{results['test']['scores']['accuracy']:.4f}"
     (scores,) = [one for one in pages["single"].all("section") if one.attributes["id"] == "scores"]
     assert "On 40 test rows" in scores.text
-    assert "On 32 validation rows" in scores.text
+    assert "On 128 validation rows" in scores.text
     for part in (results, results["test"]):
         for one in part["baselines"]:
             assert f"{one['scores']['f1']:.4f}" in scores.text
@@ -148,11 +163,15 @@ def test_it_holds_the_scores_and_what_they_are_of(runs: dict[str, Path], pages: 
 def test_each_run_has_the_sections_that_it_has_facts_for(pages: dict[str, Page]) -> None:
     sections = {name: [one.attributes["id"] for one in page.all("section")] for name, page in pages.items()}
     assert sections["single"] == [
-        "scores", "course", "confusion", "classes", "mistakes", "reliability", "texts", "setting",
+        "scores", "course", "confusion", "classes", "slices", "mistakes", "behaviour", "reliability", "decisions",
+        "texts", "setting",
     ]  # fmt: skip
-    assert sections["pairs"] == sections["hostile"] == sections["single"]
-    assert sections["numbers"] == ["scores", "course", "tables", "mistakes", "texts", "setting"]
-    assert sections["several"] == [name for name in sections["single"] if name != "confusion"]
+    usual = [name for name in sections["single"] if name != "decisions"]
+    assert sections["pairs"] == sections["hostile"] == usual
+    assert sections["numbers"] == [
+        "scores", "course", "tables", "slices", "mistakes", "behaviour", "texts", "setting",
+    ]  # fmt: skip
+    assert sections["several"] == [name for name in usual if name != "confusion"]
     for name, page in pages.items():
         linked = [one.attributes["href"] for one in page.all("a")]
         assert linked == ["#scores", *(f"#{key}" for key in sections[name])]
@@ -187,6 +206,65 @@ def test_mistakes_have_neighbours_among_the_training_texts(runs: dict[str, Path]
         likeness = [one["likeness"] for one in near]
         assert likeness == sorted(likeness, reverse=True)
     assert len(pages["pairs"].all("ul", "near")) == len(kept)
+
+
+def test_probabilities_are_those_of_predict(runs: dict[str, Path], pages: dict[str, Page]) -> None:
+    """Those of predictions.csv, which knows the temperature that predict divides by."""
+    results = json.loads((runs["single"] / "results.json").read_text(encoding="utf-8"))
+    config = json.loads((runs["single"] / "model" / "config.json").read_text(encoding="utf-8"))
+    temperature = config["accel_cls"]["postprocessing"]["temperature"]
+    assert temperature == results["calibration"]["temperature"] != 1.0
+    facts = read_facts(RunFolder(runs["single"]))
+    rows = read_csv(runs["single"] / "predictions.csv")
+    assert facts.answered.probabilities[:, 1] == pytest.approx([float(row["p(GOOD)"]) for row in rows], abs=1e-6)
+    worst = max((row for row in rows if row["label"] != row["predicted"]), key=lambda row: float(row["probability"]))
+    said = next(one.text for one in pages["single"].all("p", "said"))
+    assert worst["row"] in said
+    assert f"{worst['predicted']} {100 * float(worst['probability']):.1f}%" in said
+    (section,) = [one for one in pages["single"].all("section") if one.attributes["id"] == "reliability"]
+    for part in ("validation", "test"):
+        for when in ("before", "after"):
+            assert f"{results['calibration'][part][when]['log_loss']:.4f}" in section.text
+    assert f"the temperature {temperature:.2f}" in section.text
+
+
+def test_slices_behaviour_and_decisions_are_those_of_results(runs: dict[str, Path], pages: dict[str, Page]) -> None:
+    results = json.loads((runs["single"] / "results.json").read_text(encoding="utf-8"))
+    texts = {one.attributes["id"]: one.text for one in pages["single"].all("section")}
+    for part in ("validation", "test"):
+        for one in results["slices"][part]["single"]:
+            assert f"{' '.join(one['where'][0])}{one['rows']}{one['score']:.4f}" in texts["slices"]
+    for one in results["behaviour"]["tests"]:
+        assert f"{one['name']}{100 * one['differ']:.1f}%" in texts["behaviour"]
+        assert all(example["row"] in texts["behaviour"] for example in one["examples"])
+    kept = [rule for rule in results["decisions"]["rules"] if rule["kept"]]
+    assert 0 < len(kept) < len(results["decisions"]["rules"])
+    for rule in kept:
+        assert f"{rule['test'][rule['rule']]:.4f}" in texts["decisions"]
+    assert "decide.accuracy: 0.99 can't be promised" in texts["decisions"]
+
+
+def test_suspects_are_shown_where_somebody_has_looked(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(runs["hostile"].parent, tmp_path / "hostile")
+    monkeypatch.chdir(tmp_path / "hostile")
+    status, _, err = cli(capsys, "suspects", "run")
+    assert status == 0, err
+    html = Path("run/report.html").read_text(encoding="utf-8")
+    page = Page(html)
+    assert page.faults == []
+    assert len(page.all("script")) == 2
+    assert not re.search("[\0-\x08\x0b\x0c\x0e-\x1f\u202a-\u202e\u2066-\u2069\ufeff]", html)
+    found = read_csv(Path("run/suspects.csv"))
+    (section,) = [one for one in page.all("section") if one.attributes["id"] == "suspects"]
+    assert f"names {len(found)} rows" in section.text
+    assert all(row["row"] in section.text for row in found[:20])
+    assert "## Suspects" in Path("run/report.md").read_text(encoding="utf-8")
+    Path("run/suspects.csv").write_text("row,why\na,b\n", encoding="utf-8")
+    status, _, err = cli(capsys, "report", "run")
+    assert status == 2
+    assert "found the columns row, why, expected those that accel-cls suspects writes" in err
 
 
 def test_report_makes_all_anew_from_the_folder_alone(
@@ -243,17 +321,31 @@ def test_page_of_many_rows_and_classes_is_less_than_a_megabyte(runs: dict[str, P
     texts = Texts.of({"text": ["味" * 2000] * count})
     labels = draw.integers(0, classes, count)
     examples = Examples(texts, labels, tuple(f"reviews.csv:{i + 1}" for i in range(count)))
+    suspect = KeptSuspect("reviews.csv:1", ("味" * 2000,), names[0], names[1], "0.1", "0.9", ("model",), "道" * 99)
+    conditions = [
+        {"where": [["class", name]], "rows": 120, "score": 0.5, "interval": [0.4, 0.6], "difference": 0.1, "p": 0.5}
+        for name in names
+    ]
+    parts = {"validation": facts.results["slices"]["validation"] | {"single": conditions}}
+    changed = [
+        test | {"examples": [one | {"text": "味" * 2000, "changed": "道" * 2000} for one in test["examples"]]}
+        for test in facts.results["behaviour"]["tests"]
+    ]
     near = [{"text": "道" * 200, "row": "reviews.csv:1", "label": names[0], "likeness": 0.5}] * 3
     large = replace(
         facts,
         validation=Answers(examples, draw.normal(size=(count, classes)).astype(np.float32)),
         neighbours=dict.fromkeys(examples.rows, near),
+        suspects=(suspect,) * count,
         results=facts.results
         | {
             "classes": [one | {"name": name} for name in names for one in facts.results["classes"][:1]],
             "confusion": confusion.tolist(),
             "test": None,
             "texts": {},
+            "slices": parts,
+            "behaviour": facts.results["behaviour"] | {"tests": changed},
+            "decisions": None,
         },
     )
     html = render_page(large)

@@ -11,7 +11,10 @@ from accel_cls.memory.forecast import format_bytes
 from accel_cls.recipe import Recipe
 from accel_cls.reporting.decision_words import sections
 from accel_cls.reporting.verdict import measure_of
+from accel_cls.runs.suspects import KeptSuspect
 from accel_cls.tasks import Table
+
+_MOST_SUSPECTS = 10
 
 
 def report(
@@ -19,6 +22,7 @@ def report(
     results: dict[str, Any],
     tables: Sequence[Table],
     starts: list[dict[str, Any]],
+    suspects: Sequence[KeptSuspect] | None = None,
 ) -> str:
     """A finished run for people, as Markdown.
 
@@ -27,6 +31,7 @@ def report(
         results: its results.json.
         tables: its task's sections.
         starts: its starts, from origin.json.
+        suspects: what its suspects.csv has; None where nobody has looked.
     """
     model = recipe.model.name or "a BERT built from the recipe"
     text = f"# {recipe.name}\n\n"
@@ -58,6 +63,8 @@ def report(
         text += _slices(part, slices)
     if behaviour := results.get("behaviour"):
         text += _behaviour(behaviour)
+    if suspects:
+        text += _suspects(suspects)
     text += _evaluations(results)
     if len(starts) > 1:
         text += "\n## Starts\n\nThis run was interrupted, and went on from its checkpoints.\n\n"
@@ -149,6 +156,13 @@ def _behaviour(behaviour: dict[str, Any]) -> str:
         share = f"{one['differ']:.3f} ({low:.3f} to {high:.3f})"
         rows.append([one["name"], one["texts"], share, f"{shown(worst['changed'])} ({answers})"])
     return text + table(["changed by", "texts", f"{behaviour['measure']} (95% interval)", "example"], rows)
+
+
+def _suspects(suspects: Sequence[KeptSuspect]) -> str:
+    """A section on labels that may be wrong: the first of them."""
+    rows = [[one.row, shown(" / ".join(one.texts)), one.label, one.suggestion, one.why] for one in suspects]
+    text = f"\n## Suspects\n\n{len(rows):,} rows that somebody should look at, all in `suspects.csv`; the first of them:\n\n"
+    return text + table(["row", "text", "label", "suggested", "why"], rows[:_MOST_SUSPECTS])
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -41,7 +41,7 @@ def _write(folder: RunFolder, facts: Facts) -> list[Path]:
     tables = facts.task.report_tables(facts.validation.labels, facts.answered.predicted, facts.names)
     written = {
         folder.page: render_page(facts),
-        folder.report: report(facts.recipe, facts.results, tables, facts.origin["starts"]),
+        folder.report: report(facts.recipe, facts.results, tables, facts.origin["starts"], facts.suspects),
     }
     if folder.model.is_dir():  # it may have been moved away from a finished run
         written[folder.card] = model_card(facts)
