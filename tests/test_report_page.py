@@ -33,12 +33,12 @@ def write_single(folder: Path) -> None:
     write_reviews(folder / "reviews.csv", 640)
     write_reviews(folder / "test.csv", 40, seed=1)
     data = "{train: reviews.csv, test: test.csv, text: review, label: label, labels: {0: BAD, 1: GOOD}}"
-    # Labels of which every ninth is wrong: a temperature takes mistakes.
+    # Labels of which every tenth is wrong: a temperature takes mistakes.
     lines = (folder / "reviews.csv").read_text(encoding="utf-8").splitlines()
-    lines[1::9] = [f"{1 - int(line[0])}{line[1:]}" for line in lines[1::9]]
+    lines[1::10] = [f"{1 - int(line[0])}{line[1:]}" for line in lines[1::10]]
     (folder / "reviews.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    rules = "{precision: {GOOD: 0.5}, coverage: 0.8, accuracy: 0.99}"
-    write_recipe(folder, data=data, train=TRAIN, decide=rules)
+    rules = "{precision: {BAD: 0.5, GOOD: 0.91}, coverage: 0.8}"
+    write_recipe(folder, data=data, train=TRAIN.replace("1e-3", "5e-3"), decide=rules)
 
 
 def write_several(folder: Path) -> None:
@@ -241,7 +241,7 @@ def test_slices_behaviour_and_decisions_are_those_of_results(runs: dict[str, Pat
     assert 0 < len(kept) < len(results["decisions"]["rules"])
     for rule in kept:
         assert f"{rule['test'][rule['rule']]:.4f}" in texts["decisions"]
-    assert "decide.accuracy: 0.99 can't be promised" in texts["decisions"]
+    assert "decide.precision: 0.91 of GOOD" in texts["decisions"]
 
 
 def test_suspects_are_shown_where_somebody_has_looked(

@@ -161,7 +161,7 @@ def _behaviour(behaviour: dict[str, Any]) -> str:
 def _suspects(suspects: Sequence[KeptSuspect]) -> str:
     """A section on labels that may be wrong: the first of them."""
     rows = [[one.row, shown(" / ".join(one.texts)), one.label, one.suggestion, one.why] for one in suspects]
-    text = f"\n## Suspects\n\n{len(rows):,} rows that somebody should look at, all in `suspects.csv`; the first of them:\n\n"
+    text = f"\n## Suspects\n\n{len(rows):,} rows that somebody should look at, all in `suspects.csv`; the first:\n\n"
     return text + table(["row", "text", "label", "suggested", "why"], rows[:_MOST_SUSPECTS])
 
 

@@ -11,7 +11,7 @@ from accel_cls.reporting.html.plots import short
 from accel_cls.reporting.html.spans import Span, Spans, spans
 from accel_cls.reporting.mistakes import shortened
 
-_LONGEST = 400  # characters of a text
+_LONGEST = 200  # characters of a text
 _WIDTH = 280  # of bars, in pixels
 
 

@@ -11,7 +11,7 @@ from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.mistakes import shortened, worst
 
 _LONGEST = 400  # characters of a text
-_MOST_BYTES = 500_000  # of all texts: the page stays under 1 MB, if need be with fewer mistakes
+_MOST_BYTES = 350_000  # of all texts: the page stays under 1 MB, if need be with fewer mistakes
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from accel_cls.runs.suspects import KeptSuspect
 
 _MOST = 200
 _LONGEST = 400  # characters of a text
-_MOST_BYTES = 150_000  # of all texts: beside the mistakes' the page stays under 1 MB
+_MOST_BYTES = 100_000  # of all texts: beside the mistakes' the page stays under 1 MB
 
 _KINDS = {
     "model": "another label is likelier",
