@@ -11,7 +11,7 @@ from accel_cls.errors import UserError
 from accel_cls.evaluation.decisions import Rules
 from accel_cls.evaluation.thresholds import CONFIDENCE, rows_for, rows_for_coverage
 from accel_cls.recipe.decide_rules import unknown_classes
-from accel_cls.recipe.decide_section import Decide
+from accel_cls.recipe.sections.decide import Decide
 
 _MORE = "ask for less, or give more rows (data.validation)"
 

@@ -104,7 +104,7 @@ def content(facts: Facts) -> Scores:
     first, *others = (Headline(name, judged["scores"].get(name), _interval(judged, name)) for name in names)
     part = "test" if test else "validation"
     chosen = f"The model was chosen by {key} on the validation rows, which flatters that score. "
-    chosen += f"{describe_looks(test)}." if test else "data.test names rows that nothing is chosen by."
+    chosen += f"For the test: {describe_looks(test)}." if test else "data.test names rows that nothing is chosen by."
     return Scores(
         part,
         key,
