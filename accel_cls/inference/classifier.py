@@ -15,7 +15,7 @@ from accel_cls.batching.layout import Layout
 from accel_cls.data.separated import FileFormat
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
-from accel_cls.evaluation.postprocessing import PLAIN, Postprocessing
+from accel_cls.evaluation.deciding.postprocessing import PLAIN, Postprocessing
 from accel_cls.evaluation.predictions import forward
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.recipe import Recipe

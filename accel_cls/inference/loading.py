@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from accel_cls.data.separated import FileFormat
 from accel_cls.errors import UserError, listed
-from accel_cls.evaluation.postprocessing import Postprocessing
+from accel_cls.evaluation.deciding.postprocessing import Postprocessing
 from accel_cls.inference.classifier import Classifier
 from accel_cls.models.capabilities import ask_model
 from accel_cls.models.classifier import check_embeddings, check_weights

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from accel_cls.evaluation.metrics import less_is_better
+from accel_cls.evaluation.metrics.scores import less_is_better
 from accel_cls.recipe.metrics import is_own
 from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.html.plots import WIDTH, Tick, fitted, text_width, ticks

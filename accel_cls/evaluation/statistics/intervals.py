@@ -8,8 +8,9 @@ from math import sqrt
 import numpy as np
 
 from accel_cls.evaluation.judged import Judged
-from accel_cls.evaluation.metrics import metric_of
-from accel_cls.evaluation.resampling import (
+from accel_cls.evaluation.metrics.scores import metric_of
+from accel_cls.evaluation.metrics.sums import Additive
+from accel_cls.evaluation.statistics.resampling import (
     RESAMPLES,
     Z,
     bca,
@@ -20,7 +21,6 @@ from accel_cls.evaluation.resampling import (
     regroup,
     sums_of_groups,
 )
-from accel_cls.evaluation.sums import Additive
 
 Interval = tuple[float, float]
 

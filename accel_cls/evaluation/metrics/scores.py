@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from accel_cls.evaluation.judged import Judged
-from accel_cls.evaluation.own_metric import OwnMetric
-from accel_cls.evaluation.ranks import pr_auc, roc_auc, spearman
-from accel_cls.evaluation.sums import ADDITIVE, Additive
+from accel_cls.evaluation.metrics.own import OwnMetric
+from accel_cls.evaluation.metrics.ranks import pr_auc, roc_auc, spearman
+from accel_cls.evaluation.metrics.sums import ADDITIVE, Additive
 from accel_cls.recipe.metrics import METRICS, is_own
 
 _ROUNDING = 1e-12  # 0.3 - 0.2 is no less than 0.1

@@ -8,8 +8,8 @@ import numpy as np
 
 from accel_cls.data.corpus import Corpus
 from accel_cls.errors import UserError
-from accel_cls.evaluation.decisions import Rules
-from accel_cls.evaluation.thresholds import CONFIDENCE, rows_for, rows_for_coverage
+from accel_cls.evaluation.deciding.decisions import Rules
+from accel_cls.evaluation.deciding.thresholds import CONFIDENCE, rows_for, rows_for_coverage
 from accel_cls.recipe.decide_rules import unknown_classes
 from accel_cls.recipe.sections.decide import Decide
 

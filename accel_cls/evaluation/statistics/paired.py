@@ -8,7 +8,7 @@ from math import sqrt
 
 import numpy as np
 
-from accel_cls.evaluation.resampling import Z, regroup, standard_error, sums_of_groups, swaps
+from accel_cls.evaluation.statistics.resampling import Z, regroup, standard_error, sums_of_groups, swaps
 
 _FLIPS = 10_000
 _MOST_COINS = 100_000_000  # to flip, where there are very many rows

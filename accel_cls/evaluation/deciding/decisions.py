@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from accel_cls.evaluation.postprocessing import candidates_of, decide, prediction_sets
-from accel_cls.evaluation.thresholds import (
+from accel_cls.evaluation.deciding.postprocessing import candidates_of, decide, prediction_sets
+from accel_cls.evaluation.deciding.thresholds import (
     Promised,
     conformal_threshold,
     f1_threshold,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from accel_cls.evaluation.sums import Columns
+    from accel_cls.evaluation.metrics.sums import Columns
 
 RESAMPLES = 2000
 Z = 1.959964  # of a normal distribution, between whose minus and plus 95% lie

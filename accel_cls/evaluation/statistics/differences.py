@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from accel_cls.evaluation.judged import Judged
-from accel_cls.evaluation.metrics import metric_of
-from accel_cls.evaluation.paired import PairedDifference, mid_p, paired_difference
-from accel_cls.evaluation.resampling import (
+from accel_cls.evaluation.metrics.scores import metric_of
+from accel_cls.evaluation.metrics.sums import Additive, class_counts
+from accel_cls.evaluation.statistics.paired import PairedDifference, mid_p, paired_difference
+from accel_cls.evaluation.statistics.resampling import (
     RESAMPLES,
     Z,
     few_resamples,
@@ -20,7 +21,6 @@ from accel_cls.evaluation.resampling import (
     sums_of_groups,
     swaps,
 )
-from accel_cls.evaluation.sums import Additive, class_counts
 
 _HALF = 0.5  # a row that only the first has right, and one that only the second has: so much of each is added
 

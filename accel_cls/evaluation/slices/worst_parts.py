@@ -13,8 +13,8 @@ from itertools import combinations
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from accel_cls.evaluation.conditions import Condition
-from accel_cls.evaluation.mean_interval import mean_interval
+from accel_cls.evaluation.slices.conditions import Condition
+from accel_cls.evaluation.statistics.mean_interval import mean_interval
 
 _PERMUTATIONS, _AT_ONCE = 1000, 100
 _CHANCE = 0.05

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from accel_cls.evaluation.judged import Judged
-from accel_cls.evaluation.metrics import compute_scores
-from accel_cls.evaluation.sums import ECE_BINS
+from accel_cls.evaluation.metrics.scores import compute_scores
+from accel_cls.evaluation.metrics.sums import ECE_BINS
 
 FOLDS = 5
 _FEWEST_ROWS = 100  # distinct texts, from which on a temperature is fitted

@@ -7,7 +7,7 @@ from math import ceil
 
 import numpy as np
 
-from accel_cls.evaluation.paired import PairedDifference
+from accel_cls.evaluation.statistics.paired import PairedDifference
 
 _BOTH_ENDS = 1.959964 + 0.841621  # of a normal distribution: a test of 5%, two-sided, with a power of 80%
 

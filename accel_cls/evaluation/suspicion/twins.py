@@ -9,7 +9,7 @@ import numpy as np
 
 from accel_cls.data.examples import Examples
 from accel_cls.evaluation.baselines import fit_vectorizer, together
-from accel_cls.evaluation.similar import similar_pairs
+from accel_cls.evaluation.suspicion.similar import similar_pairs
 
 _NEAREST = 3  # neighbours whose similarity is averaged
 _MOST_OTHERS = 10_000  # texts that each is compared with: of more, so many that are drawn
