@@ -92,8 +92,8 @@ def predict(
     """
     _check(text, pair, file, out, encoding)
     with heavy_imports(names_hub=False):
-        from accel_cls.inference.classifier import load_classifier
         from accel_cls.inference.input import of_file, of_lines, of_texts
+        from accel_cls.inference.loading import load_classifier
         from accel_cls.inference.output import check_out, check_top
 
         classifier = load_classifier(run)

@@ -25,7 +25,7 @@ from accel_cls.profiling.measurements import Request
 from accel_cls.recipe import load_to_train, with_values
 from accel_cls.recipe.keys import RATE
 from accel_cls.recipe.rules import names_the_hub, require_one_training
-from accel_cls.recipe.schema import DEFAULT_RATE
+from accel_cls.recipe.sections.train import DEFAULT_RATE
 from accel_cls.startup import check_interpreter, heavy_imports, output_that_outlives_its_reader, tolerate_encoding
 from accel_cls.stopping import STOPPED, Stopped, Stopping, leave_status
 from accel_cls.tuning.axes import wanted_axes

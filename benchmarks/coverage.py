@@ -20,11 +20,11 @@ from functools import cache
 
 import numpy as np
 
-from accel_cls.evaluation import differences as difference_module
-from accel_cls.evaluation import intervals as interval_module
-from accel_cls.evaluation.differences import differences
-from accel_cls.evaluation.intervals import Interval, intervals
-from accel_cls.evaluation.resampling import draws
+from accel_cls.evaluation.statistics import differences as difference_module
+from accel_cls.evaluation.statistics import intervals as interval_module
+from accel_cls.evaluation.statistics.differences import differences
+from accel_cls.evaluation.statistics.intervals import Interval, intervals
+from accel_cls.evaluation.statistics.resampling import draws
 from benchmarks.populations import FIVE, METRICS, TWO, Population, judged, texts_of_rows
 
 ROWS = (200, 1000, 2400)

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from accel_cls.evaluation.calibration import FOLDS, fit_temperature, folds_of, probabilities_of
-from accel_cls.evaluation.decisions import Outcome, Rules, Seen, apply, fit, joined, judge
-from accel_cls.evaluation.thresholds import coverage_range
+from accel_cls.evaluation.deciding.calibration import FOLDS, fit_temperature, folds_of, probabilities_of
+from accel_cls.evaluation.deciding.decisions import Outcome, Rules, Seen, apply, fit, joined, judge
+from accel_cls.evaluation.deciding.thresholds import coverage_range
 
 ROWS = (300, 1000, 3000)  # that rules are fitted on
 _POPULATION = 20_000

@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.stats import binomtest
 
-from accel_cls.evaluation import differences as difference_module
-from accel_cls.evaluation.differences import differences
-from accel_cls.evaluation.paired import paired_difference
+from accel_cls.evaluation.statistics import differences as difference_module
+from accel_cls.evaluation.statistics.differences import differences
+from accel_cls.evaluation.statistics.paired import paired_difference
 from benchmarks.populations import FIVE, Population, judged, texts_of_rows
 
 ROWS = (200, 1000)

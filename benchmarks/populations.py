@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from accel_cls.evaluation.judged import Judged
-from accel_cls.evaluation.sums import ADDITIVE
+from accel_cls.evaluation.metrics.sums import ADDITIVE
 
 FIVE = (0.5, 0.3, 0.12, 0.05, 0.03)  # shares of the classes: of 200 rows 6 are of the rarest
 TWO = (0.7, 0.3)

@@ -28,8 +28,8 @@ from accel_cls.data.examples import Examples
 from accel_cls.data.folds import fold_numbers
 from accel_cls.data.texts import Texts
 from accel_cls.evaluation.baselines import fit_vectorizer, together
-from accel_cls.evaluation.confident import doubts_of
-from accel_cls.evaluation.out_of_fold import bayes_answers
+from accel_cls.evaluation.suspicion.confident import doubts_of
+from accel_cls.evaluation.suspicion.out_of_fold import bayes_answers
 from accel_cls.recipe import Recipe, with_values
 from accel_cls.recipe.repeats import first_run_of
 from accel_cls.runs.answers import read_answers

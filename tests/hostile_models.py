@@ -18,7 +18,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from accel_cls.data.corpus import load_corpus
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
-from accel_cls.inference.classifier import load_classifier
+from accel_cls.inference.loading import load_classifier
 from accel_cls.models.classifier import load_model, outline_model
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import task_of

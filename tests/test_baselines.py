@@ -19,7 +19,7 @@ from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.data.examples import Examples
 from accel_cls.evaluation import baselines as module
 from accel_cls.evaluation.baselines import Baseline, baselines
-from accel_cls.evaluation.paired import paired_difference
+from accel_cls.evaluation.statistics.paired import paired_difference
 from accel_cls.recipe import load_recipe
 from accel_cls.reporting.verdict import advice, verdict
 from accel_cls.tasks import task_of

@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 
 from accel_cls.data.corpus import load_corpus
 from accel_cls.recipe import load_recipe
-from accel_cls.recipe.schema import Train
+from accel_cls.recipe.sections.train import Train
 from accel_cls.tasks import task_of
 from accel_cls.training.trace import read_trace
 from benchmarks import machine, page

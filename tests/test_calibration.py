@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accel_cls.evaluation.calibration import (
+from accel_cls.evaluation.deciding.calibration import (
     NONE,
     calibrate,
     fit_temperature,
@@ -62,7 +62,7 @@ def test_classes_with_rows_enough_have_temperatures_of_their_own() -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.05, 20))
 def test_no_prediction_changes(seed: int, temperature: float) -> None:
-    from accel_cls.evaluation.postprocessing import Postprocessing
+    from accel_cls.evaluation.deciding.postprocessing import Postprocessing
     from accel_cls.tasks import MultiLabel, SingleLabel
 
     logits = np.random.default_rng(seed).normal(0, 3, (50, 4)).astype(np.float32)

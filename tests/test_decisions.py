@@ -14,7 +14,7 @@ from run_results import interrupt, metrics, read_csv, weights_of
 from safetensors.numpy import load_file
 from sklearn import metrics as sk
 
-from accel_cls.evaluation.postprocessing import PLAIN, Postprocessing
+from accel_cls.evaluation.deciding.postprocessing import PLAIN, Postprocessing
 
 DATA = "{train: train.csv, validation: validation.csv, test: test.csv, text: review, label: label, max_length: 32}"
 TRAIN = "{epochs: 3, batch_size: 32, micro_batch_tokens: 1024, learning_rate: 5e-3}"

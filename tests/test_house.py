@@ -53,6 +53,15 @@ def test_files_and_functions_are_small_and_packages_say_what_they_are() -> None:
     assert faults(ROOT / "accel_cls") == []
 
 
+def test_no_file_holds_the_marks_of_a_merge() -> None:
+    kinds = ("*.md", "*.py", "*.yaml", "*.toml", "*.json", "*.j2", "*.txt")
+    folders = ("accel_cls", "accelerate_configs", "benchmarks", "docs", "recipes", "tests", "tools")
+    files = [path for folder in folders for kind in kinds for path in (ROOT / folder).rglob(kind)]
+    marks = ("\n<<<<<<< ", "\n>>>>>>> ")
+    texts = {path: path.read_text(encoding="utf-8", errors="replace") for path in [*files, *ROOT.glob("*.md")]}
+    assert [path for path, text in texts.items() if any(mark in text for mark in marks)] == []
+
+
 def test_files_and_functions_around_the_package_are_small() -> None:
     for folder in ("benchmarks", "tests", "tools"):
         for path in sorted((ROOT / folder).rglob("*.py")):

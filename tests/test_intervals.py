@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap, permutation_test
 
-from accel_cls.evaluation import resampling
-from accel_cls.evaluation.differences import differences
-from accel_cls.evaluation.intervals import intervals
 from accel_cls.evaluation.judged import Judged
-from accel_cls.evaluation.paired import holm, paired_difference
-from accel_cls.evaluation.power import resolution
-from accel_cls.evaluation.resampling import bca, draws, regroup
+from accel_cls.evaluation.statistics import resampling
+from accel_cls.evaluation.statistics.differences import differences
+from accel_cls.evaluation.statistics.intervals import intervals
+from accel_cls.evaluation.statistics.paired import holm, paired_difference
+from accel_cls.evaluation.statistics.power import resolution
+from accel_cls.evaluation.statistics.resampling import bca, draws, regroup
 from benchmarks.populations import FIVE, Population, judged
 
 CLASSES = 4

@@ -61,7 +61,7 @@ class _Three:
 
 
 def _train_section():
-    from accel_cls.recipe.schema import Train
+    from accel_cls.recipe.sections.train import Train
 
     return Train()
 

@@ -11,9 +11,9 @@ from sklearn import metrics as sk
 
 from accel_cls.errors import UserError
 from accel_cls.evaluation.judged import Judged
-from accel_cls.evaluation.metrics import compute_scores, is_better
+from accel_cls.evaluation.metrics.scores import compute_scores, is_better
+from accel_cls.evaluation.metrics.sums import ADDITIVE
 from accel_cls.evaluation.predictions import _in_order
-from accel_cls.evaluation.sums import ADDITIVE
 from accel_cls.recipe.metrics import METRICS, METRICS_OF, Named
 from accel_cls.tasks import MultiLabel, SingleLabel
 

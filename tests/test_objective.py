@@ -8,7 +8,7 @@ import torch
 
 from accel_cls.batching.batches import Batch
 from accel_cls.data.labels import Classes
-from accel_cls.recipe.schema import Train
+from accel_cls.recipe.sections.train import Train
 from accel_cls.tasks import SingleLabel
 from accel_cls.training.objective import Supervised
 from accel_cls.training.optimizer import make_optimizer, set_rate

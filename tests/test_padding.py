@@ -13,7 +13,8 @@ from conftest import command, train, train_by, write_recipe
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from accel_cls.errors import UserError
-from accel_cls.inference.classifier import Classifier, load_classifier
+from accel_cls.inference.classifier import Classifier
+from accel_cls.inference.loading import load_classifier
 
 TEXTS = ["the food was good", "good", "rude driver and the soup was very cold today my order late again", "stale rice"]
 RIGHT = ["qwen2", "gpt2", "bart", "t5", "squeezebert", "longformer", "deberta-v2", "xlnet", "bert", "roberta"]

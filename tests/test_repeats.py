@@ -14,7 +14,7 @@ from html_pages import Page
 from run_results import interrupt, metrics, read_csv, weights_of
 from safetensors.numpy import load_file
 
-from accel_cls.evaluation.repeats import deviation_of_mean, far_below, mean_of, spread_of
+from accel_cls.evaluation.statistics.repeats import deviation_of_mean, far_below, mean_of, spread_of
 from tools import warm
 
 TRAIN = "{epochs: 3, batch_size: 16, micro_batch_tokens: 512, learning_rate: 5e-3}"

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from accel_cls.evaluation import similar
-from accel_cls.evaluation.similar import SIMILAR, normal_form, similar_pairs
+from accel_cls.evaluation.suspicion import similar
+from accel_cls.evaluation.suspicion.similar import SIMILAR, normal_form, similar_pairs
 
 WORDS = re.findall(r"\S+", "the parcel came late and wet but your people were kind 送餐 很快 味道 不错 骑手 热情")
 

@@ -14,8 +14,8 @@ from conftest import cli, train, write_recipe, write_reviews
 from scipy.stats import fisher_exact
 
 from accel_cls.data.corpus import Corpus, load_corpus
-from accel_cls.evaluation.conditions import Condition, by_class, by_column, by_file, by_length, by_truncation
-from accel_cls.evaluation.slices import find_slices
+from accel_cls.evaluation.slices.conditions import Condition, by_class, by_column, by_file, by_length, by_truncation
+from accel_cls.evaluation.slices.worst_parts import find_slices
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import task_of
 

@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast, pipeline
 
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
-from accel_cls.inference.classifier import load_classifier
+from accel_cls.inference.loading import load_classifier
 from accel_cls.tokenization.encode import encode
 from accel_cls.tokenization.tokenizer import settle_special_tokens
 

@@ -13,8 +13,8 @@ from run_results import read_csv
 
 from accel_cls.data.examples import Examples
 from accel_cls.data.texts import Texts
-from accel_cls.evaluation.confident import doubts_of
-from accel_cls.evaluation.twins import likeness, twins_with_other_labels
+from accel_cls.evaluation.suspicion.confident import doubts_of
+from accel_cls.evaluation.suspicion.twins import likeness, twins_with_other_labels
 
 WRONG = [7, 31, 58, 90, 111, 160, 203, 239]  # data rows, from 1, whose label is made the other one
 

@@ -10,8 +10,8 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from accel_cls.data.labels import Classes
 from accel_cls.errors import UserError
-from accel_cls.recipe.data_section import Data
-from accel_cls.recipe.schema import Train
+from accel_cls.recipe.sections.data import Data
+from accel_cls.recipe.sections.train import Train
 from accel_cls.tasks import MultiLabel, Ordinal, Regression, SingleLabel, task_of_model
 
 CPU = torch.device("cpu")

@@ -22,7 +22,7 @@ from transformers import (
 from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import Layout
 from accel_cls.data.texts import Texts
-from accel_cls.inference.classifier import load_classifier
+from accel_cls.inference.loading import load_classifier
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.packing import make_packable
 from accel_cls.tokenization.encode import Encoded, encode

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, binom
 
-from accel_cls.evaluation.thresholds import (
+from accel_cls.evaluation.deciding.thresholds import (
     conformal_threshold,
     coverage_range,
     f1_threshold,

@@ -198,7 +198,7 @@ def _serve() -> None:
     from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
     import accel_cls.evaluation.baselines
-    import accel_cls.evaluation.metrics
+    import accel_cls.evaluation.metrics.scores
     import accel_cls.inference.output
     import accel_cls.profiling.measurements
     import accel_cls.training.run  # noqa: F401

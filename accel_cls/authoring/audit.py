@@ -14,7 +14,7 @@ from accel_cls.authoring.findings import Case, Finding, texts_in_words
 from accel_cls.authoring.leaks import leaks, parts_of, repeated
 from accel_cls.data.byte_order_marks import MARK, MarksLeftOut
 from accel_cls.data.corpus import Corpus
-from accel_cls.recipe.data_section import Data
+from accel_cls.recipe.sections.data import Data
 
 IMBALANCE = 10  # the largest class over the smallest from which on accuracy hides the smallest
 _RARE = 10  # training examples under which a class is hardly learned

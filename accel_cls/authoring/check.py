@@ -24,12 +24,12 @@ from accel_cls.console import Console
 from accel_cls.data.byte_order_marks import MarksLeftOut
 from accel_cls.data.corpus import Corpus, load_corpus
 from accel_cls.errors import UserError
-from accel_cls.evaluation.decision_rules import require_decidable
+from accel_cls.evaluation.deciding.rules import require_decidable
 from accel_cls.models.classifier import outline_model
 from accel_cls.recipe import Recipe
-from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.repeats import first_run_of, repetitions_of
 from accel_cls.recipe.rules import idle_settings
+from accel_cls.recipe.sections.data import Data
 from accel_cls.reporting.verdict import score_baselines
 from accel_cls.tasks import task_of
 from accel_cls.tokenization.encode import encode_cached

@@ -9,7 +9,7 @@ from accel_cls.data.examples import Examples
 from accel_cls.data.split import can_split, distinct_texts, split_examples
 from accel_cls.evaluation.baselines import baselines
 from accel_cls.evaluation.judged import Judged
-from accel_cls.evaluation.metrics import compute_scores
+from accel_cls.evaluation.metrics.scores import compute_scores
 from accel_cls.tasks import Task
 
 _UNEVEN = 1.5  # times the examples of the smallest class, from which on it is looked into

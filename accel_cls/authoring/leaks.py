@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from accel_cls.authoring.findings import Case, Finding, texts_in_words
 from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Examples
-from accel_cls.evaluation.similar import SIMILAR, similar_pairs
+from accel_cls.evaluation.suspicion.similar import SIMILAR, similar_pairs
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from accel_cls.authoring.findings import Finding
 from accel_cls.data.labels import Classes, LabelReader
-from accel_cls.recipe.data_section import Data
+from accel_cls.recipe.sections.data import Data
 from accel_cls.tokenization.encode import Encoded
 
 WHOLE = 1_000_000  # tokens: longer than any text

@@ -13,7 +13,7 @@ from accel_cls.comparing.compare import Compared, Comparison, compare
 from accel_cls.comparing.finished import FinishedRun, read_run
 from accel_cls.data.examples import Part
 from accel_cls.errors import UserError
-from accel_cls.evaluation.paired import PairedDifference
+from accel_cls.evaluation.statistics.paired import PairedDifference
 
 
 def compare_folders(folders: Sequence[str], part: Part) -> Comparison:

@@ -11,12 +11,12 @@ import numpy as np
 from accel_cls.comparing.aligning import align
 from accel_cls.comparing.finished import FinishedRun
 from accel_cls.data.examples import Part
-from accel_cls.evaluation.differences import differences
-from accel_cls.evaluation.intervals import Interval, intervals
 from accel_cls.evaluation.judged import Judged
-from accel_cls.evaluation.metrics import compute_scores, less_is_better
-from accel_cls.evaluation.paired import PairedDifference, holm, paired_difference
-from accel_cls.evaluation.power import Resolution, resolution
+from accel_cls.evaluation.metrics.scores import compute_scores, less_is_better
+from accel_cls.evaluation.statistics.differences import differences
+from accel_cls.evaluation.statistics.intervals import Interval, intervals
+from accel_cls.evaluation.statistics.paired import PairedDifference, holm, paired_difference
+from accel_cls.evaluation.statistics.power import Resolution, resolution
 
 CHANCE = 0.05  # from this p on a difference may be chance
 

@@ -10,9 +10,9 @@ from accel_cls.comparing.changes import show_changes
 from accel_cls.comparing.compare import Compared, Comparison
 from accel_cls.comparing.finished import FinishedRun
 from accel_cls.console import Console
-from accel_cls.evaluation.intervals import Interval
-from accel_cls.evaluation.metrics import less_is_better
-from accel_cls.evaluation.paired import PairedDifference
+from accel_cls.evaluation.metrics.scores import less_is_better
+from accel_cls.evaluation.statistics.intervals import Interval
+from accel_cls.evaluation.statistics.paired import PairedDifference
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 32  # of a curve, in characters

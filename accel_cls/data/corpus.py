@@ -23,7 +23,7 @@ from accel_cls.data.split import split_examples
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, listed, printable, shown
 from accel_cls.recipe import Hub, Recipe
-from accel_cls.recipe.data_section import Data, Fold
+from accel_cls.recipe.sections.data import Data, Fold
 
 
 @dataclass(frozen=True)

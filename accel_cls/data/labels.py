@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from accel_cls.errors import UserError, shown
-from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.rules import canonical_label
+from accel_cls.recipe.sections.data import Data
 
 _MOST_CLASSES = 1000  # found in a label column; more have to be listed in the recipe
 

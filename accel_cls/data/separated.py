@@ -13,7 +13,7 @@ from accel_cls.data.column_names import check_columns, check_names, check_twice,
 from accel_cls.data.data_file import DataFile
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError, listed
-from accel_cls.recipe.data_section import Data
+from accel_cls.recipe.sections.data import Data
 
 Quote = Literal["double", "single", "none"]
 

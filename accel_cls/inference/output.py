@@ -15,7 +15,7 @@ from rich.cells import cell_len  # a Chinese character takes two cells
 from accel_cls.atomic import check_writable, json_text, whole_file, write_csv
 from accel_cls.data.rows import Rows
 from accel_cls.errors import UserError, listed, printable, shown
-from accel_cls.evaluation.postprocessing import decision_cells, decision_entries
+from accel_cls.evaluation.deciding.postprocessing import decision_cells, decision_entries
 from accel_cls.inference.classifier import Classifier, Prediction, whole
 
 TAKEN = "model_"  # stands before a name of ours that a column of the input has

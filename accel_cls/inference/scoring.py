@@ -13,7 +13,7 @@ from accel_cls.data.labels import named_classes
 from accel_cls.data.rows import Rows
 from accel_cls.errors import UserError, listed, shown
 from accel_cls.evaluation.judged import Judged
-from accel_cls.evaluation.metrics import compute_scores
+from accel_cls.evaluation.metrics.scores import compute_scores
 from accel_cls.inference.classifier import CHUNK, Prediction
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import task_of

@@ -24,7 +24,7 @@ from accel_cls.models.own.configurations import PooledConfig
 from accel_cls.models.own.ngram_bag import Ngrams, count_ngrams
 from accel_cls.models.own.pooled import PooledForSequenceClassification, without_pooler
 from accel_cls.recipe import Recipe
-from accel_cls.recipe.schema import Scratch
+from accel_cls.recipe.sections.model import Scratch
 from accel_cls.tokenization.encode import Encoded
 from accel_cls.tokenization.pretrained import load_error
 

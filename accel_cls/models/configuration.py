@@ -13,7 +13,7 @@ from accel_cls.models.own.configurations import NgramBagConfig, encoder_config
 from accel_cls.models.own.ngram_bag import Ngrams
 from accel_cls.models.pooling import with_pooling
 from accel_cls.recipe import Recipe
-from accel_cls.recipe.schema import Scratch
+from accel_cls.recipe.sections.model import Scratch
 from accel_cls.tokenization.pretrained import load_error
 
 # What says how a model runs and what it returns besides logits, and what runs here: the answers are the same.

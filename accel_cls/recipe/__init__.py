@@ -10,13 +10,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from accel_cls.profiles import profile_names
-from accel_cls.recipe.data_section import Hub
 from accel_cls.recipe.errors import Origin, Problem, RecipeError
 from accel_cls.recipe.keys import sections_of
 from accel_cls.recipe.messages import explain_errors
 from accel_cls.recipe.rules import broken_rules, is_path, missing_folders
 from accel_cls.recipe.schema import PATHS, Recipe
 from accel_cls.recipe.section import Section
+from accel_cls.recipe.sections.data import Hub
 from accel_cls.recipe.source import Node, leaves, merge, origin_of, read_chain, read_override, read_plain, to_yaml
 from accel_cls.recipe.trackers import missing_trackers
 

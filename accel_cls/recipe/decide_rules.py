@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from accel_cls.errors import listed
-from accel_cls.recipe.decide_section import Decide
 from accel_cls.recipe.schema import Recipe
+from accel_cls.recipe.sections.decide import Decide
 
 _WHY_NOT = {
     "accuracy": "for one class a text; with several, decide.precision bounds each class by itself",

@@ -18,8 +18,8 @@ from accel_cls.profiles import find_profile, profile_content
 from accel_cls.recipe import resolve_recipe
 from accel_cls.recipe.messages import hint_by_meaning
 from accel_cls.recipe.rules import idle_settings
-from accel_cls.recipe.schema import Scratch
 from accel_cls.recipe.section import Section
+from accel_cls.recipe.sections.model import Scratch
 from accel_cls.recipe.source import Node, to_yaml_line
 
 if TYPE_CHECKING:

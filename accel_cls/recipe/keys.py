@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from accel_cls.recipe.data_section import Hub
 from accel_cls.recipe.schema import Recipe
 from accel_cls.recipe.section import Section
+from accel_cls.recipe.sections.data import Hub
 
 RATE = "train.learning_rate"  # which a search finds where it is `auto`
 

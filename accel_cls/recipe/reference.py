@@ -9,10 +9,15 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from accel_cls.recipe.data_section import Data, Fold, Hub
-from accel_cls.recipe.decide_section import Decide
-from accel_cls.recipe.schema import Checkpoint, Evaluate, Model, Recipe, Repeat, Scratch, Train
+from accel_cls.recipe.schema import Recipe
 from accel_cls.recipe.section import Section
+from accel_cls.recipe.sections.checkpoint import Checkpoint
+from accel_cls.recipe.sections.data import Data, Fold, Hub
+from accel_cls.recipe.sections.decide import Decide
+from accel_cls.recipe.sections.evaluate import Evaluate
+from accel_cls.recipe.sections.model import Model, Scratch
+from accel_cls.recipe.sections.repeat import Repeat
+from accel_cls.recipe.sections.train import Train
 
 _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("", Recipe),
@@ -31,7 +36,8 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
 
 def reference() -> str:
     """The page as Markdown."""
-    text = "# Recipe reference\n\nEvery key, made from `accel_cls/recipe/schema.py`. `null` means the default.\n"
+    source = "`accel_cls/recipe/schema.py` and `accel_cls/recipe/sections/`"
+    text = f"# Recipe reference\n\nEvery key, made from {source}. `null` means the default.\n"
     for name, section in _SECTIONS:
         doc = " ".join((section.__doc__ or "").split())
         text += f"\n## {f'`{name}`' if name else 'Top level'}\n\n{doc}\n\n"

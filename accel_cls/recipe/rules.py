@@ -9,10 +9,11 @@ import re
 from pathlib import Path
 
 from accel_cls.errors import UserError, listed
-from accel_cls.recipe.data_section import Hub
 from accel_cls.recipe.decide_rules import broken_decisions, unknown_classes
 from accel_cls.recipe.metrics import METRICS_OF, is_own
-from accel_cls.recipe.schema import Recipe, Scratch
+from accel_cls.recipe.schema import Recipe
+from accel_cls.recipe.sections.data import Hub
+from accel_cls.recipe.sections.model import Scratch
 
 
 def canonical_label(value: object) -> str:

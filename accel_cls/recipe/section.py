@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+EVERY = "'epoch' or a whole number of updates, 1 or more"  # what intervals of a training expect
+
 
 def setting(default: Any, expects: str, help: str, why: str = "", **constraints: Any) -> Any:
     """A pydantic field that also says, in plain words, what it expects and why its range ends where it ends."""

@@ -14,10 +14,10 @@ from accel_cls.data.examples import Examples, Part
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
 from accel_cls.evaluation.answers import Answers
-from accel_cls.evaluation.intervals import intervals
 from accel_cls.evaluation.judged import Judged
-from accel_cls.evaluation.metrics import compute_scores, less_is_better
-from accel_cls.evaluation.repeats import deviation_of_mean, far_below, mean_of, spread_of
+from accel_cls.evaluation.metrics.scores import compute_scores, less_is_better
+from accel_cls.evaluation.statistics.intervals import intervals
+from accel_cls.evaluation.statistics.repeats import deviation_of_mean, far_below, mean_of, spread_of
 from accel_cls.recipe import Recipe
 from accel_cls.repeating.page import write_pages
 from accel_cls.repeating.report import sentences

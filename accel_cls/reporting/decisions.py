@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 
 from accel_cls.evaluation.answers import Answers
-from accel_cls.evaluation.calibration import FOLDS, NONE, Calibration, calibrate, folds_of, one_of_each, quality
-from accel_cls.evaluation.decision_rules import rules_of
-from accel_cls.evaluation.decisions import (
+from accel_cls.evaluation.deciding.calibration import (
+    FOLDS,
+    NONE,
+    Calibration,
+    calibrate,
+    folds_of,
+    one_of_each,
+    quality,
+)
+from accel_cls.evaluation.deciding.decisions import (
     Fitted,
     Outcome,
     Rules,
@@ -23,8 +30,9 @@ from accel_cls.evaluation.decisions import (
     keepable,
     of_decided,
 )
-from accel_cls.evaluation.postprocessing import PLAIN, Postprocessing
-from accel_cls.evaluation.thresholds import CONFIDENCE, Promised, coverage_range
+from accel_cls.evaluation.deciding.postprocessing import PLAIN, Postprocessing
+from accel_cls.evaluation.deciding.rules import rules_of
+from accel_cls.evaluation.deciding.thresholds import CONFIDENCE, Promised, coverage_range
 from accel_cls.recipe import Recipe
 from accel_cls.runs.answers import write_answers
 from accel_cls.runs.folder import RunFolder

@@ -16,9 +16,9 @@ from accel_cls.data.examples import Part
 from accel_cls.errors import UserError
 from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.baselines import Baseline, baselines
-from accel_cls.evaluation.intervals import intervals
 from accel_cls.evaluation.judged import Judged
-from accel_cls.evaluation.metrics import compute_scores
+from accel_cls.evaluation.metrics.scores import compute_scores
+from accel_cls.evaluation.statistics.intervals import intervals
 from accel_cls.recipe import Recipe
 from accel_cls.reporting.decisions import put_in_place, settle
 from accel_cls.reporting.looks import count_looks

@@ -89,7 +89,9 @@ def _scores(results: dict[str, Any]) -> str:
     text = table(["", *metrics, "rows"], lines)
     text += "\nIn brackets 95% intervals: what the scores may be on other rows of the same kind. "
     text += f"The model was chosen by {results['decided_by']} on the validation rows, which flatters that score. "
-    return text + (f"{describe_looks(test)}.\n" if test else "data.test names rows that nothing is chosen by.\n")
+    return text + (
+        f"For the test: {describe_looks(test)}.\n" if test else "data.test names rows that nothing is chosen by.\n"
+    )
 
 
 def _evaluations(results: dict[str, Any]) -> str:
@@ -201,8 +203,8 @@ def describe_looks(test: dict[str, Any]) -> str:
     """How often the test rows have been looked at, from the entry `test` of a results.json."""
     looks = test["looks"]
     if looks == 1:
-        return "Nothing was chosen by the test rows, and no other run here has been scored by them"
-    return f"Nothing was chosen by the test rows; but {looks} runs here have been scored by them, this one included"
+        return "nothing was chosen by the test rows, and no other run here has been scored by them"
+    return f"nothing was chosen by the test rows; but {looks} runs here have been scored by them, this one included"
 
 
 def describe_saves(results: dict[str, Any]) -> str:

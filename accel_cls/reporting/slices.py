@@ -9,8 +9,8 @@ import numpy as np
 
 from accel_cls.data.examples import Examples
 from accel_cls.evaluation.answers import Answers
-from accel_cls.evaluation.conditions import Condition, by_class, by_column, by_file, by_length, by_truncation
-from accel_cls.evaluation.slices import Slice, WorstSlice, find_slices
+from accel_cls.evaluation.slices.conditions import Condition, by_class, by_column, by_file, by_length, by_truncation
+from accel_cls.evaluation.slices.worst_parts import Slice, WorstSlice, find_slices
 from accel_cls.tasks import Task
 
 ACCURACY, MINUS_ERROR = "accuracy", "minus the absolute error"

@@ -13,10 +13,10 @@ from accel_cls.data.examples import Part
 from accel_cls.errors import listed
 from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.baselines import Baseline, baselines
-from accel_cls.evaluation.intervals import Interval, intervals
 from accel_cls.evaluation.judged import Judged
-from accel_cls.evaluation.metrics import compute_scores, less_is_better
-from accel_cls.evaluation.paired import paired_difference
+from accel_cls.evaluation.metrics.scores import compute_scores, less_is_better
+from accel_cls.evaluation.statistics.intervals import Interval, intervals
+from accel_cls.evaluation.statistics.paired import paired_difference
 from accel_cls.recipe import Recipe
 from accel_cls.reporting.decision_words import advice_on_rules
 from accel_cls.reporting.slices import worst_in_words

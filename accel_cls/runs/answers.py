@@ -17,7 +17,7 @@ from accel_cls.data.examples import Examples, Part
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
 from accel_cls.evaluation.answers import Answers
-from accel_cls.evaluation.postprocessing import PLAIN, Postprocessing, decision_cells
+from accel_cls.evaluation.deciding.postprocessing import PLAIN, Postprocessing, decision_cells
 from accel_cls.runs.folder import RunFolder
 from accel_cls.tasks import Task
 

@@ -14,7 +14,7 @@ from accel_cls.data.corpus import Corpus
 from accel_cls.devices.prepare import whole_weights
 from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.judged import Judged
-from accel_cls.evaluation.metrics import compute_scores
+from accel_cls.evaluation.metrics.scores import compute_scores
 from accel_cls.evaluation.predictions import Predictions
 from accel_cls.models.output_scale import ScaledLayer
 from accel_cls.recipe import Recipe

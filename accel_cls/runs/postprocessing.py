@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from accel_cls.atomic import write_text
-from accel_cls.evaluation.postprocessing import Postprocessing
+from accel_cls.evaluation.deciding.postprocessing import Postprocessing
 from accel_cls.runs.folder import RunFolder
 
 OURS = "accel_cls"  # the key of config.json that transformers passes on as it is

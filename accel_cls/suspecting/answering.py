@@ -16,7 +16,7 @@ from accel_cls.data.folds import fold_numbers
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
 from accel_cls.evaluation.answers import Answers
-from accel_cls.evaluation.out_of_fold import bayes_answers
+from accel_cls.evaluation.suspicion.out_of_fold import bayes_answers
 from accel_cls.recipe import Recipe, load_recipe, load_to_train
 from accel_cls.recipe.repeats import first_run_of
 from accel_cls.runs.answers import read_answers

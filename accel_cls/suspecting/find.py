@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from accel_cls.evaluation.answers import Answers
-from accel_cls.evaluation.confident import Doubts, doubts_of
-from accel_cls.evaluation.twins import likeness, twins_with_other_labels
+from accel_cls.evaluation.suspicion.confident import Doubts, doubts_of
+from accel_cls.evaluation.suspicion.twins import likeness, twins_with_other_labels
 from accel_cls.suspecting.answering import Answered
 from accel_cls.tasks.questions import Question
 

@@ -19,9 +19,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from accel_cls.data.labels import Classes, described_counts, found_classes, lacking_classes, named_classes
 from accel_cls.errors import UserError, shown
 from accel_cls.models.output_scale import OutputScale
-from accel_cls.recipe.data_section import Data
 from accel_cls.recipe.rules import canonical_label
-from accel_cls.recipe.schema import Train
+from accel_cls.recipe.sections.data import Data
+from accel_cls.recipe.sections.train import Train
 from accel_cls.tasks.bayes import fit_bayes_of_indicators
 from accel_cls.tasks.class_scores import ClassScore, class_scores, class_table
 from accel_cls.tasks.class_weights import class_weights

@@ -18,8 +18,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from accel_cls.data.labels import Classes, found_classes, is_number, named_classes
 from accel_cls.errors import UserError, listed
-from accel_cls.recipe.data_section import Data
-from accel_cls.recipe.schema import Train
+from accel_cls.recipe.sections.data import Data
+from accel_cls.recipe.sections.train import Train
 from accel_cls.tasks.single_label import CrossEntropy, SingleLabel
 from accel_cls.tasks.task import Loss, Table
 

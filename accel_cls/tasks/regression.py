@@ -14,8 +14,8 @@ import torch
 from accel_cls.data.labels import Classes
 from accel_cls.errors import shown
 from accel_cls.models.output_scale import OutputScale
-from accel_cls.recipe.data_section import Data
-from accel_cls.recipe.schema import Train
+from accel_cls.recipe.sections.data import Data
+from accel_cls.recipe.sections.train import Train
 from accel_cls.tasks.linear import fit_numbers
 from accel_cls.tasks.questions import Question
 from accel_cls.tasks.task import Decoded, Loss, Predictor, Table

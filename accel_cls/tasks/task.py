@@ -11,7 +11,7 @@ import torch
 
 from accel_cls.data.labels import Classes, LabelReader
 from accel_cls.models.output_scale import OutputScale
-from accel_cls.recipe.schema import Train
+from accel_cls.recipe.sections.train import Train
 from accel_cls.tasks.questions import Question
 
 if TYPE_CHECKING:

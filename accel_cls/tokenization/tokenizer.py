@@ -17,7 +17,7 @@ from transformers import (
 from accel_cls.data.examples import Examples
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
-from accel_cls.recipe.schema import Scratch
+from accel_cls.recipe.sections.model import Scratch
 from accel_cls.tokenization.pretrained import load_error
 from accel_cls.tokenization.vocabulary import learn_characters, learn_tokenizer
 

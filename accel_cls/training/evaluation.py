@@ -9,7 +9,7 @@ from accel_cls.batching.batches import Batches
 from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.console import Console
-from accel_cls.evaluation.metrics import is_better
+from accel_cls.evaluation.metrics.scores import is_better
 from accel_cls.evaluation.predictions import Predictions, predict_examples
 from accel_cls.runs.artifacts import Artifacts
 from accel_cls.stopping import Stopping

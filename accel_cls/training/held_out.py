@@ -9,7 +9,8 @@ from accelerate import Accelerator
 from accel_cls.data.examples import Examples
 from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.predictions import predict_examples
-from accel_cls.inference.classifier import Classifier, load_classifier
+from accel_cls.inference.classifier import Classifier
+from accel_cls.inference.loading import load_classifier
 from accel_cls.runs.folder import RunFolder
 
 

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from accel_cls.devices.prepare import has_whole_weights, inner_optimizer
 from accel_cls.models.features import head_parameters
-from accel_cls.recipe.schema import Train
+from accel_cls.recipe.sections.train import Train
 
 # Devices for which torch has the fused AdamW; on a CPU it is 5 to 6 times as fast as the default.
 _FUSED = ("cpu", "cuda", "mps", "xpu")

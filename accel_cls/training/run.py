@@ -16,8 +16,8 @@ from accel_cls.devices.deterministic import deterministic_algorithms
 from accel_cls.devices.prepare import let_go, scaler_state
 from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.behaviour.variations import behaviour_results, vary
-from accel_cls.evaluation.decision_rules import require_decidable
-from accel_cls.evaluation.metrics import require_metrics
+from accel_cls.evaluation.deciding.rules import require_decidable
+from accel_cls.evaluation.metrics.scores import require_metrics
 from accel_cls.hardware.accelerator import start_hardware
 from accel_cls.hardware.main_process import decided_by_main
 from accel_cls.hardware.rendezvous import Rendezvous, join_rendezvous, lost_process_explained

@@ -7,7 +7,7 @@ import os
 from accel_cls.models.configuration import hidden_size_of
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.keys import RATE
-from accel_cls.recipe.schema import DEFAULT_RATE
+from accel_cls.recipe.sections.train import DEFAULT_RATE
 from accel_cls.runs.folder import RunFolder
 from accel_cls.tuning.axes import learning_rates
 from accel_cls.tuning.record import found_for

@@ -9,7 +9,7 @@ from typing import Any
 
 from accel_cls.atomic import json_text, write_json
 from accel_cls.data.corpus import Corpus
-from accel_cls.evaluation.metrics import less_is_better
+from accel_cls.evaluation.metrics.scores import less_is_better
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.keys import RATE
 from accel_cls.runs.changes import TOKENS, settings_of

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from accel_cls.console import Console, duration
-from accel_cls.evaluation.metrics import less_is_better
+from accel_cls.evaluation.metrics.scores import less_is_better
 from accel_cls.profiles import shell
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.keys import RATE

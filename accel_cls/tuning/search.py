@@ -15,7 +15,7 @@ from accel_cls.hardware.main_process import decided_by_main, float_bits, float_o
 from accel_cls.models.configuration import hidden_size_of
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.keys import RATE
-from accel_cls.recipe.schema import DEFAULT_RATE
+from accel_cls.recipe.sections.train import DEFAULT_RATE
 from accel_cls.runs.folder import RunFolder
 from accel_cls.training.fit import Session
 from accel_cls.tuning.axes import EPOCHS, Axes, axes_of, candidates_of

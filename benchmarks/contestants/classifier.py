@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from accel_cls.inference.classifier import load_classifier
+from accel_cls.inference.loading import load_classifier
 from benchmarks.contestants import device
 from benchmarks.contestants.request import from_command_line
 

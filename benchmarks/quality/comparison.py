@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from accel_cls.evaluation.paired import PairedDifference, paired_difference
+from accel_cls.evaluation.statistics.paired import PairedDifference, paired_difference
 from benchmarks.quality.encoders import NONE
 from benchmarks.quality.kept import Result
 

@@ -13,7 +13,7 @@ import yaml
 
 from accel_cls.atomic import from_cell
 from accel_cls.evaluation.judged import Judged
-from accel_cls.evaluation.metrics import compute_scores
+from accel_cls.evaluation.metrics.scores import compute_scores
 from accel_cls.inference.output import TAKEN
 from accel_cls.tasks import task_of
 from benchmarks.contestants import ours

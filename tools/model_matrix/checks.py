@@ -21,7 +21,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from accel_cls.data.labels import Classes
 from accel_cls.errors import UserError
-from accel_cls.inference.classifier import Classifier, load_classifier
+from accel_cls.inference.classifier import Classifier
+from accel_cls.inference.loading import load_classifier
 from accel_cls.models.capabilities.text_limit import longest_text
 from accel_cls.models.classifier import load_model
 from accel_cls.recipe import load_recipe

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from accel_cls.evaluation.metrics import less_is_better
+from accel_cls.evaluation.metrics.scores import less_is_better
 from accel_cls.recipe.metrics import is_own
 from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.html.plots import WIDTH, Tick, fitted, text_width, ticks
@@ -104,7 +104,7 @@ def content(facts: Facts) -> Scores:
     first, *others = (Headline(name, judged["scores"].get(name), _interval(judged, name)) for name in names)
     part = "test" if test else "validation"
     chosen = f"The model was chosen by {key} on the validation rows, which flatters that score. "
-    chosen += f"{describe_looks(test)}." if test else "data.test names rows that nothing is chosen by."
+    chosen += f"For the test: {describe_looks(test)}." if test else "data.test names rows that nothing is chosen by."
     return Scores(
         part,
         key,

@@ -11,7 +11,7 @@ import sys
 
 import psutil
 
-import accel_cls.evaluation.metrics
+import accel_cls.evaluation.metrics.scores
 import accel_cls.training.run  # noqa: F401 (what is imported does not count)
 
 if __name__ == "__main__":

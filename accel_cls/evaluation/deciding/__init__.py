@@ -1,0 +1,1 @@
+"""From logits to decisions: the temperature, thresholds, rules, and what they promise."""

@@ -1,0 +1,1 @@
+"""Scores of predictions by name, and how they follow from rows."""

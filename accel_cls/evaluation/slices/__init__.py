@@ -1,0 +1,1 @@
+"""Parts of the rows: by what they are told apart, and which are worse than the rest."""

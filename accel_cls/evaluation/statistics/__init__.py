@@ -1,0 +1,1 @@
+"""How sure scores and differences are: intervals, tests, and what some rows can tell."""

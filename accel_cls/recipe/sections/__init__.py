@@ -1,0 +1,1 @@
+"""A recipe's sections: every key, its type, default, range and meaning."""

@@ -1,0 +1,102 @@
+"""The recipe's section `model`: what is trained."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from accel_cls.recipe.section import Section, setting
+
+DROPOUT = "at 1 nothing gets through"
+
+
+class Scratch(Section):
+    """The model that is built when `model.name` is null; its vocabulary is learned from the texts.
+
+    layers and heads are for a bert; longest_ngram and ngrams are for ngrams.
+    """
+
+    architecture: Literal["bert", "ngrams"] = setting(
+        "bert",
+        "'bert' or 'ngrams'",
+        "'bert' is a Transformer; 'ngrams' adds up the embeddings of a text's character n-grams, weighted by how rare "
+        "they are, which trains in seconds and was the better one of 10,000 short texts",
+    )
+    layers: int = setting(
+        2,
+        "a whole number, 1 or more",
+        "transformer layers",
+        "an encoder without layers learns no order of words",
+        ge=1,
+    )
+    hidden: int = setting(
+        128,
+        "a whole number, 8 or more",
+        "hidden size; a multiple of `heads`; of ngrams, numbers of an n-gram's embedding",
+        "fewer numbers can't tell words apart",
+        ge=8,
+    )
+    heads: int = setting(2, "a whole number, 1 or more", "attention heads", "without one no word sees another", ge=1)
+    vocabulary: int = setting(
+        5000,
+        "a whole number, 100 or more",
+        "most entries of the learned vocabulary; of ngrams, characters",
+        "the letters and signs of one script take that many",
+        ge=100,
+    )
+    longest_ngram: int = setting(
+        3,
+        "a whole number from 1 to 8",
+        "characters of the longest n-grams: 3 where the script has no spaces, as Chinese, 5 where it has",
+        "longer ones hardly ever stand in two texts",
+        ge=1,
+        le=8,
+    )
+    ngrams: int = setting(
+        65_536,
+        "a whole number, 1 or more",
+        "most n-grams, those that most of the training texts have; each is in two texts or more",
+        "without one a text is nothing",
+        ge=1,
+    )
+    dropout: float = setting(
+        0.1,
+        "a number from 0 up to, not including, 1",
+        "all dropout rates, unless model.dropout is set",
+        DROPOUT,
+        ge=0,
+        lt=1,
+    )
+
+
+class Model(Section):
+    """What is trained."""
+
+    name: str | None = setting(
+        None, "a hub id or a folder", "a pretrained encoder; null builds the one under `scratch`"
+    )
+    scratch: Scratch | None = setting(
+        None,
+        "a mapping of architecture, layers, hidden, heads, vocabulary, longest_ngram, ngrams, dropout",
+        "used only where `name` is null",
+    )
+    pooling: Literal["auto", "first", "mean", "max", "attention"] = setting(
+        "auto",
+        "'auto', 'first', 'mean', 'max' or 'attention'",
+        "which vector of a text the head reads: its first token's, the mean or the greatest of all tokens', or a mean "
+        "whose weights are learned; 'auto' takes what sentence-transformers' files beside the model say, else the "
+        "family's habit",
+    )
+    freeze: Literal["encoder"] | None = setting(
+        None,
+        "null or 'encoder'",
+        "'encoder' trains the head alone, in seconds: logistic regression on what the encoder makes of each text, "
+        "which is computed once and kept",
+    )
+    dropout: float | None = setting(
+        None,
+        "a number from 0 up to, not including, 1",
+        "all the model's dropout rates; null keeps the model's own (from scratch: scratch.dropout)",
+        DROPOUT,
+        ge=0,
+        lt=1,
+    )
