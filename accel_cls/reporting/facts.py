@@ -9,7 +9,7 @@ from typing import Any
 
 from accel_cls.atomic import json_text
 from accel_cls.evaluation.answers import Answers
-from accel_cls.evaluation.postprocessing import Answered, Postprocessing
+from accel_cls.evaluation.deciding.postprocessing import Answered, Postprocessing
 from accel_cls.recipe import Recipe, load_recipe
 from accel_cls.runs.answers import read_answers
 from accel_cls.runs.changes import origin_of
