@@ -83,6 +83,9 @@ def test_folds_of_a_run_judge_its_rows(work: Path, capsys: pytest.CaptureFixture
     assert inner == 0
     assert "naive Bayes on n-grams" in said, "one fold's run judges a third of the rows only"
     assert (work / "run" / "fold-1" / "suspects.csv").is_file()
+    for folder in ("run", "run/fold-1"):
+        page = (work / folder / "report.html").read_text(encoding="utf-8")
+        assert f"names {len(read_csv(work / folder / 'suspects.csv')):,} rows that somebody should look at" in page
 
 
 def test_same_and_similar_texts_with_other_labels_and_texts_like_no_other_are_told(

@@ -110,8 +110,7 @@ def suspects(
 
     Each row is judged by a model that has not seen it: those of a run with folds (repeat.folds), else naive Bayes in
     ten folds, made in seconds. Also told: the same or nearly the same text with another label; texts like no other.
-    Of a run, all suspects are also in its suspects.csv and, where it is finished, in report.html. Test rows are left
-    out.
+    Of a run, all are also in its suspects.csv and, where it is finished, in report.html. Test rows are left out.
 
     Examples:
 

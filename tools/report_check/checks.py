@@ -61,7 +61,8 @@ def works(page: Page) -> Iterator[str]:
         yield "the button for light and dark changes nothing"
     page.ask('document.getElementById("theme").click()')
     yield from _sorting(page)
-    yield from _mistakes(page)
+    yield from _lists(page)
+    yield from _classes(page)
 
 
 def _sorting(page: Page) -> Iterator[str]:
@@ -78,35 +79,38 @@ def _sorting(page: Page) -> Iterator[str]:
             yield f"sorting {'down' if down else 'up'} by examples gives {found[:5]} …"
 
 
-_SHOWN = '[...document.querySelectorAll("#list > li")].filter((node) => node.offsetParent).length'
+def _lists(page: Page) -> Iterator[str]:
+    """Each list that can be searched: of mistakes, of suspects."""
+    for key in page.ask('[...document.querySelectorAll("form[data-list]")].map((form) => form.dataset.list)'):
+        shown = f'[...document.querySelectorAll("#{key} > li")].filter((node) => node.offsetParent).length'
+        count = page.ask(f'document.querySelectorAll("#{key} > li").length')
+        if (found := page.ask(shown)) != min(20, count):
+            yield f"{key}: {found} shown of {count}, expected {min(20, count)}"
+        if count > 20:
+            page.ask(f'document.getElementById("{key}-more").click()')
+            if (found := page.ask(shown)) != min(40, count):
+                yield f"{key}: {found} shown after 'more', expected {min(40, count)}"
+        query = f'form[data-list="{key}"] input'
+        _type(page, query, "no text holds this ☃")
+        if page.ask(shown):
+            yield f"{key}: a search for what is nowhere finds something"
+        _type(page, query, "")
 
 
-def _mistakes(page: Page) -> Iterator[str]:
-    if not page.ask('!!document.getElementById("list")'):
-        return
-    count = page.ask('document.querySelectorAll("#list > li").length')
-    if (shown := page.ask(_SHOWN)) != min(20, count):
-        yield f"{shown} mistakes shown of {count}, expected {min(20, count)}"
-    if count > 20:
-        page.ask('document.getElementById("list-more").click()')
-        if (shown := page.ask(_SHOWN)) != min(40, count):
-            yield f"{shown} mistakes after 'more', expected {min(40, count)}"
-    _type(page, "query", "no text holds this ☃")
-    if page.ask(_SHOWN):
-        yield "a search for what is nowhere finds something"
-    _type(page, "query", "")
+def _classes(page: Page) -> Iterator[str]:
+    """Mistakes by their true class."""
     if page.ask('!!document.getElementById("true")'):
         chosen = page.ask('document.querySelector("#true option:nth-child(2)").value')
-        _type(page, "true", chosen)
+        _type(page, "#true", chosen)
         found = page.ask(f'[...document.querySelectorAll("#list > li")].filter((n) => n.offsetParent && '
                          f'!n.dataset.t.split(" ").includes("{chosen}")).length')  # fmt: skip
         if found:
             yield f"{found} mistakes of other classes than the one chosen"
-        _type(page, "true", "")
+        _type(page, "#true", "")
 
 
-def _type(page: Page, key: str, value: str) -> None:
-    page.ask(f'(() => {{ const node = document.getElementById("{key}"); node.value = "{value}"; '
+def _type(page: Page, selector: str, value: str) -> None:
+    page.ask(f'(() => {{ const node = document.querySelector(`{selector}`); node.value = "{value}"; '
              f'node.dispatchEvent(new Event("input", {{bubbles: true}})); }})()')  # fmt: skip
 
 
