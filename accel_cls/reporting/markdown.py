@@ -136,6 +136,8 @@ def _slices(part: str, slices: dict[str, Any]) -> str:
     if slices["worst"]:
         text += f"Of {looked_at}, these are worse than the rest by more than chance:\n\n"
         text += lines(slices["worst"], "corrected_p", "p, corrected for all that were looked at") + "\n"
+    elif not slices["looked_at"]:
+        text += f"No part has {slices['least_rows']:,} rows or more, with as many beside them: none was looked at.\n\n"
     else:
         text += f"Of {looked_at}, none is worse than the rest by more than chance.\n\n"
     return text + lines(slices["single"], "p", "p, of this one alone")
