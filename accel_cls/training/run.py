@@ -192,7 +192,7 @@ def _ask_about_changes(kept: KeptModel, recipe: Recipe, corpus: Corpus, task: Ta
         return None
     variations = vary(corpus.validation, count, recipe.seed)
     answers = kept.ask(variations.examples())
-    return behaviour_results(variations, answers.logits, task, corpus.classes.names)
+    return answers and behaviour_results(variations, answers.logits, task, corpus.classes.names)
 
 
 def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, began: float | None) -> None:
