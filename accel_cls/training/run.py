@@ -192,7 +192,9 @@ def _ask_about_changes(kept: KeptModel, recipe: Recipe, corpus: Corpus, task: Ta
         return None
     variations = vary(corpus.validation, count, recipe.seed)
     answers = kept.ask(variations.examples())
-    return answers and behaviour_results(variations, answers.logits, task, corpus.classes.names)
+    if answers is None:  # another process has them
+        return None
+    return behaviour_results(variations, answers.logits, task, corpus.classes.names)
 
 
 def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, began: float | None) -> None:
