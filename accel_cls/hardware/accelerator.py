@@ -79,7 +79,7 @@ class Hardware:
             ("hardware", self.name),
             *([("repeatable", repeatable)] if repeatable else []),
             ("started by", self.started_by),
-            *([("machines", self.rendezvous.describe())] if _several_machines() else []),
+            *([("machines", self.rendezvous.describe())] if several_machines() else []),
         ]
 
 
@@ -290,7 +290,8 @@ def _without_hardware(overrides: Sequence[str]) -> list[str]:
     return [override for override in overrides if not override.startswith(("hardware=", "~hardware"))]
 
 
-def _several_machines() -> bool:
+def several_machines() -> bool:
+    """Whether the processes of this run are on more than one machine, as the launcher tells it."""
     return int(os.environ.get("LOCAL_WORLD_SIZE") or "0") not in (0, int(os.environ.get("WORLD_SIZE") or "1"))
 
 
@@ -300,7 +301,7 @@ def _choose_interface() -> str | None:
     By itself it takes what this machine's name resolves to, which often is the loopback interface or a container's
     bridge: then nobody reaches it.
     """
-    if not _several_machines() or "GLOO_SOCKET_IFNAME" in os.environ:
+    if not several_machines() or "GLOO_SOCKET_IFNAME" in os.environ:
         return None
     interface = interface_towards(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
     if interface is not None:

@@ -127,6 +127,15 @@ class Classifier:
         labels = np.zeros(len(texts), np.int64) if labels is None else labels
         return Batches(encoded, labels, self.padding, self.device, first_position=self.first_position or 0)
 
+    def logits(self, texts: Texts) -> np.ndarray:
+        """What the model says of texts, float32 [texts, outputs]; of like length they go through it together."""
+        batches = self.batches(texts)
+        found = np.empty((len(texts), self.outputs), np.float32)
+        micro_batches = self.layout.to_micro_batches(np.arange(len(texts)), batches.encoded.lengths)
+        for examples, output in forward(self.model, batches, micro_batches):
+            found[list(examples)] = output.cpu().numpy()
+        return found
+
     def _predict_chunk(self, rows: Sequence[str | tuple[str, str]]) -> Iterator[Prediction]:
         """Texts of like length go through the model together, so that little of it is padding."""
         columns = [rows] if isinstance(rows[0], str) else list(zip(*rows, strict=True))
@@ -134,11 +143,7 @@ class Classifier:
         # What no file and no argument of a terminal holds as text, half a character, becomes U+FFFD.
         names = ("text", "pair")[: len(columns)]
         texts = Texts.of({name: [*map(whole, column)] for name, column in zip(names, columns, strict=True)})
-        batches = self.batches(texts)
-        logits = np.empty((len(texts), self.outputs), np.float32)
-        micro_batches = self.layout.to_micro_batches(np.arange(len(texts)), batches.encoded.lengths)
-        for examples, output in forward(self.model, batches, micro_batches):
-            logits[list(examples)] = output.cpu().numpy()
+        logits = self.logits(texts)
         if not np.isfinite(logits).all():
             raise UserError("the model answers with what is no number: its weights are damaged")
         answered, classes = self.post.answer(self.task, logits), self.names

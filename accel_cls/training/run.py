@@ -192,6 +192,8 @@ def _ask_about_changes(kept: KeptModel, recipe: Recipe, corpus: Corpus, task: Ta
         return None
     variations = vary(corpus.validation, count, recipe.seed)
     answers = kept.ask(variations.examples())
+    if answers is None:  # another process has them
+        return None
     return behaviour_results(variations, answers.logits, task, corpus.classes.names)
 
 
