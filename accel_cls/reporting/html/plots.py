@@ -65,8 +65,8 @@ class Chart:
 
 def ticks(low: float, high: float, most: int = 5, steps: Sequence[float] = (1, 2, 2.5, 5, 10, 20)) -> list[float]:
     """Round numbers from the last one below `low` to the first one above `high`, `most` steps at the most."""
-    if not high > low:
-        high = low + (abs(low) or 1.0)
+    if not high > low:  # one value stands in the middle: an accuracy of 0.88 needs no axis up to 1.8
+        low, high = (low - abs(low) / 20, low + abs(low) / 20) if low else (0.0, 1.0)
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(f * power for f in steps if f * power >= rough * 0.999)
