@@ -22,25 +22,23 @@ _NUMBER = re.compile(r"[-+][0-9]+([.,][0-9]+)*([eE][-+]?[0-9]+)?")  # which begi
 @contextmanager
 def whole_file(path: Path, encoding: str = "utf-8") -> Iterator[TextIO]:
     """A text file to write into, which takes the place of `path` when the block ends without an error."""
-    beside = _beside(path)
-    try:
-        with open(beside, "w", encoding=encoding, newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    beside.replace(path)
-    flush_entry(path)
+    with _whole(path, "w", encoding=encoding, newline="") as file:
+        yield file
 
 
 @contextmanager
 def whole_binary_file(path: Path) -> Iterator[BinaryIO]:
     """The same for bytes."""
+    with _whole(path, "wb") as file:
+        yield file
+
+
+@contextmanager
+def _whole(path: Path, mode: str, **options: str) -> Iterator[Any]:
+    """A file beside `path`, opened so; flushed and renamed, or removed."""
     beside = _beside(path)
     try:
-        with open(beside, "wb") as file:
+        with open(beside, mode, **options) as file:  # type: ignore[call-overload]
             yield file
             file.flush()
             os.fsync(file.fileno())
