@@ -85,7 +85,7 @@ def compare(runs: Sequence[FinishedRun], part: Part) -> Comparison:
     first, *others = runs
     others = [align(first, run, part) for run in others]
     metrics = _metrics([first, *others])
-    judged, groups = [run.judged for run in (first, *others)], first.answers.groups()
+    judged, groups = [run.judged for run in (first, *others)], first.answers.groups
     apart = [differences(metrics, its, judged[0], groups) for its in judged[1:]]
     adjusted: list[dict[str, float]] = [{} for _ in others]
     for name in metrics:

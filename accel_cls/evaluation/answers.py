@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -24,6 +25,7 @@ class Answers:
         """What is true, [examples, ...], as the task has encoded it."""
         return self.examples.labels
 
+    @cached_property
     def groups(self) -> np.ndarray:
         """A number for each example, int64 [examples], from 0 on: those of identical texts share one.
 

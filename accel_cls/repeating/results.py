@@ -15,13 +15,12 @@ from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
 from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.judged import Judged
-from accel_cls.evaluation.metrics.scores import compute_scores, less_is_better
-from accel_cls.evaluation.statistics.intervals import intervals
+from accel_cls.evaluation.metrics.scores import less_is_better
 from accel_cls.evaluation.statistics.repeats import deviation_of_mean, far_below, mean_of, spread_of
 from accel_cls.recipe import Recipe
 from accel_cls.repeating.page import write_pages
 from accel_cls.repeating.report import sentences
-from accel_cls.reporting.verdict import measure_of, rounded
+from accel_cls.reporting.verdict import measure_of, score_answers
 from accel_cls.runs.answers import read_answers, write_answers
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.results import read_results
@@ -100,9 +99,7 @@ def out_of_fold(runs: Sequence[RepeatedRun]) -> Answers:
 def _pooled(answers: Answers, recipe: Recipe, task: Task) -> dict[str, Any]:
     """The scores of all out-of-fold answers together, with the intervals that their rows give them."""
     judged, metrics = Judged.of(task, answers.labels, answers.logits), recipe.evaluate.metrics
-    scores = {"loss": task.mean_loss(answers.logits, answers.labels), **compute_scores(metrics, judged)}
-    found = intervals(metrics, judged, answers.groups())
-    return {"scores": scores, "intervals": rounded(found), "rows": len(answers)}
+    return {**score_answers(answers, judged, task, metrics), "rows": len(answers)}
 
 
 def _summary(recipe: Recipe, task: Task, runs: Sequence[RepeatedRun], names: Sequence[str]) -> dict[str, Any]:
@@ -161,12 +158,11 @@ class _Worth:
 
     answers: Answers
     rows: np.ndarray  # float64 [rows], more is better
-    groups: np.ndarray  # int64 [rows], see `Answers.groups`
 
     @classmethod
     def of(cls, answers: Answers, task: Task) -> _Worth:
         rows = task.row_scores(answers.labels, task.decode(answers.logits).predicted)
-        return cls(answers, rows.astype(np.float64), answers.groups())
+        return cls(answers, rows.astype(np.float64))
 
     @property
     def mean(self) -> float:
@@ -174,7 +170,7 @@ class _Worth:
 
     @property
     def deviation(self) -> float:
-        return deviation_of_mean(self.rows, self.groups)
+        return deviation_of_mean(self.rows, self.answers.groups)
 
 
 def _means(scores: Sequence[dict[str, float]]) -> dict[str, Any]:
@@ -187,7 +183,7 @@ def _spread(judged: Sequence[_Worth], task: Task, same_rows: bool) -> dict[str, 
     of_runs = mean_of([abs(one.mean) for one in judged])
     spread = {"runs": of_runs.sd, "rows": float(np.sqrt(np.mean([one.deviation**2 for one in judged])))}
     if same_rows:
-        found = spread_of(np.stack([one.rows for one in judged]), judged[0].groups)
+        found = spread_of(np.stack([one.rows for one in judged]), judged[0].answers.groups)
         spread |= {"seeds_alone": found.seeds_alone, "share_of_seeds": found.share_of_seeds}
     return {task.row_metric: of_runs.mean, "spread": spread}
 

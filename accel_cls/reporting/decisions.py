@@ -61,7 +61,7 @@ def settle(recipe: Recipe, task: Task, names: Sequence[str], validation: Answers
     """
     if not task.has_classes:
         return Settled(PLAIN, None, None)
-    groups = validation.groups()
+    groups = validation.groups
     found = _calibration(recipe, validation, groups)
     temperature = tuple(found.temperature.tolist())
     if recipe.decide is None:

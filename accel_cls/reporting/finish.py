@@ -17,14 +17,12 @@ from accel_cls.errors import UserError
 from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.baselines import Baseline, baselines
 from accel_cls.evaluation.judged import Judged
-from accel_cls.evaluation.metrics.scores import compute_scores
-from accel_cls.evaluation.statistics.intervals import intervals
 from accel_cls.recipe import Recipe
 from accel_cls.reporting.decisions import put_in_place, settle
 from accel_cls.reporting.looks import count_looks
 from accel_cls.reporting.mistakes import write_neighbours
 from accel_cls.reporting.slices import slice_results
-from accel_cls.reporting.verdict import advice, compare_with_baselines, rounded, verdict
+from accel_cls.reporting.verdict import advice, compare_with_baselines, score_answers, verdict
 from accel_cls.reporting.write import write_reports
 from accel_cls.runs.folder import RunFolder
 from accel_cls.tasks import Task
@@ -144,11 +142,10 @@ def _texts(run: FinishedRun) -> dict[str, Any]:
 def _judged(run: FinishedRun, part: Part, answers: Answers, simple: Sequence[Baseline]) -> dict[str, Any]:
     """What the best model is worth on the rows of a part: scores, their intervals, and something simple beside it."""
     task, metrics = run.task, run.recipe.evaluate.metrics
-    judged, groups = Judged.of(task, answers.labels, answers.logits), answers.groups()
-    compared = compare_with_baselines(simple, answers, part, task, metrics)
+    judged = Judged.of(task, answers.labels, answers.logits)
+    compared = compare_with_baselines(simple, part, judged, answers.groups, task, metrics)
     return {
-        "scores": {"loss": task.mean_loss(answers.logits, answers.labels), **compute_scores(metrics, judged)},
-        "intervals": rounded(intervals(metrics, judged, groups)),
+        **score_answers(answers, judged, task, metrics),
         **task.class_results(answers.labels, judged.predicted, run.corpus.classes.names),
         "baselines": compared,
         "verdict": verdict(compared, run.recipe.evaluate.best, len(answers)),

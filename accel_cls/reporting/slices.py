@@ -27,7 +27,7 @@ def slice_results(answers: Answers, task: Task, names: Sequence[str], is_cut: np
     """
     scores = task.row_scores(answers.labels, task.decode(answers.logits).predicted)
     conditions = [*_conditions(answers.examples, task, names, is_cut)]
-    found = find_slices(scores, answers.groups(), conditions)
+    found = find_slices(scores, answers.groups, conditions)
     return {
         "score": ACCURACY if scores.dtype == bool else MINUS_ERROR,
         "rows": len(answers),

@@ -34,40 +34,48 @@ def score_baselines(corpus: Corpus, task: Task, metrics: Sequence[str], notes: l
     Their accuracy or mean absolute error is there, whatever the metrics are. Test examples are not looked at.
     """
     labels = corpus.validation.labels
-    return [_scored(one, "validation", labels, task, metrics) for one in baselines(corpus, task, notes)]
+    simple = baselines(corpus, task, notes)
+    return [_scored(one, Judged.of(task, labels, one.logits["validation"]), task, metrics) for one in simple]
 
 
 def compare_with_baselines(
-    simple: Sequence[Baseline], answers: Answers, part: Part, task: Task, metrics: Sequence[str]
+    simple: Sequence[Baseline], part: Part, judged: Judged, groups: np.ndarray, task: Task, metrics: Sequence[str]
 ) -> list[dict[str, Any]]:
     """The same on one part of the examples, each with how much better a model is than it.
 
     Args:
         simple: the baselines.
-        answers: the model's.
-        part: whose examples they are about.
+        part: whose examples are judged.
+        judged: what the model says of them.
+        groups: see `Answers.groups`.
         task: what was learned.
         metrics: the recipe's.
     """
-    labels, groups = answers.labels, answers.groups()
-    ours = task.row_scores(labels, task.decode(answers.logits).predicted)
+    ours = task.row_scores(judged.labels, judged.predicted)
     compared = []
     for one in simple:
-        found = paired_difference(ours, task.row_scores(labels, task.decode(one.logits[part]).predicted), groups)
+        its = Judged.of(task, judged.labels, one.logits[part])
+        found = paired_difference(ours, task.row_scores(its.labels, its.predicted), groups)
         interval = [round(found.low, 6), round(found.high, 6)]
-        sure = rounded(intervals(metrics, Judged.of(task, labels, one.logits[part]), groups))
+        sure = _rounded(intervals(metrics, its, groups))
         more = {"intervals": sure, "difference": found.difference, "interval": interval, "p": found.p}
-        compared.append(_scored(one, part, labels, task, metrics) | more)
+        compared.append(_scored(one, its, task, metrics) | more)
     return compared
 
 
-def _scored(one: Baseline, part: Part, labels: np.ndarray, task: Task, metrics: Sequence[str]) -> dict[str, Any]:
-    judged = Judged.of(task, labels, one.logits[part])
+def _scored(one: Baseline, judged: Judged, task: Task, metrics: Sequence[str]) -> dict[str, Any]:
     worth = compute_scores([task.row_metric], judged)
     return {"name": one.name, "about": one.about, **worth, "scores": compute_scores(metrics, judged)}
 
 
-def rounded(found: Mapping[str, Interval | None]) -> dict[str, list[float] | None]:
+def score_answers(answers: Answers, judged: Judged, task: Task, metrics: Sequence[str]) -> dict[str, Any]:
+    """The loss and scores of a model's answers, and the scores' intervals, for programs."""
+    loss = task.mean_loss(answers.logits, answers.labels)
+    sure = _rounded(intervals(metrics, judged, answers.groups))
+    return {"scores": {"loss": loss, **compute_scores(metrics, judged)}, "intervals": sure}
+
+
+def _rounded(found: Mapping[str, Interval | None]) -> dict[str, list[float] | None]:
     """Intervals for programs, to the digits that resampling can tell."""
     return {name: None if one is None else [round(end, 6) for end in one] for name, one in found.items()}
 
