@@ -8,28 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import surroundings  # noqa: F401  (before what imports torch)
 
 from accel_cls.parity.comparison_runs import threads_per_process
 from accel_cls.profiles import read_profile
 from tools import warm
 from tools.warm import free_port as free_port
-
-# Before any library reads them: no test touches the user's caches or obeys the user's accelerate config,
-# none reaches for a network, and no launcher's leftovers leak in.
-os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="accel_cls_tests_")
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="accel_cls_tests_")  # tokens; micro-batches that fit
-os.environ["HF_HUB_OFFLINE"] = "1"
-for _name in [name for name in os.environ if name.startswith(("ACCELERATE_", "FSDP_", "ACCEL_CLS_CACHE"))]:
-    del os.environ[_name]
-os.environ["GOMP_SPINCOUNT"] = "1000"  # tests run beside one another, and beside what else a machine has to do
-for _name in ("OMP_NUM_THREADS", "WORLD_SIZE", "RANK", "LOCAL_RANK"):
-    os.environ.pop(_name, None)
 
 # A shell script ignores Ctrl-C for what it starts in the background, nohup a lost terminal; and all that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
