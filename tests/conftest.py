@@ -28,6 +28,7 @@ if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_I
 
 ROOT = Path(__file__).resolve().parent.parent
 _THREADS = "OMP_NUM_THREADS"  # which a warm interpreter can have had from its beginning
+_READ_LATE = ("ACCEL_CLS_", "ACCELERATE_")  # variables that are read when they are wanted, not by an import
 _BIN = Path(sys.executable).parent
 
 GOOD = ["好吃", "很快", "味道不错", "分量足", "骑手热情", "包装好", "还会再点", "很新鲜"]
@@ -47,11 +48,12 @@ def write_reviews(path: Path, count: int = 240, seed: int = 0) -> Path:
 
 
 def write_recipe(folder: Path, **sections: str) -> Path:
-    """A recipe over `reviews.csv` beside it: a minute model, 12 updates in 2 epochs."""
+    """A recipe over `reviews.csv` beside it: a minute model, 12 updates in 2 epochs, asked about no changed texts."""
     text = {
         "data": "{train: reviews.csv, text: review, label: label, labels: {0: BAD, 1: GOOD}, max_length: 32}",
         "model": "{scratch: {layers: 1, hidden: 32, heads: 2, vocabulary: 200}}",
         "train": "{epochs: 2, batch_size: 32, micro_batch_tokens: 256, learning_rate: 1e-2, log_every: 1}",
+        "evaluate": "{behaviour: 0}",  # a fifth of such a run
     } | sections
     path = folder / "recipe.yaml"
     body = "".join(f"{key}: {value}\n" for key, value in text.items())
@@ -83,8 +85,11 @@ Run = Callable[..., subprocess.CompletedProcess]
 def command(*arguments: str, cwd: Path, env: dict[str, str] | None = None, stdin: str | None = None):
     """Run a command of the environment under test; its output is on the result, for the failing test to show."""
     program, *rest = arguments
-    if program == "python" and rest[0] == "-m" and rest[1].startswith("accel_cls.") and {*(env or ())} <= {_THREADS}:
-        return warm.run(rest[1], rest[2:], cwd, stdin, env)
+    if all(name == _THREADS or name.startswith(_READ_LATE) for name in env or ()):
+        if program == "python" and rest[0] == "-m" and rest[1].startswith("accel_cls."):
+            return warm.run(rest[1], rest[2:], cwd, stdin, env)
+        if program == "accel-cls" and rest[0] != "launch":  # a training looks at the commands of its parents
+            return warm.run("accel_cls.__main__", rest, cwd, stdin, env)
     return subprocess.run(
         [str(_BIN / program), *rest],
         cwd=cwd,
