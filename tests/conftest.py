@@ -146,6 +146,23 @@ def launcher_variables(command: Sequence[str]) -> dict[str, str]:
     return {name: text for name, text in env.items() if os.environ.get(name) != text}
 
 
+# Begun last, one of these would leave the other worker with nothing to do: xdist begins with files of many tests.
+_LONGEST = """test_gpu_check test_parity test_real_data test_hardware test_nodes test_auto_micro_batches test_environment
+test_two_processes test_short test_stopping test_main_job test_shipped test_profiling test_proving test_rendezvous
+test_linear_probe test_benchmarks test_pooling""".split()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have xdist give out files in the order below, where it is there and has files to give out."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; the others stay in their order."""
+    ranks = {name: rank for rank, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     """A folder with the tiny data set and its recipe."""

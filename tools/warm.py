@@ -198,6 +198,7 @@ def _import_all() -> None:
     import sklearn.feature_extraction.text
     import sklearn.linear_model
     import sklearn.model_selection  # noqa: F401
+    import torch
     import transformers.models.bert.modeling_bert
     import transformers.models.bert.tokenization_bert  # noqa: F401
     from transformers.conversion_mapping import get_checkpoint_conversion_mapping
@@ -212,6 +213,7 @@ def _import_all() -> None:
     templates = _environment()
     for name in templates.list_templates(extensions=["j2"]):
         templates.get_template(name)
+    assert not torch.cuda.is_initialized()
     gc.collect()
     gc.freeze()  # no child looks through what is here for garbage, nor copies its pages to do so
 
