@@ -147,9 +147,26 @@ def launcher_variables(command: Sequence[str]) -> dict[str, str]:
 
 
 # Begun last, one of these would leave the other worker with nothing to do: xdist begins with files of many tests.
-_LONGEST = """test_gpu_check test_parity test_real_data test_hardware test_nodes test_auto_micro_batches test_environment
-test_two_processes test_short test_stopping test_main_job test_shipped test_profiling test_proving test_rendezvous
-test_linear_probe test_benchmarks test_pooling""".split()
+_LONGEST = [
+    "test_gpu_check",
+    "test_parity",
+    "test_real_data",
+    "test_hardware",
+    "test_nodes",
+    "test_auto_micro_batches",
+    "test_environment",
+    "test_two_processes",
+    "test_short",
+    "test_stopping",
+    "test_main_job",
+    "test_shipped",
+    "test_profiling",
+    "test_proving",
+    "test_rendezvous",
+    "test_linear_probe",
+    "test_benchmarks",
+    "test_pooling",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:
