@@ -43,7 +43,7 @@ class NgramOverlap(torch.nn.Module):
         return torch.cat([*sums, self._shares(both, are_common)], 1)
 
     def _shares(self, both: Sequence[FoundNgrams], are_common: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Of both texts' squared weights, how much is of common n-grams: by length, and in all [texts, longest + 1]."""
+        """How much of the squared weights is of common n-grams, by length and in all, float32 [texts, longest + 1]."""
         squares = torch.stack([found.weights.square() for found in both])
         common = squares * torch.stack([*are_common])
         # [2, texts, longest * tokens] to [texts, longest]
