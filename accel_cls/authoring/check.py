@@ -20,6 +20,7 @@ from accel_cls.authoring.truncation import (
     truncation_findings,
     unknown_findings,
 )
+from accel_cls.batching.pairs import pairs_of
 from accel_cls.console import Console
 from accel_cls.data.byte_order_marks import MarksLeftOut
 from accel_cls.data.corpus import Corpus, load_corpus
@@ -94,7 +95,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         findings += unknown_findings(train, tokenizer.unk_token_id)
         lengths = np.minimum(train.lengths, recipe.data.max_length)
         outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
-        ahead = forecast(one, lengths, outline, processes, corpus.digest, _runs(recipe))
+        ahead = forecast(one, lengths, outline, processes, corpus.digest, _runs(recipe), _pairs(one, corpus))
     except UserError as error:
         errors.append(str(error))
     simple = []
@@ -119,8 +120,13 @@ def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, F
     notes: list[str] = []
     train = encode_cached(tokenizer, corpus.train.texts, recipe.data.max_length, notes)
     outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
-    ahead = forecast(recipe, train.lengths, outline, processes, corpus.digest, runs)
+    ahead = forecast(recipe, train.lengths, outline, processes, corpus.digest, runs, _pairs(recipe, corpus))
     return replace(corpus, notes=(*corpus.notes, *notes)), ahead
+
+
+def _pairs(recipe: Recipe, corpus: Corpus) -> np.ndarray | None:
+    pairs = pairs_of(recipe, corpus.train.labels)
+    return None if pairs is None else pairs.texts
 
 
 def _runs(recipe: Recipe) -> int:

@@ -145,17 +145,24 @@ class Forecast:
 
 
 def forecast(
-    recipe: Recipe, lengths: np.ndarray, outline: PreTrainedModel, processes: int | None, data: str = "", runs: int = 1
+    recipe: Recipe,
+    lengths: np.ndarray,
+    outline: PreTrainedModel,
+    processes: int | None,
+    data: str = "",
+    runs: int = 1,
+    pairs: np.ndarray | None = None,
 ) -> Forecast:
     """Forecast a training.
 
     Args:
         recipe: the recipe.
-        lengths: tokens of each training example.
+        lengths: tokens of each training text.
         outline: its model on the meta device, see `outline_model`.
         processes: how many; None for what the recipe's profile says, or 1.
         data: the corpus's digest, by which what a search has found is known again.
         runs: how many such trainings are asked for.
+        pairs: int64 [examples, 2], of a recipe that learns from pairs of texts.
 
     Raises:
         UserError: where the plan contradicts itself.
@@ -174,7 +181,7 @@ def forecast(
     if recipe.train.micro_batch_tokens == "auto":
         tokens, tokens_from = estimate_micro_batch_tokens(recipe, lengths, outline, setup)
         recipe = with_micro_batch_tokens(recipe, tokens)
-    plan = Plan.of(recipe, lengths, few_shapes=is_xla, packed=packed)
+    plan = Plan.of(recipe, lengths, few_shapes=is_xla, packed=packed, pairs=pairs)
     cutting = plan.micro_batch_stats(processes)
     shapes = _filled_up(plan, cutting.shapes) if is_xla else cutting.shapes
     all_buffers = dict(outline.named_buffers())

@@ -12,7 +12,7 @@ from accel_cls.recipe import Recipe, leaves, read_plain, recipe_to_plain
 from accel_cls.runs.folder import RunFolder
 
 # What decides how long an update takes, besides the hardware.
-_DECISIVE = ("model.", "data.max_length", "train.batch_size", "train.packing", "train.kernels")
+_DECISIVE = ("model.", "data.max_length", "train.batch_size", "train.packing", "train.kernels", "few_shot.pairs")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,10 @@ class Batches:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def text_lengths(self, examples: Sequence[int]) -> np.ndarray:
+        """Tokens of each text of some examples, int32."""
+        return self.encoded.lengths[list(examples)]
 
     def make(self, micro_batch: MicroBatch) -> Batch:
         """A micro-batch's tensors, on the device."""

@@ -40,6 +40,23 @@ class Layout:
     longest: int  # tokens of the longest text that there may be
     step: int = WIDTH_STEP  # padded widths are multiples of it
     packed: bool = False
+    # Of an example, side by side. Padded, a row of an example is as many rows of a part of its width in the model.
+    texts: int = 1
+
+    @property
+    def of_texts(self) -> Layout:
+        """The same rules for single texts, as an evaluation has them."""
+        return replace(self, longest=self.longest // self.texts, step=self.step // self.texts, texts=1)
+
+    def lengths_of(self, lengths: np.ndarray, members: np.ndarray) -> np.ndarray:
+        """Tokens of examples that are several texts, int32 [examples], as these rules count them.
+
+        Args:
+            lengths: int, tokens of each text.
+            members: int [examples, texts]: which texts are in each.
+        """
+        own = lengths[members]
+        return (own.sum(1) if self.packed else self.texts * own.max(1)).astype(np.int32)
 
     def to_micro_batches(self, examples: np.ndarray, lengths: np.ndarray, at_least: int = 1) -> list[MicroBatch]:
         """The micro-batches of examples, the longest texts first, so that running out of memory shows at once.
@@ -75,8 +92,9 @@ class Layout:
     def padded_shape(self, micro_batch: MicroBatch, lengths: np.ndarray) -> tuple[int, int]:
         """(rows, width); of packed examples, those of padded ones that need as much memory, or a little more."""
         if not self.packed:
-            return len(micro_batch.examples), micro_batch.width
-        width = padded_width(int(lengths[micro_batch.examples[0]]), self.longest, self.step)
+            return self.texts * len(micro_batch.examples), micro_batch.width // self.texts
+        longest = self.longest // self.texts  # of an example's texts, one may have nearly all of its tokens
+        width = padded_width(int(lengths[micro_batch.examples[0]]), longest, self.step)
         return -(-micro_batch.width // width), width
 
 

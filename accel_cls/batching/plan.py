@@ -55,7 +55,7 @@ class MicroBatchStats:
 class Plan:
     """The whole training, as numbers."""
 
-    lengths: np.ndarray  # int32: tokens of each training example, special tokens included
+    lengths: np.ndarray  # int32: tokens of each example, special tokens included; see `Layout.lengths_of`
     layout: Layout
     batch_size: int
     min_micro_batches: int
@@ -67,8 +67,18 @@ class Plan:
     seed: int
 
     @classmethod
-    def of(cls, recipe: Recipe, lengths: np.ndarray, few_shapes: bool = False, packed: bool = False) -> Plan:
-        """The plan of a recipe for training examples of these lengths; with `few_shapes` for XLA.
+    def of(
+        cls,
+        recipe: Recipe,
+        lengths: np.ndarray,
+        few_shapes: bool = False,
+        packed: bool = False,
+        pairs: np.ndarray | None = None,
+    ) -> Plan:
+        """The plan of a recipe for training texts of these lengths; with `few_shapes` for XLA.
+
+        Args:
+            pairs: int64 [examples, 2], of a recipe whose examples are pairs of them.
 
         Raises:
             UserError: where the warm-up is longer than the run.
@@ -77,10 +87,14 @@ class Plan:
         # `auto` has become a number before anything is planned.
         assert train.micro_batch_tokens != "auto"
         assert train.learning_rate != "auto"
-        longest, frozen = recipe.data.max_length, recipe.model.freeze is not None
+        longest, frozen, texts = recipe.data.max_length, recipe.model.freeze is not None, recipe.texts_an_example
+        step = texts * width_step(longest, few_shapes)
+        layout = Layout(train.micro_batch_tokens, texts * longest, step, packed, texts)
+        assert (pairs is not None) == (texts > 1)
+        lengths = lengths if pairs is None else layout.lengths_of(lengths, pairs)
         plan = cls(
             lengths=lengths,
-            layout=Layout(train.micro_batch_tokens, longest, width_step(longest, few_shapes), packed),
+            layout=layout,
             batch_size=len(lengths) if frozen else train.batch_size,
             min_micro_batches=train.min_micro_batches,
             epochs=1 if frozen else train.epochs,
@@ -182,7 +196,7 @@ class Plan:
             return [self._describe_fit(processes), ("evaluation", f"at the end, by {recipe.evaluate.best}")]
         updates = (
             f"{self.scheduled_updates:,} = {self.epochs} epochs × {self.updates_per_epoch:,} "
-            f"({len(self.lengths):,} examples / {self.batch_size} an update, rounded up)"
+            f"({len(self.lengths):,} {self._examples} / {self.batch_size} an update, rounded up)"
         )
         if self.updates < self.scheduled_updates:
             updates += f"; train.max_updates stops after {self.updates:,}"
@@ -198,7 +212,8 @@ class Plan:
             lines.append(
                 (
                     "",
-                    f"{idle:,} of the {processes:,} processes idle: an update has {processes - idle:,} examples",
+                    f"{idle:,} of the {processes:,} processes idle: an update has {processes - idle:,} "
+                    f"{self._examples}",
                 )
             )
         elif stats.finer:
@@ -214,6 +229,8 @@ class Plan:
         score = every.get(str(recipe.evaluate.every), f"every {recipe.evaluate.every} updates")
         if recipe.train.head_init == "probe":
             score = f"of the fitted head, then {score}"
+        if self.layout.texts > 1:
+            score += ", of a head that is fitted to the encoder there"
         save = every.get(str(recipe.checkpoint.every), f"every {recipe.checkpoint.every} updates")
         lines.append(
             (
@@ -223,6 +240,11 @@ class Plan:
             )
         )
         return lines
+
+    @property
+    def _examples(self) -> str:
+        """What updates are made of, in words."""
+        return "examples" if self.layout.texts == 1 else "pairs of texts"
 
     def _describe_fit(self, processes: int) -> tuple[str, str]:
         """The line about a training that is a fit of the head to the encoder as it is."""

@@ -14,6 +14,7 @@ from accel_cls.data.byte_order_marks import MARK, MarksLeftOut, unmarked
 from accel_cls.data.cells import as_texts, declared_name, label_of_cell, text_table, unmarked_cell
 from accel_cls.data.column_names import UnknownColumn
 from accel_cls.data.examples import Examples, InvalidRows, Part
+from accel_cls.data.few import take_few
 from accel_cls.data.files import expand
 from accel_cls.data.folds import check_folds, fold_numbers
 from accel_cls.data.labels import Classes, LabelReader
@@ -129,6 +130,7 @@ def load_corpus(recipe: Recipe, reader: LabelReader) -> Corpus:
         check_folds(train, classes.names, reader, data.fold.of, "data.fold.of")
         fold = fold_numbers(train, reader, data.fold.of, split_seed) == data.fold.number - 1
         train, validation = (train.select(np.flatnonzero(part)) for part in (~fold, fold))
+    train = take_few(train, recipe, reader, classes, notes)
     train = replace(train, columns=None)  # what is learned from is not judged
     notes.extend(f"{rows.key}: dropped, {rows}" for rows in invalid)
     _check_labels(train, classes, reader)

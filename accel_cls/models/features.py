@@ -71,6 +71,16 @@ def freeze_encoder(model: PreTrainedModel) -> None:
         parameter.requires_grad_(True)
 
 
+def keep_head_fitted(model: PreTrainedModel, layer: torch.nn.Linear) -> None:
+    """Let all be trained but the last layer, and let no dropout between the encoder and it tell vectors apart."""
+    for parameter in layer.parameters():
+        parameter.requires_grad_(False)
+    encoder = {*model.base_model.modules()}
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout) and module not in encoder:
+            module.p = 0.0
+
+
 def head_parameters(model: PreTrainedModel) -> set[torch.nn.Parameter]:
     """The parameters that are not the encoder's.
 

@@ -117,7 +117,7 @@ def _endless(t: Training, updates: int) -> Training:
 def _update_of(
     t: Training, number: int, timestamps: UpdateTimestamps, clock: DeviceClock
 ) -> tuple[Update, list[int], list[int]]:
-    """An update as it ran; the padded tokens of each micro-batch; the length of each example."""
+    """An update as it ran; the padded tokens of each micro-batch; the length of each text."""
     processes = t.accelerator.num_processes
     mine = [part for _, part in share(t.plan.micro_batches(number, processes), t.accelerator.process_index, processes)]
     # Made once more: what the tensors say is what went through the model.
@@ -136,7 +136,7 @@ def _update_of(
         padded=sum(padded for _, padded in tokens),
         micro_batches=sum(bool(part.examples) for part in mine),
     )
-    return update, [padded for _, padded in tokens], [int(t.plan.lengths[example]) for example in examples]
+    return update, [padded for _, padded in tokens], t.train.text_lengths(examples).tolist()
 
 
 def _seconds_of_passes(timestamps: UpdateTimestamps, clock: DeviceClock) -> list[float]:

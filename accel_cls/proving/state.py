@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from accel_cls.batching.pairs import count_examples
 from accel_cls.checkpoints.checkpoint import find_fault, list_checkpoints, update_of
 from accel_cls.console import Console
 from accel_cls.data.corpus import load_corpus
@@ -102,7 +103,8 @@ def _runs(recipe: Recipe) -> Iterator[str]:
 
 def _spec_of(recipe: Recipe) -> RunSpec:
     corpus = load_corpus(first_run_of(recipe), task_of(recipe))
-    return RunSpec(recipe, corpus.digest, len(corpus.train), precision=_precision_of(recipe), test=corpus.test_digest)
+    count = count_examples(recipe, corpus.train.labels)
+    return RunSpec(recipe, corpus.digest, count, precision=_precision_of(recipe), test=corpus.test_digest)
 
 
 def _instead(folder: RunFolder, where: str, command: str) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from accel_cls.recipe.sections.checkpoint import Checkpoint
 from accel_cls.recipe.sections.data import Data, Fold, Hub
 from accel_cls.recipe.sections.decide import Decide
 from accel_cls.recipe.sections.evaluate import Evaluate
+from accel_cls.recipe.sections.few_shot import FewShot
 from accel_cls.recipe.sections.model import Model, Scratch
 from accel_cls.recipe.sections.repeat import Repeat
 from accel_cls.recipe.sections.train import Train
@@ -31,6 +32,7 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("decide", Decide),
     ("checkpoint", Checkpoint),
     ("repeat", Repeat),
+    ("few_shot", FewShot),
 )
 
 

@@ -12,6 +12,7 @@ from accel_cls.recipe.sections.checkpoint import Checkpoint
 from accel_cls.recipe.sections.data import Data
 from accel_cls.recipe.sections.decide import Decide
 from accel_cls.recipe.sections.evaluate import Evaluate
+from accel_cls.recipe.sections.few_shot import FewShot
 from accel_cls.recipe.sections.model import Model
 from accel_cls.recipe.sections.repeat import Repeat
 from accel_cls.recipe.sections.train import Train
@@ -70,6 +71,19 @@ class Recipe(Section):
     repeat: Repeat | None = setting(
         None, "a mapping, {seeds: 5} or {folds: 5}", "how often it is trained, to tell chance from what is learned"
     )
+    few_shot: FewShot | None = setting(
+        None, "a mapping of examples, pairs", "how a few labelled texts of each class are learned from"
+    )
+
+    @property
+    def learns_from_pairs(self) -> bool:
+        """Whether what updates are made of are pairs of training texts, not the texts themselves."""
+        return self.few_shot is not None and self.few_shot.pairs > 0
+
+    @property
+    def texts_an_example(self) -> int:
+        """How many texts that go through the model are in an example of an update."""
+        return 2 if self.learns_from_pairs else 1
 
     @model_validator(mode="before")
     @classmethod

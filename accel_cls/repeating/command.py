@@ -15,7 +15,7 @@ from accel_cls.data.corpus import Corpus
 from accel_cls.devices.prepare import let_go, scaler_state
 from accel_cls.errors import Diverged
 from accel_cls.hardware.main_process import decided_by_main
-from accel_cls.recipe import with_values
+from accel_cls.recipe import Recipe, with_values
 from accel_cls.recipe.keys import RATE
 from accel_cls.recipe.repeats import Repetition, repetitions_of
 from accel_cls.repeating.report import run_line, show_repeats
@@ -52,6 +52,11 @@ def repeat(command: Command, session: Session, folder: RunFolder) -> Callable[[]
     return partial(show_repeats, folder, session.console, command.began)
 
 
+def _draws_examples(recipe: Recipe) -> bool:
+    """Whether a seed says which training examples take part."""
+    return recipe.few_shot is not None and recipe.few_shot.examples is not None
+
+
 class _Runs:
     """Trains one run after the other."""
 
@@ -66,7 +71,7 @@ class _Runs:
 
         Args:
             runs: in order.
-            first: the corpus of the first one, which with seeds is that of all.
+            first: the corpus of the first one, which with seeds is that of all, unless each draws its examples.
         """
         if self._accelerator.is_main_process:
             (self._folder.path / SAVE_FILE).unlink(missing_ok=True)  # a stop that was asked for before is over
@@ -74,7 +79,7 @@ class _Runs:
         notes = notes_of(self._command, self._session, first)
         try:
             for run in runs:
-                is_first_corpus = first.fold is None or run is runs[0]
+                is_first_corpus = run is runs[0] or not (first.fold is not None or _draws_examples(run.recipe))
                 corpus = first if is_first_corpus else load_checked(self._session, run.recipe)
                 title = f"run {len(self._done) + 1} of {len(runs)} · {run.name}"
                 self._done.append(self._train(run, corpus, notes if run is runs[0] else [], title))

@@ -168,6 +168,8 @@ def _beside_baselines(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
         if recipe.model.name is None
         else "train the encoder, too (without model.freeze), or take another one"
         if recipe.model.freeze
+        else "label more texts, or take an encoder that was trained to compare sentences"
+        if recipe.learns_from_pairs
         else "try other rates, which accel-cls tune does, and more epochs"
     )
     yield f"this model is {how} {one['name']} ({one['about']}), which takes seconds: {do}"

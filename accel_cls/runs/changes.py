@@ -43,7 +43,7 @@ class RunSpec:
 
     recipe: Recipe
     data: str  # digest of the training and validation data
-    examples: int  # for training
+    examples: int  # of a pass over the training data: texts, or pairs of them
     hardware: str = ""  # as people call it
     precision: str | None = None  # fp32, fp16, bf16, fp8; None: not known
     test: str | None = None  # digest of the test data; None where there are none

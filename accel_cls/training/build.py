@@ -5,25 +5,29 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from accel_cls.batching.batches import Batches
+from accel_cls.batching.pair_batches import PairBatches
+from accel_cls.batching.pairs import Pairs, pairs_of
 from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.checkpoints.saving import Saver
 from accel_cls.console import Console
 from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Examples
-from accel_cls.devices.prepare import is_xla
+from accel_cls.devices.prepare import has_whole_weights, is_xla
+from accel_cls.errors import UserError
 from accel_cls.memory.search import Search, find_micro_batch_tokens
 from accel_cls.memory.sizes import MicroBatchSizes, with_micro_batch_tokens
 from accel_cls.models.capabilities import ask_model
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.capabilities.training import settle_training
 from accel_cls.models.classifier import load_model, outline_model
-from accel_cls.models.features import freeze_encoder, last_layer
+from accel_cls.models.features import freeze_encoder, keep_head_fitted, last_layer
 from accel_cls.models.output_scale import ScaledLayer, scale_output
 from accel_cls.models.packing import make_packable
 from accel_cls.recipe import Recipe
@@ -36,8 +40,17 @@ from accel_cls.tokenization.encode import Encoded, encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
 from accel_cls.training.loop import Training
 from accel_cls.training.non_finite import NonFiniteGuard
-from accel_cls.training.objective import Supervised
+from accel_cls.training.objective import Objective, Supervised
+from accel_cls.training.objectives.cosine import CosineOfPairs
 from accel_cls.training.trace import Trace
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What is compared where pairs of texts are learned from."""
+
+    pairs: Pairs
+    layer: torch.nn.Linear  # the last one: what it reads is a text's vector
 
 
 @dataclass(frozen=True)
@@ -55,6 +68,7 @@ class Inputs:
     first_position: int  # the position id of a packed text's first token
     padding: Padding
     scaled: ScaledLayer | None  # the last layer, where logits have a unit
+    contrast: Contrast | None = None  # None: each text is learned by itself
 
     def batches(
         self,
@@ -86,12 +100,29 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     scaled = None if scale is None else scale_output(model, last_layer(model, place), scale, place)
     if recipe.model.freeze:
         freeze_encoder(model)
+    contrast = _contrast(recipe, model, corpus.train.labels, accelerator)
     packed = recipe.train.packing and able.packed and not is_xla(accelerator)
     first_position = make_packable(model, recipe.train.kernels) if packed else 0
     loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device)
     return Inputs(
-        corpus, task, loss, tokenizer, model, train, validation, packed, first_position, able.padding, scaled
+        corpus, task, loss, tokenizer, model, train, validation, packed, first_position, able.padding, scaled, contrast
     )
+
+
+def _contrast(recipe: Recipe, model: PreTrainedModel, labels: np.ndarray, accelerator: Accelerator) -> Contrast | None:
+    """Make the model ready to learn from pairs of texts, where the recipe says so."""
+    pairs = pairs_of(recipe, labels)
+    if pairs is None:
+        return None
+    if not has_whole_weights(accelerator):
+        kind = accelerator.distributed_type.value
+        raise UserError(
+            f"few_shot.pairs: found it under {kind}; expected one process, or several with DDP: it reads and sets the "
+            "head's weights, which are whole there. Change `hardware`, or set few_shot.pairs: 0"
+        )
+    layer = last_layer(model, "few_shot.pairs")
+    keep_head_fitted(model, layer)
+    return Contrast(pairs, layer)
 
 
 def resolve_micro_batch_tokens(
@@ -143,14 +174,20 @@ def build_training(
     artifacts = Artifacts(folder, recipe, corpus, task, tokenizer, scaled, tracking, accelerator.is_main_process)
     saver = Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress)
     policy, rows = recipe.train.non_finite, corpus.train.rows
+    objective: Objective = Supervised(inputs.loss, corpus.train.labels)
+    batches = inputs.batches(inputs.train, corpus.train, accelerator.device, fixed, plan.batch_size)
+    train: Batches | PairBatches = batches
+    if (contrast := inputs.contrast) is not None:
+        objective, train = CosineOfPairs(contrast.layer), PairBatches(batches, contrast.pairs)
+        rows = contrast.pairs.rows(rows)
     return Training(
         recipe,
         plan,
         accelerator,
         model,
         optimizer,
-        Supervised(inputs.loss, corpus.train.labels),
-        inputs.batches(inputs.train, corpus.train, accelerator.device, fixed, plan.batch_size),
+        objective,
+        train,
         inputs.batches(inputs.validation, corpus.validation, accelerator.device, fixed),
         artifacts,
         Trace(folder.trace if recipe.train.trace else None, accelerator.process_index),

@@ -35,7 +35,7 @@ def evaluate(
         accelerator,
         model,
         validation,
-        plan.layout,
+        plan.layout.of_texts,
         len(artifacts.classes),
         lambda: stopping.agree(accelerator, artifacts.folder.path)[0],
     )

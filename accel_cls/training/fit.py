@@ -6,7 +6,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from transformers import PreTrainedTokenizerBase
 
 from accel_cls.atomic import write_text
+from accel_cls.batching.pairs import count_examples
 from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress, checkpoint_path, load_checkpoint, manifest_digest, update_of
 from accel_cls.checkpoints.saving import Saver
@@ -34,7 +35,7 @@ from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
 from accel_cls.tasks import task_of
 from accel_cls.training.build import Inputs, build_training, load_inputs, resolve_micro_batch_tokens
 from accel_cls.training.gradient_buckets import settle_buckets
-from accel_cls.training.linear_probe import fit_last_layer
+from accel_cls.training.linear_probe import fit_last_layer, refit_last_layer
 from accel_cls.training.loop import Training, train
 from accel_cls.training.optimizer import make_optimizer
 from accel_cls.training.out_of_memory import explain_out_of_memory
@@ -102,7 +103,8 @@ def fit(
     recipe, sizes, key = resolve_micro_batch_tokens(recipe, inputs, accelerator, start.tokens, notes)
     if key is not None and accelerator.is_main_process:
         write_text(folder.recipe, recipe_to_yaml(recipe))
-    plan = Plan.of(recipe, inputs.train.lengths, is_xla(accelerator), inputs.packed)
+    pairs = None if inputs.contrast is None else inputs.contrast.pairs.texts
+    plan = Plan.of(recipe, inputs.train.lengths, is_xla(accelerator), inputs.packed, pairs)
     _show_what_is_trained(recipe, inputs, plan, accelerator, notes, console)
 
     fit_seconds = _fit_last_layer(recipe, inputs, accelerator, plan, console) if start.checkpoint is None else 0.0
@@ -118,6 +120,7 @@ def fit(
         folder.rewind(progress.update, progress.evaluated)
     stopping = session.stopping
     training = build_training(recipe, plan, inputs, accelerator, model, optimizer, progress, folder, stopping, console)
+    training = _judged_with_fitted_head(training, inputs)
     explain = functools.partial(_explain_out_of_memory, training, progress, sizes, key)
     reset_peak_device_memory(accelerator.device)  # what was tried to find a micro-batch's size is over
     _run_loop(loop or _train_to_the_end, hardware.name, training, progress, explain)
@@ -144,6 +147,25 @@ def _fit_last_layer(recipe: Recipe, inputs: Inputs, accelerator: Accelerator, pl
     for note in told:
         console.note(note)
     return time.monotonic() - began
+
+
+def _judged_with_fitted_head(training: Training, inputs: Inputs) -> Training:
+    """Where pairs are learned from, which teach the head nothing, it is fitted to the encoder before it is judged.
+
+    What it becomes follows from the encoder alone: a run that goes on has the same, wherever it was interrupted.
+    """
+    t, contrast = training, inputs.contrast
+    if contrast is None:
+        return training
+
+    def fit_head() -> None:
+        told: list[str] = []
+        t.console.set_state("fitting the head")
+        refit_last_layer(t.recipe, inputs, t.accelerator, contrast.layer, t.plan.layout.of_texts, told)
+        for note in told:
+            t.console.note(note)
+
+    return replace(training, before_evaluation=fit_head)
 
 
 def _train_to_the_end(training: Training, progress: Progress, hardware: str) -> None:
@@ -237,8 +259,8 @@ def open_on_main(session: Session, folder: RunFolder, recipe: Recipe, corpus: Co
     new, finished = 0, -1
 
     def opened() -> Sequence[int]:
-        digests = corpus.digest, corpus.test_digest
-        spec = RunSpec(recipe, digests[0], len(corpus.train), hardware.name, hardware.precision, digests[1])
+        count, test = count_examples(recipe, corpus.train.labels), corpus.test_digest
+        spec = RunSpec(recipe, corpus.digest, count, hardware.name, hardware.precision, test)
         start = lock_and_open_run(folder, spec, fresh, notes)
         update = new if start.checkpoint is None else update_of(start.checkpoint)
         return finished if start.finished else update, start.tokens or 0, float_bits(start.rate or 0)

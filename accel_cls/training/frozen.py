@@ -32,7 +32,7 @@ def frozen_answers(
     Raises:
         UserError: for an encoder that can't be used so.
     """
-    recipe = with_values(recipe, {"model.freeze": "encoder", "train.micro_batch_tokens": 4096})
+    recipe = with_values(recipe, {"model.freeze": "encoder", "train.micro_batch_tokens": 4096, "few_shot": None})
     whole = replace(corpus, train=examples, validation=examples.select(np.arange(1)))
     inputs = load_inputs(recipe, task_of(recipe), whole, accelerator, notes)
     layout = Plan.of(recipe, inputs.train.lengths, few_shapes=False, packed=inputs.packed).layout

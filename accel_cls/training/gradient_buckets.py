@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import share
+from accel_cls.batching.pair_batches import PairBatches
 from accel_cls.batching.plan import Plan
 from accel_cls.devices.prepare import zero_gradients
 from accel_cls.training.objective import Objective
@@ -24,7 +25,7 @@ def settle_buckets(
     model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     objective: Objective,
-    train: Batches,
+    train: Batches | PairBatches,
     plan: Plan,
 ) -> None:
     """Make one backward pass that changes no weight, so that DDP has its final order before the first update.

@@ -70,11 +70,37 @@ def fit_last_layer(recipe: Recipe, inputs: Inputs, accelerator: Accelerator, lay
     layer = last_layer(inputs.model, place)
     inputs.model.to(accelerator.device)
     features = _features(inputs, layer, place, accelerator, layout, notes)
+    _fit_layer(recipe, inputs, accelerator, layer, features, "as it is", notes)
+
+
+def refit_last_layer(
+    recipe: Recipe, inputs: Inputs, accelerator: Accelerator, layer: torch.nn.Linear, layout: Layout, notes: list[str]
+) -> None:
+    """The same with what the encoder has become by now. Called by all processes, which have whole weights.
+
+    Args:
+        recipe, inputs, accelerator, layout, notes: as for `fit_last_layer`; the model may be prepared by now.
+        layer: its last one.
+    """
+    features = _make_features(inputs, layer, "few_shot.pairs", accelerator, layout)
+    _fit_layer(recipe, inputs, accelerator, layer, features, "by now", notes)
+
+
+def _fit_layer(
+    recipe: Recipe,
+    inputs: Inputs,
+    accelerator: Accelerator,
+    layer: torch.nn.Linear,
+    features: np.ndarray | None,
+    when: str,
+    notes: list[str],
+) -> None:
+    """Fit the layer on the main process, which has the features, and give it to all."""
     if accelerator.is_main_process:
         assert features is not None
         fitted = _fit(recipe, inputs, features)
         notes.append(
-            f"the head was fitted to what the encoder makes of the {len(features):,} training texts as it is: "
+            f"the head was fitted to what the encoder makes of the {len(features):,} training texts {when}: "
             f"{inputs.task.linear_method}, penalty {fitted.penalty:g}"
         )
         with torch.no_grad():
@@ -126,13 +152,21 @@ def _features(
     is_kept = torch.tensor(int(kept is not None), device=accelerator.device)
     if int(accelerator.reduce(is_kept, "sum")):
         return kept
+    made = _make_features(inputs, layer, place, accelerator, layout)
+    if key is not None:
+        find_or_make(_KIND, "features", key, lambda folder: np.save(folder / _FILE, made), notes)
+    return made
+
+
+def _make_features(
+    inputs: Inputs, layer: torch.nn.Linear, place: str, accelerator: Accelerator, layout: Layout
+) -> np.ndarray:
+    """What the last layer reads of each training example, float32 [examples, hidden], on every process."""
     batches = inputs.batches(inputs.train, inputs.corpus.train, accelerator.device)
     model = FeatureModel(inputs.model, layer, place)
     with accelerator.autocast():
         made = predict_examples(accelerator, model, batches, layout, layer.in_features)
     assert isinstance(made, Predictions)
-    if key is not None:
-        find_or_make(_KIND, "features", key, lambda folder: np.save(folder / _FILE, made.logits), notes)
     return made.logits
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from accelerate import Accelerator
 
 from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import share
+from accel_cls.batching.pair_batches import PairBatches
 from accel_cls.batching.plan import Plan, is_due, seed_of
 from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.checkpoints.saving import Saver
@@ -38,7 +40,7 @@ class Training:
     model: torch.nn.Module  # as accelerate prepared it
     optimizer: torch.optim.Optimizer  # likewise
     objective: Objective
-    train: Batches
+    train: Batches | PairBatches
     validation: Batches
     artifacts: Artifacts
     trace: Trace
@@ -46,6 +48,7 @@ class Training:
     guard: NonFiniteGuard
     stopping: Stopping
     console: Console
+    before_evaluation: Callable[[], None] = lambda: None  # what it takes to make the model answer
 
 
 def train(t: Training, progress: Progress) -> None:
@@ -131,6 +134,7 @@ def after_update(t: Training, progress: Progress, window: LogWindow) -> None:
     if cause is None and _is_evaluation_due(t, progress):
         t.guard.check_pending()
         with window.paused():
+            t.before_evaluation()
             is_best, cause = evaluate(
                 t.accelerator, t.model, t.validation, t.plan, progress, t.artifacts, t.stopping, t.console
             )

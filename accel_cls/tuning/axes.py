@@ -61,6 +61,11 @@ def wanted_axes(recipe: Recipe, tries: Sequence[str], is_search: bool) -> dict[s
         raise UserError(
             f"model.freeze: found {recipe.model.freeze}: no rate is used, so that there is none to search for"
         )
+    if is_search and recipe.learns_from_pairs:
+        raise UserError(
+            "few_shot.pairs: found it with a search, for which parts of a few texts tell no rate from another; set "
+            "few_shot.pairs=0, or compare whole runs (repeat: {seeds: 5})"
+        )
     if is_search and recipe.train.max_updates is not None:
         raise UserError(
             f"train.max_updates: found {recipe.train.max_updates}, but the search is made for the whole schedule; "

@@ -1,0 +1,59 @@
+"""What goes with the section `few_shot`, and what it leaves without an effect."""
+
+from __future__ import annotations
+
+from accel_cls.recipe.schema import Recipe
+
+_Broken = list[tuple[tuple[str, ...], str]]  # the key to blame, what is wrong and what to do
+
+_PLAIN = "or few_shot.pairs: 0, which trains as usual"
+
+
+def broken_few_shot(recipe: Recipe) -> _Broken:
+    """The rules between `few_shot` and other keys: (key to blame, what is wrong and what to do) of each broken one."""
+    few = recipe.few_shot
+    if few is None:
+        return []
+    if recipe.task != "single_label":
+        message = f"found it with task: {recipe.task}; expected single_label, where a text has one class. Leave it out"
+        return [(("few_shot",), message)]
+    if not few.pairs:
+        if few.examples is None:
+            return [(("few_shot",), "found neither examples nor pairs; expected one of them, or no few_shot at all")]
+        return []
+    return _broken_pairs(recipe)
+
+
+def _broken_pairs(recipe: Recipe) -> _Broken:
+    """Where pairs of texts are learned from."""
+    broken: _Broken = []
+    model, train, longest = recipe.model, recipe.train, recipe.data.max_length
+    if model.name is None:
+        why = "a few texts teach no language"
+        broken.append((("few_shot", "pairs"), f"expected model.name beside it, a pretrained encoder: {why}; {_PLAIN}"))
+    if not isinstance(recipe.data.text, str) and len(recipe.data.text) > 1:
+        message = f"found {len(recipe.data.text)} columns beside few_shot.pairs, which compares texts; expected one"
+        broken.append((("data", "text"), f"{message}, {_PLAIN}"))
+    if model.freeze:
+        message = f"found {model.freeze!r} beside few_shot.pairs, which trains the encoder; leave it out"
+        broken.append((("model", "freeze"), f"{message}, {_PLAIN}"))
+    if train.head_init == "probe":
+        message = "found 'probe' beside few_shot.pairs, which fits the head after the encoder; leave it out"
+        broken.append((("train", "head_init"), f"{message}, {_PLAIN}"))
+    if train.learning_rate == "auto":
+        message = "found 'auto' beside few_shot.pairs: parts of a few texts tell no rate from another; give a number"
+        broken.append((("train", "learning_rate"), f"{message} (SetFit's is 2e-5), {_PLAIN}"))
+    tokens = train.micro_batch_tokens
+    if tokens != "auto" and longest <= tokens < 2 * longest:
+        message = f"found {tokens} beside few_shot.pairs; expected twice data.max_length, which is {longest}, at least"
+        broken.append((("train", "micro_batch_tokens"), f"{message}: the two longest texts must fit"))
+    return broken
+
+
+def idle_few_shot(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
+    """Settings that pairs leave without an effect: (key, why it changes nothing, what to do) for each."""
+    if not recipe.learns_from_pairs or recipe.train.head_rate == 1:
+        return []
+    return [
+        (("train", "head_rate"), "not used, since few_shot.pairs fits the head by logistic regression", "remove it")
+    ]
