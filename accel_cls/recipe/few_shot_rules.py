@@ -6,7 +6,7 @@ from accel_cls.recipe.schema import Recipe
 
 _Broken = list[tuple[tuple[str, ...], str]]  # the key to blame, what is wrong and what to do
 
-_PLAIN = "or few_shot.pairs: 0, which trains as usual"
+_PLAIN = "or set few_shot.pairs: 0, which trains as usual"
 
 
 def broken_few_shot(recipe: Recipe) -> _Broken:
