@@ -136,7 +136,7 @@ def test_so_many_examples_of_each_class_take_part(folder: Path) -> None:
     assert few.train.rows != taken("seed=43", "data.split_seed=42").train.rows
     (folder / "one.csv").write_text("text,label\nbad,neg\ngood,pos\nfine,pos\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"few_shot.pairs: the class 'neg' has 1 training example; expected 2 or more"):
-        taken("data.train=one.csv", "data.validation=texts.csv")
+        taken(f"data.train={folder / 'one.csv'}", f"data.validation={folder / 'texts.csv'}")
 
 
 def test_few_labels_teach_an_encoder_to_classify(folder: Path) -> None:
