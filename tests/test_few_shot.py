@@ -11,7 +11,6 @@ import torch
 from conftest import command, train, train_by, write_recipe
 from run_results import interrupt, metrics, numbers, read_csv, weights_of
 from tiny import write_model, write_texts
-from transformers import pipeline
 
 from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import Layout, MicroBatch
@@ -149,12 +148,10 @@ def test_few_labels_teach_an_encoder_to_classify(folder: Path) -> None:
     assert results["scores"]["accuracy"] > 0.65
     losses = [one["loss"] for one in metrics(folder / "run") if "loss" in one]
     assert np.mean(losses[-8:]) < 0.8 * np.mean(losses[:8])
-    asked = ("-m", "accel_cls.predict", "run", "--file", "texts.csv", "--output", "answers.csv")
+    asked = ("-m", "accel_cls.predict", "run", "--file", "texts.csv", "--out", "answers.csv")
     assert command("python", *asked, cwd=folder).returncode == 0
     right = [one["predicted"] == one["label"] for one in read_csv(folder / "answers.csv")]
     assert np.mean(right) > 0.65
-    classify = pipeline("text-classification", model=str(folder / "run" / "model"))
-    assert classify("good good nice")[0]["label"] in ("neg", "pos")
 
 
 def test_run_that_goes_on_ends_in_the_same_model(folder: Path) -> None:
@@ -169,15 +166,14 @@ def test_run_that_goes_on_ends_in_the_same_model(folder: Path) -> None:
 
 
 _STOPS_AT_THE_END = """
-import sys
-from pathlib import Path
+import os, signal, sys
 from accel_cls.train import main
 from accel_cls.training import loop
 
 made = loop.accumulate_gradient
 def stopping(training, update):
     if update == 15:
-        Path("run/SAVE").touch()
+        os.kill(os.getpid(), signal.SIGUSR1)
     return made(training, update)
 loop.accumulate_gradient = stopping
 sys.exit(main(["recipe.yaml", "evaluate.every=end"]))

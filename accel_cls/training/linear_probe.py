@@ -78,6 +78,9 @@ def refit_last_layer(
 ) -> None:
     """The same with what the encoder has become by now. Called by all processes, which have whole weights.
 
+    It has learned from all of the training texts, so that none can be held out to choose a penalty by: chosen so, one
+    of 0.001 made 0.8553 of what is 0.8XXX with that of few texts (32 reviews).
+
     Args:
         recipe, inputs, accelerator, layout, notes: as for `fit_last_layer`; the model may be prepared by now.
         layer: its last one.
@@ -204,7 +207,7 @@ def _fit(recipe: Recipe, inputs: Inputs, features: np.ndarray) -> Fitted:
     train, task = inputs.corpus.train, inputs.task
     loss = task.loss(recipe.train, train.labels, inputs.corpus.classes, torch.device("cpu"))
     problem = _Problem(loss, torch.from_numpy(features), train.labels, len(inputs.corpus.classes), inputs.scaled)
-    folds = _folds(train, task, recipe.seed)
+    folds = [] if recipe.learns_from_pairs else _folds(train, task, recipe.seed)
     if not folds:
         return problem.minimize(_PENALTY_OF_FEW)
     starts = [problem.part(~held_out) for held_out in folds]
