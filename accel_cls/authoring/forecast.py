@@ -57,7 +57,7 @@ class Forecast:
         """Name and text of each line that a person reads."""
         plan, memory = self.plan, self.memory
         lines = plan.describe(recipe, self.processes)
-        if recipe.model.freeze:
+        if recipe.model.is_fitted:
             return [*lines, ("disk", f"the model {format_bytes(self.model)}, a checkpoint as much"), *self._repeats()]
         real = int(plan.lengths.sum())
         padded = real / (1 - self.cutting.padding)

@@ -86,7 +86,9 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     training = [key for key in differing if not _is_under(key, (*_HARMLESS, *ends, *_DATA_FILES, *_AFTER))]
     lines = lines_of(training)
     if training == [_EPOCHS]:
-        lines[0] += " (with train.schedule: constant and a train.warmup in updates, the run would go on)"
+        lines[0] += (
+            " (with train.schedule: constant or inverse_sqrt and a train.warmup in updates, the run would go on)"
+        )
     origin = origin_of(folder)
     if origin.get("data", spec.data) != spec.data:
         lines += lines_of([key for key in differing if _is_under(key, (*_DATA_FILES, _TEST))])
@@ -108,7 +110,7 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
 
 def _has_rate_without_end(values: dict[str, Any]) -> bool:
     """Whether the learning rate of an update is the same, however many epochs a recipe of these values has."""
-    return values.get("train.schedule") == "constant" and isinstance(values.get("train.warmup"), int)
+    return values.get("train.schedule") in ("constant", "inverse_sqrt") and isinstance(values.get("train.warmup"), int)
 
 
 def settings_of(recipe: Recipe) -> dict[str, Any]:

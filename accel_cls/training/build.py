@@ -23,9 +23,10 @@ from accel_cls.models.capabilities import ask_model
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.capabilities.training import settle_training
 from accel_cls.models.classifier import load_model, outline_model
-from accel_cls.models.features import freeze_encoder, last_layer
+from accel_cls.models.features import last_layer
 from accel_cls.models.output_scale import ScaledLayer, scale_output
 from accel_cls.models.packing import make_packable
+from accel_cls.models.trained import choose_trained
 from accel_cls.recipe import Recipe
 from accel_cls.runs.artifacts import Artifacts
 from accel_cls.runs.folder import RunFolder
@@ -84,8 +85,7 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     settle_training(model, tokenizer, able.padding, notes)
     scale, place = task.output_scale(corpus.train.labels), f"task: {task.name}"
     scaled = None if scale is None else scale_output(model, last_layer(model, place), scale, place)
-    if recipe.model.freeze:
-        freeze_encoder(model)
+    choose_trained(model, recipe)
     packed = recipe.train.packing and able.packed and not is_xla(accelerator)
     first_position = make_packable(model, recipe.train.kernels) if packed else 0
     loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device)

@@ -137,7 +137,7 @@ def _device_peak_bytes(accelerator: Accelerator) -> int | None:
 
 def _fit_last_layer(recipe: Recipe, inputs: Inputs, accelerator: Accelerator, plan: Plan, console: Console) -> float:
     """Where the recipe says so, fit the head to the encoder as it is; returns the seconds that it took."""
-    if recipe.model.freeze is None and recipe.train.head_init != "probe":
+    if not recipe.model.is_fitted and recipe.train.head_init != "probe":
         return 0.0
     began, told = time.monotonic(), list[str]()
     fit_last_layer(recipe, inputs, accelerator, plan.layout, told)
@@ -148,7 +148,7 @@ def _fit_last_layer(recipe: Recipe, inputs: Inputs, accelerator: Accelerator, pl
 
 def _train_to_the_end(training: Training, progress: Progress, hardware: str) -> None:
     t = training
-    if t.recipe.model.freeze:
+    if t.recipe.model.is_fitted:
         progress.update = t.plan.updates  # the fit was the one update: what is left is to evaluate and to save
     else:
         settle_buckets(t.accelerator, t.model, t.optimizer, t.objective, t.train, t.plan)
