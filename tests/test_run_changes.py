@@ -40,7 +40,7 @@ def test_more_epochs_are_the_same_run_where_no_rate_follows_from_them(tmp_path):
     make_checkpoint(tmp_path / "food/checkpoints", 20)
     with pytest.raises(
         UserError,
-        match=r"train\.epochs: 3 → 4 \(with train\.schedule: constant or inverse_sqrt and a train\.warmup in",
+        match=r"train\.epochs: 3 → 4 \(with train\.schedule: constant, or inverse_sqrt, and train\.warmup",
     ):
         opened(tmp_path, recipe_of(tmp_path, train={"epochs": 4}))
     steady = {"schedule": "constant", "warmup": 5}

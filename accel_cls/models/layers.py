@@ -1,4 +1,4 @@
-"""Which layers a model has, and which of its parameters belong to which: asked of the model, not of a list of families."""
+"""Which layers a model has, and whose each parameter is: asked of the model, not of a list of families."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def encoder_layers(model: PreTrainedModel, place: str) -> list[torch.nn.Module]:
     told = getattr(encoder_config(model.config).get_text_config(), "num_hidden_layers", len(layers))
     if told != len(layers):
         raise UserError(
-            f"{place}: a {kind} has {told} layers by its configuration, whose weights are those of {len(layers)}: they "
-            "are shared, and can't be told apart. Leave this out"
+            f"{place}: a {kind} has {told} layers by its configuration, whose weights are those of {len(layers)}: "
+            "they are shared, and can't be told apart. Leave this out"
         )
     return layers
 

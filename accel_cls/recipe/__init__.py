@@ -53,7 +53,7 @@ def load_to_train(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """As `load_recipe`, for a command that reads what the recipe names.
 
     Raises:
-        RecipeError: also where a folder is not there that it names by its path, or a tracker, or peft, is not installed.
+        RecipeError: also where a folder is not there that it names by its path, or a tracker or peft is not installed.
     """
     recipe, tree = resolve_recipe(path, overrides)
     missing = missing_folders(recipe)

@@ -87,7 +87,7 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     lines = lines_of(training)
     if training == [_EPOCHS]:
         lines[0] += (
-            " (with train.schedule: constant or inverse_sqrt and a train.warmup in updates, the run would go on)"
+            " (with train.schedule: constant, or inverse_sqrt, and train.warmup in updates the run would go on)"
         )
     origin = origin_of(folder)
     if origin.get("data", spec.data) != spec.data:

@@ -100,8 +100,8 @@ class Train(Section):
     unfreeze: Annotated[float, Field(gt=0)] | Annotated[int, Field(ge=1)] | None = setting(
         None,
         "a number of epochs, above 0",
-        "gradual unfreezing: at first the head alone is trained, then one layer more after each so many epochs, the top "
-        "one first, the embeddings last; null trains all from the start",
+        "gradual unfreezing: at first the head alone is trained, then one layer more after each so many epochs, the "
+        "top one first, the embeddings last; null trains all from the start",
         "at 0 all would be open from the start, which null says",
     )
     head_init: Literal["random", "probe"] = setting(
