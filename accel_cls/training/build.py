@@ -35,10 +35,12 @@ from accel_cls.stopping import Stopping
 from accel_cls.tasks import Loss, Task
 from accel_cls.tokenization.encode import Encoded, encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
+from accel_cls.training.averaging import Average
 from accel_cls.training.loop import Training
 from accel_cls.training.non_finite import NonFiniteGuard
 from accel_cls.training.objective import Supervised
 from accel_cls.training.trace import Trace
+from accel_cls.training.unfreezing import Unfreezing
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ def build_training(
     model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     progress: Progress,
+    average: Average,
+    unfreezing: Unfreezing,
     folder: RunFolder,
     stopping: Stopping,
     console: Console,
@@ -141,7 +145,7 @@ def build_training(
     tracking = Tracking(accelerator, folder, recipe)
     task, tokenizer, scaled = inputs.task, inputs.tokenizer, inputs.scaled
     artifacts = Artifacts(folder, recipe, corpus, task, tokenizer, scaled, tracking, accelerator.is_main_process)
-    saver = Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress)
+    saver = Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress, average.tensors)
     policy, rows = recipe.train.non_finite, corpus.train.rows
     return Training(
         recipe,
@@ -158,4 +162,6 @@ def build_training(
         NonFiniteGuard(policy, accelerator, optimizer, plan, rows, progress, artifacts, saver, console),
         stopping,
         console,
+        average,
+        unfreezing,
     )
