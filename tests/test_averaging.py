@@ -139,8 +139,9 @@ def test_trained_weights_are_back_after_a_failed_evaluation() -> None:
     with torch.no_grad():
         layer.weight.add_(1)
 
-    with pytest.raises(ValueError, match="no"), average.judged():
-        assert torch.equal(layer.weight, first)
-        raise ValueError("no")
+    inside = []
+    with pytest.raises(ZeroDivisionError), average.judged():
+        inside.append(layer.weight.detach().clone()) or 1 / 0
+    assert torch.equal(inside[0], first)
     assert torch.equal(layer.weight, first + 1)
     assert torch.equal(average.tensors()["weight"], first)

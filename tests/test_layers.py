@@ -15,7 +15,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from accel_cls.devices.cpu.linear import Bf16Linear
 from accel_cls.errors import UserError
-from accel_cls.models.layers import depths, encoder_layers
+from accel_cls.models.layers import encoder_layers
 from accel_cls.models.own.configurations import PooledConfig
 from accel_cls.recipe.sections.train import Train
 from accel_cls.training.optimizer import make_optimizer, set_rate
