@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
+from accel_cls.checkpoints.checkpoint import load_average
+from accel_cls.checkpoints.tensors import Tensors
 from accel_cls.devices.prepare import require_whole_weights
 from accel_cls.recipe import Recipe
-
-Tensors = dict[str, torch.Tensor]
 
 
 class Average:
@@ -38,7 +39,6 @@ class Average:
 
     def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Go on from what a checkpoint held."""
-        assert not tensors
 
 
 class _ExponentialAverage(Average):
@@ -121,18 +121,25 @@ def _in_place_of(trained: Tensors, others: Tensors) -> Iterator[None]:
         exchange()
 
 
-def make_average(recipe: Recipe, model: PreTrainedModel, accelerator: Accelerator) -> Average:
-    """What the recipe averages, of a model on its device.
+def make_average(
+    recipe: Recipe, model: PreTrainedModel, accelerator: Accelerator, checkpoint: Path | None = None
+) -> Average:
+    """What the recipe averages, of a model on its device, as a checkpoint has it where the run goes on from one.
 
     Raises:
         UserError: where the hardware divides the weights.
     """
-    average = recipe.average
-    if average is None or recipe.model.is_fitted:
+    chosen = recipe.average
+    if chosen is None or recipe.model.is_fitted:
         return Average()
     require_whole_weights(accelerator, "average")
     trained: Tensors = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    if average.ema is not None:
-        return _ExponentialAverage(trained, average.ema)
-    assert average.last is not None
-    return _LastAverage(trained, average.last)
+    average: Average
+    if chosen.ema is not None:
+        average = _ExponentialAverage(trained, chosen.ema)
+    else:
+        assert chosen.last is not None
+        average = _LastAverage(trained, chosen.last)
+    if checkpoint is not None:
+        average.load(load_average(checkpoint))
+    return average

@@ -18,7 +18,6 @@ from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import (
     Progress,
     checkpoint_path,
-    load_average,
     load_checkpoint,
     manifest_digest,
     update_of,
@@ -119,15 +118,11 @@ def fit(
     fit_seconds = _fit_last_layer(recipe, inputs, accelerator, plan, console) if start.checkpoint is None else 0.0
     optimizer = make_optimizer(inputs.model, recipe.train, accelerator.device)
     model, optimizer = prepare(accelerator, inputs.model, optimizer, recipe.train.max_grad_norm, recipe.train.kernels)
-    progress = (
-        # A head that was fitted is judged before the first update, too: it may be hard to beat.
-        Progress(seconds=fit_seconds, evaluated=-1 if recipe.train.head_init == "probe" else 0)
-        if start.checkpoint is None
-        else load_checkpoint(accelerator, model, optimizer, start.checkpoint)
-    )
-    average = make_average(recipe, inputs.model, accelerator)
+    # A head that was fitted is judged before the first update, too: it may be hard to beat.
+    progress = Progress(seconds=fit_seconds, evaluated=-1 if recipe.train.head_init == "probe" else 0)
     if start.checkpoint is not None:
-        average.load(load_average(start.checkpoint))
+        progress = load_checkpoint(accelerator, model, optimizer, start.checkpoint)
+    average = make_average(recipe, inputs.model, accelerator, start.checkpoint)
     if accelerator.is_main_process:
         folder.rewind(progress.update, progress.evaluated)
     made = (recipe, plan, inputs, accelerator, model, optimizer, progress, average, unfreezing)
