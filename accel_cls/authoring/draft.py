@@ -148,6 +148,9 @@ def _data(
     most = _CUT_OF_NGRAMS if wishes.model is None else _CUT
     longest = next((kept for kept in fitting if kept.cut <= most), fitting[-1])
     why = f"tokens; cuts {longest.cut:.1%} of the texts, the longest has {found.longest}"
+    if longest.cut > most:
+        ways = "truncate: middle" if wishes.model is None else "truncate: middle, or windows,"
+        why += f"; accel-cls check tells what {ways} would read of these"
     lines.append(("max_length", longest.max_length, why))
     decisions.append(("max_length", f"{longest.max_length} {why}"))
     if corpus.invalid:
