@@ -153,7 +153,13 @@ class Forecast:
 
 
 def forecast(
-    recipe: Recipe, lengths: np.ndarray, outline: PreTrainedModel, processes: int | None, data: str = "", runs: int = 1
+    recipe: Recipe,
+    lengths: np.ndarray,
+    outline: PreTrainedModel,
+    processes: int | None,
+    data: str = "",
+    runs: int = 1,
+    windows: np.ndarray | None = None,
 ) -> Forecast:
     """Forecast a training.
 
@@ -164,6 +170,7 @@ def forecast(
         processes: how many; None for what the recipe's profile says, or 1.
         data: the corpus's digest, by which what a search has found is known again.
         runs: how many such trainings are asked for.
+        windows: of each training example; None where each has one.
 
     Raises:
         UserError: where the plan contradicts itself.
@@ -180,9 +187,9 @@ def forecast(
     if packed:
         make_packable(outline)
     if recipe.train.micro_batch_tokens == "auto":
-        tokens, tokens_from = estimate_micro_batch_tokens(recipe, lengths, outline, setup)
+        tokens, tokens_from = estimate_micro_batch_tokens(recipe, lengths, outline, setup, windows)
         recipe = with_micro_batch_tokens(recipe, tokens)
-    plan = Plan.of(recipe, lengths, few_shapes=is_xla, packed=packed)
+    plan = Plan.of(recipe, lengths, few_shapes=is_xla, packed=packed, windows=windows)
     cutting = plan.micro_batch_stats(processes)
     shapes = _filled_up(plan, cutting.shapes) if is_xla else cutting.shapes
     all_buffers = dict(outline.named_buffers())

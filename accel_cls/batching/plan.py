@@ -56,10 +56,18 @@ class Plan:
     seed: int
     decay: float = 0.1
     power: float = 2.0
+    windows: np.ndarray | None = None  # int32: windows of each training example; None where each has one
 
     @classmethod
-    def of(cls, recipe: Recipe, lengths: np.ndarray, few_shapes: bool = False, packed: bool = False) -> Plan:
-        """The plan of a recipe for training examples of these lengths; with `few_shapes` for XLA.
+    def of(
+        cls,
+        recipe: Recipe,
+        lengths: np.ndarray,
+        few_shapes: bool = False,
+        packed: bool = False,
+        windows: np.ndarray | None = None,
+    ) -> Plan:
+        """The plan of a recipe for training examples of these lengths and windows; with `few_shapes` for XLA.
 
         Raises:
             UserError: where the warm-up is longer than the run.
@@ -82,6 +90,7 @@ class Plan:
             seed=recipe.seed,
             decay=train.decay,
             power=train.power,
+            windows=windows,
         )
         check_warmup(plan.warmup, plan.epochs, plan.updates_per_epoch)
         return plan
@@ -124,7 +133,7 @@ class Plan:
     def micro_batches(self, update: int, processes: int = 1) -> list[MicroBatch]:
         """The micro-batches of an update; process p of P takes p, p + P, p + 2P ..."""
         return self.layout.to_micro_batches(
-            self.examples(update), self.lengths, max(processes, self.min_micro_batches)
+            self.examples(update), self.lengths, max(processes, self.min_micro_batches), self.windows
         )
 
     def micro_batch_stats(self, processes: int) -> MicroBatchStats:
@@ -143,7 +152,9 @@ class Plan:
             padding=1 - sum(int(self.lengths[self.examples(u)].sum()) for u in sample) / sum(map(sum, tokens)),
             finer=finer / len(updates),
             busy=sum(map(sum, tokens)) / sum(processes * max(sizes) for sizes in rounds),
-            shapes=frozenset(self.layout.padded_shape(part, self.lengths) for parts in updates for part in parts),
+            shapes=frozenset(
+                self.layout.padded_shape(part, self.lengths, self.windows) for parts in updates for part in parts
+            ),
         )
 
     def programs(self, validation: np.ndarray) -> str:
