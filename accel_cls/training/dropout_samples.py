@@ -1,7 +1,7 @@
 """Multi-sample dropout (Inoue 2019): several draws of the last dropout a text, which share one pass of the encoder.
 
-The losses of the draws are averaged, not their logits: the last layer is linear, so that the mean of its logits is that
-of its inputs, which is one draw of a weaker dropout and no more.
+The losses of the draws are averaged, not their logits: the last layer is linear, so that the mean of its logits is
+that of the mean of what it reads, which is one draw of a weaker dropout and no more.
 """
 
 from __future__ import annotations

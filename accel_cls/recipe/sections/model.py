@@ -91,17 +91,16 @@ class Model(Section):
     head: Literal["auto", "linear", "cnn", "bilstm", "rcnn", "dpcnn"] = setting(
         "auto",
         "'auto', 'linear', 'cnn', 'bilstm', 'rcnn' or 'dpcnn'",
-        "what reads the tokens' states before the last layer: 'linear' nothing but the pooling, 'cnn' convolutions over "
-        "2, 3 and 4 tokens, 'bilstm' an LSTM from either side, 'rcnn' these and the token between them, 'dpcnn' a "
-        "pyramid of convolutions; 'auto' is that of a trained classifier, else 'linear'",
+        "what reads the tokens before the last layer: 'linear' nothing but the pooling, 'cnn' convolutions over 2, 3 "
+        "and 4 tokens, 'bilstm' an LSTM from either side, 'rcnn' these and the token between them, 'dpcnn' a pyramid "
+        "of convolutions; 'auto' is that of a trained classifier, else 'linear'",
     )
     pooling: Literal["auto", "first", "mean", "max", "attention", "last"] = setting(
         "auto",
         "'auto', 'first', 'mean', 'max', 'attention' or 'last'",
-        "which vector of a text the last layer reads: its first token's, the mean or the greatest of all tokens', or a "
-        "mean whose weights are learned; 'auto' takes what sentence-transformers' files beside the model say, else the "
-        "family's habit; of a bilstm's states it is 'max', 'mean', 'attention' or 'last', and the other heads have "
-        "'max' only",
+        "which vector of a text the head reads: its first token's, the mean or the greatest of all tokens', or a mean "
+        "whose weights are learned; 'auto' takes what sentence-transformers' files beside the model say, else the "
+        "family's habit. Of a bilstm's states it is 'max', 'mean', 'attention' or 'last', of the other heads 'max'",
     )
     last_layers: int | None = setting(
         None,
@@ -128,14 +127,14 @@ class Model(Section):
     dropout_samples: int = setting(
         1,
         "a whole number, 1 or more",
-        "so many draws of the dropout before the last layer for each text, whose losses are averaged; in training only",
+        "so many draws of the last dropout for each text, whose losses are averaged; in training only",
         "without a draw there is no loss",
         ge=1,
     )
     reinitialize: int = setting(
         0,
         "a whole number, 0 or more",
-        "so many of the encoder's top layers, and its pooler, start from random weights instead of the pretrained ones",
+        "so many of the encoder's top layers, and its pooler, start from random weights, not the pretrained ones",
         "layers are counted from the top",
         ge=0,
     )
