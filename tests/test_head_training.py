@@ -36,7 +36,7 @@ def test_same_training_on_two_processes_and_after_a_stop(folder: Path) -> None:
     for left, right in zip(metrics(folder / "one"), metrics(folder / "two"), strict=True):
         assert numbers(left) == pytest.approx(numbers(right), rel=1e-4)
     before, weights = metrics(folder / "one"), _weights(folder / "one")
-    interrupt(folder / "one", 3)
+    interrupt(folder / "one", next(record["update"] for record in before if record.get("evaluation")))
     again = train(folder, *overrides, "output=one")
     assert "continues an unfinished run from update" in again.stdout, again.stderr
     assert [numbers(record) for record in metrics(folder / "one")] == [numbers(record) for record in before]
