@@ -231,7 +231,7 @@ class _Block(torch.nn.Module):
 def _halve(states: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The greatest of three neighbours at every second place, and how many places each text has now.
 
-    By slices: torch's max pooling has a gradient that adds in any order on a GPU.
+    By slices, whose gradients are added in one order on any device.
     """
     half = (states.shape[2] + 1) // 2
     beyond = functional.pad(states.masked_fill(~_mask(lengths, states.shape[2]), -torch.inf), (0, 2), value=-torch.inf)
