@@ -103,12 +103,8 @@ def compare(runs: Sequence[FinishedRun], part: Part) -> Comparison:
 
 def _metrics(runs: Sequence[FinishedRun]) -> tuple[str, ...]:
     """Those that the recipes name: what the first one decided by first, then what rows are told apart by."""
-    names = [
-        runs[0].results["decided_by"],
-        runs[0].task.row_metric,
-        *(name for run in runs for name in run.results["scores"]),
-    ]
-    return tuple(dict.fromkeys(name for name in names if name != "loss"))
+    scores = [name for run in runs for name in run.results["scores"]]
+    return tuple(dict.fromkeys([runs[0].results["decided_by"], runs[0].task.row_metric, *scores]))
 
 
 def _row_by_row(first: FinishedRun, ours: Judged, its: Judged, groups: np.ndarray) -> tuple[Resolution, list[Change]]:

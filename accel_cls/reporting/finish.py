@@ -145,7 +145,7 @@ def _judged(run: FinishedRun, part: Part, answers: Answers, simple: Sequence[Bas
     judged = Judged.of(task, answers.labels, answers.logits)
     compared = compare_with_baselines(simple, part, judged, answers.groups, task, metrics)
     return {
-        **score_answers(answers, judged, task, metrics),
+        **score_answers(judged, answers.groups, metrics),
         **task.class_results(answers.labels, judged.predicted, run.corpus.classes.names),
         "baselines": compared,
         "verdict": verdict(compared, run.recipe.evaluate.best, len(answers)),

@@ -105,9 +105,9 @@ class Regression:
         """The squared error, in deviations of the training labels."""
         return SquaredError(_deviation(labels))
 
-    def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
-        """The mean squared error, in the label's unit."""
-        return float(np.square(logits[:, 0].astype(np.float64) - labels).mean())
+    def row_losses(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """The squared error, in the label's unit."""
+        return np.square(logits[:, 0].astype(np.float64) - labels)
 
     def decode(self, logits: np.ndarray) -> Decoded:
         """The numbers, float32 [examples], and no probabilities."""

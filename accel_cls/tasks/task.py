@@ -78,8 +78,13 @@ class Task(LabelReader, Protocol):
     def output_scale(self, labels: np.ndarray) -> OutputScale | None:
         """The unit of labels and logits, from the training labels; None where they have none."""
 
-    def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
-        """The loss by which predictions are scored, without class weights and smoothing; logits float32."""
+    def row_losses(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """The losses whose mean predictions are scored by, without class weights and smoothing, float64 [examples].
+
+        Args:
+            logits: float32 [examples, outputs].
+            labels: of the same examples.
+        """
 
     def decode(self, logits: np.ndarray) -> Decoded:
         """Predictions and probabilities of logits, float32 [examples, outputs]."""

@@ -20,7 +20,7 @@ def metric_of(name: str) -> Additive | Callable[[Judged], float]:
     """How a metric is computed: from sums over rows, or as a function of the rows.
 
     Args:
-        name: of `recipe.metrics.METRICS`, or module:function.
+        name: of `recipe.metrics.METRICS`, `loss`, or module:function.
 
     Raises:
         UserError: where a function of the user's can't be imported.
