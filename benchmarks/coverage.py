@@ -63,8 +63,8 @@ def of_differences(accuracy: float, text: np.ndarray, draw: np.random.Generator)
         found |= {name: (first.score(name) - second.score(name), _ends(apart[of])) for name, of in names.items()}
     margins = [Margins(accuracy), Margins(1 - 1.25 * (1 - accuracy))]
     normal = draw.standard_normal((3, texts))
-    rows = [one.judged(((normal[0] + own) / 2**0.5)[text]) for one, own in zip(margins, normal[1:], strict=True)]
-    return found | {"loss": (margins[0].loss - margins[1].loss, _ends(differences(["loss"], *rows, text)["loss"]))}
+    ours, its = (one.judged(((normal[0] + own) / 2**0.5)[text]) for one, own in zip(margins, normal[1:], strict=True))
+    return found | {"loss": (margins[0].loss - margins[1].loss, _ends(differences(["loss"], ours, its, text)["loss"]))}
 
 
 def _ends(found: PairedDifference | None) -> Interval | None:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from accel_cls.evaluation.judged import Judged
+from accel_cls.evaluation.metrics.own import OwnMetric
+from accel_cls.evaluation.metrics.ranks import Ranked
 from accel_cls.evaluation.metrics.scores import metric_of
 from accel_cls.evaluation.metrics.sums import Additive, class_counts
-from accel_cls.evaluation.statistics.intervals import Interval, weight_of_a_row
+from accel_cls.evaluation.statistics.intervals import Interval, in_resamples, weight_of_a_row
 from accel_cls.evaluation.statistics.paired import PairedDifference, mid_p, paired_difference, score_interval
 from accel_cls.evaluation.statistics.resampling import (
     RESAMPLES,
     Z,
     few_resamples,
     leave_one_out,
-    parts,
     regroup,
     standard_error,
     sums_of_groups,
     swaps,
+    without_parts,
 )
 
 if TYPE_CHECKING:
@@ -79,15 +81,16 @@ def _of_sums(
         for name, one in metrics.items():
             (own, other), change = totals[one.contributions], moved[one.contributions]
             swapped[name].append(one.value(own - change) - one.value(other + change))
-    found = {}
+    found: dict[str, PairedDifference | None] = {}
     for name, one in metrics.items():
         value, its = (float(one.value(total)) for total in totals[one.contributions])
         sums = columns[one.contributions]
         left_out = _left_out(one, sums)
-        found[name] = _difference(value - its, left_out, np.concatenate(swapped[name]))
-        if found[name] is not None and one.contributions is class_counts:
+        told = _difference(value - its, left_out, np.concatenate(swapped[name]))
+        if told is not None and one.contributions is class_counts:
             low, high = _of_weights(one, sums, value - its, left_out)
-            found[name] = replace(found[name], low=low, high=high)
+            told = replace(told, low=low, high=high)
+        found[name] = told
     return found
 
 
@@ -127,27 +130,24 @@ def _difference(difference: float, left_out: np.ndarray, swapped: np.ndarray) ->
     return PairedDifference(difference, low, high, mid_p(drawn, abs(difference)), error)
 
 
-def _of_rows(
-    metric: Callable[[Judged], float], first: Judged, second: Judged, groups: np.ndarray
-) -> PairedDifference | None:
-    def apart(own: Judged, other: Judged) -> float:
-        return metric(own) - metric(other)
+def _of_rows(metric: Ranked | OwnMetric, first: Judged, second: Judged, groups: np.ndarray) -> PairedDifference | None:
+    """What each model says of the rows lies side by side: a swap, too, says how often each of these is there."""
+    of = in_resamples(metric, _joined(first, second))
 
-    drawn = [
-        apart(_mixed(first, second, rows), _mixed(second, first, rows))
-        for several in swaps(int(groups.max()) + 1, few_resamples(first.logits.size))
-        for rows in several[:, groups]
-    ]
-    left_out = [apart(first.select(rows), second.select(rows)) for rows in parts(groups)]
-    difference = apart(first, second)
-    return _difference(difference, np.array(left_out), np.array(drawn))
+    def apart(own: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Of how often the first one's rows and the second one's are there, [rows, n] each."""
+        return of(np.concatenate([own, other])) - of(np.concatenate([other, own]))
+
+    flips = swaps(int(groups.max()) + 1, few_resamples(first.logits.size))
+    drawn = [apart(1.0 - chosen, chosen) for several in flips for chosen in [several[:, groups].T.astype(np.float64)]]
+    left = without_parts(groups)
+    return _difference(metric(first) - metric(second), apart(left, np.zeros_like(left)), np.concatenate(drawn))
 
 
-def _mixed(own: Judged, other: Judged, rows: np.ndarray) -> Judged:
-    """With the other one's answers to some rows, bool [rows]."""
-
-    def mix(mine: np.ndarray, its: np.ndarray) -> np.ndarray:
-        return np.where(rows.reshape(-1, *[1] * (mine.ndim - 1)), its, mine)
-
-    predicted, probabilities = mix(own.predicted, other.predicted), mix(own.probabilities, other.probabilities)
-    return Judged(own.labels, predicted, probabilities, mix(own.logits, other.logits), own.classes)
+def _joined(first: Judged, second: Judged) -> Judged:
+    """The rows of both, those of the first one first."""
+    labels, predicted, probabilities, logits = (
+        np.concatenate([getattr(one, name) for one in (first, second)])
+        for name in ("labels", "predicted", "probabilities", "logits")
+    )
+    return Judged(labels, predicted, probabilities, logits, first.classes, first.task)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from math import sqrt
 
 import numpy as np
 
 from accel_cls.evaluation.judged import Judged
+from accel_cls.evaluation.metrics.own import OwnMetric
+from accel_cls.evaluation.metrics.ranks import Ranked
 from accel_cls.evaluation.metrics.scores import metric_of
 from accel_cls.evaluation.metrics.sums import Additive, class_counts
 from accel_cls.evaluation.statistics.resampling import (
@@ -17,12 +20,13 @@ from accel_cls.evaluation.statistics.resampling import (
     draws,
     few_resamples,
     leave_one_out,
-    parts,
     regroup,
     sums_of_groups,
+    without_parts,
 )
 
 Interval = tuple[float, float]
+InResamples = Callable[[np.ndarray], np.ndarray]  # of how often each row is there, [rows, n], to scores, [n]
 
 
 def intervals(names: Iterable[str], judged: Judged, groups: np.ndarray | None = None) -> dict[str, Interval | None]:
@@ -44,7 +48,7 @@ def intervals(names: Iterable[str], judged: Judged, groups: np.ndarray | None = 
     for name in found:
         metric = metric_of(name)
         if not isinstance(metric, Additive):
-            found[name] = _of_rows(metric, judged, groups)
+            found[name] = _of_rows(in_resamples(metric, judged), metric(judged), judged, groups)
         elif metric.is_share:
             found[name] = _of_share(np.asarray(metric.contributions(judged))[:, 0], groups)
         else:
@@ -104,11 +108,18 @@ def weight_of_a_row(value: Callable[[np.ndarray], np.ndarray], counts: np.ndarra
     return float((rows * falls**2).sum()) / total if total > 0 else 1 / float(rows.sum())  # 0: no row is right
 
 
-def _of_rows(metric: Callable[[Judged], float], judged: Judged, groups: np.ndarray) -> Interval | None:
-    drawn = [
-        metric(judged.select(np.repeat(np.arange(len(judged)), weights[groups])))
-        for several in draws(int(groups.max()) + 1, few_resamples(judged.logits.size))
-        for weights in several.astype(np.int64)
-    ]
-    left_out = [metric(judged.select(rows)) for rows in parts(groups)]
-    return bca(metric(judged), np.array(drawn), np.array(left_out))
+def in_resamples(metric: Ranked | OwnMetric, judged: Judged) -> InResamples:
+    """How a metric follows from how often each row is there."""
+    if isinstance(metric, Ranked):
+        return partial(metric.values, judged)
+    return lambda weights: np.array([metric(judged.select(_repeated(column))) for column in weights.T])
+
+
+def _repeated(counts: np.ndarray) -> np.ndarray:
+    return np.repeat(np.arange(len(counts)), counts.astype(np.int64))
+
+
+def _of_rows(of: InResamples, value: float, judged: Judged, groups: np.ndarray) -> Interval | None:
+    resamples = draws(int(groups.max()) + 1, few_resamples(judged.logits.size))
+    drawn = np.concatenate([of(weights[:, groups].T) for weights in resamples])
+    return bca(value, drawn, of(without_parts(groups)))
