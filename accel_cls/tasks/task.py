@@ -140,8 +140,8 @@ class Task(LabelReader, Protocol):
             A function from features of texts to logits as a model's, float32 [texts, outputs].
         """
 
-    def fit_bayes(self, features: csr_matrix, labels: np.ndarray, classes: int) -> Predictor:
-        """Naive Bayes, on features that are not negative; else as `fit_linear`. For tasks with classes."""
+    def fit_bayes(self, features: csr_matrix, labels: np.ndarray, classes: int) -> Predictor | None:
+        """Naive Bayes, on features that are not negative; else as `fit_linear`. None of a task without classes."""
 
     def questions(self, labels: np.ndarray, logits: np.ndarray, names: Sequence[str]) -> list[Question]:
         """What the labels decide, with what logits, float32 [examples, outputs], say of it; none without classes."""
