@@ -164,10 +164,10 @@ class MultiLabel:
         weights = class_weights(train.class_weights, classes.names, balanced)
         return BinaryCrossEntropy(weights, train.label_smoothing, device)
 
-    def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
-        """Mean binary cross-entropy over examples and classes."""
+    def row_losses(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Binary cross-entropy, the mean over classes."""
         x = logits.astype(np.float64)
-        return float((np.maximum(x, 0) - x * labels + np.log1p(np.exp(-np.abs(x)))).mean())
+        return (np.maximum(x, 0) - x * labels + np.log1p(np.exp(-np.abs(x)))).mean(1)
 
     def decode(self, logits: np.ndarray) -> Decoded:
         """Sigmoid; the classes from THRESHOLD on, float32 [examples, classes] of 0 and 1."""
