@@ -10,6 +10,7 @@ from pathlib import Path
 
 from accel_cls.errors import UserError, listed
 from accel_cls.recipe.decide_rules import broken_decisions, unknown_classes
+from accel_cls.recipe.loss_rules import broken_losses, idle_losses
 from accel_cls.recipe.metrics import METRICS_OF, is_own
 from accel_cls.recipe.schema import Recipe
 from accel_cls.recipe.sections.data import Hub
@@ -58,7 +59,7 @@ def broken_rules(recipe: Recipe) -> _Broken:
             "schedule; leave it out, or give a rate (accel-cls tune finds one)"
         )
         broken.append((("train", "max_updates"), message))
-    broken += [*broken_decisions(recipe), *_broken_repeats(recipe)]
+    broken += [*broken_decisions(recipe), *broken_losses(recipe), *_broken_repeats(recipe)]
     broken += _broken_evaluation(recipe) + _broken_labels(recipe) + _broken_columns(recipe)
     return broken + (_broken_numbers(recipe) if recipe.task == "regression" else [])
 
@@ -224,7 +225,7 @@ def idle_settings(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
     if data.label_separator != "," and (recipe.task != "multi_label" or isinstance(data.label, list)):
         why = "not used: it is for task: multi_label with one label column"
         idle.append((("data", "label_separator"), why, "remove it"))
-    return idle + (_idle_when_frozen(recipe) if model.freeze else [])
+    return [*idle, *idle_losses(recipe), *(_idle_when_frozen(recipe) if model.freeze else [])]
 
 
 def _idle_in_scratch(scratch: Scratch) -> list[tuple[tuple[str, ...], str, str]]:
