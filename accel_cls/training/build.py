@@ -22,6 +22,7 @@ from accel_cls.memory.sizes import MicroBatchSizes, with_micro_batch_tokens
 from accel_cls.models.capabilities import ask_model
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.capabilities.training import settle_training
+from accel_cls.models.capabilities.watching import WatchedParts, watched_parts
 from accel_cls.models.classifier import load_model, outline_model
 from accel_cls.models.features import freeze_encoder, last_layer
 from accel_cls.models.output_scale import ScaledLayer, scale_output
@@ -36,7 +37,7 @@ from accel_cls.tokenization.encode import Encoded, encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
 from accel_cls.training.loop import Training
 from accel_cls.training.non_finite import NonFiniteGuard
-from accel_cls.training.objective import Supervised
+from accel_cls.training.objectives import objective_of
 from accel_cls.training.trace import Trace
 
 
@@ -55,6 +56,7 @@ class Inputs:
     first_position: int  # the position id of a packed text's first token
     padding: Padding
     scaled: ScaledLayer | None  # the last layer, where logits have a unit
+    watched: WatchedParts
 
     def batches(
         self,
@@ -82,15 +84,16 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     model = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type, train)
     able = ask_model(model, tokenizer, str(recipe.model.name), notes)
     settle_training(model, tokenizer, able.padding, notes)
+    watched = WatchedParts() if recipe.model.freeze else watched_parts(model, tokenizer, able.padding, recipe.loss)
     scale, place = task.output_scale(corpus.train.labels), f"task: {task.name}"
     scaled = None if scale is None else scale_output(model, last_layer(model, place), scale, place)
     if recipe.model.freeze:
         freeze_encoder(model)
     packed = recipe.train.packing and able.packed and not is_xla(accelerator)
     first_position = make_packable(model, recipe.train.kernels) if packed else 0
-    loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device)
+    loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device, recipe.loss)
     return Inputs(
-        corpus, task, loss, tokenizer, model, train, validation, packed, first_position, able.padding, scaled
+        corpus, task, loss, tokenizer, model, train, validation, packed, first_position, able.padding, scaled, watched
     )
 
 
@@ -149,7 +152,7 @@ def build_training(
         accelerator,
         model,
         optimizer,
-        Supervised(inputs.loss, corpus.train.labels),
+        objective_of(recipe.loss, inputs.loss, corpus.train.labels, inputs.watched),
         inputs.batches(inputs.train, corpus.train, accelerator.device, fixed, plan.batch_size),
         inputs.batches(inputs.validation, corpus.validation, accelerator.device, fixed),
         artifacts,

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from accel_cls.batching.batches import Batch
+from accel_cls.models.packing import move
 from accel_cls.tasks import Loss
 
 
@@ -23,6 +24,8 @@ class MicroBatchLoss:
 
 class Objective(Protocol):
     """What is minimized: forward passes over a micro-batch, and the losses that come of them.
+
+    The task's own is `Supervised`; those of `objectives/` wrap another one each.
 
     The gradient of an update is the sum of its losses divided by its weight, however it is cut and shared. So the
     weight follows from the examples alone. One that draws random numbers of its own draws them by seed, update and
@@ -46,6 +49,12 @@ class Supervised:
     def weight(self, examples: np.ndarray) -> float:
         """The sum of the examples' weights: their number, unless classes have weights."""
         return float(self.loss.weights(self.labels[examples]).sum(dtype=np.float64))
+
+    def row_weights(self, batch: Batch) -> torch.Tensor:
+        """What each row counts, float32 [R] on the device; 0 for fillers."""
+        weights = np.zeros(len(batch.mask), np.float32)
+        weights[: len(batch.examples)] = self.loss.weights(self.labels[list(batch.examples)])
+        return move(weights, batch.mask.device)
 
     def losses(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Of logits in float32, whatever the precision of the pass."""
