@@ -58,4 +58,9 @@ class Supervised:
 
     def losses(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Of logits in float32, whatever the precision of the pass."""
-        return self.loss.losses(model(**batch.inputs).logits.float(), batch.labels)
+        return self.loss.losses(at_least_float32(model(**batch.inputs).logits), batch.labels)
+
+
+def at_least_float32(values: torch.Tensor) -> torch.Tensor:
+    """Values as a loss is reckoned of them."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -12,7 +12,7 @@ import torch
 
 from accel_cls.batching.batches import Batch
 from accel_cls.models.packing import Packing
-from accel_cls.training.objective import Objective
+from accel_cls.training.objective import Objective, at_least_float32
 
 # A step of several, as a share of the whole way times their number: enough to get anywhere in the ball, and back from
 # where the first steps have led (Madry et al. 2018).
@@ -89,8 +89,9 @@ class _Texts:
 
     def direction(self, vectors: torch.Tensor) -> torch.Tensor:
         """Of norm 1 for each text; 0 where there is none: of a loss of 0, or of one that is not finite."""
-        norms = self._norms(vectors.float())
-        return torch.where(norms > 0, vectors.float() / norms, 0)
+        vectors = at_least_float32(vectors)
+        norms = self._norms(vectors)
+        return torch.where(norms > 0, vectors / norms, 0)
 
     def within(self, size: float, vectors: torch.Tensor) -> torch.Tensor:
         """Of that norm at most for each text."""

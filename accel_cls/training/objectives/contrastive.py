@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import log_softmax, normalize
 
 from accel_cls.batching.batches import Batch
-from accel_cls.training.objective import Objective, Supervised
+from accel_cls.training.objective import Objective, Supervised, at_least_float32
 from accel_cls.training.objectives.watching import inputs_of
 
 
@@ -36,7 +36,7 @@ class Contrastive:
         with inputs_of(self.last_layer) as read:
             losses = self.inner.losses(model, batch)
         (vectors,) = read
-        apart = contrast(vectors.float(), batch.labels, batch.mask, self.temperature)
+        apart = contrast(at_least_float32(vectors), batch.labels, batch.mask, self.temperature)
         return losses + self.factor * self.supervised.row_weights(batch) * apart
 
 

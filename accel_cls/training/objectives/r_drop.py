@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from accel_cls.batching.batches import Batch
-from accel_cls.training.objective import Objective, Supervised
+from accel_cls.training.objective import Objective, Supervised, at_least_float32
 from accel_cls.training.objectives.watching import outputs_of
 
 
@@ -31,6 +31,6 @@ class RDrop:
         """See `Objective`."""
         with outputs_of(model) as outputs:
             losses = [self.inner.losses(model, batch) for _ in range(2)]
-        first, second = (output.logits.float() for output in outputs)
+        first, second = (at_least_float32(output.logits) for output in outputs)
         apart = self.supervised.loss.divergence(first, second)
         return (losses[0] + losses[1]) / 2 + self.factor * self.supervised.row_weights(batch) * apart

@@ -1,0 +1,333 @@
+"""Objectives of several passes: values by independent formulas, packed as padded, any cut, any number of processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import command, fsdp_on_cpu, train, train_by, write_recipe
+from run_results import interrupt, metrics, numbers
+from safetensors.torch import load_file
+from test_packing import _batches, _model
+from tiny import write_model, write_texts
+from torch.nn.functional import cross_entropy
+
+from accel_cls.batching.batches import Batch
+from accel_cls.batching.layout import Layout, MicroBatch
+from accel_cls.models.packing import make_packable
+from accel_cls.tasks.losses import CrossEntropy
+from accel_cls.training.objective import Supervised
+from accel_cls.training.objectives.adversarial import Adversarial
+from accel_cls.training.objectives.contrastive import Contrastive, contrast
+from accel_cls.training.objectives.r_drop import RDrop
+
+CPU = torch.device("cpu")
+LABELS = _batches(0).labels
+WEIGHTS = np.array([1.0, 0.5, 4.0])  # float64, as the models here are
+SUPERVISED = Supervised(CrossEntropy(WEIGHTS, 0.1, CPU), LABELS)
+SIZE, TEMPERATURE = 0.5, 0.4
+
+
+def bert(dropout: float = 0.0) -> torch.nn.Module:
+    return _model("bert", {}, dropout).train()
+
+
+def adversarial(model: torch.nn.Module, steps: int, size: float = SIZE, inner=SUPERVISED) -> Adversarial:
+    return Adversarial(inner, model.get_input_embeddings(), size, steps)
+
+
+def passed(objective, model: torch.nn.Module, micro_batches: list[MicroBatch], first: int = 0):
+    """The losses by example, and the gradient of all of them; dropout's draws follow from the micro-batch."""
+    model.zero_grad()
+    losses = torch.zeros(len(LABELS), dtype=torch.float64)
+    for at, part in enumerate(micro_batches):
+        batch = _batches(first).make(part)
+        torch.manual_seed(at)
+        found = objective.losses(model, batch)
+        assert found.shape == batch.mask.shape
+        losses[list(part.examples)] = found.detach()[: len(part.examples)]
+        (found * batch.mask).sum().backward()
+    return losses, {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def layouts() -> tuple[list[MicroBatch], list[MicroBatch], list[MicroBatch]]:
+    """All examples in one micro-batch, padded; in one, packed; and in several, packed."""
+    lengths = _batches(0).encoded.lengths
+    whole = Layout(70 * 9, 160)
+    padded = [whole.lay_out(np.argsort(-lengths, kind="stable").tolist(), lengths)]
+    packed = [Layout(400, 160, packed=True).to_micro_batches(np.arange(9), lengths)[0]]
+    several = Layout(160, 160, packed=True).to_micro_batches(np.arange(9), lengths)
+    assert len(several) > 1
+    assert len(packed[0].examples) == 9
+    return padded, packed, several
+
+
+def assert_same(found, expected) -> None:
+    assert (found[0] - expected[0]).abs().max() < 1e-10 * expected[0].abs().max()
+    assert found[1].keys() == expected[1].keys()
+    scale = max(gradient.abs().max() for gradient in expected[1].values())
+    for name, gradient in expected[1].items():
+        assert (gradient - found[1][name]).abs().max() < 1e-10 * scale, name
+
+
+def text_of(example: int) -> torch.Tensor:
+    encoded = _batches(0).encoded
+    start, end = encoded.offsets[example], encoded.offsets[example + 1]
+    return torch.from_numpy(encoded.ids[start:end].astype(np.int64))[None]
+
+
+def own_loss(model: torch.nn.Module, example: int, embedded: torch.Tensor) -> torch.Tensor:
+    """Of one text alone, of its embedded tokens."""
+    logits = model(inputs_embeds=embedded).logits
+    weights = torch.from_numpy(WEIGHTS)
+    label = torch.tensor(LABELS[example : example + 1])
+    return cross_entropy(logits, label, weight=weights, reduction="none", label_smoothing=0.1)[0]
+
+
+def one_by_one(model: torch.nn.Module, of_text) -> tuple[torch.Tensor, dict]:
+    """The same by a function of each text alone: (model, example, embedded tokens) → its loss."""
+    model.zero_grad()
+    losses = []
+    for example in range(len(LABELS)):
+        losses.append(of_text(model, example, model.get_input_embeddings()(text_of(example))))
+        losses[-1].backward()
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    return torch.stack(losses).detach(), gradients
+
+
+# Adversarial training
+
+
+def moved_loss(steps: int):
+    """Clean loss and that of the moved text, written down once more for a single text."""
+
+    def of_text(model: torch.nn.Module, example: int, embedded: torch.Tensor) -> torch.Tensor:
+        move = torch.zeros_like(embedded)
+        for _ in range(steps):
+            at = (embedded + move).detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(own_loss(model, example, at), at)
+            move = move + SIZE * min(1, 2.5 / steps) * gradient / gradient.norm()
+            move = move * min(1, SIZE / move.norm().item())
+        return own_loss(model, example, embedded) + own_loss(model, example, embedded + move)
+
+    return of_text
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_adversarial_loss_is_that_of_the_text_and_of_the_moved_text(steps: int) -> None:
+    """In one micro-batch or several, padded or packed: as if each text were alone."""
+    model = bert()
+    expected = one_by_one(model, moved_loss(steps))
+    objective = adversarial(model, steps)
+    padded, packed, several = layouts()
+    assert_same(passed(objective, model, padded), expected)
+    first = make_packable(model)
+    assert_same(passed(objective, model, packed, first), expected)
+    assert_same(passed(objective, model, several, first), expected)
+    assert objective.weight(np.arange(9)) == SUPERVISED.weight(np.arange(9))
+
+
+def moves_of(model: torch.nn.Module, objective: Adversarial, part: MicroBatch, first: int) -> list[torch.Tensor]:
+    """How far each pass has moved what the embedding puts out, [tokens, hidden]."""
+    outputs, batch = [], _batches(first).make(part)
+    inner, clean = objective.inner, model.get_input_embeddings().weight[batch.inputs["input_ids"]]
+
+    class Spy:
+        def weight(self, examples):
+            return inner.weight(examples)
+
+        def losses(self, model, batch):
+            hook = objective.embedding.register_forward_hook(lambda _, __, output: outputs.append(output.detach()))
+            try:
+                return inner.losses(model, batch)
+            finally:
+                hook.remove()
+
+    Adversarial(Spy(), objective.embedding, objective.size, objective.steps).losses(model, batch)
+    return [(output - clean.detach())[0] for output in outputs]
+
+
+def test_moves_have_the_norm_of_each_text_and_stay_in_the_ball() -> None:
+    model = bert()
+    first = make_packable(model)
+    _, (part,), _ = layouts()
+    lengths = _batches(0).encoded.lengths[list(part.examples)].tolist()
+
+    def norms(move: torch.Tensor) -> list[float]:
+        *texts, fillers = move.split([*lengths, len(move) - sum(lengths)])
+        assert not fillers.any()
+        return [text.norm().item() for text in texts]
+
+    clean, moved = moves_of(model, adversarial(model, 1), part, first)
+    assert not clean.any()
+    assert norms(moved) == pytest.approx([SIZE] * 9, rel=1e-12)
+    clean, *steps = moves_of(model, adversarial(model, 4), part, first)
+    assert not clean.any()
+    assert norms(steps[0]) == pytest.approx([SIZE * 2.5 / 4] * 9, rel=1e-12)
+    assert all(norm <= SIZE * (1 + 1e-12) for step in steps for norm in norms(step))
+    assert max(norms(steps[-1])) == pytest.approx(SIZE, rel=1e-9), "some text has come to the ball's surface"
+
+
+def test_moves_make_the_loss_worse_by_their_size_times_the_gradients_norm() -> None:
+    """For a small move; and the other way round it would be better by as much."""
+    model, size = bert(), 1e-5
+    make_packable(model)
+    _, packed, _ = layouts()
+    clean = passed(SUPERVISED, model, packed)[0]
+    both = passed(adversarial(model, 1, size), model, packed)[0]
+    for example in range(9):
+        embedded = model.get_input_embeddings()(text_of(example)).detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(own_loss(model, example, embedded), embedded)
+        assert (both - 2 * clean)[example].item() == pytest.approx(size * gradient.norm().item(), rel=1e-3)
+
+
+def test_adversarial_passes_change_no_weight_and_leave_no_hook() -> None:
+    model = bert()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    padded, _, _ = layouts()
+    passed(adversarial(model, 3), model, padded)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert not model.get_input_embeddings()._forward_hooks
+    plain = passed(SUPERVISED, model, padded)
+    model.get_input_embeddings().weight.requires_grad_(False)  # a frozen table is moved all the same
+    frozen = passed(adversarial(model, 1), model, padded)
+    assert (frozen[0] > 2 * plain[0]).all()
+
+
+def test_text_without_a_gradient_stays_where_it_is() -> None:
+    """Of a weight of 0, say: no division by a norm of 0."""
+    model = bert()
+    silent = Supervised(CrossEntropy(np.zeros(3), 0.0, CPU), LABELS)
+    padded, _, _ = layouts()
+    losses, gradients = passed(adversarial(model, 3, inner=silent), model, padded)
+    assert not losses.any()
+    assert all(gradient.isfinite().all() for gradient in gradients.values())
+
+
+# R-Drop
+
+
+def test_r_drop_is_the_mean_of_two_passes_and_their_divergence() -> None:
+    model = bert(dropout=0.3)
+    make_packable(model)
+    _, (part,), _ = layouts()
+    batch = _batches(0).make(part)
+    torch.manual_seed(7)
+    found = RDrop(SUPERVISED, SUPERVISED, 2.0).losses(model, batch)
+    torch.manual_seed(7)
+    first, second = (model(**batch.inputs).logits for _ in range(2))
+    assert not torch.equal(first, second)
+    p, q = first.softmax(1), second.softmax(1)
+    apart = ((p * (p / q).log()).sum(1) + (q * (q / p).log()).sum(1)) / 2
+    weights = torch.from_numpy(WEIGHTS)
+    each = [
+        cross_entropy(logits, batch.labels, weight=weights, reduction="none", label_smoothing=0.1)
+        for logits in (first, second)
+    ]
+    expected = (each[0] + each[1]) / 2 + 2.0 * weights[batch.labels] * apart
+    assert ((found - expected) * batch.mask).abs().max() < 1e-10
+    assert apart.min() > 1e-4
+
+
+def test_r_drop_without_dropout_is_one_pass_however_it_is_cut() -> None:
+    model = bert()
+    make_packable(model)
+    _, packed, several = layouts()
+    expected = passed(SUPERVISED, model, packed)
+    objective = RDrop(SUPERVISED, SUPERVISED, 2.0)
+    assert_same(passed(objective, model, packed), expected)
+    assert_same(passed(objective, model, several), expected)
+    assert objective.weight(np.arange(9)) == SUPERVISED.weight(np.arange(9))
+
+
+# The contrastive loss
+
+
+def test_contrast_of_a_made_batch_by_hand() -> None:
+    """Unit vectors at 0°, 0°, 90° and 180°; the first three of one class, the last one of another, alone in it."""
+    vectors = torch.tensor([[1.0, 0.0], [3.0, 0.0], [0.0, 2.0], [-1.0, 0.0]])
+    labels, mask = torch.tensor([1, 1, 1, 0]), torch.ones(4)
+    near = -(np.log(np.e / (np.e + 1 + 1 / np.e)) + np.log(1 / (np.e + 1 + 1 / np.e))) / 2
+    found = contrast(vectors, labels, mask, 1.0).tolist()
+    assert found == pytest.approx([near, near, np.log(3), 0], rel=1e-6)
+    assert contrast(vectors, labels, mask, 0.5).tolist()[0] == pytest.approx(
+        -np.log(np.exp(2) / (np.exp(2) + 1 + np.exp(-2))) + 1, rel=1e-6
+    )
+
+
+def test_fillers_and_vectors_that_are_not_finite_take_no_part_in_contrast() -> None:
+    vectors = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 1, 0, 0, 0])
+    expected = contrast(vectors[:3], labels[:3], torch.ones(3), 0.3)
+    vectors[4] = torch.nan
+    vectors.requires_grad_()
+    found = contrast(vectors, labels, torch.tensor([1.0, 1.0, 1.0, 0.0, 1.0]), 0.3)
+    assert found.tolist() == pytest.approx([*expected.tolist(), 0, 0])
+    alone = contrast(vectors[:2], labels[:2], torch.tensor([1.0, 0.0]), 0.3)
+    assert alone.tolist() == [0, 0]
+    (gradient,) = torch.autograd.grad(alone.sum(), vectors)
+    assert not gradient.nan_to_num(1.0)[:2].any()
+
+
+def test_contrastive_loss_compares_what_the_head_reads_packed_as_padded() -> None:
+    model = bert()
+    objective = Contrastive(SUPERVISED, SUPERVISED, model.classifier, 0.75, TEMPERATURE)
+    padded, packed, _ = layouts()
+    expected = passed(objective, model, padded)
+    plain = passed(SUPERVISED, model, padded)[0]
+    with torch.no_grad():
+        vectors = torch.cat([model.bert(text_of(example)).pooler_output for example in range(9)])
+    apart = contrast(vectors, torch.tensor(LABELS), torch.ones(9), TEMPERATURE)
+    weights = torch.from_numpy(WEIGHTS[LABELS])
+    assert (expected[0] - plain - 0.75 * weights * apart).abs().max() < 1e-10
+    assert apart.max() > 1
+    first = make_packable(model)
+    assert_same(passed(objective, model, packed, first), expected)
+
+
+def test_objectives_wrap_one_another() -> None:
+    """All at once, without dropout: twice the contrastive loss, with the moved text's in the second."""
+    model = bert()
+    first = make_packable(model)
+    _, packed, _ = layouts()
+    inner = Contrastive(SUPERVISED, SUPERVISED, model.classifier, 0.75, TEMPERATURE)
+    once = passed(adversarial(model, 2, inner=inner), model, packed, first)
+    twice = passed(adversarial(model, 2, inner=RDrop(inner, SUPERVISED, 3.0)), model, packed, first)
+    assert_same(twice, once)
+
+
+def test_process_without_examples_goes_along() -> None:
+    """Under FSDP each pass is a collective operation: one that has no example left makes as many."""
+    model = bert(dropout=0.3)
+    make_packable(model)
+    inner = RDrop(Contrastive(SUPERVISED, SUPERVISED, model.classifier, 0.75, TEMPERATURE), SUPERVISED, 1.0)
+    batch: Batch = _batches(0).make(MicroBatch((), 32, packed=True))
+    losses = adversarial(model, 2, inner=inner).losses(model, batch)
+    (losses * batch.mask).sum().backward()
+    assert all(p.grad is not None and not p.grad.any() for p in model.parameters())
+
+
+# Whole trainings
+
+EVERYTHING = ("loss.r_drop=1", "loss.contrastive=0.5", "loss.adversarial=pgd", "loss.adversarial_steps=2")
+SAME_CUT = ("train.min_micro_batches=2", "train.sampling=balanced")
+
+
+@pytest.mark.parametrize("packing", ["true", "false"])
+def test_same_training_on_two_processes_and_after_a_stop(packing: str, work: Path) -> None:
+    overrides = [*EVERYTHING, *SAME_CUT, f"train.packing={packing}"]
+    one = train(work, *overrides, "output=one")
+    two = train_by(2, work, *overrides, "output=two")
+    assert one.returncode == 0, one.stderr
+    assert two.returncode == 0, two.stderr
+    for left, right in zip(metrics(work / "one"), metrics(work / "two"), strict=True):
+        assert numbers(left) == pytest.approx(numbers(right), rel=1e-3)
+    before, weights = metrics(work / "one"), load_file(work / "one" / "model" / "model.safetensors")
+    interrupt(work / "one", 6)
+    again = train(work, *overrides, "output=one")
+    assert "continues an unfinished run from update 6" in again.stdout, again.stderr
+    assert [numbers(record) for record in metrics(work / "one")] == [numbers(record) for record in before]
+    for name, weight in load_file(work / "one" / "model" / "model.safetensors").items():
+        assert torch.equal(weight, weights[name]), name
