@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import command, fsdp_on_cpu, train, train_by, write_recipe
+from conftest import train, train_by
 from run_results import interrupt, metrics, numbers
 from safetensors.torch import load_file
 from test_packing import _batches, _model
-from tiny import write_model, write_texts
 from torch.nn.functional import cross_entropy
 
 from accel_cls.batching.batches import Batch

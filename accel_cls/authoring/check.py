@@ -94,7 +94,8 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         findings += unknown_findings(train, tokenizer.unk_token_id)
         lengths = np.minimum(train.lengths, recipe.data.max_length)
         outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
-        ahead = forecast(one, lengths, outline, processes, corpus.digest, _runs(recipe))
+        classes = task.strata(corpus.train.labels)
+        ahead = forecast(one, lengths, outline, processes, corpus.digest, _runs(recipe), classes)
     except UserError as error:
         errors.append(str(error))
     simple = []

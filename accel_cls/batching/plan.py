@@ -7,13 +7,13 @@ than there are processes is cut finer.
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from accel_cls.batching.layout import Layout, MicroBatch, padded_widths, width_step
+from accel_cls.batching.sampling import ClassesAlike, order_of
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 
@@ -65,10 +65,21 @@ class Plan:
     warmup: float | int
     schedule: str
     seed: int
+    sampling: ClassesAlike | None = None  # None: an epoch has each example once
 
     @classmethod
-    def of(cls, recipe: Recipe, lengths: np.ndarray, few_shapes: bool = False, packed: bool = False) -> Plan:
+    def of(
+        cls,
+        recipe: Recipe,
+        lengths: np.ndarray,
+        few_shapes: bool = False,
+        packed: bool = False,
+        classes: np.ndarray | None = None,
+    ) -> Plan:
         """The plan of a recipe for training examples of these lengths; with `few_shapes` for XLA.
+
+        Args:
+            classes: of each example, for train.sampling: balanced; see `ClassesAlike`.
 
         Raises:
             UserError: where the warm-up is longer than the run.
@@ -78,6 +89,10 @@ class Plan:
         assert train.micro_batch_tokens != "auto"
         assert train.learning_rate != "auto"
         longest, frozen = recipe.data.max_length, recipe.model.freeze is not None
+        sampling = None
+        if train.sampling == "balanced" and not frozen:
+            assert classes is not None
+            sampling = ClassesAlike(classes)
         plan = cls(
             lengths=lengths,
             layout=Layout(train.micro_batch_tokens, longest, width_step(longest, few_shapes), packed),
@@ -89,6 +104,7 @@ class Plan:
             warmup=0.0 if frozen else train.warmup,
             schedule=train.schedule,
             seed=recipe.seed,
+            sampling=sampling,
         )
         check_warmup(plan.warmup, plan.epochs, plan.updates_per_epoch)
         return plan
@@ -107,6 +123,12 @@ class Plan:
     def updates(self) -> int:
         """Updates that the run makes: all that are scheduled, unless max_updates stops it early."""
         return count_updates(len(self.lengths), self.batch_size, self.epochs, self.max_updates)
+
+    @property
+    def tokens_per_epoch(self) -> int:
+        """Tokens of an epoch's examples, without padding; where classes are sampled, of the first epoch's."""
+        order = order_of(len(self.lengths), self.sampling, self.seed, 0)
+        return int(self.lengths[order].sum())
 
     @property
     def warmup_updates(self) -> int:
@@ -134,9 +156,9 @@ class Plan:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * past))
 
     def examples(self, update: int) -> np.ndarray:
-        """The examples of an update, int64, in the order of the epoch's permutation."""
+        """The examples of an update, int64, in the order of the epoch."""
         epoch, position = divmod(update, self.updates_per_epoch)
-        order = _permutation(len(self.lengths), self.seed, epoch)
+        order = order_of(len(self.lengths), self.sampling, self.seed, epoch)
         return order[position * self.batch_size : (position + 1) * self.batch_size]
 
     def micro_batches(self, update: int, processes: int = 1) -> list[MicroBatch]:
@@ -192,6 +214,9 @@ class Plan:
             f"{stats.micro_batches:.1f} an update, of at most {self.layout.tokens:,} {kind}; "
             f"{stats.padding:.0%} of them padding"
         )
+        if self.sampling is not None:
+            each = len(self.lengths) / len(np.unique(self.sampling.classes))
+            updates += f"; an epoch has about {each:,.0f} examples of each class, drawn anew"
         lines = [("updates", updates), ("rate", self._describe_rate()), ("micro-batches", micro)]
         idle = processes - min(self.batch_size, len(self.lengths))
         if idle > 0:
@@ -206,7 +231,7 @@ class Plan:
                 (
                     "",
                     f"{stats.finer:.0%} of the updates are cut finer than on one process, so that none of "
-                    f"the {processes} idles: the same gradient but for dropout's draws, which "
+                    f"the {processes} idles: the same gradient but for {self._differing(recipe)}, which "
                     f"train.min_micro_batches={processes} makes the same, too",
                 )
             )
@@ -223,6 +248,13 @@ class Plan:
             )
         )
         return lines
+
+    @staticmethod
+    def _differing(recipe: Recipe) -> str:
+        """What of an update depends on its cut."""
+        return (
+            "dropout's draws and what the contrastive loss compares" if recipe.loss.contrastive else "dropout's draws"
+        )
 
     def _describe_fit(self, processes: int) -> tuple[str, str]:
         """The line about a training that is a fit of the head to the encoder as it is."""
@@ -247,11 +279,6 @@ class Plan:
         if self.updates <= self.warmup_updates:
             text += f"; stopped before at {self.rate(self.updates - 1):g}"
         return text
-
-
-@functools.lru_cache(maxsize=2)  # this epoch's and the next one's
-def _permutation(count: int, seed: int, epoch: int) -> np.ndarray:
-    return np.random.default_rng([seed, epoch]).permutation(count)
 
 
 def seed_of(seed: int, update: int, micro_batch: int) -> int:

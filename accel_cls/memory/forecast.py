@@ -25,13 +25,14 @@ class TrainingMemory:
     optimizer: int  # AdamW's two moments
     communication: int  # DDP's or DeepSpeed's buckets of gradients, layers that FSDP has gathered
     autocast_copies: int  # of the weights, in 16 bits
-    activations: int | None  # what the forward pass saves for the backward pass, in fp32; None: not known
+    activations: int | None  # what forward passes save for the backward pass, in fp32; None: not known
     shape: tuple[int, int]  # of the micro-batch: rows, tokens in each
+    passes: int = 1  # forward passes that are kept at once
 
     @property
     def backward(self) -> int | None:
-        """Gradients of activations, while they are needed."""
-        return None if self.activations is None else int(_BACKWARD * self.activations)
+        """Gradients of activations, while they are needed: of a pass at a time."""
+        return None if self.activations is None else int(_BACKWARD * self.activations / self.passes)
 
     @property
     def total(self) -> int | None:
@@ -54,8 +55,9 @@ class TrainingMemory:
         if self.activations is None or self.backward is None or self.total is None:
             return text
         rows, width = self.shape
+        batch = f"a micro-batch of {rows} × {width} tokens" + (f", {self.passes} passes" if self.passes > 1 else "")
         return (
-            f"{text} + activations {format_bytes(self.activations)} (a micro-batch of {rows} × {width} tokens) + "
+            f"{text} + activations {format_bytes(self.activations)} ({batch}) + "
             f"backward pass {format_bytes(self.backward)} = {format_bytes(self.total)}"
         )
 
@@ -65,7 +67,7 @@ class TrainingMemory:
 
 
 def training_memory(
-    model: PreTrainedModel, setup: ParallelSetup, shape: tuple[int, int], activations: int | None
+    model: PreTrainedModel, setup: ParallelSetup, shape: tuple[int, int], activations: int | None, passes: int = 1
 ) -> TrainingMemory:
     """The memory of a training of a model.
 
@@ -75,6 +77,7 @@ def training_memory(
         shape: of a micro-batch: rows, tokens in each.
         activations: bytes that its forward pass saves, see `activation_bytes`; None where that is not known. In fp32:
             autocast saves 0.50 to 0.76 of them (ALBERT, BERT), so this is an upper bound.
+        passes: how many forward passes are kept for one backward pass.
     """
     whole, processes = weight_bytes(model), setup.processes
     half = setup.mixed_precision != "no"
@@ -90,8 +93,9 @@ def training_memory(
         # ZeRO-2: whole weights, in 16 bits where it is told so, not by autocast; and an fp32 copy, which is sharded.
         weights, shards = (whole // 2 if half else whole) + whole // processes, processes
         communication, autocast_copies = whole, 0  # its buckets hold gradients before they are sharded
+    saved = None if activations is None else passes * activations
     return TrainingMemory(
-        weights, whole // shards, 2 * whole // shards, communication, autocast_copies, activations, shape
+        weights, whole // shards, 2 * whole // shards, communication, autocast_copies, saved, shape, passes
     )
 
 

@@ -62,7 +62,7 @@ class Search:
     @property
     def trial(self) -> Trial:
         """What tries a size on this process."""
-        return Trial(self.accelerator, self.setup, self.sizes.widest, self.model, self.batches)
+        return Trial(self.accelerator, self.setup, self.sizes.widest, self.model, self.batches, self.sizes.passes)
 
 
 def find_micro_batch_tokens(search: Search, notes: list[str]) -> int:
@@ -164,7 +164,7 @@ def needed_memory(search: Search) -> Callable[[int], TrainingMemory]:
         activations = activation_bytes(outline, rows, width)
         if activations is None:
             activations = extrapolate(saved_bytes, rows)
-        return training_memory(outline, search.setup, (rows, width), activations)
+        return training_memory(outline, search.setup, (rows, width), activations, search.sizes.passes)
 
     return needed
 
@@ -190,7 +190,7 @@ def _nothing_fits(search: Search, failures: int) -> UserError:
     shape = sizes.worst_shape(sizes.candidates()[0])
     outline = search.outline()
     # Not measured where the meta device can't tell: there is no memory for it.
-    needed = training_memory(outline, setup, shape, activation_bytes(outline, *shape))
+    needed = training_memory(outline, setup, shape, activation_bytes(outline, *shape), sizes.passes)
     there = available.device_name
     if available.free is not None and available.total is not None:
         there += (

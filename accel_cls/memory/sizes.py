@@ -19,13 +19,15 @@ class MicroBatchSizes:
     max_length: int  # data.max_length: validation texts, and later ones, may be that long
     batch_size: int  # examples of an update
     min_micro_batches: int = 1  # of an update
+    passes: int = 1  # forward passes that an objective keeps at once: two through half as many rows need as much
 
     @classmethod
     def of(cls, recipe: Recipe, lengths: np.ndarray, few_shapes: bool = False) -> MicroBatchSizes:
         """The sizes for a recipe whose training examples have these lengths; with `few_shapes` on XLA."""
         max_length, train = recipe.data.max_length, recipe.train
         widest = padded_width(int(lengths.max()), max_length, width_step(max_length, few_shapes))
-        return cls(widest, max_length, min(train.batch_size, len(lengths)), train.min_micro_batches)
+        examples, passes = min(train.batch_size, len(lengths)), recipe.loss.kept_passes
+        return cls(widest, max_length, examples, train.min_micro_batches, passes)
 
     def candidates(self, processes: int = 1) -> list[int]:
         """The sizes to choose from, ascending: rows × the widest width, from one row to a process's part of an update.

@@ -37,7 +37,7 @@ from accel_cls.tokenization.encode import Encoded, encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
 from accel_cls.training.loop import Training
 from accel_cls.training.non_finite import NonFiniteGuard
-from accel_cls.training.objectives import objective_of
+from accel_cls.training.objectives import objective_of, require_objective
 from accel_cls.training.trace import Trace
 
 
@@ -74,8 +74,9 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     """Tokenizer, token ids, model and loss.
 
     Raises:
-        UserError: for a model that can't be used, or class weights that do not fit the classes.
+        UserError: for a model or hardware that can't be used so, or class weights that do not fit the classes.
     """
+    require_objective(recipe.loss, accelerator)
     tokenizer = load_tokenizer(recipe, corpus.train, notes)
     train, validation = (
         encode_cached(tokenizer, part.texts, recipe.data.max_length, notes)

@@ -102,7 +102,8 @@ def fit(
     recipe, sizes, key = resolve_micro_batch_tokens(recipe, inputs, accelerator, start.tokens, notes)
     if key is not None and accelerator.is_main_process:
         write_text(folder.recipe, recipe_to_yaml(recipe))
-    plan = Plan.of(recipe, inputs.train.lengths, is_xla(accelerator), inputs.packed)
+    classes = inputs.task.strata(corpus.train.labels)
+    plan = Plan.of(recipe, inputs.train.lengths, is_xla(accelerator), inputs.packed, classes)
     _show_what_is_trained(recipe, inputs, plan, accelerator, notes, console)
 
     fit_seconds = _fit_last_layer(recipe, inputs, accelerator, plan, console) if start.checkpoint is None else 0.0

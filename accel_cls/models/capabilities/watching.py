@@ -38,7 +38,7 @@ def watched_parts(
     Raises:
         UserError: where the model has no such part, or no dropout for R-Drop.
     """
-    if not (form.r_drop or form.contrastive or form.adversarial):
+    if not form.wraps:
         return WatchedParts()
     inputs = pad_rows(tokenizer(list(TRIAL_TEXTS[:2])), padding.token, padding.side)
     with _as_in_training(model):

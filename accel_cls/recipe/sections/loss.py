@@ -76,9 +76,9 @@ class Loss(Section):
     )
 
     @property
-    def is_plain(self) -> bool:
-        """Whether it is the task's own loss of one pass."""
-        return self.kind == "cross_entropy" and self.passes == 1 and not self.contrastive
+    def wraps(self) -> bool:
+        """Whether it is more than the loss of one pass's logits."""
+        return bool(self.r_drop or self.contrastive or self.adversarial)
 
     @property
     def steps(self) -> int:
@@ -86,11 +86,12 @@ class Loss(Section):
         return {None: 0, "fgm": 1, "pgd": self.adversarial_steps}[self.adversarial]
 
     @property
-    def passes(self) -> int:
-        """Forward passes of a micro-batch."""
-        return (2 if self.r_drop else 1) * (1 + self.steps)
+    def kept_passes(self) -> int:
+        """Forward passes whose activations are in memory at once; one that only finds where to move to is over then."""
+        return (2 if self.r_drop else 1) * (2 if self.adversarial else 1)
 
     @property
-    def kept_passes(self) -> int:
-        """Of these, whose activations are in memory at once: one that only finds where to move to is over by then."""
-        return (2 if self.r_drop else 1) * (2 if self.adversarial else 1)
+    def work(self) -> int:
+        """What a text costs, in forward passes: 3 with its backward pass, and 1 for one back to the embeddings only."""
+        finding = 1 + 2 * (self.steps - 1) if self.steps else 0  # from the clean pass, and from each moved one
+        return 3 * self.kept_passes + (2 if self.r_drop else 1) * finding

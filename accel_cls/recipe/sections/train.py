@@ -147,8 +147,8 @@ class Train(Section):
     sampling: Literal["all", "balanced"] = setting(
         "all",
         "'all' or 'balanced'",
-        "which examples an epoch has: each once, or of each class equally many, drawn anew for each epoch: those of "
-        "large classes are left out in turn, those of small ones come several times",
+        "which examples an epoch has: each once, or of each class equally many, drawn anew for each epoch: of a large "
+        "class only some, of a small one all several times. With task: multi_label a text counts for its rarest class",
     )
     label_smoothing: float = setting(
         0.0,

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from accel_cls.training.objectives.compose import objective_of
+from accel_cls.training.objectives.compose import objective_of, require_objective
 
-__all__ = ["objective_of"]
+__all__ = ["objective_of", "require_objective"]
