@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from conftest import train, train_by
+from accelerate.utils import DistributedType
+from conftest import command, fsdp_on_cpu, train, train_by, write_recipe, write_reviews
+from memory_setups import setup_of
 from run_results import interrupt, metrics, numbers
 from safetensors.torch import load_file
 from test_packing import _batches, _model
+from tiny import write_model
 from torch.nn.functional import cross_entropy
 
 from accel_cls.batching.batches import Batch
 from accel_cls.batching.layout import Layout, MicroBatch
+from accel_cls.errors import UserError
+from accel_cls.memory.forecast import training_memory
+from accel_cls.memory.sizes import MicroBatchSizes
 from accel_cls.models.packing import make_packable
+from accel_cls.recipe import Recipe
+from accel_cls.recipe.sections.loss import Loss as Form
 from accel_cls.tasks.losses import CrossEntropy
 from accel_cls.training.objective import Supervised
+from accel_cls.training.objectives import require_objective
 from accel_cls.training.objectives.adversarial import Adversarial
 from accel_cls.training.objectives.contrastive import Contrastive, contrast
 from accel_cls.training.objectives.r_drop import RDrop
@@ -308,6 +318,119 @@ def test_process_without_examples_goes_along() -> None:
     assert all(p.grad is not None and not p.grad.any() for p in model.parameters())
 
 
+# What they need of a model, of memory, of hardware
+
+
+def saved_bytes(objective, model: torch.nn.Module) -> int:
+    """What is kept for the backward pass of a micro-batch, without the weights."""
+    saved: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        saved[tensor.untyped_storage()._cdata] = tensor.untyped_storage()
+        return tensor
+
+    padded, _, _ = layouts()
+    seen, of_pass = [], torch.autograd.grad
+
+    def forget(*arguments, retain_graph: bool, **options):
+        found = of_pass(*arguments, retain_graph=retain_graph, **options)
+        if not retain_graph:
+            seen.append(sum(one.nbytes() for one in saved.values()))
+            saved.clear()
+        return found
+
+    with pytest.MonkeyPatch.context() as patch, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        patch.setattr(torch.autograd, "grad", forget)
+        objective.losses(model, _batches(0).make(padded[0]))
+    own = {tensor.untyped_storage()._cdata for tensor in model.state_dict().values()}
+    return sum(storage.nbytes() for at, storage in saved.items() if at not in own)
+
+
+def test_memory_counts_the_passes_that_are_kept() -> None:
+    """In passes of the plain objective; PGD's first move is over, and with it what it took, all but the clean pass."""
+    model = bert()
+    one = saved_bytes(SUPERVISED, model)
+    twice, fgm = RDrop(SUPERVISED, SUPERVISED, 1.0), adversarial(model, 1)
+    both = adversarial(model, 1, inner=twice)
+    for objective, form in (
+        (twice, Form(r_drop=1)),
+        (fgm, Form(adversarial="fgm")),
+        (both, Form(r_drop=1, adversarial="fgm")),
+    ):
+        assert saved_bytes(objective, model) / one == pytest.approx(form.kept_passes, rel=0.05)
+    assert Form().kept_passes == 1
+    assert Form(adversarial="pgd").kept_passes == 2
+
+
+def test_auto_tries_as_many_passes_as_are_kept(tmp_path: Path, monkeypatch) -> None:
+    recipe = Recipe.model_validate(
+        {"name": "a", "output": "o", "data": {"train": "a.csv"}, "loss": {"r_drop": 1, "adversarial": "fgm"}}
+    )
+    sizes = MicroBatchSizes.of(recipe, np.array([9, 30]))
+    assert sizes.passes == 4
+    model = _model("bert", {})
+    plain, several = (training_memory(model, setup_of("DDP", 1), (2, 32), 1000, passes) for passes in (1, 4))
+    assert (plain.activations, several.activations) == (1000, 4000)
+    assert plain.backward == several.backward == 250, "backward goes one pass at a time"
+    assert "2 × 32 tokens, 4 passes)" in str(several)
+
+
+def test_arithmetic_counts_each_pass() -> None:
+    """In forward passes: FGM is two passes there and back, and back from the first one to the embeddings once more."""
+    assert Form().work == 3
+    assert Form(r_drop=1).work == 6
+    assert Form(adversarial="fgm").work == 7
+    assert Form(adversarial="pgd", adversarial_steps=3).work == 11
+    assert Form(adversarial="fgm", r_drop=1).work == 14
+
+
+@pytest.mark.parametrize("kind", ["DEEPSPEED", "XLA"])
+def test_hardware_where_it_was_never_run_is_refused(kind: str) -> None:
+    there = SimpleNamespace(
+        distributed_type=DistributedType(kind),
+        device=torch.device("meta") if kind != "XLA" else SimpleNamespace(type="xla"),
+    )
+    for form, key in ((Form(r_drop=1), "r_drop"), (Form(adversarial="fgm"), "adversarial")):
+        with pytest.raises(
+            UserError, match=rf"loss\.{key}: found .* under {kind}; expected a profile with DDP or FSDP"
+        ):
+            require_objective(form, there)
+    require_objective(Form(kind="focal"), there)
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "said"),
+    [
+        ("bert", ["model.dropout=0.1", "loss.r_drop=1"], None),
+        (
+            "bert",
+            ["loss.r_drop=1"],
+            "loss.r_drop: two passes through this BertForSequenceClassification answer the same",
+        ),
+        ("bert", ["loss.adversarial=fgm"], None),
+        ("bart", ["loss.adversarial=fgm", "loss.contrastive=1"], None),
+        (
+            "canine",
+            ["loss.adversarial=fgm"],
+            "loss.adversarial: a CanineForSequenceClassification does not make a vector",
+        ),
+    ],
+)
+def test_model_is_asked_before_it_is_trained(
+    family: str, settings: list[str], said: str | None, tmp_path: Path
+) -> None:
+    write_reviews(tmp_path / "reviews.csv")
+    write_model(tmp_path / "encoder", family, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    write_recipe(tmp_path)
+    done = train(tmp_path, "model.name=./encoder", "~model.scratch", "train.max_updates=2", *settings)
+    if said is None:
+        assert done.returncode == 0, done.stderr
+    else:
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 # Whole trainings
 
 EVERYTHING = ("loss.r_drop=1", "loss.contrastive=0.5", "loss.adversarial=pgd", "loss.adversarial_steps=2")
@@ -330,3 +453,30 @@ def test_same_training_on_two_processes_and_after_a_stop(packing: str, work: Pat
     assert [numbers(record) for record in metrics(work / "one")] == [numbers(record) for record in before]
     for name, weight in load_file(work / "one" / "model" / "model.safetensors").items():
         assert torch.equal(weight, weights[name]), name
+
+
+def test_fsdp_makes_the_same_training(work: Path) -> None:
+    fsdp_on_cpu(work)
+    one = train(work, *EVERYTHING, *SAME_CUT, "output=one")
+    assert one.returncode == 0, one.stderr
+    said = command("accel-cls", "launch", "recipe.yaml", "hardware=./fsdp_cpu.yaml", *EVERYTHING, *SAME_CUT, cwd=work)
+    assert said.returncode == 0, said.stderr
+    for left, right in zip(metrics(work / "one"), metrics(work / "run"), strict=True):
+        assert numbers(left) == pytest.approx(numbers(right), rel=1e-3)
+
+
+def test_loss_that_is_wrapped_is_logged_whole_and_its_rows_are_named_where_it_is_not_finite(work: Path) -> None:
+    """The log has the whole objective; the validation's loss is the task's, and stays comparable."""
+    plain = train(work, "model.dropout=0", "train.max_updates=1", "output=plain")
+    moved = train(
+        work,
+        "model.dropout=0",
+        "train.max_updates=1",
+        "loss.adversarial=fgm",
+        "loss.adversarial_size=1e-6",
+        "output=moved",
+    )
+    assert plain.returncode == 0, plain.stderr
+    assert moved.returncode == 0, moved.stderr
+    loss, twice = (metrics(work / name)[0]["loss"] for name in ("plain", "moved"))
+    assert twice == pytest.approx(2 * loss, rel=1e-5)

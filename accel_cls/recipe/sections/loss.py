@@ -87,11 +87,11 @@ class Loss(Section):
 
     @property
     def kept_passes(self) -> int:
-        """Forward passes whose activations are in memory at once; one that only finds where to move to is over then."""
+        """Forward passes that are in memory at once; one that only finds where to move to is over by then."""
         return (2 if self.r_drop else 1) * (2 if self.adversarial else 1)
 
     @property
     def work(self) -> int:
-        """What a text costs, in forward passes: 3 with its backward pass, and 1 for one back to the embeddings only."""
+        """What a text costs, in forward passes: 3 with the backward pass; 1 more for one back to the embeddings."""
         finding = 1 + 2 * (self.steps - 1) if self.steps else 0  # from the clean pass, and from each moved one
         return 3 * self.kept_passes + (2 if self.r_drop else 1) * finding

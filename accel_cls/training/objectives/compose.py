@@ -24,7 +24,7 @@ def require_objective(form: Form, accelerator: Accelerator) -> None:
         key = next(key for key in ("adversarial", "r_drop", "contrastive") if getattr(form, key))
         raise UserError(
             f"loss.{key}: found {getattr(form, key)} under {kind.value}; expected a profile with DDP or FSDP, or one "
-            "process: it goes into the model's passes, and has been run nowhere else. Leave it out, or change `hardware`"
+            "process: it goes into the model's passes, and was never run elsewhere. Leave it out, or change `hardware`"
         )
 
 
