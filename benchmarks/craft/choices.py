@@ -28,5 +28,13 @@ CHOICES = {
         PLAIN,
         Choice("mean", "Heads", ("model.pooling=mean",), _LAYERS),
         Choice("smoothing", "Loss", ("train.label_smoothing=0.1",)),
+        Choice("focal", "Loss", ("loss.kind=focal",)),
+        Choice("gce", "Loss", ("loss.kind=generalized_cross_entropy",)),
+        Choice("r_drop", "Loss", ("loss.r_drop=1",)),
+        Choice("contrastive", "Loss", ("loss.contrastive=0.5",)),
+        Choice("fgm", "Loss", ("loss.adversarial=fgm",), _LAYERS),
+        Choice("pgd", "Loss", ("loss.adversarial=pgd",), _LAYERS),
+        Choice("effective", "Loss", ("train.class_weights=effective",)),
+        Choice("sampling", "Loss", ("train.sampling=balanced",)),
     )
 }
