@@ -361,7 +361,7 @@ def test_auto_tries_as_many_passes_as_are_kept(tmp_path: Path, monkeypatch) -> N
     sizes = MicroBatchSizes.of(recipe, np.array([9, 30]))
     assert sizes.passes == 4
     model = _model("bert", {})
-    plain, several = (training_memory(model, setup_of("DDP", 1), (2, 32), 1000, passes) for passes in (1, 4))
+    plain, several = (training_memory(model, setup_of("DDP", 1), (2, 32), 1000, passes=passes) for passes in (1, 4))
     assert (plain.activations, several.activations) == (1000, 4000)
     assert plain.backward == several.backward == 250, "backward goes one pass at a time"
     assert "2 × 32 tokens, 4 passes)" in str(several)

@@ -15,7 +15,7 @@ _KINDS = {FOCAL: ("single_label", "multi_label"), GENERALIZED: ("single_label",)
 def broken_losses(recipe: Recipe) -> _Broken:
     """(key to blame, what is wrong and what to do) for each broken rule of what is minimized."""
     loss, task = recipe.loss, recipe.task
-    if recipe.model.freeze:
+    if recipe.model.is_fitted:
         yield from _broken_when_frozen(recipe)
         return
     if task not in (tasks := _KINDS.get(loss.kind, (task,))):
