@@ -16,6 +16,7 @@ from accel_cls.batching.layout import Layout, MicroBatch
 from accel_cls.memory.forecast import training_memory
 from accel_cls.memory.sizes import MicroBatchSizes
 from accel_cls.models.packing import make_packable
+from accel_cls.models.recomputing import recompute_layers
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.sections.loss import Loss as Form
 from accel_cls.tasks.losses import CrossEntropy
@@ -297,6 +298,20 @@ def test_objectives_wrap_one_another() -> None:
     once = passed(adversarial(model, 2, inner=inner), model, packed, first)
     twice = passed(adversarial(model, 2, inner=RDrop(inner, SUPERVISED, 3.0)), model, packed, first)
     assert_same(twice, once)
+
+
+def test_layers_may_be_computed_again_for_each_of_several_backward_passes() -> None:
+    """With gradient checkpointing, whose second pass of a layer draws the first one's dropout."""
+    kept, again = bert(dropout=0.3), bert(dropout=0.3)
+    _, packed, _ = layouts()
+    for model in (kept, again):
+        make_packable(model)
+    recompute_layers(again, "train.gradient_checkpointing")
+    expected, found = (
+        passed(adversarial(model, 2, inner=RDrop(SUPERVISED, SUPERVISED, 1.0)), model, packed)
+        for model in (kept, again)
+    )
+    assert_same(found, expected)
 
 
 def test_process_without_examples_goes_along() -> None:

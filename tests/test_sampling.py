@@ -1,6 +1,8 @@
 """Which examples an epoch has where each class is to have equally many."""
 
 import numpy as np
+import pytest
+from conftest import cli
 from test_plan import plan_of
 
 from accel_cls.batching.plan import Plan
@@ -55,3 +57,12 @@ def test_plan_of_a_recipe_that_samples_tells_it():
     assert made.sampling is not None
     assert "; an epoch has about 20 examples of each class, drawn anew" in dict(made.describe(recipe, 1))["updates"]
     assert made.tokens_per_epoch == 360
+
+
+@pytest.mark.parametrize("what", ["plan", "check"])
+def test_commands_know_what_is_sampled_and_how_many_passes_are_kept(what, work, capsys, monkeypatch):
+    monkeypatch.chdir(work)
+    wanted = ["train.sampling=balanced", "loss.r_drop=1", "loss.adversarial=fgm"]
+    said = " ".join(cli(capsys, what, "recipe.yaml", *wanted)[1].split())
+    assert "examples of each class, drawn anew" in said
+    assert "tokens, 4 passes)" in said

@@ -120,7 +120,8 @@ def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, F
     notes: list[str] = []
     train = encode_cached(tokenizer, corpus.train.texts, recipe.data.max_length, notes)
     outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
-    ahead = forecast(recipe, train.lengths, outline, processes, corpus.digest, runs)
+    classes = task.strata(corpus.train.labels)
+    ahead = forecast(recipe, train.lengths, outline, processes, corpus.digest, runs, classes)
     return replace(corpus, notes=(*corpus.notes, *notes)), ahead
 
 
