@@ -99,7 +99,8 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         special = tokenizer.num_special_tokens_to_add(pair=not isinstance(recipe.data.text, str))
         lengths, windows = Cutting.of(recipe.data).sizes(train.lengths, special)
         outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
-        ahead = forecast(one, lengths, outline, processes, corpus.digest, _runs(recipe), windows)
+        classes = task.strata(corpus.train.labels)
+        ahead = forecast(one, lengths, outline, processes, corpus.digest, _runs(recipe), windows, classes)
     except UserError as error:
         errors.append(str(error))
     simple = []
@@ -124,7 +125,8 @@ def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, F
     notes: list[str] = []
     train = encode_cached(tokenizer, corpus.train.texts, Cutting.of(recipe.data), notes)
     outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
-    ahead = forecast(recipe, train.lengths, outline, processes, corpus.digest, runs, train.windows)
+    classes = task.strata(corpus.train.labels)
+    ahead = forecast(recipe, train.lengths, outline, processes, corpus.digest, runs, train.windows, classes)
     return replace(corpus, notes=(*corpus.notes, *notes)), ahead
 
 

@@ -67,7 +67,7 @@ class Forecast:
         lines = plan.describe(recipe, self.processes)
         if recipe.model.is_fitted:
             return [*lines, ("disk", f"the model {format_bytes(self.model)}, a checkpoint as much"), *self._repeats()]
-        real = int(plan.lengths.sum())
+        real = plan.tokens_per_epoch
         padded = real / (1 - self.cutting.padding)
         tokens = f"{real:,} an epoch, about {padded:,.0f} with padding; {_tokens_of(plan):,} in all"
         lines.insert(3, ("tokens", tokens))
@@ -125,7 +125,7 @@ class Forecast:
             "processes": self.processes,
             "micro_batch_tokens": plan.layout.tokens,
             "micro_batch_tokens_from": self.tokens_from,
-            "tokens_per_epoch": int(plan.lengths.sum()),
+            "tokens_per_epoch": plan.tokens_per_epoch,
             "cutting": cutting,
             "seconds": None if self.seconds is None else round(self.seconds, 1),
             "learning_rate_from": self.rate_from or "recipe",
@@ -160,6 +160,7 @@ def forecast(
     data: str = "",
     runs: int = 1,
     windows: np.ndarray | None = None,
+    classes: np.ndarray | None = None,
 ) -> Forecast:
     """Forecast a training.
 
@@ -171,6 +172,7 @@ def forecast(
         data: the corpus's digest, by which what a search has found is known again.
         runs: how many such trainings are asked for.
         windows: of each training example; None where each has one.
+        classes: of each training example, for train.sampling: balanced; see `ClassesAlike`.
 
     Raises:
         UserError: where the plan contradicts itself.
@@ -189,7 +191,7 @@ def forecast(
     if recipe.train.micro_batch_tokens == "auto":
         tokens, tokens_from = estimate_micro_batch_tokens(recipe, lengths, outline, setup, windows)
         recipe = with_micro_batch_tokens(recipe, tokens)
-    plan = Plan.of(recipe, lengths, few_shapes=is_xla, packed=packed, windows=windows)
+    plan = Plan.of(recipe, lengths, few_shapes=is_xla, packed=packed, windows=windows, classes=classes)
     cutting = plan.micro_batch_stats(processes)
     shapes = _filled_up(plan, cutting.shapes) if is_xla else cutting.shapes
     all_buffers = dict(outline.named_buffers())
@@ -200,7 +202,7 @@ def forecast(
         processes=processes,
         cutting=cutting,
         tokens_from=tokens_from,
-        memory=_most_demanding(outline, setup, shapes, averaged_copies(recipe, setup.device)),
+        memory=_most_demanding(outline, setup, shapes, averaged_copies(recipe, setup.device), recipe.loss.kept_passes),
         checkpoint=weights + (2 + averaged_copies(recipe)) * trained_bytes(outline) + buffers,
         model=weights - adapter_bytes(outline) + buffers,
         kept=recipe.checkpoint.keep + 1,  # and the best
@@ -216,13 +218,13 @@ def _filled_up(plan: Plan, shapes: Iterable[tuple[int, int]]) -> set[tuple[int, 
 
 
 def _most_demanding(
-    outline: PreTrainedModel, setup: ParallelSetup, shapes: Iterable[tuple[int, int]], copies: int
+    outline: PreTrainedModel, setup: ParallelSetup, shapes: Iterable[tuple[int, int]], copies: int, passes: int
 ) -> TrainingMemory:
     """The memory that the most demanding micro-batch needs, of these shapes (rows, width)."""
     # What is saved grows with the tokens, and with tokens × width: one of these two is the largest.
     candidates = {max(shapes, key=lambda s: s[0] * s[1]), max(shapes, key=lambda s: s[0] * s[1] ** 2)}
     needed = [
-        training_memory(outline, setup, shape, activation_bytes(outline, *shape), copies)
+        training_memory(outline, setup, shape, activation_bytes(outline, *shape), copies, passes)
         for shape in sorted(candidates)
     ]
     return max(needed, key=lambda memory: memory.activations or 0)
@@ -239,4 +241,4 @@ def _tokens_of(plan: Plan) -> int:
     epochs, updates = divmod(plan.updates, plan.updates_per_epoch)
     first = epochs * plan.updates_per_epoch
     rest = sum(int(plan.lengths[plan.examples(first + k)].sum()) for k in range(updates))
-    return epochs * int(plan.lengths.sum()) + rest
+    return epochs * plan.tokens_per_epoch + rest

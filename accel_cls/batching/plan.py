@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from accel_cls.batching.layout import Layout, MicroBatch, padded_widths, width_step
+from accel_cls.batching.sampling import ClassesAlike, order_of
 from accel_cls.batching.schedule import Schedule, check_warmup
 from accel_cls.recipe import Recipe
 
@@ -57,6 +58,7 @@ class Plan:
     decay: float = 0.1
     power: float = 2.0
     windows: np.ndarray | None = None  # int32: windows of each training example; None where each has one
+    sampling: ClassesAlike | None = None  # None: an epoch has each example once
 
     @classmethod
     def of(
@@ -66,8 +68,12 @@ class Plan:
         few_shapes: bool = False,
         packed: bool = False,
         windows: np.ndarray | None = None,
+        classes: np.ndarray | None = None,
     ) -> Plan:
         """The plan of a recipe for training examples of these lengths and windows; with `few_shapes` for XLA.
+
+        Args:
+            classes: of each example, for train.sampling: balanced; see `ClassesAlike`.
 
         Raises:
             UserError: where the warm-up is longer than the run.
@@ -77,6 +83,10 @@ class Plan:
         assert train.micro_batch_tokens != "auto"
         assert train.learning_rate != "auto"
         longest, frozen = recipe.data.max_length, recipe.model.is_fitted
+        sampling = None
+        if train.sampling == "balanced" and not frozen:
+            assert classes is not None
+            sampling = ClassesAlike(classes)
         plan = cls(
             lengths=lengths,
             layout=Layout(train.micro_batch_tokens, longest, width_step(longest, few_shapes), packed),
@@ -91,6 +101,7 @@ class Plan:
             decay=train.decay,
             power=train.power,
             windows=windows,
+            sampling=sampling,
         )
         check_warmup(plan.warmup, plan.epochs, plan.updates_per_epoch)
         return plan
@@ -110,6 +121,12 @@ class Plan:
         """Updates that the run makes: all that are scheduled, unless max_updates stops it early."""
         return count_updates(len(self.lengths), self.batch_size, self.epochs, self.max_updates)
 
+    @property
+    def tokens_per_epoch(self) -> int:
+        """Tokens of an epoch's examples, without padding; where classes are sampled, of the first epoch's."""
+        order = order_of(len(self.lengths), self.sampling, self.seed, 0)
+        return int(self.lengths[order].sum())
+
     @functools.cached_property
     def rates(self) -> Schedule:
         """The learning rate of each update."""
@@ -125,9 +142,9 @@ class Plan:
         return self.rates.rate(update)
 
     def examples(self, update: int) -> np.ndarray:
-        """The examples of an update, int64, in the order of the epoch's permutation."""
+        """The examples of an update, int64, in the order of the epoch."""
         epoch, position = divmod(update, self.updates_per_epoch)
-        order = _permutation(len(self.lengths), self.seed, epoch)
+        order = order_of(len(self.lengths), self.sampling, self.seed, epoch)
         return order[position * self.batch_size : (position + 1) * self.batch_size]
 
     def micro_batches(self, update: int, processes: int = 1) -> list[MicroBatch]:
@@ -185,6 +202,9 @@ class Plan:
             f"{stats.micro_batches:.1f} an update, of at most {self.layout.tokens:,} {kind}; "
             f"{stats.padding:.0%} of them padding"
         )
+        if self.sampling is not None:
+            each = len(self.lengths) / len(np.unique(self.sampling.classes))
+            updates += f"; an epoch has about {each:,.0f} examples of each class, drawn anew"
         lines = [("updates", updates), ("rate", self.rates.describe(self.updates)), ("micro-batches", micro)]
         idle = processes - min(self.batch_size, len(self.lengths))
         if idle > 0:
@@ -199,7 +219,7 @@ class Plan:
                 (
                     "",
                     f"{stats.finer:.0%} of the updates are cut finer than on one process, so that none of "
-                    f"the {processes} idles: the same gradient but for dropout's draws, which "
+                    f"the {processes} idles: the same gradient but for {self._differing(recipe)}, which "
                     f"train.min_micro_batches={processes} makes the same, too",
                 )
             )
@@ -217,6 +237,13 @@ class Plan:
         )
         return lines
 
+    @staticmethod
+    def _differing(recipe: Recipe) -> str:
+        """What of an update depends on its cut."""
+        return (
+            "dropout's draws and what the contrastive loss compares" if recipe.loss.contrastive else "dropout's draws"
+        )
+
     def _describe_fit(self, processes: int) -> tuple[str, str]:
         """The line about a training that is a fit of the head to the encoder as it is."""
         passes = len(self.micro_batches(0, processes))
@@ -225,11 +252,6 @@ class Plan:
             f"none by gradients: the {len(self.lengths):,} training texts go through the encoder once, in {passes:,} "
             f"micro-batches of at most {self.layout.tokens:,} tokens; then the head is fitted to what comes out",
         )
-
-
-@functools.lru_cache(maxsize=2)  # this epoch's and the next one's
-def _permutation(count: int, seed: int, epoch: int) -> np.ndarray:
-    return np.random.default_rng([seed, epoch]).permutation(count)
 
 
 def seed_of(seed: int, update: int, micro_batch: int) -> int:

@@ -50,7 +50,7 @@ def estimate_micro_batch_tokens(
 
     def needed(size: int) -> TrainingMemory:
         shape = sizes.worst_shape(size)
-        return training_memory(model, setup, shape, activation_bytes(model, *shape), copies)
+        return training_memory(model, setup, shape, activation_bytes(model, *shape), copies, sizes.passes)
 
     index = largest_that_fits(candidates, lambda size: should_fit(setup, available, needed(size), sizes))
     memory = needed(tokens := candidates[index or 0])

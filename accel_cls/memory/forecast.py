@@ -26,14 +26,15 @@ class TrainingMemory:
     optimizer: int  # AdamW's two moments
     communication: int  # DDP's or DeepSpeed's buckets of gradients, layers that FSDP has gathered
     autocast_copies: int  # of the weights, in 16 bits
-    activations: int | None  # what the forward pass saves for the backward pass, in fp32; None: not known
+    activations: int | None  # what forward passes save for the backward pass, in fp32; None: not known
     shape: tuple[int, int]  # of the micro-batch: rows, tokens in each
     averages: int = 0  # weights averaged over updates, or kept for it
+    passes: int = 1  # forward passes that are kept at once
 
     @property
     def backward(self) -> int | None:
-        """Gradients of activations, while they are needed."""
-        return None if self.activations is None else int(_BACKWARD * self.activations)
+        """Gradients of activations, while they are needed: of a pass at a time."""
+        return None if self.activations is None else int(_BACKWARD * self.activations / self.passes)
 
     @property
     def total(self) -> int | None:
@@ -57,8 +58,9 @@ class TrainingMemory:
         if self.activations is None or self.backward is None or self.total is None:
             return text
         rows, width = self.shape
+        batch = f"a micro-batch of {rows} × {width} tokens" + (f", {self.passes} passes" if self.passes > 1 else "")
         return (
-            f"{text} + activations {format_bytes(self.activations)} (a micro-batch of {rows} × {width} tokens) + "
+            f"{text} + activations {format_bytes(self.activations)} ({batch}) + "
             f"backward pass {format_bytes(self.backward)} = {format_bytes(self.total)}"
         )
 
@@ -68,7 +70,12 @@ class TrainingMemory:
 
 
 def training_memory(
-    model: PreTrainedModel, setup: ParallelSetup, shape: tuple[int, int], activations: int | None, copies: int = 0
+    model: PreTrainedModel,
+    setup: ParallelSetup,
+    shape: tuple[int, int],
+    activations: int | None,
+    copies: int = 0,
+    passes: int = 1,
 ) -> TrainingMemory:
     """The memory of a training of a model.
 
@@ -79,6 +86,7 @@ def training_memory(
         activations: bytes that its forward pass saves, see `activation_bytes`; None where that is not known. In fp32:
             autocast saves 0.50 to 0.76 of them (ALBERT, BERT), so this is an upper bound.
         copies: of the trained weights on the device besides, see `averaged_copies`.
+        passes: how many forward passes are kept for one backward pass.
     """
     whole, trained, processes = weight_bytes(model), trained_bytes(model), setup.processes
     half = setup.mixed_precision != "no"
@@ -94,15 +102,17 @@ def training_memory(
         # ZeRO-2: whole weights, in 16 bits where it is told so, not by autocast; and an fp32 copy, which is sharded.
         weights, shards = (whole // 2 if half else whole) + trained // processes, processes
         communication, autocast_copies = trained, 0  # its buckets hold gradients before they are sharded
+    saved = None if activations is None else passes * activations
     return TrainingMemory(
         weights,
         trained // shards,
         2 * trained // shards,
         communication,
         autocast_copies,
-        activations,
+        saved,
         shape,
         copies * trained,
+        passes,
     )
 
 

@@ -64,7 +64,9 @@ class Search:
     @property
     def trial(self) -> Trial:
         """What tries a size on this process."""
-        return Trial(self.accelerator, self.setup, self.sizes.widest, self.model, self.batches, self.copies)
+        return Trial(
+            self.accelerator, self.setup, self.sizes.widest, self.model, self.batches, self.copies, self.sizes.passes
+        )
 
 
 def find_micro_batch_tokens(search: Search, notes: list[str]) -> int:
@@ -166,7 +168,7 @@ def needed_memory(search: Search) -> Callable[[int], TrainingMemory]:
         activations = activation_bytes(outline, rows, width)
         if activations is None:
             activations = extrapolate(saved_bytes, rows)
-        return training_memory(outline, search.setup, (rows, width), activations, search.copies)
+        return training_memory(outline, search.setup, (rows, width), activations, search.copies, search.sizes.passes)
 
     return needed
 
@@ -192,7 +194,7 @@ def _nothing_fits(search: Search, failures: int) -> UserError:
     shape = sizes.worst_shape(sizes.candidates()[0])
     outline = search.outline()
     # Not measured where the meta device can't tell: there is no memory for it.
-    needed = training_memory(outline, setup, shape, activation_bytes(outline, *shape), search.copies)
+    needed = training_memory(outline, setup, shape, activation_bytes(outline, *shape), search.copies, sizes.passes)
     there = available.device_name
     if available.free is not None and available.total is not None:
         there += (

@@ -20,6 +20,7 @@ class MicroBatchSizes:
     batch_size: int  # rows of an update: its examples, or their windows
     min_micro_batches: int = 1  # of an update
     windows: int = 1  # that a text may have
+    passes: int = 1  # forward passes that an objective keeps at once: two through half as many rows need as much
 
     @classmethod
     def of(
@@ -32,7 +33,7 @@ class MicroBatchSizes:
         examples, most = min(train.batch_size, len(lengths)), 1
         if windows is not None and recipe.data.windows is not None:
             examples, most = int(np.sort(windows)[-examples:].sum()), recipe.data.windows.most
-        return cls(widest, max_length, examples, train.min_micro_batches, most)
+        return cls(widest, max_length, examples, train.min_micro_batches, most, recipe.loss.kept_passes)
 
     def candidates(self, processes: int = 1) -> list[int]:
         """The sizes to choose from, ascending: rows × the widest width, from one row to a process's part of an update.

@@ -1,4 +1,4 @@
-"""Try a micro-batch: a forward and a backward pass on this process, as in the midst of a training."""
+"""Try a micro-batch: its forward passes and a backward pass on this process, as in the midst of a training."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Trial:
     model: PreTrainedModel  # not prepared
     batches: Batches  # the training examples
     copies: int = 0  # of the trained weights, to average them
+    passes: int = 1  # forward passes that are kept for the backward pass
 
     def fits(self, rows: int, available: DeviceMemory) -> bool:
         """Whether a forward and a backward pass of so many rows end without running out of memory.
@@ -79,8 +80,8 @@ class Trial:
                 parameter.grad = torch.zeros_like(parameter)
         batch = self.batches.make(self._widest(rows))
         with self.accelerator.autocast():
-            logits = model(**batch.inputs).logits
-        loss_for_memory(logits).backward()
+            losses = [loss_for_memory(model(**batch.inputs).logits) for _ in range(self.passes)]
+        torch.stack(losses).sum().backward()
         if device.type != "cpu":
             torch.accelerator.synchronize()  # what is still in work may yet fail
         del held

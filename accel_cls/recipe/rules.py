@@ -11,6 +11,7 @@ from pathlib import Path
 from accel_cls.errors import UserError, listed
 from accel_cls.recipe.decide_rules import broken_decisions, unknown_classes
 from accel_cls.recipe.head_rules import broken_heads
+from accel_cls.recipe.loss_rules import broken_losses, idle_losses
 from accel_cls.recipe.metrics import METRICS_OF, is_own
 from accel_cls.recipe.schema import Recipe
 from accel_cls.recipe.sections.data import Hub
@@ -55,8 +56,8 @@ def broken_rules(recipe: Recipe) -> _Broken:
             "schedule; leave it out, or give a rate (accel-cls tune finds one)"
         )
         broken.append((("train", "max_updates"), message))
-    broken += [*broken_lengths(recipe), *broken_decisions(recipe), *broken_training(recipe), *broken_heads(recipe)]
-    broken += _broken_repeats(recipe)
+    broken += [*broken_lengths(recipe), *broken_decisions(recipe), *broken_losses(recipe), *broken_training(recipe)]
+    broken += [*broken_heads(recipe), *_broken_repeats(recipe)]
     broken += _broken_evaluation(recipe) + _broken_labels(recipe) + _broken_columns(recipe)
     return broken + (_broken_numbers(recipe) if recipe.task == "regression" else [])
 
@@ -225,7 +226,7 @@ def idle_settings(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
     if data.label_separator != "," and (recipe.task != "multi_label" or isinstance(data.label, list)):
         why = "not used: it is for task: multi_label with one label column"
         idle.append((("data", "label_separator"), why, "remove it"))
-    idle += [*idle_lengths(recipe), *idle_in_training(recipe)]
+    idle += [*idle_lengths(recipe), *idle_in_training(recipe), *idle_losses(recipe)]
     return idle + (_idle_when_frozen(recipe) if model.is_fitted else [])
 
 

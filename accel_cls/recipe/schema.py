@@ -13,6 +13,7 @@ from accel_cls.recipe.sections.checkpoint import Checkpoint
 from accel_cls.recipe.sections.data import Data
 from accel_cls.recipe.sections.decide import Decide
 from accel_cls.recipe.sections.evaluate import Evaluate
+from accel_cls.recipe.sections.loss import Loss
 from accel_cls.recipe.sections.model import Model
 from accel_cls.recipe.sections.repeat import Repeat
 from accel_cls.recipe.sections.train import Train
@@ -61,6 +62,7 @@ class Recipe(Section):
     data: Data = setting(..., "a mapping", "training, validation and test data")
     model: Model = setting(Model(), "a mapping", "what is trained")
     train: Train = setting(Train(), "a mapping", "how it is trained")
+    loss: Loss = setting(Loss(), "a mapping", "what is minimized")
     average: Average | None = setting(
         None, "a mapping, {ema: 0.999} or {last: 3}", "the mean of several updates' weights, as what is kept"
     )

@@ -19,9 +19,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from accel_cls.data.labels import Classes, found_classes, is_number, named_classes
 from accel_cls.errors import UserError, listed
 from accel_cls.recipe.sections.data import Data
+from accel_cls.recipe.sections.loss import Loss as Form
 from accel_cls.recipe.sections.train import Train
-from accel_cls.tasks.single_label import CrossEntropy, SingleLabel
-from accel_cls.tasks.task import Loss, Table
+from accel_cls.tasks.losses import CrossEntropy
+from accel_cls.tasks.single_label import SingleLabel
+from accel_cls.tasks.task import CROSS_ENTROPY, Loss, Table
 
 _DISTANCES = 3  # from which on faults are counted together
 
@@ -50,7 +52,9 @@ class Ordinal(SingleLabel):
             )
         return found
 
-    def loss(self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device) -> Loss:
+    def loss(
+        self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device, form: Form = CROSS_ENTROPY
+    ) -> Loss:
         """Cross-entropy of "beyond this class?", averaged over all classes but the last."""
         return CumulativeCrossEntropy(self.class_weights(train, labels, classes), train.label_smoothing, device)
 

@@ -25,6 +25,7 @@ from accel_cls.models.adapters import Adapters, describe_adapters
 from accel_cls.models.capabilities import ask_model
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.capabilities.training import settle_training
+from accel_cls.models.capabilities.watching import WatchedParts, watched_parts
 from accel_cls.models.classifier import load_model, outline_model
 from accel_cls.models.features import last_layer
 from accel_cls.models.output_scale import ScaledLayer, scale_output
@@ -45,7 +46,7 @@ from accel_cls.training.averaging import Average
 from accel_cls.training.dropout_samples import MeanOverDraws, sample_dropout
 from accel_cls.training.loop import Training
 from accel_cls.training.non_finite import NonFiniteGuard
-from accel_cls.training.objective import Supervised
+from accel_cls.training.objectives import objective_of, require_objective
 from accel_cls.training.trace import Trace
 from accel_cls.training.unfreezing import Unfreezing
 
@@ -67,6 +68,7 @@ class Inputs:
     scaled: ScaledLayer | None  # the last layer, where logits have a unit
     adapters: Adapters | None  # of the encoder, where these are trained in its place
     windows: Windows | None  # how long texts are read in several
+    watched: WatchedParts
 
     def batches(
         self,
@@ -84,8 +86,9 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     """Tokenizer, token ids, model and loss.
 
     Raises:
-        UserError: for a model that can't be used, or class weights that do not fit the classes.
+        UserError: for a model or hardware that can't be used so, or class weights that do not fit the classes.
     """
+    require_objective(recipe.loss, accelerator)
     tokenizer = load_tokenizer(recipe, corpus.train, notes)
     train, validation = (
         encode_cached(tokenizer, part.texts, Cutting.of(recipe.data), notes)
@@ -98,6 +101,7 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
         make_windowed(model, recipe.data.windows.pooling)
     able = ask_model(model, tokenizer, str(recipe.model.name), notes)
     settle_training(model, tokenizer, able.padding, notes)
+    watched = WatchedParts() if recipe.model.is_fitted else watched_parts(model, tokenizer, able.padding, recipe.loss)
     scale, place = task.output_scale(corpus.train.labels), f"task: {task.name}"
     scaled = None if scale is None else scale_output(model, last_layer(model, place), scale, place)
     if recipe.model.lora is not None:
@@ -110,8 +114,9 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
         sample_dropout(model, samples, tokenizer, able.padding)
     packed = recipe.train.packing and able.packed and not is_xla(accelerator)
     first_position = make_packable(model, recipe.train.kernels) if packed else 0
-    loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device)
-    loss = MeanOverDraws(loss) if samples > 1 else loss
+    loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device, recipe.loss)
+    if samples > 1:
+        loss = MeanOverDraws(loss)
     return Inputs(
         corpus,
         task,
@@ -126,6 +131,7 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
         scaled,
         adapters,
         recipe.data.windows,
+        watched,
     )
 
 
@@ -188,7 +194,7 @@ def build_training(
         accelerator,
         model,
         optimizer,
-        Supervised(inputs.loss, corpus.train.labels),
+        objective_of(recipe.loss, inputs.loss, corpus.train.labels, inputs.watched),
         inputs.batches(inputs.train, corpus.train, accelerator.device, fixed, plan.batch_size),
         inputs.batches(inputs.validation, corpus.validation, accelerator.device, fixed),
         artifacts,

@@ -168,12 +168,28 @@ class Train(Section):
         "what an update does whose loss or gradient is no finite number, besides changing no weights: end the run and "
         "name the rows, or be left out, counted and logged",
     )
-    class_weights: Literal["balanced"] | dict[str | int, Annotated[float, Field(gt=0)]] | None = setting(
+    class_weights: Literal["balanced", "effective"] | dict[str | int, Annotated[float, Field(gt=0)]] | None = setting(
         None,
-        "'balanced', or a mapping from every class name to a weight above 0",
-        "weight of each class in the loss; 'balanced' is inverse to its count. With task: multi_label, the weight of "
-        "the examples that have the class against those that have not",
+        "'balanced', 'effective', or a mapping from every class name to a weight above 0",
+        "weight of each class in the loss; 'balanced' is inverse to its count, 'effective' to its effective number "
+        "(Cui et al. 2019), which grows less and less. With task: multi_label, the weight of the examples that have "
+        "the class against those that have not",
         "a class of weight 0 is never learned: leave its rows out instead",
+    )
+    effective_beta: float = setting(
+        0.999,
+        "a number above 0 and below 1",
+        "n examples of a class count as (1 - beta^n) / (1 - beta), no more than 1 / (1 - beta), for "
+        "class_weights: effective",
+        "at 0 all classes weigh the same, and towards 1 they are balanced",
+        gt=0,
+        lt=1,
+    )
+    sampling: Literal["all", "balanced"] = setting(
+        "all",
+        "'all' or 'balanced'",
+        "which examples an epoch has: each once, or of each class equally many, drawn anew for each epoch: of a large "
+        "class only some, of a small one all several times. With task: multi_label a text counts for its rarest class",
     )
     label_smoothing: float = setting(
         0.0,
