@@ -95,10 +95,9 @@ def test_loss_is_the_squared_error_of_the_cosine(packed: bool) -> None:
     pairs = Pairs(np.array([[0, 1], [2, 1], [3, 0]]), np.array([True, False, True]))
     batches = _batches(pairs)
     model = _Embeds(torch.tensor([[3.0, 4.0], [4.0, 3.0], [0.0, 2.0], [-6.0, -8.0]]))
-    layout = Layout(128, 64, 32, packed, texts=2)
-    lengths = layout.lengths_of(batches.batches.encoded.lengths, pairs.texts)
-    assert lengths.tolist() == ([7, 8, 6] if packed else [10, 10, 8])
-    batch = batches.make(layout.lay_out([1, 0, 2], lengths))
+    lengths = np.array([7, 8, 6] if packed else [10, 10, 8])
+    layout = Layout(128, 32, 16, packed)
+    batch = batches.make(layout.lay_out([1, 0, 2], lengths, np.full(3, 2)))
     objective = CosineOfPairs(model.last)
     assert batch.examples == (1, 0, 2)
     # Cosines: of (0, 2) and (4, 3) 0.6; of (3, 4) and (4, 3) 24 / 25; of (-6, -8) and (3, 4) -1.
@@ -120,7 +119,8 @@ def test_update_holds_whole_pairs_and_no_more_tokens_than_it_may(folder: Path) -
         assert sorted(one for part in seen for one in part.examples) == [*range(128)]
         assert max(part.tokens for part in seen) <= 128 + packed * 32  # the filler of packed rows
         assert all(width <= 32 for _, width in plan.micro_batch_stats(1).shapes)
-        assert plan.layout.of_texts.longest == 32
+        first, second = lengths[pairs.texts].T
+        assert np.array_equal(plan.lengths, first + second if packed else 2 * np.maximum(first, second))
 
 
 def test_so_many_examples_of_each_class_take_part(folder: Path) -> None:

@@ -14,9 +14,17 @@ from accel_cls.batching.plan import MicroBatchStats, Plan
 from accel_cls.console import duration
 from accel_cls.memory.activations import activation_bytes
 from accel_cls.memory.estimate import estimate_micro_batch_tokens
-from accel_cls.memory.forecast import TrainingMemory, format_bytes, training_memory, weight_bytes
+from accel_cls.memory.forecast import (
+    TrainingMemory,
+    averaged_copies,
+    format_bytes,
+    trained_bytes,
+    training_memory,
+    weight_bytes,
+)
 from accel_cls.memory.setup import ParallelSetup
 from accel_cls.memory.sizes import with_micro_batch_tokens
+from accel_cls.models.adapters import adapter_bytes
 from accel_cls.models.packing import can_pack, make_packable
 from accel_cls.profiles import find_profile
 from accel_cls.recipe import Recipe, with_values
@@ -57,9 +65,9 @@ class Forecast:
         """Name and text of each line that a person reads."""
         plan, memory = self.plan, self.memory
         lines = plan.describe(recipe, self.processes)
-        if recipe.model.freeze:
+        if recipe.model.is_fitted:
             return [*lines, ("disk", f"the model {format_bytes(self.model)}, a checkpoint as much"), *self._repeats()]
-        real = int(plan.lengths.sum())
+        real = plan.tokens_per_epoch
         padded = real / (1 - self.cutting.padding)
         tokens = f"{real:,} an epoch, about {padded:,.0f} with padding; {_tokens_of(plan):,} in all"
         lines.insert(3, ("tokens", tokens))
@@ -117,7 +125,7 @@ class Forecast:
             "processes": self.processes,
             "micro_batch_tokens": plan.layout.tokens,
             "micro_batch_tokens_from": self.tokens_from,
-            "tokens_per_epoch": int(plan.lengths.sum()),
+            "tokens_per_epoch": plan.tokens_per_epoch,
             "cutting": cutting,
             "seconds": None if self.seconds is None else round(self.seconds, 1),
             "learning_rate_from": self.rate_from or "recipe",
@@ -151,18 +159,22 @@ def forecast(
     processes: int | None,
     data: str = "",
     runs: int = 1,
+    windows: np.ndarray | None = None,
+    classes: np.ndarray | None = None,
     pairs: np.ndarray | None = None,
 ) -> Forecast:
     """Forecast a training.
 
     Args:
         recipe: the recipe.
-        lengths: tokens of each training text.
+        lengths: tokens of each training example.
         outline: its model on the meta device, see `outline_model`.
         processes: how many; None for what the recipe's profile says, or 1.
         data: the corpus's digest, by which what a search has found is known again.
         runs: how many such trainings are asked for.
-        pairs: int64 [examples, 2], of a recipe that learns from pairs of texts.
+        windows: of each training example; None where each has one.
+        classes: of each training example, for train.sampling: balanced; see `ClassesAlike`.
+        pairs: int64 [examples, 2]: which training texts are in each example, of a recipe that learns from pairs.
 
     Raises:
         UserError: where the plan contradicts itself.
@@ -179,9 +191,9 @@ def forecast(
     if packed:
         make_packable(outline)
     if recipe.train.micro_batch_tokens == "auto":
-        tokens, tokens_from = estimate_micro_batch_tokens(recipe, lengths, outline, setup)
+        tokens, tokens_from = estimate_micro_batch_tokens(recipe, lengths, outline, setup, windows)
         recipe = with_micro_batch_tokens(recipe, tokens)
-    plan = Plan.of(recipe, lengths, few_shapes=is_xla, packed=packed, pairs=pairs)
+    plan = Plan.of(recipe, lengths, few_shapes=is_xla, packed=packed, windows=windows, classes=classes, pairs=pairs)
     cutting = plan.micro_batch_stats(processes)
     shapes = _filled_up(plan, cutting.shapes) if is_xla else cutting.shapes
     all_buffers = dict(outline.named_buffers())
@@ -192,9 +204,9 @@ def forecast(
         processes=processes,
         cutting=cutting,
         tokens_from=tokens_from,
-        memory=_most_demanding(outline, setup, shapes),
-        checkpoint=3 * weights + buffers,
-        model=weights + buffers,
+        memory=_most_demanding(outline, setup, shapes, averaged_copies(recipe, setup.device), recipe.loss.kept_passes),
+        checkpoint=weights + (2 + averaged_copies(recipe)) * trained_bytes(outline) + buffers,
+        model=weights - adapter_bytes(outline) + buffers,
         kept=recipe.checkpoint.keep + 1,  # and the best
         rate_from=rate_from,
         speed=speed_of(recipe),
@@ -208,13 +220,14 @@ def _filled_up(plan: Plan, shapes: Iterable[tuple[int, int]]) -> set[tuple[int, 
 
 
 def _most_demanding(
-    outline: PreTrainedModel, setup: ParallelSetup, shapes: Iterable[tuple[int, int]]
+    outline: PreTrainedModel, setup: ParallelSetup, shapes: Iterable[tuple[int, int]], copies: int, passes: int
 ) -> TrainingMemory:
     """The memory that the most demanding micro-batch needs, of these shapes (rows, width)."""
     # What is saved grows with the tokens, and with tokens × width: one of these two is the largest.
     candidates = {max(shapes, key=lambda s: s[0] * s[1]), max(shapes, key=lambda s: s[0] * s[1] ** 2)}
     needed = [
-        training_memory(outline, setup, shape, activation_bytes(outline, *shape)) for shape in sorted(candidates)
+        training_memory(outline, setup, shape, activation_bytes(outline, *shape), copies, passes)
+        for shape in sorted(candidates)
     ]
     return max(needed, key=lambda memory: memory.activations or 0)
 
@@ -230,4 +243,4 @@ def _tokens_of(plan: Plan) -> int:
     epochs, updates = divmod(plan.updates, plan.updates_per_epoch)
     first = epochs * plan.updates_per_epoch
     rest = sum(int(plan.lengths[plan.examples(first + k)].sum()) for k in range(updates))
-    return epochs * int(plan.lengths.sum()) + rest
+    return epochs * plan.tokens_per_epoch + rest

@@ -37,7 +37,12 @@ def speed_of(recipe: Recipe) -> Speed | None:
 
 
 def _decisive(plain: object) -> dict[str, object]:
-    return {key: value for key, value in leaves(plain) if key.startswith(_DECISIVE)}
+    values = dict(leaves(plain))
+    found = {key: value for key, value in values.items() if key.startswith(_DECISIVE)}
+    moved = values.get("loss.adversarial")
+    steps = values.get("loss.adversarial_steps") if moved == "pgd" else None
+    # What a run that began before there was a section `loss` does not say is off.
+    return found | {"passes": (bool(values.get("loss.r_drop")), moved, steps)}
 
 
 def _logged(metrics: Path) -> list[float]:

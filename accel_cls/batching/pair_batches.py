@@ -46,8 +46,7 @@ class PairBatches:
         order = np.argsort(-lengths, kind="stable")  # as rows are laid out: the longest first
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))
-        width = micro_batch.width if micro_batch.packed else micro_batch.width // 2
-        single = replace(micro_batch, examples=tuple(texts[order].tolist()), width=width)
+        single = replace(micro_batch, examples=tuple(texts[order].tolist()), windows=None)
         inputs = self.batches.make(single).inputs
         # A process without pairs keeps step with one text, compared with itself.
         rows = place.reshape(-1, 2) if len(pairs) else np.zeros((1, 2), np.int64)

@@ -8,36 +8,26 @@ than there are processes is cut finer.
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from accel_cls.batching.layout import Layout, MicroBatch, padded_widths, width_step
-from accel_cls.errors import UserError
+from accel_cls.batching.sampling import ClassesAlike, order_of
+from accel_cls.batching.schedule import Schedule, check_warmup
 from accel_cls.recipe import Recipe
 
 
 def updates_of(recipe: Recipe, examples: int) -> int:
     """Updates that a recipe makes of so many examples at the most; with a frozen encoder one, which is the fit."""
     train = recipe.train
-    return 1 if recipe.model.freeze else count_updates(examples, train.batch_size, train.epochs, train.max_updates)
+    return 1 if recipe.model.is_fitted else count_updates(examples, train.batch_size, train.epochs, train.max_updates)
 
 
 def count_updates(examples: int, batch_size: int, epochs: int, max_updates: int | None = None) -> int:
     """Updates in so many passes over the examples, of each of which the last may be smaller; at most `max_updates`."""
     scheduled = epochs * -(-examples // batch_size)
     return min(scheduled, max_updates or scheduled)
-
-
-def check_warmup(warmup: float | int, epochs: int, updates_per_epoch: int) -> None:
-    """Raise UserError where a warm-up that is given in updates is longer than the run."""
-    updates = epochs * updates_per_epoch
-    if isinstance(warmup, int) and warmup and warmup >= updates:
-        raise UserError(
-            f"train.warmup: found {warmup} updates; expected less than the {updates:,} of the "
-            f"run ({epochs} epochs × {updates_per_epoch:,}): the rate would never reach its height"
-        )
 
 
 @dataclass(frozen=True)
@@ -55,7 +45,7 @@ class MicroBatchStats:
 class Plan:
     """The whole training, as numbers."""
 
-    lengths: np.ndarray  # int32: tokens of each example, special tokens included; see `Layout.lengths_of`
+    lengths: np.ndarray  # int32: tokens of each training example, special tokens included
     layout: Layout
     batch_size: int
     min_micro_batches: int
@@ -65,6 +55,10 @@ class Plan:
     warmup: float | int
     schedule: str
     seed: int
+    decay: float = 0.1
+    power: float = 2.0
+    windows: np.ndarray | None = None  # int32: windows of each training example; None where each has one
+    sampling: ClassesAlike | None = None  # None: an epoch has each example once
 
     @classmethod
     def of(
@@ -73,12 +67,15 @@ class Plan:
         lengths: np.ndarray,
         few_shapes: bool = False,
         packed: bool = False,
+        windows: np.ndarray | None = None,
+        classes: np.ndarray | None = None,
         pairs: np.ndarray | None = None,
     ) -> Plan:
-        """The plan of a recipe for training texts of these lengths; with `few_shapes` for XLA.
+        """The plan of a recipe for training examples of these lengths and windows; with `few_shapes` for XLA.
 
         Args:
-            pairs: int64 [examples, 2], of a recipe whose examples are pairs of them.
+            classes: of each example, for train.sampling: balanced; see `ClassesAlike`.
+            pairs: int64 [examples, 2], of a recipe whose examples are pairs of these texts, each text a window.
 
         Raises:
             UserError: where the warm-up is longer than the run.
@@ -87,14 +84,18 @@ class Plan:
         # `auto` has become a number before anything is planned.
         assert train.micro_batch_tokens != "auto"
         assert train.learning_rate != "auto"
-        longest, frozen, texts = recipe.data.max_length, recipe.model.freeze is not None, recipe.texts_an_example
-        step = texts * width_step(longest, few_shapes)
-        layout = Layout(train.micro_batch_tokens, texts * longest, step, packed, texts)
-        assert (pairs is not None) == (texts > 1)
-        lengths = lengths if pairs is None else layout.lengths_of(lengths, pairs)
+        longest, frozen = recipe.data.max_length, recipe.model.is_fitted
+        assert (pairs is not None) == recipe.learns_from_pairs
+        if pairs is not None:
+            own, windows = lengths[pairs], np.full(len(pairs), 2, np.int32)
+            lengths = (own.sum(1) if packed else 2 * own.max(1)).astype(np.int32)  # padded, both are as wide
+        sampling = None
+        if train.sampling == "balanced" and not frozen:
+            assert classes is not None
+            sampling = ClassesAlike(classes)
         plan = cls(
             lengths=lengths,
-            layout=layout,
+            layout=Layout(train.micro_batch_tokens, longest, width_step(longest, few_shapes), packed),
             batch_size=len(lengths) if frozen else train.batch_size,
             min_micro_batches=train.min_micro_batches,
             epochs=1 if frozen else train.epochs,
@@ -103,6 +104,10 @@ class Plan:
             warmup=0.0 if frozen else train.warmup,
             schedule=train.schedule,
             seed=recipe.seed,
+            decay=train.decay,
+            power=train.power,
+            windows=windows,
+            sampling=sampling,
         )
         check_warmup(plan.warmup, plan.epochs, plan.updates_per_epoch)
         return plan
@@ -123,40 +128,35 @@ class Plan:
         return count_updates(len(self.lengths), self.batch_size, self.epochs, self.max_updates)
 
     @property
-    def warmup_updates(self) -> int:
-        """Updates over which the rate rises; of a fraction, at least one update of the schedule is left after them."""
-        if isinstance(self.warmup, float):
-            return min(self._fraction_of_updates, self.scheduled_updates - 1)
-        return self.warmup
+    def tokens_per_epoch(self) -> int:
+        """Tokens of an epoch's examples, without padding; where classes are sampled, of the first epoch's."""
+        order = order_of(len(self.lengths), self.sampling, self.seed, 0)
+        return int(self.lengths[order].sum())
+
+    @functools.cached_property
+    def rates(self) -> Schedule:
+        """The learning rate of each update."""
+        return Schedule(self.schedule, self.learning_rate, self.warmup, self.scheduled_updates, self.decay, self.power)
 
     @property
-    def _fraction_of_updates(self) -> int:
-        """A fractional warm-up in updates, rounded up: 0.9 of 3 updates are all 3."""
-        return math.ceil(self.warmup * self.scheduled_updates)
+    def warmup_updates(self) -> int:
+        """Updates over which the rate rises."""
+        return self.rates.warmup_updates
 
     def rate(self, update: int) -> float:
         """The learning rate of an update, counted from 0."""
-        if update < self.warmup_updates:
-            # (update + 1): an update at rate 0 would be a forward and backward pass for nothing.
-            return self.learning_rate * (update + 1) / (self.warmup_updates + 1)
-        if self.schedule == "constant":
-            return self.learning_rate
-        past = (update - self.warmup_updates) / max(1, self.scheduled_updates - self.warmup_updates)
-        if self.schedule == "linear":
-            return self.learning_rate * (1 - past)
-        assert self.schedule == "cosine", self.schedule
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * past))
+        return self.rates.rate(update)
 
     def examples(self, update: int) -> np.ndarray:
-        """The examples of an update, int64, in the order of the epoch's permutation."""
+        """The examples of an update, int64, in the order of the epoch."""
         epoch, position = divmod(update, self.updates_per_epoch)
-        order = _permutation(len(self.lengths), self.seed, epoch)
+        order = order_of(len(self.lengths), self.sampling, self.seed, epoch)
         return order[position * self.batch_size : (position + 1) * self.batch_size]
 
     def micro_batches(self, update: int, processes: int = 1) -> list[MicroBatch]:
         """The micro-batches of an update; process p of P takes p, p + P, p + 2P ..."""
         return self.layout.to_micro_batches(
-            self.examples(update), self.lengths, max(processes, self.min_micro_batches)
+            self.examples(update), self.lengths, max(processes, self.min_micro_batches), self.windows
         )
 
     def micro_batch_stats(self, processes: int) -> MicroBatchStats:
@@ -175,7 +175,9 @@ class Plan:
             padding=1 - sum(int(self.lengths[self.examples(u)].sum()) for u in sample) / sum(map(sum, tokens)),
             finer=finer / len(updates),
             busy=sum(map(sum, tokens)) / sum(processes * max(sizes) for sizes in rounds),
-            shapes=frozenset(self.layout.padded_shape(part, self.lengths) for parts in updates for part in parts),
+            shapes=frozenset(
+                self.layout.padded_shape(part, self.lengths, self.windows) for parts in updates for part in parts
+            ),
         )
 
     def programs(self, validation: np.ndarray) -> str:
@@ -192,11 +194,12 @@ class Plan:
 
     def describe(self, recipe: Recipe, processes: int) -> list[tuple[str, str]]:
         """Name and text of each line of the banner that is about the plan: the arithmetic, spelled out."""
-        if recipe.model.freeze:
+        if recipe.model.is_fitted:
             return [self._describe_fit(processes), ("evaluation", f"at the end, by {recipe.evaluate.best}")]
+        examples = "pairs of texts" if recipe.learns_from_pairs else "examples"
         updates = (
             f"{self.scheduled_updates:,} = {self.epochs} epochs × {self.updates_per_epoch:,} "
-            f"({len(self.lengths):,} {self._examples} / {self.batch_size} an update, rounded up)"
+            f"({len(self.lengths):,} {examples} / {self.batch_size} an update, rounded up)"
         )
         if self.updates < self.scheduled_updates:
             updates += f"; train.max_updates stops after {self.updates:,}"
@@ -206,14 +209,16 @@ class Plan:
             f"{stats.micro_batches:.1f} an update, of at most {self.layout.tokens:,} {kind}; "
             f"{stats.padding:.0%} of them padding"
         )
-        lines = [("updates", updates), ("rate", self._describe_rate()), ("micro-batches", micro)]
+        if self.sampling is not None:
+            each = len(self.lengths) / len(np.unique(self.sampling.classes))
+            updates += f"; an epoch has about {each:,.0f} examples of each class, drawn anew"
+        lines = [("updates", updates), ("rate", self.rates.describe(self.updates)), ("micro-batches", micro)]
         idle = processes - min(self.batch_size, len(self.lengths))
         if idle > 0:
             lines.append(
                 (
                     "",
-                    f"{idle:,} of the {processes:,} processes idle: an update has {processes - idle:,} "
-                    f"{self._examples}",
+                    f"{idle:,} of the {processes:,} processes idle: an update has {processes - idle:,} {examples}",
                 )
             )
         elif stats.finer:
@@ -221,7 +226,7 @@ class Plan:
                 (
                     "",
                     f"{stats.finer:.0%} of the updates are cut finer than on one process, so that none of "
-                    f"the {processes} idles: the same gradient but for dropout's draws, which "
+                    f"the {processes} idles: the same gradient but for {self._differing(recipe)}, which "
                     f"train.min_micro_batches={processes} makes the same, too",
                 )
             )
@@ -229,7 +234,7 @@ class Plan:
         score = every.get(str(recipe.evaluate.every), f"every {recipe.evaluate.every} updates")
         if recipe.train.head_init == "probe":
             score = f"of the fitted head, then {score}"
-        if self.layout.texts > 1:
+        if recipe.learns_from_pairs:
             score += ", of a head that is fitted to the encoder there"
         save = every.get(str(recipe.checkpoint.every), f"every {recipe.checkpoint.every} updates")
         lines.append(
@@ -241,10 +246,12 @@ class Plan:
         )
         return lines
 
-    @property
-    def _examples(self) -> str:
-        """What updates are made of, in words."""
-        return "examples" if self.layout.texts == 1 else "pairs of texts"
+    @staticmethod
+    def _differing(recipe: Recipe) -> str:
+        """What of an update depends on its cut."""
+        return (
+            "dropout's draws and what the contrastive loss compares" if recipe.loss.contrastive else "dropout's draws"
+        )
 
     def _describe_fit(self, processes: int) -> tuple[str, str]:
         """The line about a training that is a fit of the head to the encoder as it is."""
@@ -254,26 +261,6 @@ class Plan:
             f"none by gradients: the {len(self.lengths):,} training texts go through the encoder once, in {passes:,} "
             f"micro-batches of at most {self.layout.tokens:,} tokens; then the head is fitted to what comes out",
         )
-
-    def _describe_rate(self) -> str:
-        """How the learning rate goes, and where a warm-up is not what the recipe says."""
-        fall = {"constant": "stays", "linear": "falls to 0", "cosine": "falls to 0 as a cosine"}[self.schedule]
-        many = f"{self.warmup_updates:,} update{'s' if self.warmup_updates > 1 else ''}"
-        highest = f"{self.learning_rate:g}"
-        text = f"rises to {highest} over {many}" if self.warmup_updates else f"starts at {highest}"
-        text += f", then {fall}"
-        if isinstance(self.warmup, float) and self.warmup_updates < self._fraction_of_updates:
-            if self.scheduled_updates == 1:
-                return f"{text}; no warm-up in a schedule of one update"
-            text += f"; {self.warmup:g} of {self.scheduled_updates:,} would be all of them: one stays"
-        if self.updates <= self.warmup_updates:
-            text += f"; stopped before at {self.rate(self.updates - 1):g}"
-        return text
-
-
-@functools.lru_cache(maxsize=2)  # this epoch's and the next one's
-def _permutation(count: int, seed: int, epoch: int) -> np.ndarray:
-    return np.random.default_rng([seed, epoch]).permutation(count)
 
 
 def seed_of(seed: int, update: int, micro_batch: int) -> int:

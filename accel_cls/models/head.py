@@ -55,7 +55,11 @@ def output_layer(outline: PreTrainedModel) -> tuple[str, ...]:
     config.num_labels = outline.config.num_labels + 1
     with torch.device("meta"):
         larger = dict(AutoModelForSequenceClassification.from_config(config).named_parameters())
-    return tuple(name for name, p in outline.named_parameters() if len(p.shape) and len(p) + 1 == len(larger[name]))
+    return tuple(
+        name
+        for name, p in outline.named_parameters()
+        if name in larger and len(p.shape) and len(p) + 1 == len(larger[name])  # adapters are in none of transformers'
+    )
 
 
 def match_head(
@@ -67,6 +71,7 @@ def match_head(
     folder: str,
     seed: int,
     notes: list[str],
+    reads_else: bool = False,
 ) -> PreTrainedModel:
     """The model, its head's rows those of the wanted classes: by name where the names match, else made anew.
 
@@ -79,9 +84,12 @@ def match_head(
         folder: what the user calls the folder.
         seed: of the head that is made anew: as if the folder had none.
         notes: takes a line that says which.
+        reads_else: whether the folder's head was trained on other vectors of a text than this model has.
     """
     reason = ""
-    if trained.problem_type != wanted.problem_type:
+    if reads_else:
+        reason = "it read what another model.head had made"
+    elif trained.problem_type != wanted.problem_type:
         reason = f"it was trained for {trained.problem_type}, not for {wanted.problem_type}"
     elif wanted.problem_type == REGRESSION:
         reason = "it answers in the unit of other labels"

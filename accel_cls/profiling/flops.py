@@ -17,7 +17,7 @@ from accel_cls.models.packing import make_packable, pack
 _SECONDS = 0.3  # for each precision whose speed is measured
 
 
-def training_flops(config: Any, lengths: np.ndarray, packed: bool = False) -> float | None:
+def training_flops(config: Any, lengths: np.ndarray, packed: bool = False, work: int = 3) -> float | None:
     """FLOPs of the forward and backward passes of texts of these lengths, without padding.
 
     A backward pass takes twice a forward pass: 6 for each weight of a matrix and token, and attention. Counted on
@@ -26,6 +26,7 @@ def training_flops(config: Any, lengths: np.ndarray, packed: bool = False) -> fl
 
     Args:
         packed: whether the texts are packed, which leaves out what nothing reads of the last layer.
+        work: forward passes that a text costs in all, see the recipe's section `loss`.
     """
     with torch.device("meta"):
         on_meta = AutoModelForSequenceClassification.from_config(config).eval()
@@ -39,7 +40,7 @@ def training_flops(config: Any, lengths: np.ndarray, packed: bool = False) -> fl
             raise
         return None
     parabola = np.polyfit(widths, counted, 2)
-    return 3 * float(np.polyval(parabola, lengths.astype(np.float64)).sum())
+    return work * float(np.polyval(parabola, lengths.astype(np.float64)).sum())
 
 
 def _packed_flops(on_meta: torch.nn.Module, width: int) -> int:

@@ -73,7 +73,7 @@ def measure(t: Training, progress: Progress, hardware: str, request: Request) ->
         precision=precision_name(t.accelerator.mixed_precision),
         updates=updates if is_hooked and clock.is_shared else [replace(update, ready=None) for update in updates],
         passes=passes,
-        flops=training_flops(model.config, np.array(lengths), t.plan.layout.packed),
+        flops=training_flops(model.config, np.array(lengths), t.plan.layout.packed, t.recipe.loss.work),
         peaks=peaks,
         products=products,
         memory=memory,

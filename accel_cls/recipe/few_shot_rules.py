@@ -6,6 +6,25 @@ from accel_cls.recipe.schema import Recipe
 
 _Broken = list[tuple[tuple[str, ...], str]]  # the key to blame, what is wrong and what to do
 
+# What does not go with pairs: the key, and whether the recipe has it.
+_CONTRARY = {
+    ("data", "windows"): lambda recipe: recipe.data.windows is not None,
+    ("model", "lora"): lambda recipe: recipe.model.lora is not None,
+    ("model", "dropout_samples"): lambda recipe: recipe.model.dropout_samples > 1,
+    ("loss", "kind"): lambda recipe: recipe.loss.kind != "cross_entropy",
+    ("loss", "r_drop"): lambda recipe: recipe.loss.r_drop > 0,
+    ("loss", "contrastive"): lambda recipe: recipe.loss.contrastive > 0,
+    ("loss", "adversarial"): lambda recipe: recipe.loss.adversarial is not None,
+    ("train", "sampling"): lambda recipe: recipe.train.sampling != "all",
+    ("train", "unfreeze"): lambda recipe: recipe.train.unfreeze is not None,
+    ("average",): lambda recipe: recipe.average is not None,
+}
+_OWN_LOSS = "with which pairs are what is drawn and what has a loss"
+_WHY = {
+    "data": "which compares texts as wholes",
+    "model": "which trains the encoder itself, and compares single vectors",
+    "average": "whose head is fitted to one encoder's weights",
+}
 _PLAIN = "or set few_shot.pairs: 0, which trains as usual"
 
 
@@ -34,7 +53,12 @@ def _broken_pairs(recipe: Recipe) -> _Broken:
     if not isinstance(recipe.data.text, str) and len(recipe.data.text) > 1:
         message = f"found {len(recipe.data.text)} columns beside few_shot.pairs, which compares texts; expected one"
         broken.append((("data", "text"), f"{message}, {_PLAIN}"))
-    if model.freeze:
+    for key, is_there in _CONTRARY.items():
+        if is_there(recipe):
+            broken.append(
+                (key, f"found it beside few_shot.pairs, {_WHY.get(key[0], _OWN_LOSS)}; leave it out, {_PLAIN}")
+            )
+    if model.is_fitted:
         message = f"found {model.freeze!r} beside few_shot.pairs, which trains the encoder; leave it out"
         broken.append((("model", "freeze"), f"{message}, {_PLAIN}"))
     if train.head_init == "probe":

@@ -16,6 +16,7 @@ from accel_cls.recipe.sections.data import Data, Fold, Hub
 from accel_cls.recipe.sections.decide import Decide
 from accel_cls.recipe.sections.evaluate import Evaluate
 from accel_cls.recipe.sections.few_shot import FewShot
+from accel_cls.recipe.sections.loss import Loss
 from accel_cls.recipe.sections.model import Model, Scratch
 from accel_cls.recipe.sections.repeat import Repeat
 from accel_cls.recipe.sections.train import Train
@@ -28,6 +29,7 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("model", Model),
     ("model.scratch", Scratch),
     ("train", Train),
+    ("loss", Loss),
     ("evaluate", Evaluate),
     ("decide", Decide),
     ("checkpoint", Checkpoint),

@@ -8,11 +8,13 @@ from pydantic import model_validator
 
 from accel_cls.recipe.metrics import DISTANCE_METRICS, Task
 from accel_cls.recipe.section import Section, setting
+from accel_cls.recipe.sections.average import Average
 from accel_cls.recipe.sections.checkpoint import Checkpoint
 from accel_cls.recipe.sections.data import Data
 from accel_cls.recipe.sections.decide import Decide
 from accel_cls.recipe.sections.evaluate import Evaluate
 from accel_cls.recipe.sections.few_shot import FewShot
+from accel_cls.recipe.sections.loss import Loss
 from accel_cls.recipe.sections.model import Model
 from accel_cls.recipe.sections.repeat import Repeat
 from accel_cls.recipe.sections.train import Train
@@ -61,6 +63,10 @@ class Recipe(Section):
     data: Data = setting(..., "a mapping", "training, validation and test data")
     model: Model = setting(Model(), "a mapping", "what is trained")
     train: Train = setting(Train(), "a mapping", "how it is trained")
+    loss: Loss = setting(Loss(), "a mapping", "what is minimized")
+    average: Average | None = setting(
+        None, "a mapping, {ema: 0.999} or {last: 3}", "the mean of several updates' weights, as what is kept"
+    )
     evaluate: Evaluate = setting(Evaluate(), "a mapping", "how it is evaluated")
     decide: Decide | None = setting(
         None,
@@ -79,11 +85,6 @@ class Recipe(Section):
     def learns_from_pairs(self) -> bool:
         """Whether what updates are made of are pairs of training texts, not the texts themselves."""
         return self.few_shot is not None and self.few_shot.pairs > 0
-
-    @property
-    def texts_an_example(self) -> int:
-        """How many texts that go through the model are in an example of an update."""
-        return 2 if self.learns_from_pairs else 1
 
     @model_validator(mode="before")
     @classmethod

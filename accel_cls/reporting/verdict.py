@@ -11,7 +11,6 @@ import numpy as np
 from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Part
 from accel_cls.errors import listed
-from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.baselines import Baseline, baselines
 from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics.scores import compute_scores, less_is_better
@@ -68,11 +67,10 @@ def _scored(one: Baseline, judged: Judged, task: Task, metrics: Sequence[str]) -
     return {"name": one.name, "about": one.about, **worth, "scores": compute_scores(metrics, judged)}
 
 
-def score_answers(answers: Answers, judged: Judged, task: Task, metrics: Sequence[str]) -> dict[str, Any]:
-    """The loss and scores of a model's answers, and the scores' intervals, for programs."""
-    loss = task.mean_loss(answers.logits, answers.labels)
-    sure = _rounded(intervals(metrics, judged, answers.groups))
-    return {"scores": {"loss": loss, **compute_scores(metrics, judged)}, "intervals": sure}
+def score_answers(judged: Judged, groups: np.ndarray, metrics: Sequence[str]) -> dict[str, Any]:
+    """The loss and scores of a model's answers, and their intervals, for programs; groups as `Answers.groups`."""
+    names = ["loss", *metrics]
+    return {"scores": compute_scores(names, judged), "intervals": _rounded(intervals(names, judged, groups))}
 
 
 def _rounded(found: Mapping[str, Interval | None]) -> dict[str, list[float] | None]:
@@ -167,7 +165,7 @@ def _beside_baselines(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
         f"a pretrained encoder (model.name) usually is what beats it{_of_bert(recipe)}"
         if recipe.model.name is None
         else "train the encoder, too (without model.freeze), or take another one"
-        if recipe.model.freeze
+        if recipe.model.is_fitted
         else "label more texts, or take an encoder that was trained to compare sentences"
         if recipe.learns_from_pairs
         else "try other rates, which accel-cls tune does, and more epochs"
@@ -185,7 +183,7 @@ def _never_predicted(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
     classes = results.get("classes", [])  # numbers have none
     predicted = [one for one in classes if one["predicted"]]
     missed = [one["name"] for one in classes if one["examples"] and not one["predicted"]]
-    again = "another encoder" if recipe.model.freeze else "another rate, or more epochs"
+    again = "another encoder" if recipe.model.is_fitted else "another rate, or more epochs"
     if len(predicted) == 1 and "confusion" in results:
         yield f"all rows are said to be {predicted[0]['name']!r}: nothing was learned; {again}"
     elif missed:
@@ -209,5 +207,6 @@ def _course(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
     gain = (scores[-2] - scores[-1]) if less_is_better(key) else (scores[-1] - scores[-2])
     least = _GAIN * (abs(scores[-2]) if key in _WITH_UNIT else 1)
     is_whole = recipe.train.max_updates is None and not results["stopped_early"]
-    if is_whole and recipe.train.schedule != "constant" and results["update"] == results["updates"] and gain > least:
+    falls = recipe.train.schedule not in ("constant", "inverse_sqrt")
+    if is_whole and falls and results["update"] == results["updates"] and gain > least:
         yield f"{key} was still improving when the rate reached 0: more epochs (train.epochs)"

@@ -8,27 +8,29 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from accel_cls.data.labels import Classes, described_counts, found_classes, lacking_classes, named_classes
 from accel_cls.errors import UserError, shown
 from accel_cls.models.output_scale import OutputScale
 from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.sections.data import Data
+from accel_cls.recipe.sections.loss import FOCAL
+from accel_cls.recipe.sections.loss import Loss as Form
 from accel_cls.recipe.sections.train import Train
 from accel_cls.tasks.bayes import fit_bayes_of_indicators
 from accel_cls.tasks.class_scores import ClassScore, class_scores, class_table
 from accel_cls.tasks.class_weights import class_weights
 from accel_cls.tasks.linear import NEVER, fit_indicators
 from accel_cls.tasks.lists import BITS, read_list, vector_length
+from accel_cls.tasks.losses import BinaryCrossEntropy, BinaryFocalLoss
 from accel_cls.tasks.questions import Question
-from accel_cls.tasks.task import Decoded, Loss, Predictor, Table
+from accel_cls.tasks.task import CROSS_ENTROPY, Decoded, Loss, Predictor, Table
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -148,26 +150,28 @@ class MultiLabel:
         """Float32 [examples, classes] of such lists."""
         return self.encode([tuple(json.loads(cell)) for cell in cells], {name: i for i, name in enumerate(names)})
 
-    def loss(self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device) -> Loss:
-        """Binary cross-entropy of each class, averaged over the classes, as transformers has it.
+    def loss(
+        self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device, form: Form = CROSS_ENTROPY
+    ) -> Loss:
+        """Binary cross-entropy or focal loss of each class, averaged over the classes, as transformers has it.
 
         A class's weight is that of the examples that have it against those that have not (torch's `pos_weight`);
-        "balanced" makes both count the same.
+        "balanced" makes both count the same, "effective" each as its effective number.
         """
 
-        def balanced() -> np.ndarray:
+        def inverse(size: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
             counts = self.class_counts(labels, len(classes))
             # A class that no example, or every one has, has nothing to be balanced against.
             is_mixed = (counts > 0) & (counts < len(labels))
-            return np.where(is_mixed, (len(labels) - counts) / np.maximum(counts, 1), 1.0)
+            return np.where(is_mixed, size(len(labels) - counts) / size(np.maximum(counts, 1)), 1.0)
 
-        weights = class_weights(train.class_weights, classes.names, balanced)
-        return BinaryCrossEntropy(weights, train.label_smoothing, device)
+        settings = class_weights(train, classes.names, inverse), train.label_smoothing, device
+        return BinaryFocalLoss(*settings, form.focal_gamma) if form.kind == FOCAL else BinaryCrossEntropy(*settings)
 
-    def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
-        """Mean binary cross-entropy over examples and classes."""
+    def row_losses(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Binary cross-entropy, the mean over classes."""
         x = logits.astype(np.float64)
-        return float((np.maximum(x, 0) - x * labels + np.log1p(np.exp(-np.abs(x)))).mean())
+        return (np.maximum(x, 0) - x * labels + np.log1p(np.exp(-np.abs(x)))).mean(1)
 
     def decode(self, logits: np.ndarray) -> Decoded:
         """Sigmoid; the classes from THRESHOLD on, float32 [examples, classes] of 0 and 1."""
@@ -234,24 +238,6 @@ class MultiLabel:
     def report_tables(self, labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> list[Table]:
         """Scores by class."""
         return [class_table(_scores(labels, predicted, names))]
-
-
-class BinaryCrossEntropy:
-    """Binary cross-entropy of each class, averaged over the classes; smoothing moves labels towards one half."""
-
-    def __init__(self, class_weights: np.ndarray | None, smoothing: float, device: torch.device):
-        self._weights = None if class_weights is None else torch.from_numpy(class_weights).to(device)
-        self._smoothing = smoothing
-
-    def losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Float32 [R]."""
-        if self._smoothing:
-            labels = labels * (1 - self._smoothing) + self._smoothing / 2
-        return binary_cross_entropy_with_logits(logits, labels, pos_weight=self._weights, reduction="none").mean(1)
-
-    def weights(self, labels: np.ndarray) -> np.ndarray:
-        """Each example counts the same."""
-        return np.ones(len(labels), np.float32)
 
 
 def _scores(labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> list[ClassScore]:

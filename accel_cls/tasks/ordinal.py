@@ -19,9 +19,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from accel_cls.data.labels import Classes, found_classes, is_number, named_classes
 from accel_cls.errors import UserError, listed
 from accel_cls.recipe.sections.data import Data
+from accel_cls.recipe.sections.loss import Loss as Form
 from accel_cls.recipe.sections.train import Train
-from accel_cls.tasks.single_label import CrossEntropy, SingleLabel
-from accel_cls.tasks.task import Loss, Table
+from accel_cls.tasks.losses import CrossEntropy
+from accel_cls.tasks.single_label import SingleLabel
+from accel_cls.tasks.task import CROSS_ENTROPY, Loss, Table
 
 _DISTANCES = 3  # from which on faults are counted together
 
@@ -50,18 +52,20 @@ class Ordinal(SingleLabel):
             )
         return found
 
-    def loss(self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device) -> Loss:
+    def loss(
+        self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device, form: Form = CROSS_ENTROPY
+    ) -> Loss:
         """Cross-entropy of "beyond this class?", averaged over all classes but the last."""
         return CumulativeCrossEntropy(self.class_weights(train, labels, classes), train.label_smoothing, device)
 
-    def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
-        """The same."""
+    def row_losses(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """The same, the mean over the questions."""
         x = logits.astype(np.float64)
         up_to = np.logaddexp.accumulate(x, axis=1)[:, :-1]
         beyond = np.logaddexp.accumulate(x[:, ::-1], axis=1)[:, -2::-1]
         is_beyond = labels[:, None] > np.arange(x.shape[1] - 1)
         odds = np.where(is_beyond, up_to - beyond, beyond - up_to)  # of what is wrong
-        return float(np.logaddexp(0, odds).mean())
+        return np.logaddexp(0, odds).mean(1)
 
     row_metric = "mae"
 

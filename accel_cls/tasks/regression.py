@@ -15,10 +15,11 @@ from accel_cls.data.labels import Classes
 from accel_cls.errors import shown
 from accel_cls.models.output_scale import OutputScale
 from accel_cls.recipe.sections.data import Data
+from accel_cls.recipe.sections.loss import Loss as Form
 from accel_cls.recipe.sections.train import Train
 from accel_cls.tasks.linear import fit_numbers
 from accel_cls.tasks.questions import Question
-from accel_cls.tasks.task import Decoded, Loss, Predictor, Table
+from accel_cls.tasks.task import CROSS_ENTROPY, Decoded, Loss, Predictor, Table
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -101,13 +102,15 @@ class Regression:
         """Deviation and mean of the training labels: a model learns numbers of about 1."""
         return OutputScale(_deviation(labels), float(labels.mean(dtype=np.float64)))
 
-    def loss(self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device) -> Loss:
+    def loss(
+        self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device, form: Form = CROSS_ENTROPY
+    ) -> Loss:
         """The squared error, in deviations of the training labels."""
         return SquaredError(_deviation(labels))
 
-    def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
-        """The mean squared error, in the label's unit."""
-        return float(np.square(logits[:, 0].astype(np.float64) - labels).mean())
+    def row_losses(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """The squared error, in the label's unit."""
+        return np.square(logits[:, 0].astype(np.float64) - labels)
 
     def decode(self, logits: np.ndarray) -> Decoded:
         """The numbers, float32 [examples], and no probabilities."""
@@ -139,9 +142,8 @@ class Regression:
         """Ridge regression."""
         return fit_numbers(features, labels)
 
-    def fit_bayes(self, features: csr_matrix, labels: np.ndarray, classes: int) -> Predictor:
+    def fit_bayes(self, features: csr_matrix, labels: np.ndarray, classes: int) -> None:
         """There are no classes."""
-        raise NotImplementedError
 
     def questions(self, labels: np.ndarray, logits: np.ndarray, names: Sequence[str]) -> list[Question]:
         """There are no classes."""
@@ -182,6 +184,10 @@ class SquaredError:
     def weights(self, labels: np.ndarray) -> np.ndarray:
         """Each example counts the same."""
         return np.ones(len(labels), np.float32)
+
+    def divergence(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """The squared difference: the squared error is twice a normal's log loss, and this as often its KL."""
+        return ((first[:, 0] - second[:, 0]) / self._deviation).square()
 
 
 def _as_float(number: Any) -> float:

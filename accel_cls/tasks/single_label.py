@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
 
 from accel_cls.data.labels import Classes, described_counts, found_classes, lacking_classes, named_classes
 from accel_cls.models.output_scale import OutputScale
 from accel_cls.recipe.rules import canonical_label
 from accel_cls.recipe.sections.data import Data
+from accel_cls.recipe.sections.loss import FOCAL, GENERALIZED
+from accel_cls.recipe.sections.loss import Loss as Form
 from accel_cls.recipe.sections.train import Train
 from accel_cls.tasks.bayes import fit_bayes_of_classes
 from accel_cls.tasks.class_scores import ClassScore, class_scores, class_table
 from accel_cls.tasks.class_weights import class_weights
 from accel_cls.tasks.linear import NEVER, fit_classes
 from accel_cls.tasks.lists import read_list
+from accel_cls.tasks.losses import CrossEntropy, FocalLoss, GeneralizedCrossEntropy
 from accel_cls.tasks.questions import Question
-from accel_cls.tasks.task import Decoded, Loss, Predictor, Table
+from accel_cls.tasks.task import CROSS_ENTROPY, Decoded, Loss, Predictor, Table
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -90,30 +92,40 @@ class SingleLabel:
         ids = {name: i for i, name in enumerate(names)}
         return np.array([ids[cell] for cell in cells], np.int64)
 
-    def loss(self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device) -> Loss:
-        """Cross-entropy."""
-        return CrossEntropy(self.class_weights(train, labels, classes), train.label_smoothing, device)
+    def loss(
+        self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device, form: Form = CROSS_ENTROPY
+    ) -> Loss:
+        """Cross-entropy, focal loss or generalized cross-entropy."""
+        settings = self.class_weights(train, labels, classes), train.label_smoothing, device
+        if form.kind == FOCAL:
+            return FocalLoss(*settings, form.focal_gamma)
+        if form.kind == GENERALIZED:
+            return GeneralizedCrossEntropy(*settings, form.gce_q)
+        return CrossEntropy(*settings)
 
     def class_weights(self, train: Train, labels: np.ndarray, classes: Classes) -> np.ndarray | None:
         """The weight of each class, float32; None where all weigh the same.
 
-        "balanced" weighs class c of C with n_c of n examples by n / (C n_c), like scikit-learn.
+        "balanced" weighs class c of C with n_c of n examples by n / (C n_c), like scikit-learn; "effective" by the
+        effective number E_c in place of n_c: 1 / E_c, times what makes the mean over the examples 1, too.
         """
 
-        def balanced() -> np.ndarray:
+        def inverse(size: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
             counts = self.class_counts(labels, len(classes))
-            return np.where(counts, len(labels) / (len(classes) * np.maximum(counts, 1)), 0.0)  # 0 without examples
+            sizes = size(np.maximum(counts, 1))
+            # Counts over counts are 1 for each class, those without examples included: C.
+            return np.where(counts, len(labels) / ((np.maximum(counts, 1) / sizes).sum() * sizes), 0.0)
 
-        return class_weights(train.class_weights, classes.names, balanced)
+        return class_weights(train, classes.names, inverse)
 
     def output_scale(self, labels: np.ndarray) -> OutputScale | None:
         """None: logits have no unit."""
         return None
 
-    def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
-        """Mean cross-entropy."""
+    def row_losses(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Cross-entropy."""
         true = _softmax(logits)[np.arange(len(labels)), labels]
-        return float(-np.log(np.maximum(true, np.finfo(np.float64).tiny)).mean())
+        return -np.log(np.maximum(true, np.finfo(np.float64).tiny))
 
     def decode(self, logits: np.ndarray) -> Decoded:
         """Softmax; the most probable class, int64 [examples]."""
@@ -178,23 +190,6 @@ class SingleLabel:
             rows = [[name, *map(str, counts[i])] for i, name in enumerate(names)]
             tables.append(Table("Confusion", text, ["", *names], rows))
         return tables
-
-
-class CrossEntropy:
-    """Cross-entropy with class weights and label smoothing, as torch.nn.CrossEntropyLoss has them."""
-
-    def __init__(self, class_weights: np.ndarray | None, smoothing: float, device: torch.device):
-        self._weights = class_weights
-        self._tensor = None if class_weights is None else torch.from_numpy(class_weights).to(device)
-        self._smoothing = smoothing
-
-    def losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Float32 [R]."""
-        return cross_entropy(logits, labels, weight=self._tensor, reduction="none", label_smoothing=self._smoothing)
-
-    def weights(self, labels: np.ndarray) -> np.ndarray:
-        """The weight of each example's class."""
-        return np.ones(len(labels), np.float32) if self._weights is None else self._weights[labels]
 
 
 def _confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import torch
 
 from accel_cls.data.labels import Classes, LabelReader
 from accel_cls.models.output_scale import OutputScale
+from accel_cls.recipe.sections.loss import Loss as Form
 from accel_cls.recipe.sections.train import Train
 from accel_cls.tasks.questions import Question
 
@@ -45,6 +46,15 @@ class Loss(Protocol):
     def weights(self, labels: np.ndarray) -> np.ndarray:
         """What each example counts in an update's mean, [examples]: losses' sum is divided by the sum of these."""
 
+    def divergence(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """How far two passes' answers are apart, float32 [R], of logits float32 [R, outputs]; 0 where they are alike.
+
+        The mean of both Kullback-Leibler divergences, in the unit of the losses; without the examples' weights.
+        """
+
+
+CROSS_ENTROPY = Form()  # what `model.freeze` and `train.head_init` minimize whatever the recipe says: it is convex
+
 
 Predictor = Callable[["csr_matrix"], np.ndarray]
 
@@ -64,12 +74,15 @@ class Task(LabelReader, Protocol):
     def problem_type(self) -> str:
         """transformers' word, by which a saved model and `pipeline` know the task."""
 
-    def loss(self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device) -> Loss:
+    def loss(
+        self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device, form: Form = CROSS_ENTROPY
+    ) -> Loss:
         """The training loss.
 
         Args:
             labels: of the training examples, from which balanced class weights follow.
             device: where the logits will be.
+            form: with the kind of loss that is wanted, one that the task has.
 
         Raises:
             UserError: where the recipe's class weights do not name just the classes.
@@ -78,8 +91,13 @@ class Task(LabelReader, Protocol):
     def output_scale(self, labels: np.ndarray) -> OutputScale | None:
         """The unit of labels and logits, from the training labels; None where they have none."""
 
-    def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
-        """The loss by which predictions are scored, without class weights and smoothing; logits float32."""
+    def row_losses(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """The losses whose mean predictions are scored by, without class weights and smoothing, float64 [examples].
+
+        Args:
+            logits: float32 [examples, outputs].
+            labels: of the same examples.
+        """
 
     def decode(self, logits: np.ndarray) -> Decoded:
         """Predictions and probabilities of logits, float32 [examples, outputs]."""
@@ -135,8 +153,8 @@ class Task(LabelReader, Protocol):
             A function from features of texts to logits as a model's, float32 [texts, outputs].
         """
 
-    def fit_bayes(self, features: csr_matrix, labels: np.ndarray, classes: int) -> Predictor:
-        """Naive Bayes, on features that are not negative; else as `fit_linear`. For tasks with classes."""
+    def fit_bayes(self, features: csr_matrix, labels: np.ndarray, classes: int) -> Predictor | None:
+        """Naive Bayes, on features that are not negative; else as `fit_linear`. None of a task without classes."""
 
     def questions(self, labels: np.ndarray, logits: np.ndarray, names: Sequence[str]) -> list[Question]:
         """What the labels decide, with what logits, float32 [examples, outputs], say of it; none without classes."""

@@ -19,30 +19,40 @@ from accel_cls.checkpoints.saving import Saver
 from accel_cls.console import Console
 from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Examples
-from accel_cls.devices.prepare import has_whole_weights, is_xla
+from accel_cls.devices.prepare import is_xla, require_whole_weights
 from accel_cls.errors import UserError
+from accel_cls.memory.forecast import averaged_copies
 from accel_cls.memory.search import Search, find_micro_batch_tokens
 from accel_cls.memory.sizes import MicroBatchSizes, with_micro_batch_tokens
+from accel_cls.models.adapters import Adapters, describe_adapters
 from accel_cls.models.capabilities import ask_model
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.capabilities.training import settle_training
+from accel_cls.models.capabilities.watching import WatchedParts, watched_parts
 from accel_cls.models.classifier import load_model, outline_model
-from accel_cls.models.features import freeze_encoder, keep_head_fitted, last_layer
+from accel_cls.models.features import keep_head_fitted, last_layer
 from accel_cls.models.output_scale import ScaledLayer, scale_output
 from accel_cls.models.packing import make_packable
+from accel_cls.models.trained import settle_trained
+from accel_cls.models.windows import make_windowed
 from accel_cls.recipe import Recipe
+from accel_cls.recipe.sections.data import Windows
 from accel_cls.runs.artifacts import Artifacts
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.tracking import Tracking
 from accel_cls.stopping import Stopping
 from accel_cls.tasks import Loss, Task
+from accel_cls.tokenization.cutting import Cutting
 from accel_cls.tokenization.encode import Encoded, encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
+from accel_cls.training.averaging import Average
+from accel_cls.training.dropout_samples import MeanOverDraws, sample_dropout
 from accel_cls.training.loop import Training
 from accel_cls.training.non_finite import NonFiniteGuard
-from accel_cls.training.objective import Objective, Supervised
+from accel_cls.training.objectives import objective_of, require_objective
 from accel_cls.training.objectives.cosine import CosineOfPairs
 from accel_cls.training.trace import Trace
+from accel_cls.training.unfreezing import Unfreezing
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,9 @@ class Inputs:
     first_position: int  # the position id of a packed text's first token
     padding: Padding
     scaled: ScaledLayer | None  # the last layer, where logits have a unit
+    adapters: Adapters | None  # of the encoder, where these are trained in its place
+    windows: Windows | None  # how long texts are read in several
+    watched: WatchedParts
     contrast: Contrast | None = None  # None: each text is learned by itself
 
     def batches(
@@ -86,26 +99,54 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     """Tokenizer, token ids, model and loss.
 
     Raises:
-        UserError: for a model that can't be used, or class weights that do not fit the classes.
+        UserError: for a model or hardware that can't be used so, or class weights that do not fit the classes.
     """
+    require_objective(recipe.loss, accelerator)
     tokenizer = load_tokenizer(recipe, corpus.train, notes)
     train, validation = (
-        encode_cached(tokenizer, part.texts, recipe.data.max_length, notes)
+        encode_cached(tokenizer, part.texts, Cutting.of(recipe.data), notes)
         for part in (corpus.train, corpus.validation)
     )
     model = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type, train)
+    if recipe.data.windows is not None:
+        if is_xla(accelerator):
+            raise UserError("data.windows: found some; expected none on XLA, where each number of them is a program")
+        make_windowed(model, recipe.data.windows.pooling)
     able = ask_model(model, tokenizer, str(recipe.model.name), notes)
     settle_training(model, tokenizer, able.padding, notes)
+    watched = WatchedParts() if recipe.model.is_fitted else watched_parts(model, tokenizer, able.padding, recipe.loss)
     scale, place = task.output_scale(corpus.train.labels), f"task: {task.name}"
     scaled = None if scale is None else scale_output(model, last_layer(model, place), scale, place)
-    if recipe.model.freeze:
-        freeze_encoder(model)
+    if recipe.model.lora is not None:
+        require_whole_weights(accelerator, "model.lora")
+    adapters = settle_trained(model, recipe)
+    if adapters is not None:
+        notes.append(describe_adapters(model, adapters))
     contrast = _contrast(recipe, model, corpus.train.labels, accelerator)
+    samples = recipe.model.dropout_samples
+    if samples > 1:
+        sample_dropout(model, samples, tokenizer, able.padding)
     packed = recipe.train.packing and able.packed and not is_xla(accelerator)
     first_position = make_packable(model, recipe.train.kernels) if packed else 0
-    loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device)
+    loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device, recipe.loss)
+    if samples > 1:
+        loss = MeanOverDraws(loss)
     return Inputs(
-        corpus, task, loss, tokenizer, model, train, validation, packed, first_position, able.padding, scaled, contrast
+        corpus,
+        task,
+        loss,
+        tokenizer,
+        model,
+        train,
+        validation,
+        packed,
+        first_position,
+        able.padding,
+        scaled,
+        adapters,
+        recipe.data.windows,
+        watched,
+        contrast,
     )
 
 
@@ -114,12 +155,7 @@ def _contrast(recipe: Recipe, model: PreTrainedModel, labels: np.ndarray, accele
     pairs = pairs_of(recipe, labels)
     if pairs is None:
         return None
-    if not has_whole_weights(accelerator):
-        kind = accelerator.distributed_type.value
-        raise UserError(
-            f"few_shot.pairs: found it under {kind}; expected one process, or several with DDP: it reads and sets the "
-            "head's weights, which are whole there. Change `hardware`, or set few_shot.pairs: 0"
-        )
+    require_whole_weights(accelerator, "few_shot.pairs")
     layer = last_layer(model, "few_shot.pairs")
     keep_head_fitted(model, layer)
     return Contrast(pairs, layer)
@@ -140,13 +176,14 @@ def resolve_micro_batch_tokens(
     Raises:
         UserError: where not even the smallest micro-batch fits.
     """
-    sizes = MicroBatchSizes.of(recipe, inputs.train.lengths, few_shapes=is_xla(accelerator))
+    sizes = MicroBatchSizes.of(recipe, inputs.train.lengths, is_xla(accelerator), inputs.train.windows)
     if recipe.train.micro_batch_tokens != "auto":
         return recipe, sizes, None
     classes, problem_type = inputs.corpus.classes, inputs.task.problem_type
     outline = functools.partial(outline_model, recipe, inputs.tokenizer, classes, problem_type, inputs.train)
     batches = inputs.batches(inputs.train, inputs.corpus.train, accelerator.device)
-    search = Search.of(accelerator, sizes, inputs.model, outline, batches)
+    copies = averaged_copies(recipe, accelerator.device)
+    search = Search.of(accelerator, sizes, inputs.model, outline, batches, copies)
     tokens = known or find_micro_batch_tokens(search, notes)
     return with_micro_batch_tokens(recipe, tokens), sizes, search.key
 
@@ -159,6 +196,8 @@ def build_training(
     model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     progress: Progress,
+    average: Average,
+    unfreezing: Unfreezing,
     folder: RunFolder,
     stopping: Stopping,
     console: Console,
@@ -170,13 +209,14 @@ def build_training(
     """
     corpus, fixed = inputs.corpus, plan.layout.tokens if is_xla(accelerator) else None
     tracking = Tracking(accelerator, folder, recipe)
-    task, tokenizer, scaled = inputs.task, inputs.tokenizer, inputs.scaled
-    artifacts = Artifacts(folder, recipe, corpus, task, tokenizer, scaled, tracking, accelerator.is_main_process)
-    saver = Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress)
+    task, tokenizer, is_main = inputs.task, inputs.tokenizer, accelerator.is_main_process
+    folds = [one.fold for one in (inputs.adapters, inputs.scaled) if one is not None]
+    artifacts = Artifacts(folder, recipe, corpus, task, tokenizer, folds, tracking, is_main)
+    saver = Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress, average.tensors)
     policy, rows = recipe.train.non_finite, corpus.train.rows
-    objective: Objective = Supervised(inputs.loss, corpus.train.labels)
     batches = inputs.batches(inputs.train, corpus.train, accelerator.device, fixed, plan.batch_size)
     train: Batches | PairBatches = batches
+    objective = objective_of(recipe.loss, inputs.loss, corpus.train.labels, inputs.watched)
     if (contrast := inputs.contrast) is not None:
         objective, train = CosineOfPairs(contrast.layer), PairBatches(batches, contrast.pairs)
         rows = contrast.pairs.rows(rows)
@@ -195,4 +235,6 @@ def build_training(
         NonFiniteGuard(policy, accelerator, optimizer, plan, rows, progress, artifacts, saver, console),
         stopping,
         console,
+        average,
+        unfreezing,
     )

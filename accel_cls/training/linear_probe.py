@@ -66,7 +66,7 @@ def fit_last_layer(recipe: Recipe, inputs: Inputs, accelerator: Accelerator, lay
     Raises:
         UserError: where the model's head has no such layer.
     """
-    place = "model.freeze" if recipe.model.freeze else "train.head_init"
+    place = "model.freeze" if recipe.model.is_fitted else "train.head_init"
     layer = last_layer(inputs.model, place)
     inputs.model.to(accelerator.device)
     features = _features(inputs, layer, place, accelerator, layout, notes)
@@ -187,6 +187,7 @@ def _key(inputs: Inputs, layer: torch.nn.Linear, accelerator: Accelerator) -> st
         type(inputs.model).__name__,
         config,
         inputs.train.digest,
+        getattr(inputs.windows, "pooling", None),
         inputs.packed,
         accelerator.device.type,
         accelerator.mixed_precision,
@@ -219,7 +220,7 @@ def _fit(recipe: Recipe, inputs: Inputs, features: np.ndarray) -> Fitted:
             layer = inner.minimize(penalty)
             weight, bias = _scaled(inputs.scaled, layer.weight, layer.bias)
             logits = features[held_out] @ weight.numpy().T + bias.numpy()
-            score += task.mean_loss(logits, train.labels[held_out])
+            score += float(task.row_losses(logits, train.labels[held_out]).mean())
         if score >= least:
             break  # it falls, and then it rises
         best, least = penalty, score

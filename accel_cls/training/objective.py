@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from accel_cls.batching.batches import Batch
+from accel_cls.models.packing import move
 from accel_cls.tasks import Loss
 
 
@@ -23,6 +24,8 @@ class MicroBatchLoss:
 
 class Objective(Protocol):
     """What is minimized: forward passes over a micro-batch, and the losses that come of them.
+
+    The task's own is `Supervised`; those of `objectives/` wrap another one each.
 
     The gradient of an update is the sum of its losses divided by its weight, however it is cut and shared. So the
     weight follows from the examples alone. One that draws random numbers of its own draws them by seed, update and
@@ -47,6 +50,17 @@ class Supervised:
         """The sum of the examples' weights: their number, unless classes have weights."""
         return float(self.loss.weights(self.labels[examples]).sum(dtype=np.float64))
 
+    def row_weights(self, batch: Batch) -> torch.Tensor:
+        """What each row counts, float32 [R] on the device; 0 for fillers."""
+        weights = np.zeros(len(batch.mask), np.float32)
+        weights[: len(batch.examples)] = self.loss.weights(self.labels[list(batch.examples)])
+        return move(weights, batch.mask.device)
+
     def losses(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Of logits in float32, whatever the precision of the pass."""
-        return self.loss.losses(model(**batch.inputs).logits.float(), batch.labels)
+        return self.loss.losses(at_least_float32(model(**batch.inputs).logits), batch.labels)
+
+
+def at_least_float32(values: torch.Tensor) -> torch.Tensor:
+    """Values as a loss is reckoned of them."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))

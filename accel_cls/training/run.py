@@ -26,7 +26,7 @@ from accel_cls.recipe import Recipe, with_values
 from accel_cls.recipe.keys import RATE
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.reporting.decision_words import describe_calibration, describe_rules
-from accel_cls.reporting.finish import FinishedRun, finish_run, require_best
+from accel_cls.reporting.finish import EndedTraining, finish_run, require_best
 from accel_cls.reporting.markdown import (
     describe_dropped,
     describe_memory,
@@ -41,6 +41,7 @@ from accel_cls.runs.results import read_results
 from accel_cls.runs.resume import Start, record_found
 from accel_cls.stopping import Stopping
 from accel_cls.tasks import Task, task_of
+from accel_cls.tokenization.cutting import Cutting
 from accel_cls.tokenization.encode import are_cut
 from accel_cls.training.fit import Fitted, Loop, Session, fit, open_on_main
 from accel_cls.training.held_out import KeptModel
@@ -176,11 +177,11 @@ def finish(session: Session, corpus: Corpus, folder: RunFolder, fitted: Fitted) 
             write_answers(folder, "test", test, task, corpus.classes.names)
         told: list[str] = []
         validation = Answers(corpus.validation, read_answers(folder, "validation").logits)
-        length = recipe.data.max_length
-        cut = {part: are_cut(fitted.tokenizer, rows.texts, length) for part, rows in corpus.judged.items()}
+        cutting = Cutting.of(recipe.data)
+        cut = {part: are_cut(fitted.tokenizer, rows.texts, cutting) for part, rows in corpus.judged.items()}
         ran = (folder, recipe, fitted.plan, fitted.progress, task, corpus, hardware.name)
         judged = (validation, test, fitted.truncated, cut, behaviour)
-        finish_run(FinishedRun(*ran, fitted.device_peak_bytes, *judged), told)
+        finish_run(EndedTraining(*ran, fitted.device_peak_bytes, *judged), told)
         for note in told:
             console.note(note)
 

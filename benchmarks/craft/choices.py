@@ -27,6 +27,21 @@ CHOICES = {
     for one in (
         PLAIN,
         Choice("mean", "Heads", ("model.pooling=mean",), _LAYERS),
+        Choice("cnn", "Heads", ("model.head=cnn",), _LAYERS),
+        Choice("bilstm", "Heads", ("model.head=bilstm",), _LAYERS),
+        Choice("rcnn", "Heads", ("model.head=rcnn",), _LAYERS),
+        Choice("dpcnn", "Heads", ("model.head=dpcnn",), _LAYERS),
+        Choice("last-layers", "Heads", ("model.last_layers=4",), _PRETRAINED),
+        Choice("dropout-samples", "Heads", ("model.dropout_samples=5",), _LAYERS),
+        Choice("reinitialize", "Heads", ("model.reinitialize=2",), _PRETRAINED),
         Choice("smoothing", "Loss", ("train.label_smoothing=0.1",)),
+        Choice("focal", "Loss", ("loss.kind=focal",)),
+        Choice("gce", "Loss", ("loss.kind=generalized_cross_entropy",)),
+        Choice("r_drop", "Loss", ("loss.r_drop=1",)),
+        Choice("contrastive", "Loss", ("loss.contrastive=0.5",)),
+        Choice("fgm", "Loss", ("loss.adversarial=fgm",), _LAYERS),
+        Choice("pgd", "Loss", ("loss.adversarial=pgd",), _LAYERS),
+        Choice("effective", "Loss", ("train.class_weights=effective",)),
+        Choice("sampling", "Loss", ("train.sampling=balanced",)),
     )
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +98,25 @@ def make_packable(model: PreTrainedModel, kernels: Kernels = "fast") -> int:
     positions = [m for name, m in model.named_modules() if name.endswith("position_embeddings")]
     padding = positions[0].padding_idx if positions else None
     return 0 if padding is None else padding + 1
+
+
+def packing_again() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Contexts for a pass of a layer, and for a second one later: in that, too, its packing is what it is now."""
+    return nullcontext(), _Within(_packing.get())
+
+
+class _Within:
+    """The last layer's packing is this one. May be entered again: a graph may go backward more than once."""
+
+    def __init__(self, packing: Packing | None):
+        self._packing = packing
+        self._tokens: list[Token[Packing | None]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(_packing.set(self._packing))
+
+    def __exit__(self, *_: object) -> None:
+        _packing.reset(self._tokens.pop())
 
 
 def _compute_first_tokens_only(layer: torch.nn.Module, names: _Layer, rows: RowKernels) -> None:

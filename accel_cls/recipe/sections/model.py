@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from accel_cls.recipe.section import Section, setting
 
 DROPOUT = "at 1 nothing gets through"
+
+# Of each head, how one vector may come of a text's tokens; the first is what it does where nothing else is said.
+POOLINGS_OF: dict[str, tuple[str, ...]] = {
+    "linear": ("first", "mean", "max", "attention"),
+    "cnn": ("max",),
+    "bilstm": ("max", "mean", "attention", "last"),
+    "rcnn": ("max",),
+    "dpcnn": ("max",),
+}
 
 
 class Scratch(Section):
@@ -68,6 +79,32 @@ class Scratch(Section):
     )
 
 
+class Lora(Section):
+    """Low-rank adapters (Hu et al. 2022): of the encoder, only they are trained, and then added to its weights.
+
+    A linear layer's weights W become W + alpha / rank × B A, A of `rank` rows, B of as many columns, which begin at 0.
+    """
+
+    rank: int = setting(8, "a whole number, 1 or more", "of the matrices", "without a row nothing is learned", ge=1)
+    alpha: float = setting(
+        16.0,
+        "a number above 0",
+        "what is learned counts alpha / rank times",
+        "at 0 the adapters would change nothing",
+        gt=0,
+    )
+    dropout: float = setting(
+        0.0, "a number from 0 up to, not including, 1", "of what an adapter reads", DROPOUT, ge=0, lt=1
+    )
+    targets: Literal["auto"] | Annotated[list[str], Field(min_length=1)] = setting(
+        "auto",
+        "'auto' or a list of names of linear layers",
+        "which linear layers get one: 'auto' takes all of the encoder's layers, a list those whose name ends so, such "
+        "as [query, value]",
+        "without one nothing of the encoder is learned, which model.freeze says",
+    )
+
+
 class Model(Section):
     """What is trained."""
 
@@ -79,18 +116,40 @@ class Model(Section):
         "a mapping of architecture, layers, hidden, heads, vocabulary, longest_ngram, ngrams, dropout",
         "used only where `name` is null",
     )
-    pooling: Literal["auto", "first", "mean", "max", "attention"] = setting(
+    head: Literal["auto", "linear", "cnn", "bilstm", "rcnn", "dpcnn"] = setting(
         "auto",
-        "'auto', 'first', 'mean', 'max' or 'attention'",
+        "'auto', 'linear', 'cnn', 'bilstm', 'rcnn' or 'dpcnn'",
+        "what reads the tokens before the last layer: 'linear' nothing but the pooling, 'cnn' convolutions over 2, 3 "
+        "and 4 tokens, 'bilstm' an LSTM from either side, 'rcnn' these and the token between them, 'dpcnn' a pyramid "
+        "of convolutions; 'auto' is that of a trained classifier, else 'linear'",
+    )
+    pooling: Literal["auto", "first", "mean", "max", "attention", "last"] = setting(
+        "auto",
+        "'auto', 'first', 'mean', 'max', 'attention' or 'last'",
         "which vector of a text the head reads: its first token's, the mean or the greatest of all tokens', or a mean "
         "whose weights are learned; 'auto' takes what sentence-transformers' files beside the model say, else the "
-        "family's habit",
+        "family's habit. Of a bilstm's states it is 'max', 'mean', 'attention' or 'last', of the other heads 'max'",
     )
-    freeze: Literal["encoder"] | None = setting(
+    last_layers: int | None = setting(
         None,
-        "null or 'encoder'",
+        "null or a whole number, 1 or more",
+        "so many of the encoder's last layers are read, as a mean whose weights are learned (ELMo's); null is what a "
+        "trained classifier has, else 1",
+        "without one there is nothing to read",
+        ge=1,
+    )
+    freeze: Literal["encoder", "embeddings"] | Annotated[int, Field(ge=1)] | None = setting(
+        None,
+        "null, 'encoder', 'embeddings' or a whole number of layers, 1 or more",
         "'encoder' trains the head alone, in seconds: logistic regression on what the encoder makes of each text, "
-        "which is computed once and kept",
+        "which is computed once and kept. 'embeddings' stay as they are; with a number so many of the lowest layers, "
+        "too",
+        "0 layers without the embeddings are null, with them 'embeddings'",
+    )
+    lora: Lora | None = setting(
+        None,
+        "a mapping of rank, alpha, dropout, targets; {} takes the defaults",
+        "of the encoder train low-rank adapters only, by peft; the saved model has them in its weights",
     )
     dropout: float | None = setting(
         None,
@@ -100,3 +159,22 @@ class Model(Section):
         ge=0,
         lt=1,
     )
+    dropout_samples: int = setting(
+        1,
+        "a whole number, 1 or more",
+        "so many draws of the last dropout for each text, whose losses are averaged; in training only",
+        "without a draw there is no loss",
+        ge=1,
+    )
+    reinitialize: int = setting(
+        0,
+        "a whole number, 0 or more",
+        "so many of the encoder's top layers, and its pooler, start from random weights, not the pretrained ones",
+        "layers are counted from the top",
+        ge=0,
+    )
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether training is a fit of the head to the encoder as it is, without updates by gradients."""
+        return self.freeze == "encoder"

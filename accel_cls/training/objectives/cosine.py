@@ -10,6 +10,8 @@ from torch.nn.functional import cosine_similarity
 
 from accel_cls.batching.batches import Batch
 from accel_cls.batching.pair_batches import PairBatch
+from accel_cls.training.objective import at_least_float32
+from accel_cls.training.objectives.watching import inputs_of
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,8 @@ class CosineOfPairs:
     def losses(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Each pair's, float32 [R]."""
         assert isinstance(batch, PairBatch)
-        read: list[torch.Tensor] = []
-        hook = self.last_layer.register_forward_pre_hook(lambda _, given: read.append(given[0]))
-        try:
+        with inputs_of(self.last_layer) as read:
             model(**batch.inputs)
-        finally:
-            hook.remove()
-        (vectors,) = read
-        vectors = vectors.to(torch.promote_types(vectors.dtype, torch.float32))
+        vectors = at_least_float32(read[0])
         first, second = (vectors[rows] for rows in batch.texts.unbind(1))
         return (cosine_similarity(first, second) - batch.labels).square()

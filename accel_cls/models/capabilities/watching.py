@@ -1,0 +1,94 @@
+"""What an objective wants of a model besides its logits: asked of it by a pass, before anything is trained."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from accel_cls.errors import UserError
+from accel_cls.models.capabilities.padding import TRIAL_TEXTS, Padding, pad_rows
+from accel_cls.models.features import FeatureModel, last_layer
+from accel_cls.recipe.sections.loss import Loss
+
+
+@dataclass(frozen=True)
+class WatchedParts:
+    """The modules of a model that an objective looks into; None for those that it does not."""
+
+    embedding: torch.nn.Module | None = None  # which makes a vector of each token id
+    last_layer: torch.nn.Module | None = None  # which reads a vector of each text
+
+
+def watched_parts(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, padding: Padding, form: Loss
+) -> WatchedParts:
+    """Find what the section `loss` of a recipe needs.
+
+    Args:
+        model: the classifier, on the CPU.
+        tokenizer: its tokenizer.
+        padding: how it takes texts of different length.
+        form: the section.
+
+    Raises:
+        UserError: where the model has no such part, or no dropout for R-Drop.
+    """
+    if not form.wraps:
+        return WatchedParts()
+    inputs = pad_rows(tokenizer(list(TRIAL_TEXTS[:2])), padding.token, padding.side)
+    with _as_in_training(model):
+        if form.r_drop:
+            _require_dropout(model, inputs)
+        layer = last_layer(model, "loss.contrastive") if form.contrastive else None
+        if layer is not None:
+            FeatureModel(model, layer, "loss.contrastive")(**inputs)
+        return WatchedParts(_embedding(model, inputs) if form.adversarial else None, layer)
+
+
+@contextlib.contextmanager
+def _as_in_training(model: PreTrainedModel) -> Iterator[None]:
+    """In this block the model is in training, without gradients; afterwards it is what it was, to its statistics."""
+    was_training, buffers = model.training, {name: buffer.clone() for name, buffer in model.named_buffers()}
+    model.train()
+    with torch.no_grad():
+        try:
+            yield
+        finally:
+            model.train(was_training)
+            for name, buffer in buffers.items():
+                model.get_buffer(name).copy_(buffer)
+
+
+def _require_dropout(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> None:
+    first, second = (model(**inputs).logits for _ in range(2))
+    if torch.equal(first, second):
+        raise UserError(
+            f"loss.r_drop: two passes through this {type(model).__name__} answer the same, since it has no dropout; "
+            "set model.dropout, to 0.1 say, or leave this out"
+        )
+
+
+def _embedding(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> torch.nn.Module:
+    seen: list[Any] = []
+    try:
+        embedding = model.get_input_embeddings()
+    except NotImplementedError:  # CANINE, which has no table of tokens
+        embedding = None
+    if embedding is not None:
+        hook = embedding.register_forward_hook(lambda _, __, output: seen.append(output))
+        try:
+            model(**inputs)
+        finally:
+            hook.remove()
+    shape = inputs["input_ids"].shape
+    if embedding is None or not seen or any(getattr(one, "shape", ())[:2] != shape for one in seen):
+        raise UserError(
+            f"loss.adversarial: a {type(model).__name__} does not make a vector of each token by a table that could "
+            "be watched; leave this out, or take another model"
+        )
+    return embedding

@@ -1,0 +1,115 @@
+"""The losses of tasks whose labels are classes: cross-entropy, and what counts right or odd examples less."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, log_softmax, logsigmoid
+
+
+class CrossEntropy:
+    """Cross-entropy with class weights and label smoothing, as torch.nn.CrossEntropyLoss has them."""
+
+    def __init__(self, class_weights: np.ndarray | None, smoothing: float, device: torch.device):
+        self._weights = class_weights
+        self._tensor = None if class_weights is None else torch.from_numpy(class_weights).to(device)
+        self._smoothing = smoothing
+
+    def losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Float32 [R]."""
+        return cross_entropy(logits, labels, weight=self._tensor, reduction="none", label_smoothing=self._smoothing)
+
+    def weights(self, labels: np.ndarray) -> np.ndarray:
+        """The weight of each example's class."""
+        return np.ones(len(labels), np.float32) if self._weights is None else self._weights[labels]
+
+    def divergence(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """Half the sum of both KL divergences of the two softmaxes; what both are divided by cancels out."""
+        return (first.softmax(1) - second.softmax(1)).mul(first - second).sum(1) / 2
+
+
+class _ByClass(CrossEntropy):
+    """Another loss in the place of the logarithm, with weights and smoothing as cross-entropy has them.
+
+    The loss of a text is that of its class times the class's weight; smoothing spreads a share of the label over all
+    classes, each with its own loss and weight.
+    """
+
+    def losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Float32 [R]."""
+        each = self._of_each(log_softmax(logits, 1))
+        if self._tensor is not None:
+            each = each * self._tensor
+        own = each.gather(1, labels.unsqueeze(1)).squeeze(1)
+        if not self._smoothing:
+            return own
+        return (1 - self._smoothing) * own + self._smoothing * each.mean(1)
+
+    def _of_each(self, log_probabilities: torch.Tensor) -> torch.Tensor:
+        """What the loss would be if this were the class, [R, classes], of log probabilities [R, classes]."""
+        raise NotImplementedError
+
+
+class FocalLoss(_ByClass):
+    """-(1 - p)^gamma log p of the class's probability p (Lin et al. 2017), whose alpha are the class weights."""
+
+    def __init__(self, class_weights: np.ndarray | None, smoothing: float, device: torch.device, gamma: float):
+        super().__init__(class_weights, smoothing, device)
+        self._gamma = gamma
+
+    def _of_each(self, log_probabilities: torch.Tensor) -> torch.Tensor:
+        # The least float in place of 0: with gamma below 1 the power's slope there is infinite, times a loss of 0.
+        others = (-torch.expm1(log_probabilities)).clamp_min(torch.finfo(log_probabilities.dtype).tiny)
+        return -(others**self._gamma * log_probabilities)
+
+
+class GeneralizedCrossEntropy(_ByClass):
+    """(1 - p^q) / q of the class's probability p (Zhang & Sabuncu 2018)."""
+
+    def __init__(self, class_weights: np.ndarray | None, smoothing: float, device: torch.device, q: float):
+        super().__init__(class_weights, smoothing, device)
+        self._q = q
+
+    def _of_each(self, log_probabilities: torch.Tensor) -> torch.Tensor:
+        return -torch.expm1(self._q * log_probabilities) / self._q
+
+
+class BinaryCrossEntropy:
+    """Binary cross-entropy of each class, averaged over the classes; smoothing moves labels towards one half."""
+
+    def __init__(self, class_weights: np.ndarray | None, smoothing: float, device: torch.device):
+        self._weights = None if class_weights is None else torch.from_numpy(class_weights).to(device)
+        self._smoothing = smoothing
+
+    def losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Float32 [R]."""
+        if self._smoothing:
+            labels = labels * (1 - self._smoothing) + self._smoothing / 2
+        return self._of_each(logits, labels).mean(1)
+
+    def _of_each(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The loss of each class, [R, classes]."""
+        return binary_cross_entropy_with_logits(logits, targets, pos_weight=self._weights, reduction="none")
+
+    def weights(self, labels: np.ndarray) -> np.ndarray:
+        """Each example counts the same."""
+        return np.ones(len(labels), np.float32)
+
+    def divergence(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """Half the sum of both KL divergences of having a class or not, averaged over the classes."""
+        return (first.sigmoid() - second.sigmoid()).mul(first - second).mean(1) / 2
+
+
+class BinaryFocalLoss(BinaryCrossEntropy):
+    """The same with (1 - p)^gamma as a factor, p the probability of what is true of the class (Lin et al. 2017)."""
+
+    def __init__(self, class_weights: np.ndarray | None, smoothing: float, device: torch.device, gamma: float):
+        super().__init__(class_weights, smoothing, device)
+        self._gamma = gamma
+
+    def _of_each(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        has, has_not = logsigmoid(logits), logsigmoid(-logits)
+        positive = (self._gamma * has_not).exp() * has
+        if self._weights is not None:
+            positive = positive * self._weights
+        return -(targets * positive + (1 - targets) * (self._gamma * has).exp() * has_not)

@@ -1,0 +1,50 @@
+"""The objective of a recipe."""
+
+from __future__ import annotations
+
+import numpy as np
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
+
+from accel_cls.devices.prepare import is_xla
+from accel_cls.errors import UserError
+from accel_cls.models.capabilities.watching import WatchedParts
+from accel_cls.recipe.sections.loss import Loss as Form
+from accel_cls.tasks import Loss
+from accel_cls.training.objective import Objective, Supervised
+from accel_cls.training.objectives.adversarial import Adversarial
+from accel_cls.training.objectives.contrastive import Contrastive
+from accel_cls.training.objectives.r_drop import RDrop
+
+
+def require_objective(form: Form, accelerator: Accelerator) -> None:
+    """Raise UserError where the hardware is one on which objectives of several passes have never been run."""
+    kind = accelerator.distributed_type
+    if form.wraps and (kind in (DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM) or is_xla(accelerator)):
+        key = next(key for key in ("adversarial", "r_drop", "contrastive") if getattr(form, key))
+        raise UserError(
+            f"loss.{key}: found {getattr(form, key)} under {kind.value}; expected a profile with DDP or FSDP, or one "
+            "process: it goes into the model's passes, and was never run elsewhere. Leave it out, or change `hardware`"
+        )
+
+
+def objective_of(form: Form, loss: Loss, labels: np.ndarray, watched: WatchedParts) -> Objective:
+    """What a recipe's section `loss` says: the task's loss, and what wraps it, adversarial training outermost.
+
+    Args:
+        form: the section.
+        loss: the task's.
+        labels: the task's encoded labels of the training data, [examples, ...].
+        watched: the parts of the model that it looks into.
+    """
+    supervised = Supervised(loss, labels)
+    objective: Objective = supervised
+    if watched.last_layer is not None:
+        objective = Contrastive(
+            objective, supervised, watched.last_layer, form.contrastive, form.contrastive_temperature
+        )
+    if form.r_drop:
+        objective = RDrop(objective, supervised, form.r_drop)
+    if watched.embedding is not None:
+        objective = Adversarial(objective, watched.embedding, form.adversarial_size, form.steps)
+    return objective

@@ -1,0 +1,118 @@
+"""Objectives of several passes in whole trainings: what they ask of model and hardware, processes, resume, FSDP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from accelerate.utils import DistributedType
+from conftest import command, fsdp_on_cpu, train, train_by, write_recipe, write_reviews
+from run_results import interrupt, metrics, numbers
+from safetensors.torch import load_file
+from tiny import write_model
+
+from accel_cls.errors import UserError
+from accel_cls.recipe.sections.loss import Loss as Form
+from accel_cls.training.objectives import require_objective
+
+
+@pytest.mark.parametrize("kind", ["DEEPSPEED", "XLA"])
+def test_hardware_where_it_was_never_run_is_refused(kind: str) -> None:
+    there = SimpleNamespace(
+        distributed_type=DistributedType(kind),
+        device=torch.device("meta") if kind != "XLA" else SimpleNamespace(type="xla"),
+    )
+    for form, key in ((Form(r_drop=1), "r_drop"), (Form(adversarial="fgm"), "adversarial")):
+        with pytest.raises(
+            UserError, match=rf"loss\.{key}: found .* under {kind}; expected a profile with DDP or FSDP"
+        ):
+            require_objective(form, there)
+    require_objective(Form(kind="focal"), there)
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "said"),
+    [
+        ("bert", ["model.dropout=0.1", "loss.r_drop=1"], None),
+        (
+            "bert",
+            ["loss.r_drop=1"],
+            "loss.r_drop: two passes through this BertForSequenceClassification answer the same",
+        ),
+        ("bert", ["loss.adversarial=fgm"], None),
+        (
+            "bart",  # whose encoder and decoder have a table each, with the same weights
+            ["loss.adversarial=fgm"],
+            "loss.adversarial: a BartForSequenceClassification does not make a vector",
+        ),
+    ],
+)
+def test_model_is_asked_before_it_is_trained(
+    family: str, settings: list[str], said: str | None, tmp_path: Path
+) -> None:
+    write_reviews(tmp_path / "reviews.csv")
+    write_model(tmp_path / "encoder", family, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    write_recipe(tmp_path)
+    done = train(tmp_path, "model.name=./encoder", "~model.scratch", "train.max_updates=2", *settings)
+    if said is None:
+        assert done.returncode == 0, done.stderr
+    else:
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+# Whole trainings
+
+EVERYTHING = ("loss.r_drop=1", "loss.contrastive=0.5", "loss.adversarial=pgd", "loss.adversarial_steps=2")
+SAME_CUT = ("train.min_micro_batches=2", "train.sampling=balanced")
+
+
+@pytest.mark.parametrize("packing", ["true", "false"])
+def test_same_training_on_two_processes_and_after_a_stop(packing: str, work: Path) -> None:
+    overrides = [*EVERYTHING, *SAME_CUT, f"train.packing={packing}"]
+    one = train(work, *overrides, "output=one")
+    two = train_by(2, work, *overrides, "output=two")
+    assert one.returncode == 0, one.stderr
+    assert two.returncode == 0, two.stderr
+    for left, right in zip(metrics(work / "one"), metrics(work / "two"), strict=True):
+        assert numbers(left) == pytest.approx(numbers(right), rel=1e-3)
+    before, weights = metrics(work / "one"), load_file(work / "one" / "model" / "model.safetensors")
+    interrupt(work / "one", 6)
+    again = train(work, *overrides, "output=one")
+    assert "continues an unfinished run from update 6" in again.stdout, again.stderr
+    assert [numbers(record) for record in metrics(work / "one")] == [numbers(record) for record in before]
+    for name, weight in load_file(work / "one" / "model" / "model.safetensors").items():
+        assert torch.equal(weight, weights[name]), name
+
+
+def test_fsdp_makes_the_same_training(work: Path) -> None:
+    fsdp_on_cpu(work)
+    overrides = [*EVERYTHING, *SAME_CUT, "train.max_updates=2"]
+    one = train(work, *overrides, "output=one")
+    assert one.returncode == 0, one.stderr
+    said = command("accel-cls", "launch", "recipe.yaml", "hardware=./fsdp_cpu.yaml", *overrides, cwd=work)
+    assert said.returncode == 0, said.stderr
+    for left, right in zip(metrics(work / "one"), metrics(work / "run"), strict=True):
+        assert numbers(left) == pytest.approx(numbers(right), rel=1e-3)
+
+
+def test_log_has_the_whole_objective(work: Path) -> None:
+    """Of adversarial training the sum of both losses; what is validated is the task's loss, and stays comparable."""
+    plain = train(work, "model.dropout=0", "train.max_updates=1", "output=plain")
+    moved = train(
+        work,
+        "model.dropout=0",
+        "train.max_updates=1",
+        "loss.adversarial=fgm",
+        "loss.adversarial_size=1e-6",
+        "output=moved",
+    )
+    assert plain.returncode == 0, plain.stderr
+    assert moved.returncode == 0, moved.stderr
+    loss, twice = (metrics(work / name)[0]["loss"] for name in ("plain", "moved"))
+    assert twice == pytest.approx(2 * loss, rel=1e-5)
+    one, other = (metrics(work / name)[-1]["evaluation"]["loss"] for name in ("plain", "moved"))
+    assert other == pytest.approx(one, rel=1e-3)
