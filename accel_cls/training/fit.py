@@ -111,10 +111,7 @@ def fit(
     recipe, sizes, key = resolve_micro_batch_tokens(recipe, inputs, accelerator, start.tokens, notes)
     if key is not None and accelerator.is_main_process:
         write_text(folder.recipe, recipe_to_yaml(recipe))
-    classes = inputs.task.strata(corpus.train.labels)
-    pairs = None if inputs.contrast is None else inputs.contrast.pairs.texts
-    kind = is_xla(accelerator), inputs.packed
-    plan = Plan.of(recipe, inputs.train.lengths, *kind, inputs.train.windows, classes, pairs)
+    plan = _plan_of(recipe, inputs, accelerator)
     unfreezing = make_unfreezing(recipe, inputs.model, plan, accelerator)
     notes += unfreezing.describe(plan.updates)
     _show_what_is_trained(recipe, inputs, plan, accelerator, notes, console)
@@ -136,6 +133,13 @@ def fit(
     _run_loop(loop or _train_to_the_end, hardware.name, training, progress, explain)
     truncated = {"training": inputs.train.truncated, "validation": inputs.validation.truncated}
     return Fitted(recipe, plan, progress, _device_peak_bytes(accelerator), truncated, inputs.tokenizer)
+
+
+def _plan_of(recipe: Recipe, inputs: Inputs, accelerator: Accelerator) -> Plan:
+    train, contrast = inputs.train, inputs.contrast
+    classes = inputs.task.strata(inputs.corpus.train.labels)
+    pairs = None if contrast is None else contrast.pairs.texts
+    return Plan.of(recipe, train.lengths, is_xla(accelerator), inputs.packed, train.windows, classes, pairs)
 
 
 def _device_peak_bytes(accelerator: Accelerator) -> int | None:
