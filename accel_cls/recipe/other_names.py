@@ -136,7 +136,9 @@ OTHER_NAMES = {
     "truncation": "data.truncate",
     "truncation_side": "data.truncate",
     "pad_to_max_length": "texts are packed or padded to their own length; data.max_length only cuts",
-    "max_train_samples": "train.max_updates ends a trial early; for fewer examples give a smaller file",
+    "max_train_samples": "train.max_updates ends a trial early; few_shot.examples takes so many of each class",
+    "num_shots": "few_shot.examples",
+    "num_iterations": "few_shot.pairs",
     # Model.
     "base_model": "model.name",
     "model_id": "model.name",

@@ -78,8 +78,8 @@ def refit_last_layer(
 ) -> None:
     """The same with what the encoder has become by now. Called by all processes, which have whole weights.
 
-    It has learned from all of the training texts, so that none can be held out to choose a penalty by: chosen so, one
-    of 0.001 made 0.8553 of what is 0.8XXX with that of few texts (32 reviews).
+    It has learned from all of the training texts, so that none can be held out to choose a penalty by: so chosen, one
+    of 0.001 had a log loss of 1.04 on 2,398 other reviews, after 32 of them, and the one that few texts get 0.50.
 
     Args:
         recipe, inputs, accelerator, layout, notes: as for `fit_last_layer`; the model may be prepared by now.
