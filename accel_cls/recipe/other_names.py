@@ -199,4 +199,5 @@ OTHER_SECTIONS = {
     "decisions": "decide",
     "rules": "decide",
     "checkpoints": "checkpoint",
+    "distillation": "distill",
 }
