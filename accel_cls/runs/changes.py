@@ -160,11 +160,12 @@ def digests_of(recipe: Recipe) -> dict[str, str]:
 
 
 def teacher_digest(recipe: Recipe) -> str | None:
-    """SHA-256 of the files from which the answers of a recipe's teacher follow; None without a teacher."""
-    if recipe.distill is None:
+    """SHA-256 of the files from which the answers of a recipe's teacher follow; None where there is no such model."""
+    folder = None if recipe.distill is None else model_folder_of(recipe.distill.teacher)
+    if folder is None or not folder.is_dir():
         return None
     whole = hashlib.sha256()
-    for path in sorted(model_folder_of(recipe.distill.teacher).iterdir()):
+    for path in sorted(folder.iterdir()):
         if path.is_file() and path.name not in _RETOLD:
             with open(path, "rb") as file:
                 whole.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
