@@ -41,8 +41,8 @@ class Batches:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def make(self, micro_batch: MicroBatch) -> Batch:
-        """A micro-batch's tensors, on the device."""
+    def make(self, micro_batch: MicroBatch, update: int = 0) -> Batch:
+        """A micro-batch's tensors, on the device; where numbers are drawn for them, that is by the update."""
         inputs = self._packed(micro_batch) if micro_batch.packed else self._padded(micro_batch)
         examples = list(micro_batch.examples)
         rows = len(inputs["packing"].first) if micro_batch.packed else len(inputs["input_ids"])

@@ -202,4 +202,6 @@ OTHER_SECTIONS = {
     "rules": "decide",
     "checkpoints": "checkpoint",
     "distillation": "distill",
+    "pretraining": "pretrain",
+    "mlm": "pretrain",
 }

@@ -17,6 +17,7 @@ from accel_cls.recipe.sections.decide import Decide
 from accel_cls.recipe.sections.distill import Distill
 from accel_cls.recipe.sections.evaluate import Evaluate
 from accel_cls.recipe.sections.model import Model, Scratch
+from accel_cls.recipe.sections.pretrain import Pretrain
 from accel_cls.recipe.sections.repeat import Repeat
 from accel_cls.recipe.sections.train import Train
 
@@ -27,6 +28,7 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("data.fold", Fold),
     ("model", Model),
     ("model.scratch", Scratch),
+    ("pretrain", Pretrain),
     ("train", Train),
     ("distill", Distill),
     ("evaluate", Evaluate),

@@ -14,6 +14,7 @@ from accel_cls.recipe.sections.decide import Decide
 from accel_cls.recipe.sections.distill import Distill
 from accel_cls.recipe.sections.evaluate import Evaluate
 from accel_cls.recipe.sections.model import Model
+from accel_cls.recipe.sections.pretrain import Pretrain
 from accel_cls.recipe.sections.repeat import Repeat
 from accel_cls.recipe.sections.train import Train
 
@@ -33,6 +34,7 @@ PATHS: dict[tuple[str, ...], Literal["input", "output", "input or name"]] = {
     ("model", "name"): "input or name",
     ("distill", "teacher"): "input",
     ("distill", "texts"): "input",
+    ("pretrain", "texts"): "input",
 }
 
 
@@ -62,6 +64,11 @@ class Recipe(Section):
     output: str = setting(..., "a folder", "the run folder; relative to the current folder", min_length=1)
     data: Data = setting(..., "a mapping", "training, validation and test data")
     model: Model = setting(Model(), "a mapping", "what is trained")
+    pretrain: Pretrain | None = setting(
+        None,
+        "a mapping of texts, judged, epochs, learning_rate, mask, whole_words",
+        "how the encoder is trained on texts before, by a command of its own",
+    )
     train: Train = setting(Train(), "a mapping", "how it is trained")
     distill: Distill | None = setting(
         None, "a mapping of teacher, temperature, weight, texts", "a finished model that teaches this one"

@@ -29,12 +29,14 @@ _END = ("train.max_updates", "evaluate.patience")
 _SEEDS = "repeat.seeds"  # likewise, where both are several runs with seeds
 _EPOCHS = "train.epochs"  # likewise, where no update's learning rate follows from it
 # Where the data lie does not matter by itself: the digest of what was read does.
-_DATA_FILES = ("data.train", "data.validation", "data.fold", "data.split_seed", "distill.texts")
+_DATA_FILES = ("data.train", "data.validation", "data.fold", "data.split_seed", "distill.texts", "pretrain.texts")
 _TEST = "data.test"  # what is scored at the end: no update follows from it
 # How the best model is judged at the end, and what is made of its answers: likewise.
 _JUDGED = ("data.slices", "evaluate.behaviour", "evaluate.calibrate", "decide")
 _AFTER = (_TEST, *_JUDGED)
 TOKENS = "train.micro_batch_tokens"
+_PRETRAINING = "pretrain"  # what a pre-training goes by, and no classifier
+_KINDS = ("a classifier", "a language model")
 # In a model's folder, what is written anew where a run is judged anew: its card; its temperature and rules.
 _RETOLD = ("README.md", "config.json")
 
@@ -49,6 +51,7 @@ class RunSpec:
     hardware: str = ""  # as people call it
     precision: str | None = None  # fp32, fp16, bf16, fp8; None: not known
     test: str | None = None  # digest of the test data; None where there are none
+    pretraining: bool = False  # a language model, not a classifier
 
     @property
     def updates(self) -> int:
@@ -73,6 +76,9 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     # A run that began before there was a key had what is its default now.
     old = {key: value for key, value in new.items() if value == _default(key)} | old
     differing = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
+    origin = origin_of(folder)
+    if not spec.pretraining:
+        differing = [key for key in differing if not _is_under(key, (_PRETRAINING,))]
     note = read_out_of_memory(folder)
     # `auto` is the number with which the run began; after running out of memory, a smaller one is no other run.
     if TOKENS in differing and (new[TOKENS] == "auto" or (note is not None and new[TOKENS] < note.tokens)):
@@ -89,7 +95,8 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     lines = lines_of(training)
     if training == [_EPOCHS]:
         lines[0] += " (with train.schedule: constant and a train.warmup in updates, the run would go on)"
-    origin = origin_of(folder)
+    if origin.get("pretraining", False) != spec.pretraining:
+        lines.append(f"what is trained: {' → '.join(_KINDS[:: 1 if spec.pretraining else -1])}")
     if origin.get("data", spec.data) != spec.data:
         lines += lines_of([key for key in differing if _is_under(key, (*_DATA_FILES, _TEST))])
         lines = lines or [": ".join(["the data files' content", *_changed_files(origin, recipe)])]
@@ -117,7 +124,7 @@ def _has_rate_without_end(values: dict[str, Any]) -> bool:
 
 def settings_of(recipe: Recipe) -> dict[str, Any]:
     """By key, all that the updates of a run follow from besides its data."""
-    others = (*_HARMLESS, *_END, *_DATA_FILES, *_AFTER)
+    others = (*_HARMLESS, *_END, *_DATA_FILES, *_AFTER, _PRETRAINING)
     return {key: value for key, value in leaves(recipe_to_plain(recipe)) if not _is_under(key, others)}
 
 
@@ -149,8 +156,8 @@ def digests_of(recipe: Recipe) -> dict[str, str]:
     Of what is packed it is that of the content: packing it again changes nothing.
     """
     found = {}
-    more = None if recipe.distill is None else recipe.distill.texts
-    for source in (recipe.data.train, recipe.data.validation, recipe.data.test, more):
+    more = [section.texts for section in (recipe.distill, recipe.pretrain) if section is not None]
+    for source in (recipe.data.train, recipe.data.validation, recipe.data.test, *more):
         if isinstance(source, str | list):
             with suppress(UserError, OSError):  # it has just been read; who removes it now is told of the content only
                 for path in expand(source):

@@ -135,7 +135,9 @@ def open_run(folder: RunFolder, spec: RunSpec, fresh: bool, notes: list[str]) ->
             "changes": changed,
         }
     )
-    origin = {"data": spec.data, "test": spec.test, "files": digests_of(recipe), "starts": starts}
+    origin: dict[str, Any] = {"data": spec.data, "test": spec.test, "files": digests_of(recipe), "starts": starts}
+    if spec.pretraining:
+        origin["pretraining"] = True
     teacher = teacher_digest(recipe)
     _write_origin(folder, origin if teacher is None else origin | {"teacher": teacher}, found)
     return Start(checkpoint=checkpoint, tokens=decision.tokens, rate=decision.rate)

@@ -23,7 +23,7 @@ from accel_cls.memory.sizes import MicroBatchSizes, with_micro_batch_tokens
 from accel_cls.models.capabilities import ask_model
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.capabilities.training import settle_training
-from accel_cls.models.classifier import load_model, outline_model
+from accel_cls.models.classifier import describe_model, load_model, outline_model
 from accel_cls.models.features import freeze_encoder, last_layer
 from accel_cls.models.output_scale import ScaledLayer, scale_output
 from accel_cls.models.packing import make_packable
@@ -59,6 +59,7 @@ class Inputs:
     padding: Padding
     scaled: ScaledLayer | None  # the last layer, where logits have a unit
     teacher: np.ndarray | None = None  # float32 [learned texts, outputs]: what a teacher says of them
+    is_judged_first: bool = False  # before the first update, too
 
     def batches(
         self,
@@ -79,6 +80,34 @@ class Inputs:
         missing = np.zeros((len(self.learned.lengths) - len(train), *train.labels.shape[1:]), train.labels.dtype)
         whole = replace(train, labels=np.concatenate([train.labels, missing]))
         return self.batches(self.learned, whole, device, fixed_tokens, fixed_rows)
+
+    def objective(self, recipe: Recipe) -> Objective:
+        """What is minimized."""
+        labels = self.corpus.train.labels
+        supervised = Supervised(self.loss, labels)
+        if recipe.distill is None:
+            return supervised
+        assert self.teacher is not None
+        soft = self.task.soft_loss(labels, recipe.distill.temperature)
+        return Distilled(supervised, soft, self.teacher, recipe.distill.weight)
+
+    def artifacts(self, folder: RunFolder, recipe: Recipe, tracking: Tracking, is_main: bool) -> Artifacts:
+        """What writes the run's log and its best model."""
+        made = self.corpus, self.task, self.tokenizer, self.scaled
+        return Artifacts(folder, recipe, *made, tracking, is_main)
+
+    def outline(self, recipe: Recipe) -> PreTrainedModel:
+        """The same model on the meta device."""
+        task, classes = self.task, self.corpus.classes
+        return outline_model(recipe, self.tokenizer, classes, task.problem_type, self.train)
+
+    def describe_data(self, recipe: Recipe) -> list[tuple[str, str]]:
+        """The banner's lines about examples."""
+        return self.corpus.describe(recipe.data)
+
+    def describe_model(self, recipe: Recipe) -> tuple[str, str]:
+        """The banner's line about the model."""
+        return describe_model(self.model, recipe)
 
 
 def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Accelerator, notes: list[str]) -> Inputs:
@@ -106,8 +135,10 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     packed = recipe.train.packing and able.packed and not is_xla(accelerator)
     first_position = make_packable(model, recipe.train.kernels) if packed else 0
     loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device)
-    encoded = train, learned, validation
-    return Inputs(corpus, task, loss, tokenizer, model, *encoded, packed, first_position, able.padding, scaled)
+    # A head that was fitted may be hard to beat.
+    first = recipe.train.head_init == "probe"
+    made = corpus, task, loss, tokenizer, model, train, learned, validation
+    return Inputs(*made, packed, first_position, able.padding, scaled, is_judged_first=first)
 
 
 def resolve_micro_batch_tokens(
@@ -128,23 +159,11 @@ def resolve_micro_batch_tokens(
     sizes = MicroBatchSizes.of(recipe, inputs.learned.lengths, few_shapes=is_xla(accelerator))
     if recipe.train.micro_batch_tokens != "auto":
         return recipe, sizes, None
-    classes, problem_type = inputs.corpus.classes, inputs.task.problem_type
-    outline = functools.partial(outline_model, recipe, inputs.tokenizer, classes, problem_type, inputs.train)
+    outline = functools.partial(inputs.outline, recipe)
     batches = inputs.learned_batches(accelerator.device)
     search = Search.of(accelerator, sizes, inputs.model, outline, batches)
     tokens = known or find_micro_batch_tokens(search, notes)
     return with_micro_batch_tokens(recipe, tokens), sizes, search.key
-
-
-def _objective_of(recipe: Recipe, inputs: Inputs) -> Objective:
-    """What is minimized."""
-    labels = inputs.corpus.train.labels
-    supervised = Supervised(inputs.loss, labels)
-    if recipe.distill is None:
-        return supervised
-    assert inputs.teacher is not None
-    soft = inputs.task.soft_loss(labels, recipe.distill.temperature)
-    return Distilled(supervised, soft, inputs.teacher, recipe.distill.weight)
 
 
 def build_training(
@@ -165,9 +184,7 @@ def build_training(
         UserError: where the recipe wants what the hardware can't do.
     """
     corpus, fixed = inputs.corpus, plan.layout.tokens if is_xla(accelerator) else None
-    tracking = Tracking(accelerator, folder, recipe)
-    task, tokenizer, scaled = inputs.task, inputs.tokenizer, inputs.scaled
-    artifacts = Artifacts(folder, recipe, corpus, task, tokenizer, scaled, tracking, accelerator.is_main_process)
+    artifacts = inputs.artifacts(folder, recipe, Tracking(accelerator, folder, recipe), accelerator.is_main_process)
     saver = Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress)
     policy, rows = recipe.train.non_finite, corpus.learned_rows
     return Training(
@@ -176,7 +193,7 @@ def build_training(
         accelerator,
         model,
         optimizer,
-        _objective_of(recipe, inputs),
+        inputs.objective(recipe),
         inputs.learned_batches(accelerator.device, fixed, plan.batch_size),
         inputs.batches(inputs.validation, corpus.validation, accelerator.device, fixed),
         artifacts,

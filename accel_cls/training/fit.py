@@ -26,13 +26,12 @@ from accel_cls.hardware.accelerator import Hardware
 from accel_cls.hardware.main_process import decided_by_main, float_bits, float_of_bits
 from accel_cls.memory.available import peak_device_memory, reset_peak_device_memory
 from accel_cls.memory.sizes import MicroBatchSizes
-from accel_cls.models.classifier import describe_model
 from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.runs.changes import RunSpec
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.resume import Start, lock_and_open_run
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
-from accel_cls.tasks import task_of
+from accel_cls.tasks import Task, task_of
 from accel_cls.training.build import Inputs, build_training, load_inputs, resolve_micro_batch_tokens
 from accel_cls.training.gradient_buckets import settle_buckets
 from accel_cls.training.linear_probe import fit_last_layer
@@ -44,6 +43,10 @@ from accel_cls.training.teacher import Teacher, describe_teacher, load_teacher
 # What goes through the updates: the training loop, or what measures some of them. Takes the training, its counters,
 # and what it runs on, as people call it.
 Loop = Callable[[Training, Progress, str], None]
+
+
+# Makes of a recipe and its corpus what is trained; see `load_inputs`.
+Load = Callable[[Recipe, Task, Corpus, Accelerator, list[str]], Inputs]
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ def fit(
     start: Start,
     notes: list[str],
     loop: Loop | None = None,
+    load: Load = load_inputs,
 ) -> Fitted:
     """Make a model and train it, in a run folder that is open. Called by all processes.
 
@@ -86,6 +90,7 @@ def fit(
         start: where it starts.
         notes: what the user should know of; takes more.
         loop: in place of the training loop.
+        load: makes what is trained.
 
     Raises:
         Diverged: where its losses are no finite numbers.
@@ -93,7 +98,7 @@ def fit(
     """
     hardware, console = session.hardware, session.console
     accelerator = hardware.accelerator
-    inputs = load_inputs(recipe, task_of(recipe), corpus, accelerator, notes)
+    inputs = load(recipe, task_of(recipe), corpus, accelerator, notes)
     teacher = None if recipe.distill is None else load_teacher(recipe.distill, corpus, inputs.task)
     facts = _facts(inputs, start, teacher)
     hardware.require_same("model", facts, "Give all machines the same model folder, and one disk for `output`")
@@ -112,8 +117,7 @@ def fit(
     optimizer = make_optimizer(inputs.model, recipe.train, accelerator.device)
     model, optimizer = prepare(accelerator, inputs.model, optimizer, recipe.train.max_grad_norm, recipe.train.kernels)
     progress = (
-        # A head that was fitted is judged before the first update, too: it may be hard to beat.
-        Progress(seconds=fit_seconds, evaluated=-1 if recipe.train.head_init == "probe" else 0)
+        Progress(seconds=fit_seconds, evaluated=-1 if inputs.is_judged_first else 0)
         if start.checkpoint is None
         else load_checkpoint(accelerator, model, optimizer, start.checkpoint)
     )
@@ -174,9 +178,9 @@ def _show_what_is_trained(
     """The banner's sections on data, model and plan, and all notes."""
     compiled = [("programs", plan.programs(inputs.validation.lengths))] if is_xla(accelerator) else []
     lengths = inputs.learned.describe(recipe.data.max_length)
-    console.section("data", [*inputs.corpus.describe(recipe.data), lengths])
+    console.section("data", [*inputs.describe_data(recipe), lengths])
     taught = [] if recipe.distill is None else [describe_teacher(recipe.distill)]
-    console.section("model", [describe_model(inputs.model, recipe), *taught])
+    console.section("model", [inputs.describe_model(recipe), *taught])
     console.section("plan", [*plan.describe(recipe, accelerator.num_processes), *compiled])
     for note in notes:
         console.note(note)
@@ -241,7 +245,14 @@ def _describe_stop(folder: RunFolder, plan: Plan, progress: Progress, saver: Sav
     return [*lines, ("to go on", "run the same command again")]
 
 
-def open_on_main(session: Session, folder: RunFolder, recipe: Recipe, corpus: Corpus, fresh: bool = False) -> Start:
+def open_on_main(
+    session: Session,
+    folder: RunFolder,
+    recipe: Recipe,
+    corpus: Corpus,
+    fresh: bool = False,
+    pretraining: bool = False,
+) -> Start:
     """Let the main process open the run folder, and every process know where the run starts.
 
     Raises:
@@ -251,8 +262,8 @@ def open_on_main(session: Session, folder: RunFolder, recipe: Recipe, corpus: Co
     new, finished = 0, -1
 
     def opened() -> Sequence[int]:
-        digests = corpus.digest, corpus.test_digest
-        spec = RunSpec(recipe, digests[0], corpus.learned, hardware.name, hardware.precision, digests[1])
+        run = hardware.name, hardware.precision, corpus.test_digest
+        spec = RunSpec(recipe, corpus.digest, corpus.learned, *run, pretraining)
         start = lock_and_open_run(folder, spec, fresh, notes)
         update = new if start.checkpoint is None else update_of(start.checkpoint)
         return finished if start.finished else update, start.tokens or 0, float_bits(start.rate or 0)
