@@ -31,6 +31,7 @@ from accel_cls.recipe import Recipe
 from accel_cls.recipe.repeats import first_run_of, repetitions_of
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.recipe.sections.data import Data
+from accel_cls.reporting.pretraining import pretraining_results, read_beforehand
 from accel_cls.reporting.teacher import flattered_by, teacher_results
 from accel_cls.reporting.verdict import score_baselines
 from accel_cls.tasks import task_of
@@ -73,6 +74,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
     findings += audit(corpus, _as_split(one.data))
     findings += labelling_findings(recipe, corpus)
     findings += [Finding("teacher", what, do) for what, do in flattered_by(teacher_results(recipe, corpus))]
+    findings += [Finding("pretraining", what, do) for what, do in read_beforehand(pretraining_results(recipe, corpus))]
     errors: list[str] = []
     notes: list[str] = []
     kept: list[Kept] = []

@@ -17,6 +17,7 @@ from accel_cls.recipe import Hub, Recipe
 from accel_cls.recipe.rules import is_hub_id
 from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.markdown import describe_score, table, verdict_of
+from accel_cls.reporting.pretraining import describe_pretraining
 from accel_cls.reporting.teacher import describe_flattery
 
 _MOST_CLASSES = 100  # that are listed
@@ -114,7 +115,8 @@ def _what_it_does(facts: Facts) -> str:
     does = f"Classifies {of}: {what}, {listed}." if names else f"Gives {of} a number."
     distill = facts.recipe.distill
     taught = "" if distill is None else f", taught by {_base(_run_name(distill.teacher))}"
-    return f"{does} {base[:1].upper()}{base[1:]}{taught}."
+    before = "" if (told := describe_pretraining(facts.results)) is None else f" {_plain(told)}."
+    return f"{does} {base[:1].upper()}{base[1:]}{taught}.{before}"
 
 
 def _run_name(folder: str) -> str:

@@ -35,6 +35,7 @@ from accel_cls.reporting.markdown import (
     describe_test,
     verdict_of,
 )
+from accel_cls.reporting.pretraining import pretraining_results, read_beforehand
 from accel_cls.reporting.teacher import describe_flattery, teacher_results
 from accel_cls.runs.answers import read_answers, write_answers
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
@@ -142,7 +143,8 @@ def notes_of(command: Command, session: Session, corpus: Corpus) -> list[str]:
     notes = [*command.notes, *corpus.notes, *(command.cpu_notes if is_cpu else ()), *idle]
     if command.recipe.distill is not None and session.hardware.accelerator.is_main_process:  # it may read data again
         notes += describe_flattery(teacher_results(command.recipe, corpus))
-    return notes
+    beforehand = read_beforehand(pretraining_results(command.recipe, corpus))
+    return [*notes, *(f"{what}; {do}" for what, do in beforehand)]
 
 
 def with_found_rate(
