@@ -27,6 +27,7 @@ from accel_cls.recipe.pretraining import pretraining_of
 from accel_cls.tokenization.encode import Encoded, encode
 from accel_cls.tokenization.words import NO_WORD, words_of
 from tools import warm
+from tools.model_matrix.tokenizers import tokenizer_of
 
 TEXTS = [f"good food {word}" * count for count, word in ((1, "lovely"), (3, "bad"), (2, "nasty"), (5, "nice"))]
 
@@ -38,7 +39,10 @@ def pretrain(folder: Path, *overrides: str):
 @pytest.fixture
 def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny BERT in `encoder`, texts, and a recipe for them."""
-    write_model(tmp_path / "encoder")
+    tokenizer = tokenizer_of("bert")
+    tokenizer.add_special_tokens({"mask_token": "[MASK]"})
+    write_model(tmp_path / "encoder", vocab_size=len(tokenizer))
+    tokenizer.save_pretrained(tmp_path / "encoder")
     write_texts(tmp_path / "texts.csv", 120, range(2, 9))
     write_recipe(
         tmp_path,
@@ -152,7 +156,7 @@ def test_packed_and_padded_rows_and_transformers_own_loss_are_the_same(encoder: 
     encoded, tokenizer = encoded_texts(encoder)
     recipe = pretraining_of(load_recipe("recipe.yaml"))
     model = load_language_model(recipe, tokenizer, []).double().eval()
-    first_position = pack_attention(model)
+    first_position = pack_attention(model, "fast")
     masking = masking_of(encoded, tokenizer, share=0.4)
     batches = MaskedBatches(
         encoded,
@@ -188,7 +192,7 @@ def test_pretraining_lowers_the_perplexity_and_its_encoder_is_where_a_classifier
     assert "start fresh: cls.predictions" in done.stdout
     scores = [one["evaluation"]["perplexity"] for one in metrics(encoder / "run-pretrained") if "evaluation" in one]
     assert len(scores) == 5, "before the first update, too"
-    assert scores[-1] < 0.8 * scores[0]
+    assert scores[-1] < 0.95 * scores[0]
     model = encoder / "run-pretrained" / "model"
     AutoModelForMaskedLM.from_pretrained(model)
     then = train(encoder, "model.name=run-pretrained/model")

@@ -51,7 +51,7 @@ def load_language_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, note
     name = recipe.model.name
     if tokenizer.mask_token_id is None:
         raise UserError(
-            f"model.name: the tokenizer of {name} has no mask token, which masked language modelling needs"
+            f"model.name: the tokenizer of {name} has no mask token to hide others by; take another encoder"
         )
     model = _made(recipe, tokenizer, notes) if name is None else _loaded(recipe, name, tokenizer, notes)
     longest, limit = recipe.data.max_length, longest_text(model)

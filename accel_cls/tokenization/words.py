@@ -38,19 +38,15 @@ def words_of(tokenizer: PreTrainedTokenizerBase, encoded: Encoded, whole: bool) 
     starts = np.ones(len(ids), bool)
     if whole:
         before = np.concatenate([[True], is_special[:-1] | pieces.is_han[ids[:-1]]])  # after which a word begins
-        starts = ~pieces.continues[ids] | before | pieces.is_han[ids] | is_special
+        starts = ~pieces.continues[ids] | before | pieces.is_han[ids]
         if has_jieba():
             _join_chinese(pieces, ids, starts)
-        starts |= _is_in_long_word(starts)
-    starts[encoded.offsets[:-1]] = True
-    words = np.cumsum(starts) - 1
-    first = np.repeat(words[encoded.offsets[:-1]], np.diff(encoded.offsets))
-    return np.where(is_special, NO_WORD, words - first).astype(np.int32)
-
-
-def _is_in_long_word(starts: np.ndarray) -> np.ndarray:
-    word = np.cumsum(starts) - 1 + (not starts[0] if len(starts) else 0)
-    return (np.bincount(word) > _LONGEST)[word] if len(starts) else starts
+        starts[encoded.offsets[:-1]] = True
+        word = np.cumsum(starts) - 1
+        starts |= (np.bincount(word) > _LONGEST)[word]
+    count = np.concatenate([[0], np.cumsum(starts & ~is_special)])
+    first = np.repeat(count[encoded.offsets[:-1]], np.diff(encoded.offsets))
+    return np.where(is_special, NO_WORD, count[1:] - 1 - first).astype(np.int32)
 
 
 class _Pieces:
@@ -74,7 +70,7 @@ class _Pieces:
 
 
 def _join_chinese(pieces: _Pieces, ids: np.ndarray, starts: np.ndarray) -> None:
-    """Take back the beginnings of tokens that lie within a Chinese word; changes `starts`."""
+    """Say where words of Chinese tokens begin; changes `starts`."""
     import jieba
 
     is_han = np.concatenate([[False], pieces.is_han[ids], [False]])
