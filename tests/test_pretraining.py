@@ -251,6 +251,16 @@ def test_two_processes_and_a_stop_change_nothing(tmp_path: Path) -> None:
     assert "already finished" in unchanged.stdout, "what a classifier does not go by makes no other run"
 
 
+def test_tokenizer_without_a_mask_token_gets_one(encoder: Path) -> None:
+    write_model(encoder / "encoder")
+    tokenizer = AutoTokenizer.from_pretrained(encoder / "encoder")
+    before, notes = len(tokenizer), list[str]()
+    model = load_language_model(pretraining_of(load_recipe("recipe.yaml")), tokenizer, notes)
+    assert notes[-1] == "the tokenizer of encoder names no mask token: [MASK] is added to its vocabulary"
+    assert tokenizer.mask_token_id == before == len(model.get_input_embeddings().weight) - 1
+    assert model.config.vocab_size == before + 1
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

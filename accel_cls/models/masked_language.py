@@ -21,6 +21,7 @@ from accel_cls.models.own.configurations import PooledConfig
 from accel_cls.recipe import Recipe
 from accel_cls.tokenization.pretrained import load_error
 
+_MASK_TOKENS = ("[MASK]", "<mask>")  # BERT's line, RoBERTa's
 _TOLERANCE = 1e-3  # of the largest loss: what rounding may make of one
 
 
@@ -42,18 +43,18 @@ def load_language_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, note
 
     Args:
         recipe: of a pre-training.
-        tokenizer: the recipe's.
+        tokenizer: the recipe's; gets a mask token where it names none.
         notes: takes what starts fresh.
 
     Raises:
         UserError: for a model that has no such head, or takes no texts of data.max_length.
     """
     name = recipe.model.name
-    if tokenizer.mask_token_id is None:
-        raise UserError(
-            f"model.name: the tokenizer of {name} has no mask token to hide others by; take another encoder"
-        )
-    model = _made(recipe, tokenizer, notes) if name is None else _loaded(recipe, name, tokenizer, notes)
+    if name is None:
+        model = _made(recipe, tokenizer, notes)
+    else:
+        model = _loaded(recipe, name, tokenizer, notes)
+        _settle_mask_token(model, tokenizer, Path(name).name, notes)
     longest, limit = recipe.data.max_length, longest_text(model)
     if limit is not None and longest > limit:
         raise UserError(f"data.max_length: found {longest}; {name} takes at most {limit} tokens")
@@ -100,6 +101,21 @@ def _loaded(recipe: Recipe, name: str, tokenizer: PreTrainedTokenizerBase, notes
     if missing := sorted(loading["missing_keys"]):
         notes.append(f"weights that {Path(name).name} does not have start fresh: {listed(missing)}")
     return model
+
+
+def _settle_mask_token(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, notes: list[str]
+) -> None:
+    """Have a token that hides others: named, or one of the vocabulary that is not named so, or a new one."""
+    if tokenizer.mask_token_id is not None:
+        return
+    known = tokenizer.get_vocab()
+    token = next((one for one in _MASK_TOKENS if one in known), None)
+    what = "is added to its vocabulary" if token is None else "stands for it"
+    tokenizer.add_special_tokens({"mask_token": token or _MASK_TOKENS[0]})
+    if len(tokenizer) > len(model.get_input_embeddings().weight):
+        model.resize_token_embeddings(len(tokenizer))
+    notes.append(f"the tokenizer of {name} names no mask token: {tokenizer.mask_token} {what}")
 
 
 def _guess_only_hidden(model: PreTrainedModel) -> None:

@@ -99,17 +99,17 @@ def load_masked(
         raise UserError("hardware: found XLA, for which there is no pre-training; use a profile of CPUs or GPUs")
     pretrain = recipe.pretrain or Pretrain()
     tokenizer = load_tokenizer(recipe, corpus.train, notes)
+    model = load_language_model(recipe, tokenizer, notes)
     train, validation = (
         encode_cached(tokenizer, part.texts, recipe.data.max_length, notes)
         for part in (corpus.train, corpus.validation)
     )
-    model = load_language_model(recipe, tokenizer, notes)
     padding = right_padding(tokenizer)
     settle_training(model, tokenizer, padding, notes)
     packed = recipe.train.packing and can_pack(model.config)
     first_position = pack_attention(model, recipe.train.kernels) if packed else 0
     if pretrain.whole_words and holds_chinese(tokenizer, train) and not has_jieba():
-        notes.append("jieba is not installed, which cuts Chinese into words: each character is hidden by itself")
+        notes.append("jieba is not installed, which cuts Chinese into words: each Chinese token counts as a word")
     masking = _masking(pretrain, tokenizer, train, recipe.seed)
     words = words_of(tokenizer, validation, pretrain.whole_words)
     fixed = replace(masking, words=words, is_training=False)
