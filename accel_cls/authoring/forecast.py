@@ -14,9 +14,17 @@ from accel_cls.batching.plan import MicroBatchStats, Plan
 from accel_cls.console import duration
 from accel_cls.memory.activations import activation_bytes
 from accel_cls.memory.estimate import estimate_micro_batch_tokens
-from accel_cls.memory.forecast import TrainingMemory, format_bytes, training_memory, weight_bytes
+from accel_cls.memory.forecast import (
+    TrainingMemory,
+    averaged_copies,
+    format_bytes,
+    trained_bytes,
+    training_memory,
+    weight_bytes,
+)
 from accel_cls.memory.setup import ParallelSetup
 from accel_cls.memory.sizes import with_micro_batch_tokens
+from accel_cls.models.adapters import adapter_bytes
 from accel_cls.models.packing import can_pack, make_packable
 from accel_cls.profiles import find_profile
 from accel_cls.recipe import Recipe, with_values
@@ -57,7 +65,7 @@ class Forecast:
         """Name and text of each line that a person reads."""
         plan, memory = self.plan, self.memory
         lines = plan.describe(recipe, self.processes)
-        if recipe.model.freeze:
+        if recipe.model.is_fitted:
             return [*lines, ("disk", f"the model {format_bytes(self.model)}, a checkpoint as much"), *self._repeats()]
         real = int(plan.lengths.sum())
         padded = real / (1 - self.cutting.padding)
@@ -145,7 +153,13 @@ class Forecast:
 
 
 def forecast(
-    recipe: Recipe, lengths: np.ndarray, outline: PreTrainedModel, processes: int | None, data: str = "", runs: int = 1
+    recipe: Recipe,
+    lengths: np.ndarray,
+    outline: PreTrainedModel,
+    processes: int | None,
+    data: str = "",
+    runs: int = 1,
+    windows: np.ndarray | None = None,
 ) -> Forecast:
     """Forecast a training.
 
@@ -156,6 +170,7 @@ def forecast(
         processes: how many; None for what the recipe's profile says, or 1.
         data: the corpus's digest, by which what a search has found is known again.
         runs: how many such trainings are asked for.
+        windows: of each training example; None where each has one.
 
     Raises:
         UserError: where the plan contradicts itself.
@@ -172,9 +187,9 @@ def forecast(
     if packed:
         make_packable(outline)
     if recipe.train.micro_batch_tokens == "auto":
-        tokens, tokens_from = estimate_micro_batch_tokens(recipe, lengths, outline, setup)
+        tokens, tokens_from = estimate_micro_batch_tokens(recipe, lengths, outline, setup, windows)
         recipe = with_micro_batch_tokens(recipe, tokens)
-    plan = Plan.of(recipe, lengths, few_shapes=is_xla, packed=packed)
+    plan = Plan.of(recipe, lengths, few_shapes=is_xla, packed=packed, windows=windows)
     cutting = plan.micro_batch_stats(processes)
     shapes = _filled_up(plan, cutting.shapes) if is_xla else cutting.shapes
     all_buffers = dict(outline.named_buffers())
@@ -185,9 +200,9 @@ def forecast(
         processes=processes,
         cutting=cutting,
         tokens_from=tokens_from,
-        memory=_most_demanding(outline, setup, shapes),
-        checkpoint=3 * weights + buffers,
-        model=weights + buffers,
+        memory=_most_demanding(outline, setup, shapes, averaged_copies(recipe, setup.device)),
+        checkpoint=weights + (2 + averaged_copies(recipe)) * trained_bytes(outline) + buffers,
+        model=weights - adapter_bytes(outline) + buffers,
         kept=recipe.checkpoint.keep + 1,  # and the best
         rate_from=rate_from,
         speed=speed_of(recipe),
@@ -201,13 +216,14 @@ def _filled_up(plan: Plan, shapes: Iterable[tuple[int, int]]) -> set[tuple[int, 
 
 
 def _most_demanding(
-    outline: PreTrainedModel, setup: ParallelSetup, shapes: Iterable[tuple[int, int]]
+    outline: PreTrainedModel, setup: ParallelSetup, shapes: Iterable[tuple[int, int]], copies: int
 ) -> TrainingMemory:
     """The memory that the most demanding micro-batch needs, of these shapes (rows, width)."""
     # What is saved grows with the tokens, and with tokens × width: one of these two is the largest.
     candidates = {max(shapes, key=lambda s: s[0] * s[1]), max(shapes, key=lambda s: s[0] * s[1] ** 2)}
     needed = [
-        training_memory(outline, setup, shape, activation_bytes(outline, *shape)) for shape in sorted(candidates)
+        training_memory(outline, setup, shape, activation_bytes(outline, *shape), copies)
+        for shape in sorted(candidates)
     ]
     return max(needed, key=lambda memory: memory.activations or 0)
 

@@ -9,6 +9,18 @@ from accel_cls.recipe import Recipe, with_values
 from accel_cls.recipe.sections.pretrain import Pretrain
 
 _RATE, _RATE_FROM_NOTHING = 5e-5, 5e-4
+# What only classifiers have, or was not tried with a language model.
+_OF_CLASSIFIERS = (
+    *("decide", "distill", "repeat", "average", "data.windows", "model.freeze", "model.lora"),
+    *("train.class_weights", "train.unfreeze"),
+)
+_PLAIN: dict[str, Any] = {
+    "train.head_init": "random",
+    "train.head_rate": 1.0,
+    "train.label_smoothing": 0.0,
+    "train.layer_decay": 1.0,
+    "train.gradient_checkpointing": False,
+}
 _SUFFIX = "-pretrained"  # of the run folder
 
 
@@ -35,6 +47,4 @@ def pretraining_of(recipe: Recipe) -> Recipe:
         "model.pooling": "auto",
         "evaluate": {"best": "loss"},
     }
-    of_classifiers = ("decide", "distill", "repeat", "model.freeze", "train.class_weights")
-    plain = dict.fromkeys(of_classifiers) | {"train.head_init": "random", "train.head_rate": 1.0}
-    return with_values(recipe, values | plain | {"train.label_smoothing": 0.0})
+    return with_values(recipe, values | dict.fromkeys(_OF_CLASSIFIERS) | _PLAIN)

@@ -15,6 +15,8 @@ from accel_cls.recipe.metrics import METRICS_OF, is_own
 from accel_cls.recipe.schema import Recipe
 from accel_cls.recipe.sections.data import Hub
 from accel_cls.recipe.sections.model import Scratch
+from accel_cls.recipe.text_rules import broken_lengths, idle_lengths
+from accel_cls.recipe.training_rules import broken_training, idle_in_training
 
 
 def canonical_label(value: object) -> str:
@@ -32,7 +34,7 @@ _Broken = list[tuple[tuple[str, ...], str]]  # the key to blame, what is wrong a
 def broken_rules(recipe: Recipe) -> _Broken:
     """The rules that span several keys: (key to blame, what is wrong and what to do) for each broken one."""
     broken: _Broken = []
-    scratch, tokens = recipe.model.scratch, recipe.train.micro_batch_tokens
+    scratch = recipe.model.scratch
     if recipe.model.name is None and scratch is not None:
         broken += _broken_scratch(scratch)
     quote = "'" if recipe.data.quote == "single" else '"'
@@ -47,19 +49,14 @@ def broken_rules(recipe: Recipe) -> _Broken:
     if isinstance(test, float) and isinstance(validation, float) and test + validation >= 1:
         message = f"found {test} beside data.validation {validation}; expected less than 1 together"
         broken.append((("data", "test"), message))
-    if tokens != "auto" and tokens < recipe.data.max_length:
-        message = (
-            f"found {tokens}; expected at least data.max_length, which is {recipe.data.max_length}: the longest text "
-            "must fit"
-        )
-        broken.append((("train", "micro_batch_tokens"), message))
     if recipe.train.learning_rate == "auto" and recipe.train.max_updates is not None:
         message = (
             f"found {recipe.train.max_updates} beside train.learning_rate: auto, whose search is made for the whole "
             "schedule; leave it out, or give a rate (accel-cls tune finds one)"
         )
         broken.append((("train", "max_updates"), message))
-    broken += [*broken_decisions(recipe), *broken_distillation(recipe), *_broken_repeats(recipe)]
+    broken += [*broken_lengths(recipe), *broken_decisions(recipe), *broken_training(recipe), *_broken_repeats(recipe)]
+    broken += broken_distillation(recipe)
     broken += _broken_evaluation(recipe) + _broken_labels(recipe) + _broken_columns(recipe)
     return broken + (_broken_numbers(recipe) if recipe.task == "regression" else [])
 
@@ -113,7 +110,7 @@ def _broken_evaluation(recipe: Recipe) -> _Broken:
         message = f"found {best!r}; expected 'loss' or one of evaluate.metrics, which are {', '.join(metrics)}"
         broken.append((("evaluate", "best"), message))
     patience, epochs = recipe.evaluate.patience, recipe.train.epochs
-    if recipe.model.freeze:
+    if recipe.model.is_fitted:
         patience = None
     if patience is not None and recipe.evaluate.every == "end":
         message = f"found {patience} beside evaluate.every: end, which is one evaluation; leave one of them out"
@@ -228,8 +225,8 @@ def idle_settings(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
     if data.label_separator != "," and (recipe.task != "multi_label" or isinstance(data.label, list)):
         why = "not used: it is for task: multi_label with one label column"
         idle.append((("data", "label_separator"), why, "remove it"))
-    idle += idle_in_distillation(recipe)
-    return idle + (_idle_when_frozen(recipe) if model.freeze else [])
+    idle += [*idle_lengths(recipe), *idle_in_training(recipe), *idle_in_distillation(recipe)]
+    return idle + (_idle_when_frozen(recipe) if model.is_fitted else [])
 
 
 def _idle_in_scratch(scratch: Scratch) -> list[tuple[tuple[str, ...], str, str]]:
@@ -242,8 +239,9 @@ def _idle_in_scratch(scratch: Scratch) -> list[tuple[tuple[str, ...], str, str]]
 def _idle_when_frozen(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
     why = "not used, since model.freeze trains the head alone, by logistic regression"
     sections = {"train": recipe.train.model_fields_set & _OF_UPDATES, "evaluate": recipe.evaluate.model_fields_set}
-    keys = [("train", key) for key in sorted(sections["train"])]
+    keys: list[tuple[str, ...]] = [("train", key) for key in sorted(sections["train"])]
     keys += [("evaluate", key) for key in ("every", "patience") if key in sections["evaluate"]]
+    keys += [("average",)] if recipe.average is not None else []
     return [(key, why, "remove it") for key in keys]
 
 
@@ -252,8 +250,10 @@ _OF_UPDATES = {
     "adam_epsilon",
     "batch_size",
     "epochs",
+    "gradient_checkpointing",
     "head_init",
     "head_rate",
+    "layer_decay",
     "learning_rate",
     "log_every",
     "max_grad_norm",
@@ -342,7 +342,7 @@ def require_one_training(recipe: Recipe, who: str) -> None:
 
 def require_updates(recipe: Recipe) -> None:
     """Raise UserError where a recipe trains by no updates: for what measures or compares these."""
-    if recipe.model.freeze:
+    if recipe.model.is_fitted:
         raise UserError(
             "model.freeze: found 'encoder', with which there are no updates to look at: the head is fitted in one go. "
             "Leave it out, as ~model.freeze does"

@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from accel_cls.recipe.metrics import DISTANCE_METRICS, Task
 from accel_cls.recipe.section import Section, setting
+from accel_cls.recipe.sections.average import Average
 from accel_cls.recipe.sections.checkpoint import Checkpoint
 from accel_cls.recipe.sections.data import Data
 from accel_cls.recipe.sections.decide import Decide
@@ -72,6 +73,9 @@ class Recipe(Section):
     train: Train = setting(Train(), "a mapping", "how it is trained")
     distill: Distill | None = setting(
         None, "a mapping of teacher, temperature, weight, texts", "a finished model that teaches this one"
+    )
+    average: Average | None = setting(
+        None, "a mapping, {ema: 0.999} or {last: 3}", "the mean of several updates' weights, as what is kept"
     )
     evaluate: Evaluate = setting(Evaluate(), "a mapping", "how it is evaluated")
     decide: Decide | None = setting(

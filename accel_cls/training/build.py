@@ -17,29 +17,38 @@ from accel_cls.checkpoints.saving import Saver
 from accel_cls.console import Console
 from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Examples
-from accel_cls.devices.prepare import is_xla
+from accel_cls.devices.prepare import is_xla, require_whole_weights
+from accel_cls.errors import UserError
+from accel_cls.memory.forecast import averaged_copies
 from accel_cls.memory.search import Search, find_micro_batch_tokens
 from accel_cls.memory.sizes import MicroBatchSizes, with_micro_batch_tokens
+from accel_cls.models.adapters import Adapters, describe_adapters
 from accel_cls.models.capabilities import ask_model
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.capabilities.training import settle_training
 from accel_cls.models.classifier import describe_model, load_model, outline_model
-from accel_cls.models.features import freeze_encoder, last_layer
+from accel_cls.models.features import last_layer
 from accel_cls.models.output_scale import ScaledLayer, scale_output
 from accel_cls.models.packing import make_packable
+from accel_cls.models.trained import settle_trained
+from accel_cls.models.windows import make_windowed
 from accel_cls.recipe import Recipe
+from accel_cls.recipe.sections.data import Windows
 from accel_cls.runs.artifacts import Artifacts
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.tracking import Tracking
 from accel_cls.stopping import Stopping
 from accel_cls.tasks import Loss, Task
+from accel_cls.tokenization.cutting import Cutting
 from accel_cls.tokenization.encode import Encoded, encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
+from accel_cls.training.averaging import Average
 from accel_cls.training.loop import Training
 from accel_cls.training.non_finite import NonFiniteGuard
 from accel_cls.training.objective import Objective, Supervised
 from accel_cls.training.objectives.distilled import Distilled
 from accel_cls.training.trace import Trace
+from accel_cls.training.unfreezing import Unfreezing
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,8 @@ class Inputs:
     first_position: int  # the position id of a packed text's first token
     padding: Padding
     scaled: ScaledLayer | None  # the last layer, where logits have a unit
+    adapters: Adapters | None  # of the encoder, where these are trained in its place
+    windows: Windows | None  # how long texts are read in several
     teacher: np.ndarray | None = None  # float32 [learned texts, outputs]: what a teacher says of them
     is_judged_first: bool = False  # before the first update, too
 
@@ -93,8 +104,8 @@ class Inputs:
 
     def artifacts(self, folder: RunFolder, recipe: Recipe, tracking: Tracking, is_main: bool) -> Artifacts:
         """What writes the run's log and its best model."""
-        made = self.corpus, self.task, self.tokenizer, self.scaled
-        return Artifacts(folder, recipe, *made, tracking, is_main)
+        folds = [one.fold for one in (self.adapters, self.scaled) if one is not None]
+        return Artifacts(folder, recipe, self.corpus, self.task, self.tokenizer, folds, tracking, is_main)
 
     def outline(self, recipe: Recipe) -> PreTrainedModel:
         """The same model on the meta device."""
@@ -118,27 +129,34 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     """
     tokenizer = load_tokenizer(recipe, corpus.train, notes)
     train, validation = (
-        encode_cached(tokenizer, part.texts, recipe.data.max_length, notes)
+        encode_cached(tokenizer, part.texts, Cutting.of(recipe.data), notes)
         for part in (corpus.train, corpus.validation)
     )
     learned = train
     if corpus.unlabelled is not None:
         texts = corpus.unlabelled.texts
-        learned = train.followed_by(encode_cached(tokenizer, texts, recipe.data.max_length, notes))
+        learned = train.followed_by(encode_cached(tokenizer, texts, Cutting.of(recipe.data), notes))
     model = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type, train)
+    if recipe.data.windows is not None:
+        if is_xla(accelerator):
+            raise UserError("data.windows: found some; expected none on XLA, where each number of them is a program")
+        make_windowed(model, recipe.data.windows.pooling)
     able = ask_model(model, tokenizer, str(recipe.model.name), notes)
     settle_training(model, tokenizer, able.padding, notes)
     scale, place = task.output_scale(corpus.train.labels), f"task: {task.name}"
     scaled = None if scale is None else scale_output(model, last_layer(model, place), scale, place)
-    if recipe.model.freeze:
-        freeze_encoder(model)
+    if recipe.model.lora is not None:
+        require_whole_weights(accelerator, "model.lora")
+    adapters = settle_trained(model, recipe)
+    if adapters is not None:
+        notes.append(describe_adapters(model, adapters))
     packed = recipe.train.packing and able.packed and not is_xla(accelerator)
     first_position = make_packable(model, recipe.train.kernels) if packed else 0
     loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device)
     # A head that was fitted may be hard to beat.
-    first = recipe.train.head_init == "probe"
+    first, windows = recipe.train.head_init == "probe", recipe.data.windows
     made = corpus, task, loss, tokenizer, model, train, learned, validation
-    return Inputs(*made, packed, first_position, able.padding, scaled, is_judged_first=first)
+    return Inputs(*made, packed, first_position, able.padding, scaled, adapters, windows, is_judged_first=first)
 
 
 def resolve_micro_batch_tokens(
@@ -156,12 +174,13 @@ def resolve_micro_batch_tokens(
     Raises:
         UserError: where not even the smallest micro-batch fits.
     """
-    sizes = MicroBatchSizes.of(recipe, inputs.learned.lengths, few_shapes=is_xla(accelerator))
+    sizes = MicroBatchSizes.of(recipe, inputs.learned.lengths, is_xla(accelerator), inputs.learned.windows)
     if recipe.train.micro_batch_tokens != "auto":
         return recipe, sizes, None
     outline = functools.partial(inputs.outline, recipe)
     batches = inputs.learned_batches(accelerator.device)
-    search = Search.of(accelerator, sizes, inputs.model, outline, batches)
+    copies = averaged_copies(recipe, accelerator.device)
+    search = Search.of(accelerator, sizes, inputs.model, outline, batches, copies)
     tokens = known or find_micro_batch_tokens(search, notes)
     return with_micro_batch_tokens(recipe, tokens), sizes, search.key
 
@@ -174,6 +193,8 @@ def build_training(
     model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     progress: Progress,
+    average: Average,
+    unfreezing: Unfreezing,
     folder: RunFolder,
     stopping: Stopping,
     console: Console,
@@ -185,7 +206,7 @@ def build_training(
     """
     corpus, fixed = inputs.corpus, plan.layout.tokens if is_xla(accelerator) else None
     artifacts = inputs.artifacts(folder, recipe, Tracking(accelerator, folder, recipe), accelerator.is_main_process)
-    saver = Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress)
+    saver = Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress, average.tensors)
     policy, rows = recipe.train.non_finite, corpus.learned_rows
     return Training(
         recipe,
@@ -202,4 +223,6 @@ def build_training(
         NonFiniteGuard(policy, accelerator, optimizer, plan, rows, progress, artifacts, saver, console),
         stopping,
         console,
+        average,
+        unfreezing,
     )

@@ -60,7 +60,7 @@ def fit_last_layer(recipe: Recipe, inputs: Inputs, accelerator: Accelerator, lay
     Raises:
         UserError: where the model's head has no such layer.
     """
-    place = "model.freeze" if recipe.model.freeze else "train.head_init"
+    place = "model.freeze" if recipe.model.is_fitted else "train.head_init"
     layer = last_layer(inputs.model, place)
     inputs.model.to(accelerator.device)
     features = _features(inputs, layer, place, accelerator, layout, notes)
@@ -115,7 +115,8 @@ def _features(
 
     Other processes than the main one may get None.
     """
-    facts = [_FORMAT, inputs.train.digest, inputs.packed, accelerator.device.type, accelerator.mixed_precision]
+    pooling, device = getattr(inputs.windows, "pooling", None), accelerator.device.type
+    facts = [_FORMAT, inputs.train.digest, pooling, inputs.packed, device, accelerator.mixed_precision]
     shape = len(inputs.corpus.train), layer.in_features
 
     def made() -> np.ndarray:

@@ -50,7 +50,7 @@ class Teacher:
     def key(self) -> str:
         """A digest of all that its answers follow from."""
         classifier, batches = self.classifier, self._batches
-        cut = [classifier.first_position, classifier.layout.tokens, str(classifier.padding)]
+        cut = [classifier.first_position, classifier.layout.tokens, str(classifier.padding), str(classifier.cutting)]
         return key_of(classifier.model, [_FORMAT, batches.encoded.digest, cut, classifier.device.type])
 
     @cached_property

@@ -25,6 +25,7 @@ from accel_cls.runs.artifacts import Artifacts
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.tracking import Tracking
 from accel_cls.tasks import Task
+from accel_cls.tokenization.cutting import Cutting
 from accel_cls.tokenization.encode import Encoded, encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
 from accel_cls.tokenization.words import has_jieba, holds_chinese, words_of
@@ -70,8 +71,7 @@ class MaskedInputs(Inputs):
 
     def artifacts(self, folder: RunFolder, recipe: Recipe, tracking: Tracking, is_main: bool) -> Artifacts:
         """What writes the run's log and its best encoder."""
-        made = self.corpus, self.task, self.tokenizer, self.scaled
-        return EncoderArtifacts(folder, recipe, *made, tracking, is_main)
+        return EncoderArtifacts(folder, recipe, self.corpus, self.task, self.tokenizer, (), tracking, is_main)
 
     def outline(self, recipe: Recipe) -> PreTrainedModel:
         """The same model on the meta device."""
@@ -101,7 +101,7 @@ def load_masked(
     tokenizer = load_tokenizer(recipe, corpus.train, notes)
     model = load_language_model(recipe, tokenizer, notes)
     train, validation = (
-        encode_cached(tokenizer, part.texts, recipe.data.max_length, notes)
+        encode_cached(tokenizer, part.texts, Cutting.of(recipe.data), notes)
         for part in (corpus.train, corpus.validation)
     )
     padding = right_padding(tokenizer)
@@ -115,7 +115,15 @@ def load_masked(
     fixed = replace(masking, words=words, is_training=False)
     corpus = replace(corpus, train=replace(corpus.train, labels=masking.counts(train.offsets)))
     made = corpus, task, MeanOfGuesses(), tokenizer, model, train, train, validation, packed, first_position, padding
-    return MaskedInputs(*made, scaled=None, is_judged_first=True, masking=masking, fixed_masking=fixed)
+    return MaskedInputs(
+        *made,
+        scaled=None,
+        adapters=None,
+        windows=None,
+        is_judged_first=True,
+        masking=masking,
+        fixed_masking=fixed,
+    )
 
 
 def _masking(pretrain: Pretrain, tokenizer: PreTrainedTokenizerBase, train: Encoded, seed: int) -> Masking:
