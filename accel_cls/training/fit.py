@@ -106,15 +106,7 @@ def fit(
     """
     hardware, console = session.hardware, session.console
     accelerator = hardware.accelerator
-    inputs = load(recipe, task_of(recipe), corpus, accelerator, notes)
-    teacher = None if recipe.distill is None else load_teacher(recipe.distill, corpus, inputs.task)
-    facts = _facts(inputs, start, teacher)
-    hardware.require_same("model", facts, "Give all machines the same model folder, and one disk for `output`")
-    hardware.rendezvous.close()
-    if teacher is not None:  # before what is trained takes the device's memory
-        console.set_state("the teacher answers")
-        inputs, teacher = replace(inputs, teacher=teacher.answers(accelerator, notes)), None
-        clear_device_cache(garbage_collection=True)
+    inputs = _loaded(session, load(recipe, task_of(recipe), corpus, accelerator, notes), recipe, start, notes)
     recipe, sizes, key = resolve_micro_batch_tokens(recipe, inputs, accelerator, start.tokens, notes)
     if key is not None and accelerator.is_main_process:
         write_text(folder.recipe, recipe_to_yaml(recipe))
@@ -139,6 +131,20 @@ def fit(
     _run_loop(loop or _train_to_the_end, hardware.name, training, progress, explain)
     truncated = {"training": inputs.train.truncated, "validation": inputs.validation.truncated}
     return Fitted(recipe, plan, progress, _device_peak_bytes(accelerator), truncated, inputs.tokenizer)
+
+
+def _loaded(session: Session, inputs: Inputs, recipe: Recipe, start: Start, notes: list[str]) -> Inputs:
+    """What is trained, the same in all processes, with the answers of its teacher, where it has one."""
+    hardware = session.hardware
+    teacher = None if recipe.distill is None else load_teacher(recipe.distill, inputs.corpus, inputs.task)
+    facts = _facts(inputs, start, teacher)
+    hardware.require_same("model", facts, "Give all machines the same model folder, and one disk for `output`")
+    hardware.rendezvous.close()
+    if teacher is not None:
+        session.console.set_state("the teacher answers")
+        inputs, teacher = replace(inputs, teacher=teacher.answers(hardware.accelerator, notes)), None
+        clear_device_cache(garbage_collection=True)  # what is trained needs the memory
+    return inputs
 
 
 def _facts(inputs: Inputs, start: Start, teacher: Teacher | None) -> dict[str, str]:
