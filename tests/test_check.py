@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 from conftest import cli, write_recipe
 
 from accel_cls.authoring.check import check_recipe
-from accel_cls.authoring.truncation import kept_by_length, kept_by_side
+from accel_cls.authoring.truncation import kept_by_choice, kept_by_length
 from accel_cls.data.labels import Classes
 from accel_cls.recipe import load_recipe
+from accel_cls.recipe.sections.data import Data, Windows
 from accel_cls.tasks import SingleLabel
 from accel_cls.tokenization.encode import Encoded
 
@@ -233,7 +235,12 @@ def test_truncation_names_the_class_and_what_would_help(folder: Path) -> None:
     assert finding.advice == "data.max_length=128 cuts 0.0% of the texts"  # the end says what the start says
     write("train.csv", [("so " * 40 + text, label) for text, label in clean(700)])
     advice = findings("data.max_length=32")["truncation"].advice
-    assert "data.truncate=start keeps 91% of the cut texts' different tokens instead of 18%" in advice
+    assert "data.truncate=middle keeps 100% of the cut texts' different tokens instead of 18%" in advice
+    write("train.csv", [("so on " * 40 + text, label) for text, label in clean(700)])
+    windows = "data.windows={overlap: 0, most: 2}"
+    finding = findings("data.max_length=16", windows)["truncation"]
+    assert re.fullmatch(r"2 windows of 16 tokens leave \d\d.\d% of the tokens of longer texts unread", finding.what)
+    assert "truncation" not in findings("data.max_length=64", windows)
 
 
 def test_idle_setting(folder: Path) -> None:
@@ -269,12 +276,22 @@ def test_kept_by_length() -> None:
     assert kept[512].by_class == (0.0, 0.5, 0.0)
 
 
-def test_kept_by_side() -> None:
-    sides = kept_by_side(encoded([1, 2], [1, 1, 1, 1, 2, 3, 4, 5]), 4)
-    assert sides is not None
-    assert (sides.start, sides.end) == (1 / 5, 4 / 5)
-    assert sides.both == 4 / 5  # 1 from the start; 3, 4, 5 from the end
-    assert kept_by_side(encoded([1, 2]), 4) is None
+def test_kept_by_choice() -> None:
+    data = Data(train="a.csv", max_length=8)
+    found = kept_by_choice(encoded([1, 2], [1] * 7 + [2, 3, 4, 5, 6, 7, 8, 9, 10], [1] * 24 + [2, 3]), data)
+    by_name = {choice.name: choice for choice in found}
+    assert list(by_name) == ["end", "start", "middle", "windows"]
+    assert [choice.is_chosen for choice in found] == [True, False, False, False]
+    assert [by_name[way].tokens for way in ("end", "start", "middle")] == [16 / 42] * 3
+    assert by_name["end"].different == pytest.approx((2 / 10 + 1 / 3) / 2)
+    assert by_name["start"].different == pytest.approx((8 / 10 + 3 / 3) / 2)
+    assert by_name["middle"].different == pytest.approx((7 / 10 + 3 / 3) / 2)
+    # Windows of 8 that have 2 in common: of 16 tokens three, of 26 four.
+    assert (by_name["windows"].tokens, by_name["windows"].different, by_name["windows"].passes) == (1, 1, 3.5)
+    two = data.model_copy(update={"windows": Windows(overlap=0, most=2), "truncate": "start"})
+    chosen = next(choice for choice in kept_by_choice(encoded([1] * 24 + [2, 3]), two) if choice.is_chosen)
+    assert (chosen.name, chosen.tokens, chosen.different, chosen.passes) == ("windows", 16 / 26, 1, 2)
+    assert kept_by_choice(encoded([1, 2]), data) == []
 
 
 # The command

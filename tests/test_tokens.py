@@ -77,7 +77,7 @@ def test_tokenizer_with_python_code_of_its_own(learned):
         def _encode_plus(self, text, **options):
             return super()._encode_plus([f"{one}!" for one in text], **options)
 
-    tokenizer = Shouting(tokenizer_object=learned.backend_tokenizer)
+    tokenizer = Shouting(tokenizer_object=learned.backend_tokenizer, truncation_side=learned.truncation_side)
     texts = some_texts(50)
     notes: list[str] = []
     found = encode_cached(tokenizer, Texts.of({"text": texts}), 32, notes)

@@ -14,9 +14,10 @@ from accel_cls.authoring.forecast import Forecast, forecast
 from accel_cls.authoring.labelling import labelling_findings
 from accel_cls.authoring.truncation import (
     WHOLE,
+    Choice,
     Kept,
+    kept_by_choice,
     kept_by_length,
-    kept_by_side,
     truncation_findings,
     unknown_findings,
 )
@@ -32,6 +33,7 @@ from accel_cls.recipe.rules import idle_settings
 from accel_cls.recipe.sections.data import Data
 from accel_cls.reporting.verdict import score_baselines
 from accel_cls.tasks import task_of
+from accel_cls.tokenization.cutting import Cutting
 from accel_cls.tokenization.encode import encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
 
@@ -45,6 +47,7 @@ class Report:
     findings: tuple[Finding, ...]
     errors: tuple[str, ...]  # mistakes that keep the recipe from running, besides findings that are errors
     kept: tuple[Kept, ...]  # by max_length; empty where there is no tokenizer
+    choices: tuple[Choice, ...]  # ways to read long texts; empty where none is too long
     forecast: Forecast | None
     baselines: tuple[dict[str, Any], ...]  # with their scores, see `score_baselines`
 
@@ -72,6 +75,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
     errors: list[str] = []
     notes: list[str] = []
     kept: list[Kept] = []
+    choices: list[Choice] = []
     ahead: Forecast | None = None
     for require in (
         lambda: task.loss(recipe.train, corpus.train.labels, corpus.classes, torch.device("cpu")),
@@ -89,13 +93,14 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         lengths = np.concatenate([train.lengths, validation.lengths])
         labels = np.concatenate([corpus.train.labels, corpus.validation.labels])
         kept = kept_by_length(lengths, labels, corpus.classes, task, recipe.data.max_length)
-        sides = kept_by_side(train, recipe.data.max_length)
-        findings += truncation_findings(kept, sides, recipe.data, corpus.classes.names)
+        choices = kept_by_choice(train, recipe.data)
+        findings += truncation_findings(kept, choices, recipe.data, corpus.classes.names)
         findings += unknown_findings(train, tokenizer.unk_token_id)
-        lengths = np.minimum(train.lengths, recipe.data.max_length)
+        special = tokenizer.num_special_tokens_to_add(pair=not isinstance(recipe.data.text, str))
+        lengths, windows = Cutting.of(recipe.data).sizes(train.lengths, special)
         outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
         classes = task.strata(corpus.train.labels)
-        ahead = forecast(one, lengths, outline, processes, corpus.digest, _runs(recipe), classes)
+        ahead = forecast(one, lengths, outline, processes, corpus.digest, _runs(recipe), windows, classes)
     except UserError as error:
         errors.append(str(error))
     simple = []
@@ -104,7 +109,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
     except UserError as error:  # a function of the user's
         errors.append(str(error))
     corpus = replace(corpus, notes=(*corpus.notes, *notes))
-    return Report(recipe, corpus, tuple(findings), tuple(errors), tuple(kept), ahead, tuple(simple))
+    return Report(recipe, corpus, tuple(findings), tuple(errors), tuple(kept), tuple(choices), ahead, tuple(simple))
 
 
 def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, Forecast]:
@@ -118,10 +123,10 @@ def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, F
     corpus = load_corpus(recipe, task)
     tokenizer = load_tokenizer(recipe, corpus.train)
     notes: list[str] = []
-    train = encode_cached(tokenizer, corpus.train.texts, recipe.data.max_length, notes)
+    train = encode_cached(tokenizer, corpus.train.texts, Cutting.of(recipe.data), notes)
     outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
     classes = task.strata(corpus.train.labels)
-    ahead = forecast(recipe, train.lengths, outline, processes, corpus.digest, runs, classes)
+    ahead = forecast(recipe, train.lengths, outline, processes, corpus.digest, runs, train.windows, classes)
     return replace(corpus, notes=(*corpus.notes, *notes)), ahead
 
 
@@ -146,21 +151,7 @@ def show_report(report: Report, console: Console, rows: int) -> None:
         is_finding = isinstance(note, MarksLeftOut) or note.startswith(tuple(fault.key for fault in corpus.invalid))
         if not is_finding:
             console.note(note)
-    if report.kept:
-        names = corpus.classes.names
-        worst = [max(range(len(names)), key=lambda i: k.by_class[i]) for k in report.kept]
-        console.table(
-            ["max_length", "texts cut", "tokens kept", "most of all"],
-            [
-                [
-                    f"{k.max_length}{' ←' if k.max_length == data.max_length else ''}",
-                    f"{k.cut:.1%}",
-                    f"{k.tokens:.1%}",
-                    f"{names[at]} {k.by_class[at]:.1%}" if k.cut else "",
-                ]
-                for k, at in zip(report.kept, worst, strict=True)
-            ],
-        )
+    _show_lengths(report, data, console)
     console.section("to beat, on these validation rows", [])
     metrics = report.recipe.evaluate.metrics
     console.table(
@@ -183,6 +174,35 @@ def show_report(report: Report, console: Console, rows: int) -> None:
             for error in report.errors:
                 console.finding("error", error, [], "")
     console.print(_verdict(report))
+
+
+def _show_lengths(report: Report, data: Data, console: Console) -> None:
+    """What usual lengths keep of the texts; and of those that are too long, what each way to read them keeps."""
+    names = report.corpus.classes.names
+    rows = []
+    for k in report.kept:
+        at = max(range(len(names)), key=lambda i: k.by_class[i])
+        mark = " ←" if k.max_length == data.max_length else ""
+        most = f"{names[at]} {k.by_class[at]:.1%}" if k.cut else ""
+        rows.append([f"{k.max_length}{mark}", f"{k.cut:.1%}", f"{k.tokens:.1%}", most])
+    if rows:
+        console.table(["max_length", "texts cut", "tokens kept", "most of all"], rows)
+    if report.choices:
+        console.table(
+            [f"of texts longer than {data.max_length}", "tokens read", "different tokens read", "passes a text"],
+            [
+                [
+                    f"{_WAYS[c.name]}{' ←' if c.is_chosen else ''}",
+                    f"{c.tokens:.1%}",
+                    f"{c.different:.1%}",
+                    f"{c.passes:.1f}",
+                ]
+                for c in report.choices
+            ],
+        )
+
+
+_WAYS = {way: f"truncate: {way}" for way in ("end", "start", "middle")} | {"windows": "windows"}
 
 
 def _shown(case: Case) -> str:
@@ -224,5 +244,6 @@ def report_as_json(report: Report) -> dict[str, Any]:
             asdict(kept) | {"by_class": dict(zip(corpus.classes.names, kept.by_class, strict=True))}
             for kept in report.kept
         ],
+        "long_texts": [asdict(choice) for choice in report.choices],
         "plan": report.forecast.as_json() if report.forecast is not None else None,
     }

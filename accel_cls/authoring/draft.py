@@ -144,18 +144,26 @@ def _data(
         decisions.append(("encoding", f"{table.encoding}: the file is not UTF-8"))
     if len(labelling.choice.columns) == 1 and found.has_classes:
         lines.append(_classes(found, wishes, bool(labelling.entries), decisions))
-    fitting = [kept for kept in found.kept if kept.max_length <= found.limit]
-    most = _CUT_OF_NGRAMS if wishes.model is None else _CUT
-    longest = next((kept for kept in fitting if kept.cut <= most), fitting[-1])
-    why = f"tokens; cuts {longest.cut:.1%} of the texts, the longest has {found.longest}"
-    lines.append(("max_length", longest.max_length, why))
-    decisions.append(("max_length", f"{longest.max_length} {why}"))
+    lines.append(_max_length(found, wishes, decisions))
     if corpus.invalid:
         count = sum(len(fault.rows) for fault in corpus.invalid)
         faults = "; ".join(map(str, corpus.invalid))
         lines.append(("invalid", "drop", f"leaves out {count}: {faults}"))
         decisions.append(("invalid", f"drop: {faults}"))
     return lines
+
+
+def _max_length(found: Survey, wishes: Wishes, decisions: list[tuple[str, str]]) -> tuple[str, Any, str]:
+    """The line with the length that few texts exceed."""
+    fitting = [kept for kept in found.kept if kept.max_length <= found.limit]
+    most = _CUT_OF_NGRAMS if wishes.model is None else _CUT
+    longest = next((kept for kept in fitting if kept.cut <= most), fitting[-1])
+    why = f"tokens; cuts {longest.cut:.1%} of the texts, the longest has {found.longest}"
+    if longest.cut > most:
+        ways = "truncate: middle" if wishes.model is None else "truncate: middle, or windows,"
+        why += f"; accel-cls check tells what {ways} would read of these"
+    decisions.append(("max_length", f"{longest.max_length} {why}"))
+    return ("max_length", longest.max_length, why)
 
 
 def _classes(

@@ -159,6 +159,7 @@ def forecast(
     processes: int | None,
     data: str = "",
     runs: int = 1,
+    windows: np.ndarray | None = None,
     classes: np.ndarray | None = None,
 ) -> Forecast:
     """Forecast a training.
@@ -170,6 +171,7 @@ def forecast(
         processes: how many; None for what the recipe's profile says, or 1.
         data: the corpus's digest, by which what a search has found is known again.
         runs: how many such trainings are asked for.
+        windows: of each training example; None where each has one.
         classes: of each training example, for train.sampling: balanced; see `ClassesAlike`.
 
     Raises:
@@ -187,9 +189,9 @@ def forecast(
     if packed:
         make_packable(outline)
     if recipe.train.micro_batch_tokens == "auto":
-        tokens, tokens_from = estimate_micro_batch_tokens(recipe, lengths, outline, setup)
+        tokens, tokens_from = estimate_micro_batch_tokens(recipe, lengths, outline, setup, windows)
         recipe = with_micro_batch_tokens(recipe, tokens)
-    plan = Plan.of(recipe, lengths, few_shapes=is_xla, packed=packed, classes=classes)
+    plan = Plan.of(recipe, lengths, few_shapes=is_xla, packed=packed, windows=windows, classes=classes)
     cutting = plan.micro_batch_stats(processes)
     shapes = _filled_up(plan, cutting.shapes) if is_xla else cutting.shapes
     all_buffers = dict(outline.named_buffers())

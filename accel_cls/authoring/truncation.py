@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from accel_cls.authoring.findings import Finding
 from accel_cls.data.labels import Classes, LabelReader
-from accel_cls.recipe.sections.data import Data
+from accel_cls.recipe.sections.data import Data, Windows
+from accel_cls.tokenization.cutting import Cutting
 from accel_cls.tokenization.encode import Encoded
 
 WHOLE = 1_000_000  # tokens: longer than any text
@@ -31,12 +32,14 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Sides:
-    """Of the texts that are cut: the share of their different tokens that stays, by the part that is kept."""
+class Choice:
+    """What a way to read long texts keeps of those that are longer than data.max_length."""
 
-    start: float
-    end: float
-    both: float  # the first quarter of max_length, and the last three quarters
+    name: str  # "end", "start" or "middle", which are cut off; "windows"
+    is_chosen: bool  # by the recipe
+    tokens: float  # share of their tokens that is read
+    different: float  # share of their different tokens, on average
+    passes: float  # rows that go through the model for each of them
 
 
 def kept_by_length(
@@ -69,52 +72,82 @@ def kept_by_length(
     return kept
 
 
-def kept_by_side(encoded: Encoded, max_length: int) -> Sides | None:
-    """What start, end, or both keep of the different tokens of the texts that are cut; None where none is.
+def kept_by_choice(encoded: Encoded, data: Data) -> list[Choice]:
+    """What each way to read long texts would keep of those that are cut; none where none is.
 
-    Keeping both ends, a quarter from the start, is what Sun et al., "How to Fine-Tune BERT for Text
-    Classification?" (2019), found best.
+    Args:
+        encoded: whole texts. Special tokens count as any others: two of a hundred or more.
+        data: the recipe's section; its windows, or the usual ones, are looked at beside the three ways to cut.
     """
-    cut = np.flatnonzero(encoded.lengths > max_length)
-    if not len(cut):
-        return None
-    sums = np.zeros(3)
-    looked_at = cut[:: -(-len(cut) // _LOOKED_AT)]
-    head = max_length // 4
+    long = np.flatnonzero(encoded.lengths > data.max_length)
+    if not len(long):
+        return []
+    looked_at = long[:: -(-len(long) // _LOOKED_AT)]
+    plain = Cutting(data.max_length, head_tokens=data.head_tokens)
+    windows = data.windows or Windows(overlap=min(Windows().overlap, data.max_length // 4))
+    ways = {way: replace(plain, truncate=way) for way in ("end", "start", "middle")}
+    if isinstance(data.text, str):
+        ways["windows"] = replace(plain, truncate=data.truncate, windows=windows)
+    chosen = "windows" if data.windows is not None else data.truncate
+    lengths, different = encoded.lengths[looked_at], dict.fromkeys(ways, 0.0)
     for i in looked_at:
         ids = encoded.ids[encoded.offsets[i] : encoded.offsets[i + 1]]
-        parts = (ids[:max_length], ids[-max_length:], np.concatenate([ids[:head], ids[head - max_length :]]))
-        sums += [len(np.unique(part)) / len(np.unique(ids)) for part in parts]
-    start, end, both = sums / len(looked_at)
-    return Sides(float(start), float(end), float(both))
+        whole = len(np.unique(ids))
+        for name, cutting in ways.items():
+            different[name] += len(np.unique(cutting.kept(ids, cutting.room(0), 0))) / whole
+    choices = []
+    for name, cutting in ways.items():
+        tokens = np.minimum(lengths, cutting.room(0)).sum() / lengths.sum()
+        rows = cutting.sizes(lengths, 0)[1]
+        passes = 1.0 if rows is None else float(rows.mean())
+        choices.append(Choice(name, name == chosen, float(tokens), different[name] / len(looked_at), passes))
+    return choices
 
 
-def truncation_findings(kept: Sequence[Kept], sides: Sides | None, data: Data, names: Sequence[str]) -> list[Finding]:
-    """A finding where max_length cuts many texts, of all or of one class."""
+def truncation_findings(
+    kept: Sequence[Kept], choices: Sequence[Choice], data: Data, names: Sequence[str]
+) -> list[Finding]:
+    """A finding where max_length cuts many texts, of all or of one class, and windows don't read them."""
     chosen = next(k for k in kept if k.max_length == data.max_length)
     worst = max(range(len(names)), key=lambda i: chosen.by_class[i])
-    if sides is None or (chosen.cut < _MANY and chosen.by_class[worst] < 2 * _MANY):
+    now = next((choice for choice in choices if choice.is_chosen), None)
+    if data.windows is not None:
+        return _windows_findings(now, data, data.windows)
+    if now is None or (chosen.cut < _MANY and chosen.by_class[worst] < 2 * _MANY):
         return []
     longer = [k for k in kept if k.max_length > data.max_length]
     enough = next((k for k in longer if k.cut < _MANY), longer[-1] if longer else None)
     advice = []
     if enough is not None and enough.cut < chosen.cut / 2:
         advice.append(f"data.max_length={enough.max_length} cuts {enough.cut:.1%} of the texts")
-    other, share = ("start", sides.end) if data.truncate == "end" else ("end", sides.start)
-    now = sides.start if data.truncate == "end" else sides.end
-    if share > now + _MORE:
+    cuts = [choice for choice in choices if choice.name != "windows"]
+    best = max(cuts, key=lambda choice: choice.different)
+    if best.different > now.different + _MORE:
         advice.append(
-            f"data.truncate={other} keeps {share:.0%} of the cut texts' different tokens instead of {now:.0%} "
-            f"(both ends would keep {sides.both:.0%})"
+            f"data.truncate={best.name} keeps {best.different:.0%} of the cut texts' different tokens instead of "
+            f"{now.different:.0%}"
         )
     if not advice:
-        advice.append("longer texts than any usual length: divide them, or live with it")
+        advice.append("longer texts than any usual length: data.windows reads them in parts, or live with it")
     return [
         Finding(
             "truncation",
             f"data.max_length {data.max_length} cuts {chosen.cut:.1%} of the texts and {1 - chosen.tokens:.1%} of all "
             f"tokens; most of all {names[worst]}, {chosen.by_class[worst]:.1%} of its texts",
             "; ".join(advice),
+        )
+    ]
+
+
+def _windows_findings(now: Choice | None, data: Data, windows: Windows) -> list[Finding]:
+    if now is None or 1 - now.tokens < _MANY:
+        return []
+    return [
+        Finding(
+            "truncation",
+            f"{windows.most} windows of {data.max_length} tokens leave {1 - now.tokens:.1%} of the tokens of longer "
+            "texts unread",
+            "a larger data.windows.most, or a larger data.max_length",
         )
     ]
 

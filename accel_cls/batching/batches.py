@@ -11,6 +11,7 @@ import torch
 from accel_cls.batching.layout import MicroBatch
 from accel_cls.models.capabilities.padding import Padding, columns_of_text
 from accel_cls.models.packing import move, pack
+from accel_cls.models.windows import Windows
 from accel_cls.tokenization.encode import Encoded
 
 
@@ -19,7 +20,7 @@ class Batch:
     """A micro-batch, ready for the model, which gives R rows of logits; the last of them may be fillers."""
 
     # input_ids, attention_mask, token_type_ids: int64 [R, W], a text in each row of W tokens; packed, int64 [1, W],
-    # all texts in one, with position_ids and a Packing
+    # all texts in one, with position_ids and a Packing; where texts have windows, these in place of texts, and Windows
     inputs: dict[str, Any]
     labels: torch.Tensor  # [R, ...]: the task's encoded labels; 0 for fillers
     mask: torch.Tensor  # float32 [R]: 1 for an example, 0 for a filler
@@ -43,58 +44,69 @@ class Batches:
 
     def make(self, micro_batch: MicroBatch) -> Batch:
         """A micro-batch's tensors, on the device."""
-        inputs = self._packed(micro_batch) if micro_batch.packed else self._padded(micro_batch)
-        examples = list(micro_batch.examples)
-        rows = len(inputs["packing"].first) if micro_batch.packed else len(inputs["input_ids"])
-        labels = np.zeros((rows, *self.labels.shape[1:]), self.labels.dtype)
-        mask = np.zeros(rows, np.float32)
+        examples, starts = np.array(micro_batch.examples, np.int64), self.encoded.starts
+        # The rows of token ids: the examples' own, or all of their windows, one example's after the other's.
+        counts = np.ones(len(examples), np.int64) if starts is None else starts[examples + 1] - starts[examples]
+        rows = examples if starts is None else _stretches(starts[examples], counts)
+        lengths = self.encoded.offsets[rows + 1] - self.encoded.offsets[rows]
+        # Packed, the longest come first.
+        order = np.argsort(-lengths, kind="stable") if micro_batch.packed and starts is not None else slice(None)
+        make = self._packed if micro_batch.packed else self._padded
+        # A window may have lost a token that stands for nothing, and its neighbour be longer than the mean.
+        width = micro_batch.width if starts is None else max(micro_batch.width, int(lengths.max(initial=0)))
+        inputs = make(rows[order], lengths[order], width)
+        texts = max(1, self._rows(micro_batch.width) if self.fixed_tokens else len(examples))
+        if starts is not None:
+            inputs["windows"] = self._windows(order, counts)
+        labels = np.zeros((texts, *self.labels.shape[1:]), self.labels.dtype)
+        mask = np.zeros(texts, np.float32)
         labels[: len(examples)] = self.labels[examples]
         mask[: len(examples)] = 1
         return Batch(inputs, move(labels, self.device), move(mask, self.device), micro_batch.examples)
 
-    def _packed(self, micro_batch: MicroBatch) -> dict[str, Any]:
-        examples, encoded = np.array(micro_batch.examples, np.int64), self.encoded
-        starts = encoded.offsets[examples]
+    def _windows(self, order: np.ndarray | slice, counts: np.ndarray) -> Windows:
+        """Which row, of those in `order`, is of which example; a process without examples has one of padding."""
+        counts = counts if len(counts) else np.ones(1, np.int64)
+        places = np.arange(counts.sum())
+        if not isinstance(order, slice) and len(order):
+            places[order] = places.copy()  # where each row has come to
+        return Windows.of(places, counts, self.device)
+
+    def _packed(self, rows: np.ndarray, lengths: np.ndarray, width: int) -> dict[str, Any]:
         # A process without examples keeps step with one token of padding.
-        lengths = encoded.offsets[examples + 1] - starts if len(examples) else np.ones(1, np.int64)
-        packing, positions = pack(lengths, micro_batch.width, self.device)
-        # The tokens of text k lie at starts[k], ... in the data, and one after the other in the row.
-        tokens = np.empty(0, np.int64)
-        if len(examples):
-            tokens = np.arange(lengths.sum()) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
+        packing, positions = pack(lengths if len(rows) else np.ones(1, np.int64), width, self.device)
+        tokens = _stretches(self.encoded.offsets[rows], lengths)
 
         def in_a_row(values: np.ndarray, filler: int) -> torch.Tensor:
-            row = np.full((1, micro_batch.width), filler, np.int64)
+            row = np.full((1, width), filler, np.int64)
             row[0, : len(tokens)] = values[tokens]
             return move(row, self.device)
 
         inputs: dict[str, Any] = {
-            "input_ids": in_a_row(encoded.ids, self.padding.token),
+            "input_ids": in_a_row(self.encoded.ids, self.padding.token),
             "position_ids": positions + self.first_position,
             "packing": packing,
         }
-        if encoded.types is not None:
-            inputs["token_type_ids"] = in_a_row(encoded.types, 0)
+        if self.encoded.types is not None:
+            inputs["token_type_ids"] = in_a_row(self.encoded.types, 0)
         return inputs
 
-    def _padded(self, micro_batch: MicroBatch) -> dict[str, Any]:
-        examples, width = micro_batch.examples, micro_batch.width
-        rows = max(1, self._rows(width) if self.fixed_tokens else len(examples))
+    def _padded(self, texts: np.ndarray, lengths: np.ndarray, width: int) -> dict[str, Any]:
+        rows = max(1, self._rows(width) if self.fixed_tokens else len(texts))
         ids = np.full((rows, width), self.padding.token, np.int64)
         types = np.zeros((rows, width), np.int64)
         mask = np.zeros((rows, width), np.int64)
-        for row, example in enumerate(examples):
-            start, end = self.encoded.offsets[example], self.encoded.offsets[example + 1]
-            where = columns_of_text(int(end - start), width, self.padding.side)
-            ids[row, where] = self.encoded.ids[start:end]
+        for row, (start, length) in enumerate(zip(self.encoded.offsets[texts], lengths, strict=True)):
+            where = columns_of_text(int(length), width, self.padding.side)
+            ids[row, where] = self.encoded.ids[start : start + length]
             if self.encoded.types is not None:
-                types[row, where] = self.encoded.types[start:end]
+                types[row, where] = self.encoded.types[start : start + length]
             mask[row, where] = 1
         # A row that attends to nothing would give NaN, and BART's line looks for the end of each text.
         filler = self.padding.filler[:width] or (self.padding.token,)
         where = columns_of_text(len(filler), width, self.padding.side)
-        ids[len(examples) :, where] = filler
-        mask[len(examples) :, where] = 1
+        ids[len(texts) :, where] = filler
+        mask[len(texts) :, where] = 1
         inputs = {"input_ids": ids, "attention_mask": mask}
         if self.encoded.types is not None:
             inputs["token_type_ids"] = types
@@ -104,3 +116,8 @@ class Batches:
         assert self.fixed_tokens is not None
         rows = self.fixed_tokens // width
         return rows if self.fixed_rows is None else min(rows, self.fixed_rows)
+
+
+def _stretches(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The numbers from each start on, as many as its length, one stretch after the other, int64."""
+    return np.arange(lengths.sum()) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)

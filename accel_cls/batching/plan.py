@@ -57,6 +57,7 @@ class Plan:
     seed: int
     decay: float = 0.1
     power: float = 2.0
+    windows: np.ndarray | None = None  # int32: windows of each training example; None where each has one
     sampling: ClassesAlike | None = None  # None: an epoch has each example once
 
     @classmethod
@@ -66,9 +67,10 @@ class Plan:
         lengths: np.ndarray,
         few_shapes: bool = False,
         packed: bool = False,
+        windows: np.ndarray | None = None,
         classes: np.ndarray | None = None,
     ) -> Plan:
-        """The plan of a recipe for training examples of these lengths; with `few_shapes` for XLA.
+        """The plan of a recipe for training examples of these lengths and windows; with `few_shapes` for XLA.
 
         Args:
             classes: of each example, for train.sampling: balanced; see `ClassesAlike`.
@@ -98,6 +100,7 @@ class Plan:
             seed=recipe.seed,
             decay=train.decay,
             power=train.power,
+            windows=windows,
             sampling=sampling,
         )
         check_warmup(plan.warmup, plan.epochs, plan.updates_per_epoch)
@@ -147,7 +150,7 @@ class Plan:
     def micro_batches(self, update: int, processes: int = 1) -> list[MicroBatch]:
         """The micro-batches of an update; process p of P takes p, p + P, p + 2P ..."""
         return self.layout.to_micro_batches(
-            self.examples(update), self.lengths, max(processes, self.min_micro_batches)
+            self.examples(update), self.lengths, max(processes, self.min_micro_batches), self.windows
         )
 
     def micro_batch_stats(self, processes: int) -> MicroBatchStats:
@@ -166,7 +169,9 @@ class Plan:
             padding=1 - sum(int(self.lengths[self.examples(u)].sum()) for u in sample) / sum(map(sum, tokens)),
             finer=finer / len(updates),
             busy=sum(map(sum, tokens)) / sum(processes * max(sizes) for sizes in rounds),
-            shapes=frozenset(self.layout.padded_shape(part, self.lengths) for parts in updates for part in parts),
+            shapes=frozenset(
+                self.layout.padded_shape(part, self.lengths, self.windows) for parts in updates for part in parts
+            ),
         )
 
     def programs(self, validation: np.ndarray) -> str:

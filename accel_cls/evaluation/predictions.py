@@ -60,7 +60,8 @@ def predict_examples(
         The same predictions on every process; or what it was told.
     """
     count, processes = len(batches), accelerator.num_processes
-    micro_batches = layout.to_micro_batches(np.arange(count), batches.encoded.lengths)
+    encoded = batches.encoded
+    micro_batches = layout.to_micro_batches(np.arange(count), encoded.lengths, windows=encoded.windows)
     # Collectives need equal shapes everywhere, so each process fills up to the largest share; who holds
     # how many follows from the cut, so nobody has to ask.
     shares = [[part for _, part in share(micro_batches, process, processes)] for process in range(processes)]

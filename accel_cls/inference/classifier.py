@@ -20,6 +20,7 @@ from accel_cls.evaluation.predictions import forward
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import Task
+from accel_cls.tokenization.cutting import Cutting
 from accel_cls.tokenization.encode import encode
 
 # Tokens that go through the model at once. On a CPU fewer stay in its cache: 12,000 reviews through a BERT 2×128 took
@@ -69,6 +70,7 @@ class Classifier:
     first_position: int | None  # of a packed text's first token; None: this family of models can't be packed
     text_columns: tuple[str, ...]  # what the model was trained on, one column or a pair; empty where nothing tells
     padding: Padding
+    cutting: Cutting  # how long texts are cut: as in training
     files: FileFormat  # how those with the training texts are written
     recipe: Recipe | None = None  # that it was trained by, where its run folder has it
     post: Postprocessing = PLAIN  # its temperature and rules
@@ -112,9 +114,9 @@ class Classifier:
     @property
     def layout(self) -> Layout:
         """How texts become micro-batches."""
-        longest = self.tokenizer.model_max_length
+        longest = self.cutting.max_length
         tokens = _TOKENS_ON_CPU if self.device.type == "cpu" else _TOKENS
-        return Layout(max(tokens, longest), longest, packed=self.first_position is not None)
+        return Layout(max(tokens, self.cutting.longest), longest, packed=self.first_position is not None)
 
     def batches(self, texts: Texts, labels: np.ndarray | None = None) -> Batches:
         """What makes the model's inputs of texts, truncated as in training.
@@ -123,7 +125,7 @@ class Classifier:
             texts: "text", and "pair" of pairs.
             labels: their encoded labels, where they have some.
         """
-        encoded = encode(self.tokenizer, texts, self.tokenizer.model_max_length)
+        encoded = encode(self.tokenizer, texts, self.cutting)
         labels = np.zeros(len(texts), np.int64) if labels is None else labels
         return Batches(encoded, labels, self.padding, self.device, first_position=self.first_position or 0)
 
@@ -131,7 +133,8 @@ class Classifier:
         """What the model says of texts, float32 [texts, outputs]; of like length they go through it together."""
         batches = self.batches(texts)
         found = np.empty((len(texts), self.outputs), np.float32)
-        micro_batches = self.layout.to_micro_batches(np.arange(len(texts)), batches.encoded.lengths)
+        encoded = batches.encoded
+        micro_batches = self.layout.to_micro_batches(np.arange(len(texts)), encoded.lengths, windows=encoded.windows)
         for examples, output in forward(self.model, batches, micro_batches):
             found[list(examples)] = output.cpu().numpy()
         return found

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig, PreTrainedModel
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from accel_cls.data.separated import FileFormat
 from accel_cls.errors import UserError, listed
@@ -18,11 +25,13 @@ from accel_cls.models.capabilities import ask_model
 from accel_cls.models.classifier import check_embeddings, check_weights
 from accel_cls.models.configuration import saved_configuration
 from accel_cls.models.packing import make_packable
+from accel_cls.models.windows import make_windowed
 from accel_cls.recipe import Recipe, load_recipe
 from accel_cls.runs.folder import RunFolder
-from accel_cls.runs.postprocessing import OURS, POSTPROCESSING
+from accel_cls.runs.postprocessing import LONG_TEXTS, OURS, POSTPROCESSING
 from accel_cls.runs.results import one_run_expected
 from accel_cls.tasks import Task, task_of_model
+from accel_cls.tokenization.cutting import Cutting, of_tokenizer
 from accel_cls.tokenization.pretrained import load_error
 from accel_cls.tokenization.tokenizer import check_tokenizer, drop_unknown_token_types, settle_special_tokens
 
@@ -46,16 +55,20 @@ def load_classifier(folder: str | Path) -> Classifier:
     settle_special_tokens(tokenizer, str(path), place=place)
     check_embeddings(model, tokenizer, str(path), place)
     drop_unknown_token_types(tokenizer, model.config)
+    cutting = _cutting(model, tokenizer, place)
     # A model of another origin may have a tokenizer that knows no limit; its positions are one.
     able = ask_model(model, tokenizer, str(path), [], place)
     tokenizer.model_max_length = able.longest
+    cutting = replace(cutting, max_length=able.longest)
     first_position = make_packable(model) if able.packed else None
     run = RunFolder(path.parent)
     recipe = load_recipe(run.recipe) if run.is_run and run.recipe.is_file() else None
     files = FileFormat() if recipe is None else FileFormat.of(recipe.data)
     columns = _text_columns(recipe, model)
     model = model.eval().to(device)
-    return Classifier(model, tokenizer, task, device, first_position, columns, able.padding, files, recipe, post)
+    return Classifier(
+        model, tokenizer, task, device, first_position, columns, able.padding, cutting, files, recipe, post
+    )
 
 
 def _model_folder(folder: str | Path) -> Path:
@@ -139,6 +152,30 @@ def _postprocessing(model: PreTrainedModel, names: Sequence[str], folder: str) -
             f"{folder}: in its config.json, {OURS}.{POSTPROCESSING} is not as a run writes it: {error}; remove it "
             "there, and the model answers as it is"
         ) from error
+
+
+def _cutting(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str) -> Cutting:
+    """How long texts are cut; lets the model take windows, where they are.
+
+    Raises:
+        UserError: where the model's config.json says what nobody can do.
+    """
+    told = _told(model).get(LONG_TEXTS)
+    if told is None:
+        return of_tokenizer(tokenizer, tokenizer.model_max_length)
+    try:
+        cutting = Cutting.from_json(told, tokenizer.model_max_length)
+        if cutting.windows is not None:
+            attends = getattr(model.config, "window_pooling", None) is not None
+            if attends != (cutting.windows.pooling == "attention"):
+                raise ValueError(f"the model's head has no {cutting.windows.pooling} over windows")
+            make_windowed(model, cutting.windows.pooling)
+    except ValueError as error:
+        raise UserError(
+            f"{folder}: in its config.json, {OURS}.{LONG_TEXTS} is not as a run writes it: {error}; mend it there, or "
+            "remove it, and long texts are cut as the tokenizer cuts them"
+        ) from error
+    return cutting
 
 
 def _text_columns(recipe: Recipe | None, model: PreTrainedModel) -> tuple[str, ...]:

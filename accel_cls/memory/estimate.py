@@ -21,12 +21,16 @@ def should_fit(setup: ParallelSetup, available: DeviceMemory, needed: TrainingMe
     """Whether a micro-batch should fit; where one of the two is not known, whether it has a usual size."""
     if available.free is None or needed.total is None:
         rows, width = needed.shape
-        return rows * width <= max(_DEFAULT_TOKENS, sizes.max_length)
+        return rows * width <= max(_DEFAULT_TOKENS, sizes.windows * sizes.max_length)
     return needed.total <= setup.usable_fraction * available.free
 
 
 def estimate_micro_batch_tokens(
-    recipe: Recipe, lengths: np.ndarray, model: PreTrainedModel, setup: ParallelSetup
+    recipe: Recipe,
+    lengths: np.ndarray,
+    model: PreTrainedModel,
+    setup: ParallelSetup,
+    windows: np.ndarray | None = None,
 ) -> tuple[int, str]:
     """What `auto` will be, as far as that can be told without trying: the tokens, and where they are from.
 
@@ -35,8 +39,9 @@ def estimate_micro_batch_tokens(
         lengths: tokens of each training example.
         model: on the meta device.
         setup: the hardware that is expected.
+        windows: of each training example; None where each has one.
     """
-    sizes = MicroBatchSizes.of(recipe, lengths, few_shapes=setup.strategy == "XLA")
+    sizes = MicroBatchSizes.of(recipe, lengths, setup.strategy == "XLA", windows)
     available, notes, copies = setup.available(), list[str](), averaged_copies(recipe, setup.device)
     candidates = sizes.candidates(setup.processes)
     remembered = remembered_tokens(search_key(setup, available, sizes, model, copies), notes)

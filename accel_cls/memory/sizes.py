@@ -17,17 +17,23 @@ class MicroBatchSizes:
 
     widest: int  # tokens of the widest row of the training examples
     max_length: int  # data.max_length: validation texts, and later ones, may be that long
-    batch_size: int  # examples of an update
+    batch_size: int  # rows of an update: its examples, or their windows
     min_micro_batches: int = 1  # of an update
+    windows: int = 1  # that a text may have
     passes: int = 1  # forward passes that an objective keeps at once: two through half as many rows need as much
 
     @classmethod
-    def of(cls, recipe: Recipe, lengths: np.ndarray, few_shapes: bool = False) -> MicroBatchSizes:
-        """The sizes for a recipe whose training examples have these lengths; with `few_shapes` on XLA."""
+    def of(
+        cls, recipe: Recipe, lengths: np.ndarray, few_shapes: bool = False, windows: np.ndarray | None = None
+    ) -> MicroBatchSizes:
+        """The sizes for a recipe whose training examples have these lengths and windows; with `few_shapes` on XLA."""
         max_length, train = recipe.data.max_length, recipe.train
-        widest = padded_width(int(lengths.max()), max_length, width_step(max_length, few_shapes))
-        examples, passes = min(train.batch_size, len(lengths)), recipe.loss.kept_passes
-        return cls(widest, max_length, examples, train.min_micro_batches, passes)
+        rows = lengths if windows is None else -(-lengths // windows)
+        widest = padded_width(int(rows.max()), max_length, width_step(max_length, few_shapes))
+        examples, most = min(train.batch_size, len(lengths)), 1
+        if windows is not None and recipe.data.windows is not None:
+            examples, most = int(np.sort(windows)[-examples:].sum()), recipe.data.windows.most
+        return cls(widest, max_length, examples, train.min_micro_batches, most, recipe.loss.kept_passes)
 
     def candidates(self, processes: int = 1) -> list[int]:
         """The sizes to choose from, ascending: rows × the widest width, from one row to a process's part of an update.
@@ -37,7 +43,7 @@ class MicroBatchSizes:
         most = -(-self.batch_size // max(processes, self.min_micro_batches))
         steps = {step << k for k in range(most.bit_length()) for step in (1, 3)}
         rows = {most, *(step for step in steps if step < most)}
-        return sorted({max(self.max_length, count * self.widest) for count in rows})
+        return sorted({max(self.windows * self.max_length, count * self.widest) for count in rows})
 
     def next_smaller(self, tokens: int) -> int | None:
         """The largest size below so many tokens; None for none."""

@@ -87,6 +87,9 @@ class Trial:
         del held
 
     def _widest(self, rows: int) -> MicroBatch:
-        """The widest training example, so many times."""
-        longest = int(self.batches.encoded.lengths.argmax())
-        return MicroBatch((longest,) * rows, self.width)
+        """The training example with the widest row, as often as it has so many rows, or a few more."""
+        lengths, windows = self.batches.encoded.lengths, self.batches.encoded.windows
+        if windows is None:
+            return MicroBatch((int(lengths.argmax()),) * rows, self.width)
+        longest = int((lengths / windows).argmax())
+        return MicroBatch((longest,) * -(-rows // int(windows[longest])), self.width)

@@ -53,13 +53,15 @@ def configuration_of(
     # nothing has trained for this.
     is_fitted = recipe.model.is_fitted or recipe.train.head_init == "probe"
     pairs_by = tokenizer if _has_pairs(recipe) else None
+    is_attentive = recipe.data.windows is not None and recipe.data.windows.pooling == "attention"
     if name is None:
         scratch = recipe.model.scratch or Scratch()
         config = _new_configuration(recipe, scratch, tokenizer, ngrams)
-        config = with_pooling(config, pooling, None, is_fitted, pairs_by, notes)
+        config = with_pooling(config, pooling, None, is_fitted, pairs_by, notes, is_attentive)
         _set_dropout(config, scratch.dropout if recipe.model.dropout is None else recipe.model.dropout)
         return config
-    config = with_pooling(saved_configuration(name, notes), pooling, name, is_fitted, pairs_by, notes)
+    config = saved_configuration(name, notes)
+    config = with_pooling(config, pooling, name, is_fitted, pairs_by, notes, is_attentive)
     _set_dropout(config, recipe.model.dropout)
     _keep_layers(config, name, notes)
     return config

@@ -11,6 +11,9 @@ from transformers import PreTrainedModel
 from accel_cls.errors import UserError
 from accel_cls.models.head import output_layer
 
+# Where a head does not end with a linear layer that reads a vector of each text.
+ADVICE = "Set model.pooling to mean, which gives it a head that does, or leave this out"
+
 
 def last_layer(model: PreTrainedModel, place: str) -> torch.nn.Linear:
     """The linear layer that puts out the logits.
@@ -25,11 +28,8 @@ def last_layer(model: PreTrainedModel, place: str) -> torch.nn.Linear:
     names = {name.rpartition(".")[0] for name in output_layer(model)}
     layer = model.get_submodule(names.pop()) if len(names) == 1 else None
     if type(layer) is not torch.nn.Linear:
-        raise UserError(f"{place}: the head of a {type(model).__name__} does not end with a linear layer. {_ADVICE}")
+        raise UserError(f"{place}: the head of a {type(model).__name__} does not end with a linear layer. {ADVICE}")
     return layer
-
-
-_ADVICE = "Set model.pooling to mean, which gives it a head that does, or leave this out"
 
 
 class FeatureModel(torch.nn.Module):
@@ -58,7 +58,7 @@ class FeatureModel(torch.nn.Module):
         (features,) = read
         if features.ndim != 2:
             kind = type(self.model).__name__
-            raise UserError(f"{self._place}: the last layer of a {kind} reads each token, not each text. {_ADVICE}")
+            raise UserError(f"{self._place}: the last layer of a {kind} reads each token, not each text. {ADVICE}")
         return SimpleNamespace(logits=features)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from transformers import MODEL_MAPPING, PreTrainedTokenizerBase
 from transformers.utils import cached_file
@@ -33,6 +33,7 @@ def with_pooling(
     is_fitted: bool,
     pairs_by: PreTrainedTokenizerBase | None,
     notes: list[str],
+    has_attentive_windows: bool = False,
 ) -> Any:
     """The configuration of a classifier that pools as wanted: the family's own, or a `PooledConfig` around it.
 
@@ -44,20 +45,26 @@ def with_pooling(
         is_fitted: whether the head will be fitted to the encoder as it is.
         pairs_by: the tokenizer that joins two texts; None for single texts.
         notes: takes a line where files beside the model have decided, or could not.
+        has_attentive_windows: whether windows of a text are pooled by weights that are learned, which only a
+            `PooledConfig` has; with it `auto` is the mean where nothing else is told.
 
     Raises:
         UserError: for a pooling that this model can't have, and files that can't be read.
     """
+    window_pooling: Literal["attention"] | None = "attention" if has_attentive_windows else None
     if isinstance(config, PooledConfig):
         if config.is_pair and pairs_by is None:
             raise UserError(f"model.name: {name} compares two texts; expected data.text to name two columns")
         config.pooling = wanted or config.pooling
+        config.window_pooling = window_pooling
         return config
     if wanted is None and not is_classifier(config):
         wanted = _pooling_beside(name, notes) if name is not None else None
         if wanted is None and is_fitted and _obstacle(config) is None:
             wanted = "mean"
-    if wanted is None or _set_natively(config, wanted):
+    if has_attentive_windows:
+        wanted = wanted or "mean"
+    elif wanted is None or _set_natively(config, wanted):
         return config
     if (why := _obstacle(config)) is not None:
         found = f"found {wanted}; {name or 'the model'}, a {config.model_type}, can't have it"
@@ -70,6 +77,7 @@ def with_pooling(
         encoder=config,
         pooling=wanted,
         classifier_dropout=_head_dropout(config),
+        window_pooling=window_pooling,
         initializer_range=getattr(config, "initializer_range", None) or 0.02,
         **options,
     )

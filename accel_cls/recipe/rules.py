@@ -15,6 +15,7 @@ from accel_cls.recipe.metrics import METRICS_OF, is_own
 from accel_cls.recipe.schema import Recipe
 from accel_cls.recipe.sections.data import Hub
 from accel_cls.recipe.sections.model import Scratch
+from accel_cls.recipe.text_rules import broken_lengths, idle_lengths
 from accel_cls.recipe.training_rules import broken_training, idle_in_training
 
 
@@ -33,7 +34,7 @@ _Broken = list[tuple[tuple[str, ...], str]]  # the key to blame, what is wrong a
 def broken_rules(recipe: Recipe) -> _Broken:
     """The rules that span several keys: (key to blame, what is wrong and what to do) for each broken one."""
     broken: _Broken = []
-    scratch, tokens = recipe.model.scratch, recipe.train.micro_batch_tokens
+    scratch = recipe.model.scratch
     if recipe.model.name is None and scratch is not None:
         broken += _broken_scratch(scratch)
     quote = "'" if recipe.data.quote == "single" else '"'
@@ -48,19 +49,14 @@ def broken_rules(recipe: Recipe) -> _Broken:
     if isinstance(test, float) and isinstance(validation, float) and test + validation >= 1:
         message = f"found {test} beside data.validation {validation}; expected less than 1 together"
         broken.append((("data", "test"), message))
-    if tokens != "auto" and tokens < recipe.data.max_length:
-        message = (
-            f"found {tokens}; expected at least data.max_length, which is {recipe.data.max_length}: the longest text "
-            "must fit"
-        )
-        broken.append((("train", "micro_batch_tokens"), message))
     if recipe.train.learning_rate == "auto" and recipe.train.max_updates is not None:
         message = (
             f"found {recipe.train.max_updates} beside train.learning_rate: auto, whose search is made for the whole "
             "schedule; leave it out, or give a rate (accel-cls tune finds one)"
         )
         broken.append((("train", "max_updates"), message))
-    broken += [*broken_decisions(recipe), *broken_losses(recipe), *broken_training(recipe), *_broken_repeats(recipe)]
+    broken += [*broken_lengths(recipe), *broken_decisions(recipe), *broken_losses(recipe), *broken_training(recipe)]
+    broken += _broken_repeats(recipe)
     broken += _broken_evaluation(recipe) + _broken_labels(recipe) + _broken_columns(recipe)
     return broken + (_broken_numbers(recipe) if recipe.task == "regression" else [])
 
@@ -229,7 +225,7 @@ def idle_settings(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
     if data.label_separator != "," and (recipe.task != "multi_label" or isinstance(data.label, list)):
         why = "not used: it is for task: multi_label with one label column"
         idle.append((("data", "label_separator"), why, "remove it"))
-    idle += [*idle_in_training(recipe), *idle_losses(recipe)]
+    idle += [*idle_lengths(recipe), *idle_in_training(recipe), *idle_losses(recipe)]
     return idle + (_idle_when_frozen(recipe) if model.is_fitted else [])
 
 

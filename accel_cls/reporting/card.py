@@ -16,6 +16,7 @@ from accel_cls.errors import printable, shown
 from accel_cls.recipe import Hub, Recipe
 from accel_cls.recipe.rules import is_hub_id
 from accel_cls.reporting.facts import Facts
+from accel_cls.reporting.long_texts import what_is_read, what_truncation_does
 from accel_cls.reporting.markdown import describe_score, table, verdict_of
 
 _MOST_CLASSES = 100  # that are listed
@@ -130,8 +131,7 @@ def _use(facts: Facts) -> str:
     return (
         "```python\nfrom transformers import pipeline\n\n"
         f'classify = pipeline("text-classification", model="FOLDER"{several})\n'
-        f"classify({asked}, truncation=True)\n```\n\n"
-        f"`truncation=True` cuts texts at {facts.recipe.data.max_length} tokens, as training did."
+        f"classify({asked}, truncation=True)\n```\n\n" + what_truncation_does(facts.recipe.data)
     )
 
 
@@ -160,11 +160,9 @@ def _scores(results: dict[str, Any]) -> str:
 
 def _limits(facts: Facts) -> list[str]:
     results = facts.results
-    data = facts.recipe.data
-    cut = "end" if data.truncate == "start" else "beginning"
     sentences = [
         "The scores are of texts like those it has learned from; of others nothing is known.",
-        f"Of texts longer than {data.max_length} tokens only the {cut} is read.",
+        what_is_read(facts.recipe.data),
     ]
     weak = [one["name"] for one in results.get("classes", ()) if one["examples"] and not one["predicted"]]
     if weak:

@@ -20,8 +20,10 @@ from accel_cls.evaluation.predictions import Predictions
 from accel_cls.recipe import Recipe
 from accel_cls.runs.answers import write_answers
 from accel_cls.runs.folder import RunFolder
+from accel_cls.runs.postprocessing import LONG_TEXTS
 from accel_cls.runs.tracking import Tracking
 from accel_cls.tasks import Task
+from accel_cls.tokenization.cutting import Cutting
 
 # Weights by name as they are saved, of those that are trained: a plain model of transformers.
 Fold = Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]
@@ -82,6 +84,8 @@ class Artifacts:
             # What a text was in training, which the folder's files do not tell by themselves: one column, or a pair.
             text = self._recipe.data.text
             inner.config.accel_cls = {"text": [text] if isinstance(text, str) else list(text)}
+            if not (cutting := Cutting.of(self._recipe.data)).is_plain:
+                inner.config.accel_cls[LONG_TEXTS] = cutting.as_json()
             for fold in self._folds:
                 state = fold(state)
             with whole_folder(self.folder.model) as beside:

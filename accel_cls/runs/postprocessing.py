@@ -11,6 +11,7 @@ from accel_cls.runs.folder import RunFolder
 
 OURS = "accel_cls"  # the key of config.json that transformers passes on as it is
 POSTPROCESSING = "postprocessing"
+LONG_TEXTS = "long_texts"  # how they are cut, where a tokenizer can't do it by itself
 
 
 def write_postprocessing(folder: RunFolder, post: Postprocessing, names: Sequence[str]) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain
+from functools import partial
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,43 +21,64 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from accel_cls.data.texts import Texts
 from accel_cls.tokenization.cache import find_or_make
+from accel_cls.tokenization.content import TextContent, call, takes_types, tokenizer_lock
+from accel_cls.tokenization.cutting import Cutting, of_tokenizer
 
 _BATCH = 1000  # texts that are tokenized at once; 10,000 are a sixth slower, as their tokens leave the CPU's cache
-_FORMAT = 2  # of what is kept; another number makes all anew
-# Truncation is a state of the tokenizer: while it is set and used, no other thread may set another. A tokenizer in
-# Rust takes all cores for one batch anyway.
-_lock = threading.Lock()
-_FILES = {"ids": np.int32, "types": np.int8, "offsets": np.int64}
+_FORMAT = 3  # of what is kept; another number makes all anew
+_CHARACTERS = 1_000_000  # or that many characters: a token takes a hundred bytes until its number is taken out
+_Mask = Callable[[], Sequence[int]]  # gives which of a row's tokens the tokenizer has added: 1 for those
+_FILES = {"ids": np.int32, "types": np.int8, "offsets": np.int64, "starts": np.int64}
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Tokenized texts, flat: example i is `ids[offsets[i]:offsets[i + 1]]`. From a file, the arrays are its memory."""
+    """Tokenized texts, flat: row i is `ids[offsets[i]:offsets[i + 1]]`. From a file, the arrays are its memory.
+
+    A row is an example, unless examples have windows: then example k has the rows from `starts[k]` to `starts[k + 1]`.
+    """
 
     ids: np.ndarray  # int32
     types: np.ndarray | None  # int8 token types, for models that take them
-    offsets: np.ndarray  # int64, one more than there are examples
-    truncated: int  # examples that were cut to max_length
+    offsets: np.ndarray  # int64, one more than there are rows
+    truncated: int  # examples of which a part is not read
     from_cache: bool = False  # an earlier start has tokenized them
     known_digest: str | None = None  # of the ids, where they come from a file
+    starts: np.ndarray | None = None  # int64, one more than there are examples; None where a row is an example
 
     @property
     def lengths(self) -> np.ndarray:
         """Tokens of each example, special tokens included, int32."""
-        return np.diff(self.offsets).astype(np.int32)
+        return np.diff(self.offsets if self.starts is None else self.offsets[self.starts]).astype(np.int32)
+
+    @property
+    def windows(self) -> np.ndarray | None:
+        """How many rows each example has, int32; None where each has one."""
+        return None if self.starts is None else np.diff(self.starts).astype(np.int32)
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the ids."""
-        return self.known_digest or hashlib.sha256(self.ids.data).hexdigest()
+        """SHA-256 of the ids, and of where rows and examples begin where these are not the same."""
+        digest = self.known_digest or hashlib.sha256(self.ids.data).hexdigest()
+        if self.starts is None:
+            return digest
+        return hashlib.sha256(digest.encode() + self.offsets.tobytes() + self.starts.tobytes()).hexdigest()
 
     def describe(self, longest: int) -> tuple[str, str]:
         """Name and text of the banner's line about lengths."""
         share = self.truncated / len(self.lengths)
+        cut = f"{share:.1%} cut to data.max_length {longest}"
+        if self.windows is not None:
+            several = self.windows[self.windows > 1]
+            mean = f", {several.mean():.1f} on average" if len(several) else ""
+            cut = (
+                f"{len(several) / len(self.windows):.1%} read in windows of data.max_length {longest}{mean}, "
+                f"{share:.1%} cut to data.windows.most"
+            )
         return (
             "tokens",
             f"{self.lengths.mean():.1f} on average, 95% of the texts within {np.percentile(self.lengths, 95):.0f}, "
-            f"{share:.1%} cut to data.max_length {longest}" + ("; tokenized before" if self.from_cache else ""),
+            f"{cut}" + ("; tokenized before" if self.from_cache else ""),
         )
 
 
@@ -67,115 +88,82 @@ class _Part:
 
     ids: np.ndarray  # int32
     types: np.ndarray | None  # int8
-    lengths: np.ndarray  # int64
+    lengths: np.ndarray  # int64, of rows
+    windows: np.ndarray  # int64, rows of each text
     truncated: int
 
 
-class _Content:
-    """What may stand in a text: no special token, and not nothing at all.
+def encode(tokenizer: PreTrainedTokenizerBase, texts: Texts, cutting: Cutting | int) -> Encoded:
+    """Tokenize the columns "text" and, for pairs, "pair"; pairs lose tokens of the longer text first.
 
-    A tokenizer that was told to split what looks like a special token still finds it where its vocabulary has it as
-    a piece, as SentencePiece's has `</s>`; or where normalization makes it, of `</S>` or of full-width signs.
+    Args:
+        tokenizer: the tokenizer.
+        texts: the columns.
+        cutting: how long texts are cut; a number: to so many tokens, as the tokenizer cuts by itself.
     """
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, texts: Texts):
-        ids = {*tokenizer.all_special_ids} - {tokenizer.unk_token_id}
-        self._is_special = np.zeros(1 + max([*tokenizer.get_vocab().values(), *ids]), bool)
-        self._is_special[[*ids]] = True
-        with _lock:
-            usual = _call(tokenizer, {name: ["a"] for name in texts.column_names}, None)["input_ids"][0]
-        self._usual = int(self._is_special[usual].sum())  # those that the tokenizer itself puts around a text
-        self._unknown, self._nothing = tokenizer.unk_token_id, tokenizer.pad_token_id
-
-    def mend(
-        self,
-        ids: list[Sequence[int]],
-        types: list[Sequence[int]] | None,
-        flat: np.ndarray,
-        lengths: np.ndarray,
-        encodings: Sequence[Any] | None,
-    ) -> bool:
-        """Put what may stand there in the place of what may not; whether there was anything to change.
-
-        Args:
-            ids: of each text.
-            types: likewise; None for a model without.
-            flat: all ids, one text's after the other's.
-            lengths: of each text.
-            encodings: the Rust tokenizer's, which know what it has put there; None of one in Python, which has no
-                such pieces.
-        """
-        running = np.zeros(len(flat) + 1, np.int32)
-        np.cumsum(self._is_special[flat], out=running[1:])
-        counts = np.diff(running[np.cumsum(lengths)], prepend=0)
-        suspects = np.flatnonzero(counts > self._usual) if encodings is not None else ()
-        for i in map(int, suspects):
-            assert encodings is not None
-            found = [
-                (one if is_added or not self._is_special[one] else self._unknown, kind)
-                for one, kind, is_added in zip(
-                    ids[i], types[i] if types else ids[i], encodings[i].special_tokens_mask, strict=True
-                )
-            ]
-            ids[i] = [one for one, _ in found if one is not None]
-            if types is not None:
-                types[i] = [kind for one, kind in found if one is not None]
-        empty = [i for i in (*map(int, np.flatnonzero(lengths == 0)), *map(int, suspects)) if not len(ids[i])]
-        for i in empty:  # a tokenizer that adds no tokens of its own
-            ids[i] = [self._nothing]
-            if types is not None:
-                types[i] = [0]
-        return len(suspects) + len(empty) > 0
-
-
-def encode(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> Encoded:
-    """Tokenize the columns "text" and, for pairs, "pair"; pairs lose tokens of the longer text first."""
+    cutting = of_tokenizer(tokenizer, cutting) if isinstance(cutting, int) else cutting
     files = {name: io.BytesIO() for name in _FILES}
-    truncated = _write(tokenizer, texts, max_length, files)
-    ids, types, offsets = (np.frombuffer(files[name].getbuffer(), kind) for name, kind in _FILES.items())
-    return Encoded(ids, types if _takes_types(tokenizer) else None, offsets, truncated)
+    truncated = _write(tokenizer, texts, cutting, files)
+    ids, types, offsets, starts = (np.frombuffer(files[name].getbuffer(), kind) for name, kind in _FILES.items())
+    return Encoded(
+        ids,
+        types if takes_types(tokenizer) else None,
+        offsets,
+        truncated,
+        starts=None if cutting.windows is None else starts,
+    )
 
 
-def are_cut(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> np.ndarray:
-    """Whether each text has more tokens than that, special tokens included, bool [texts]."""
-    return encode(tokenizer, texts, max_length + 1).lengths > max_length
+def are_cut(tokenizer: PreTrainedTokenizerBase, texts: Texts, cutting: Cutting) -> np.ndarray:
+    """Whether of each text only a part is read, bool [texts]."""
+    special = tokenizer.num_special_tokens_to_add(pair="pair" in texts.column_names)
+    most = cutting.room(special) + special
+    return encode(tokenizer, texts, most + 1).lengths > most
 
 
-def encode_cached(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int, notes: list[str]) -> Encoded:
+def encode_cached(
+    tokenizer: PreTrainedTokenizerBase, texts: Texts, cutting: Cutting | int, notes: list[str]
+) -> Encoded:
     """The same, but only if no run before has: what it made is in the cache. A note where that can't be written."""
+    cutting = of_tokenizer(tokenizer, cutting) if isinstance(cutting, int) else cutting
     if not _is_all_rust(tokenizer):  # Python code of its own can't be told by its content
-        return encode(tokenizer, texts, max_length)
+        return encode(tokenizer, texts, cutting)
 
     def make(folder: Path) -> None:
         with ExitStack() as opened:
             files = {name: opened.enter_context(open(folder / name, "wb")) for name in _FILES}
-            truncated = _write(tokenizer, texts, max_length, files)
+            truncated = _write(tokenizer, texts, cutting, files)
         (folder / "truncated").write_text(str(truncated), encoding="ascii")
 
     def is_sound(folder: Path) -> bool:
-        ids, types, offsets = (_scaled(folder / name, kind) for name, kind in _FILES.items())
+        ids, types, offsets, starts = (_scaled(folder / name, kind) for name, kind in _FILES.items())
+        rows = len(texts) if cutting.windows is None else len(offsets) - 1
         return (
-            len(offsets) == len(texts) + 1
-            and offsets[0] == 0
-            and offsets[-1] == len(ids)
-            and bool((np.diff(offsets) >= 0).all())
-            and len(types) == (len(ids) if _takes_types(tokenizer) else 0)
+            _is_rising(offsets, rows, len(ids))
+            and (_is_rising(starts, len(texts), rows) if cutting.windows is not None else not len(starts))
+            and len(types) == (len(ids) if takes_types(tokenizer) else 0)
             and (not len(ids) or (ids.min() >= 0 and ids.max() <= max(tokenizer.get_vocab().values())))
             and (folder / "truncated").read_text(encoding="ascii").isdecimal()
         )
 
-    entry = find_or_make("tokens", "token ids", _key(tokenizer, texts, max_length), make, notes, is_sound)
+    entry = find_or_make("tokens", "token ids", _key(tokenizer, texts, cutting), make, notes, is_sound)
     if entry is None:
-        return encode(tokenizer, texts, max_length)
-    ids, types, offsets = (_scaled(entry.folder / name, kind) for name, kind in _FILES.items())
+        return encode(tokenizer, texts, cutting)
+    ids, types, offsets, starts = (_scaled(entry.folder / name, kind) for name, kind in _FILES.items())
     return Encoded(
         ids,
-        types if _takes_types(tokenizer) else None,
+        types if takes_types(tokenizer) else None,
         offsets,
         int((entry.folder / "truncated").read_text(encoding="ascii")),
         entry.from_cache,
         entry.checksums["ids"],
+        None if cutting.windows is None else starts,
     )
+
+
+def _is_rising(fences: np.ndarray, count: int, end: int) -> bool:
+    """Whether these are fences of so many parts from 0 to `end`."""
+    return len(fences) == count + 1 and fences[0] == 0 and fences[-1] == end and bool((np.diff(fences) >= 0).all())
 
 
 def _scaled(path: Path, kind: type) -> np.ndarray:
@@ -185,99 +173,176 @@ def _scaled(path: Path, kind: type) -> np.ndarray:
     return np.asarray(np.memmap(path, kind, mode="c"))  # "c": writing to it changes no file
 
 
-def _key(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> str:
+def _key(tokenizer: PreTrainedTokenizerBase, texts: Texts, cutting: Cutting) -> str:
     """Of all that token ids follow from."""
-    with _lock:
-        _set_truncation(tokenizer, texts, max_length)
-        backend = tokenizer.backend_tokenizer.to_str()  # truncation included
+    with tokenizer_lock:
+        _leave_whole(tokenizer, texts)
+        backend = tokenizer.backend_tokenizer.to_str()
     facts = [
         _FORMAT,
         [tokenizers.__version__, transformers.__version__],
         hashlib.sha256(backend.encode()).hexdigest(),
-        [tokenizer.backend_tokenizer.encode_special_tokens, _takes_types(tokenizer), max_length],
+        [tokenizer.backend_tokenizer.encode_special_tokens, takes_types(tokenizer), cutting.max_length],
+        cutting.as_json(),
         texts.digest(),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
-def _write(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int, files: Mapping[str, BinaryIO]) -> int:
-    """Tokenize into files of ids, types and offsets; returns how many texts were cut."""
-    end = truncated = 0
-    files["offsets"].write(np.zeros(1, np.int64).data)
+def _write(tokenizer: PreTrainedTokenizerBase, texts: Texts, cutting: Cutting, files: Mapping[str, BinaryIO]) -> int:
+    """Tokenize into files of ids, types, offsets and, with windows, starts; returns how many texts were cut."""
+    end = last = truncated = 0
+    fenced = ("offsets",) if cutting.windows is None else ("offsets", "starts")
+    for name in fenced:
+        files[name].write(np.zeros(1, np.int64).data)
     parts = _fast if _is_all_rust(tokenizer) else _slow
-    for part in parts(tokenizer, texts, max_length):
+    for part in parts(tokenizer, texts, cutting):
         offsets = end + np.cumsum(part.lengths)
         end = int(offsets[-1])
         truncated += part.truncated
         files["ids"].write(part.ids.data)
         files["offsets"].write(offsets.data)
+        if cutting.windows is not None:
+            starts = last + np.cumsum(part.windows)
+            last = int(starts[-1])
+            files["starts"].write(starts.data)
         if part.types is not None:
             files["types"].write(part.types.data)
     return truncated
 
 
-def _fast(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> Iterator[_Part]:
+def _batches(texts: Texts) -> Iterator[dict[str, list[str]]]:
+    """Texts that are tokenized at once: so many, or so many characters and one text more."""
+    for start in range(0, len(texts), _BATCH):
+        columns = texts[start : start + _BATCH]
+        sizes = np.sum([np.fromiter(map(len, cells), np.int64, len(cells)) for cells in columns.values()], 0)
+        fences = [0, *(np.flatnonzero(np.diff(np.cumsum(sizes) // _CHARACTERS)) + 1).tolist(), len(sizes)]
+        for first, last in pairwise(fences):
+            yield {name: cells[first:last] for name, cells in columns.items()}
+
+
+def _fast(tokenizer: PreTrainedTokenizerBase, texts: Texts, cutting: Cutting) -> Iterator[_Part]:
     """By the Rust tokenizer, which uses all cores, at the speed that it has by itself.
 
-    What transformers makes of each text in Python costs more than the tokens do; so it only tells the tokenizer how
-    to truncate. While a thread waits for the tokenizer's next batch, the last one's numbers are taken out here.
+    What transformers makes of each text in Python costs more than the tokens do; so it only tells the tokenizer to
+    leave texts whole. While a thread waits for the tokenizer's next batch, the last one's numbers are taken out here.
     """
-    with_types, content = _takes_types(tokenizer), _Content(tokenizer, texts)
+    with_types, content = takes_types(tokenizer), TextContent(tokenizer, texts)
 
-    def tokenize(start: int) -> list[Any]:
-        columns = texts[start : start + _BATCH].values()
-        rows = [cells[0] if len(cells) == 1 else cells for cells in zip(*columns, strict=True)]
-        with _lock:
-            _set_truncation(tokenizer, texts, max_length)
+    def tokenize(columns: Mapping[str, list[str]]) -> list[Any]:
+        rows = [cells[0] if len(cells) == 1 else cells for cells in zip(*columns.values(), strict=True)]
+        with tokenizer_lock:
+            _leave_whole(tokenizer, texts)
             # Without what only offsets into the text are for; the ids are the same.
             return tokenizer.backend_tokenizer.encode_batch_fast(rows)
 
     with ThreadPoolExecutor(1) as thread:
-        ahead = [thread.submit(tokenize, start) for start in range(0, len(texts), _BATCH)[:1]]
-        for start in range(0, len(texts), _BATCH):
+        batches = _batches(texts)
+        ahead = [thread.submit(tokenize, columns) for columns in islice(batches, 1)]
+        while ahead:
             encodings = ahead.pop().result()
-            if start + _BATCH < len(texts):
-                ahead.append(thread.submit(tokenize, start + _BATCH))
+            ahead += [thread.submit(tokenize, columns) for columns in islice(batches, 1)]
             ids = [encoding.ids for encoding in encodings]
             types = [encoding.type_ids for encoding in encodings] if with_types else None
-            cut = sum(bool(encoding.overflowing) for encoding in encodings)
-            yield _part(content, ids, types, cut, encodings)
+
+            def parts_of(i: int, encodings: list[Any] = encodings) -> np.ndarray:
+                return np.array([-1 if part is None else part for part in encodings[i].sequence_ids], np.int8)
+
+            masks: list[_Mask] = [partial(getattr, encoding, "special_tokens_mask") for encoding in encodings]
+            rows = _Rows(ids, types, masks)
+            rows.cut(cutting, parts_of)
+            yield _part(content, rows)
 
 
-def _slow(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> Iterator[_Part]:
+def _slow(tokenizer: PreTrainedTokenizerBase, texts: Texts, cutting: Cutting) -> Iterator[_Part]:
     """By a tokenizer that is written in Python, or partly.
 
     Such a tokenizer does not tell what it has cut. So it is asked for whole texts first, and then again for those that
-    are longer than `max_length`.
+    are longer than `max_length`: for their ends, as it cuts them; or else for each text by itself, without special
+    tokens, which tells where it is in the whole.
     """
-    with_types, content = _takes_types(tokenizer), _Content(tokenizer, texts)
-    for start in range(0, len(texts), _BATCH):
-        columns = texts[start : start + _BATCH]
-        with _lock:
-            whole = _call(tokenizer, columns, None)
-            ids, types = list(whole["input_ids"]), list(whole["token_type_ids"]) if with_types else None
-            longer = [i for i, row in enumerate(ids) if len(row) > max_length]
-            if longer:
-                cut = _call(tokenizer, {name: [c[i] for i in longer] for name, c in columns.items()}, max_length)
+    with_types, content = takes_types(tokenizer), TextContent(tokenizer, texts)
+    for columns in _batches(texts):
+        with tokenizer_lock:
+            whole = call(tokenizer, columns, None)
+            rows = _Rows(list(whole["input_ids"]), list(whole["token_type_ids"]) if with_types else None, None)
+            longer = [i for i, row in enumerate(rows.ids) if len(row) > cutting.max_length]
+            some = {name: [cells[i] for i in longer] for name, cells in columns.items()}
+            if longer and cutting.is_plain:
+                rows.truncated = len(longer)
+                cut = call(tokenizer, some, cutting.max_length)
                 for k, i in enumerate(longer):
-                    ids[i] = cut["input_ids"][k]
-                    if types is not None:
-                        types[i] = cut["token_type_ids"][k]
-        yield _part(content, ids, types, len(longer))
+                    rows.ids[i] = cut["input_ids"][k]
+                    if rows.types is not None:
+                        rows.types[i] = cut["token_type_ids"][k]
+            elif longer:
+                parts = dict(zip(longer, _parts_of_whole(tokenizer, some, [rows.ids[i] for i in longer]), strict=True))
+                rows.cut(cutting, parts.__getitem__)
+        yield _part(content, rows)
 
 
-def _part(
-    content: _Content,
-    ids: list[Sequence[int]],
-    types: list[Sequence[int]] | None,
-    truncated: int,
-    encodings: Sequence[Any] | None = None,
-) -> _Part:
-    flat, lengths = _flat(ids)
-    if content.mend(ids, types, flat, lengths, encodings):
-        flat, lengths = _flat(ids)
-    joined = None if types is None else np.frombuffer(b"".join(map(bytes, types)), np.int8)
-    return _Part(flat, joined, lengths, truncated)
+def _parts_of_whole(
+    tokenizer: PreTrainedTokenizerBase, columns: Mapping[str, Sequence[str]], whole: Sequence[Sequence[int]]
+) -> Iterator[np.ndarray]:
+    """Which tokens are of which text, as `Cutting.rows` wants them, by a tokenizer that does not tell.
+
+    All that is in the whole and in neither text are the special tokens before, between and after them: of each as many
+    as around the text "a".
+    """
+    bare = [tokenizer(cells, add_special_tokens=False)["input_ids"] for cells in columns.values()]
+    (probe,) = call(tokenizer, {name: ["a"] for name in columns}, None)["input_ids"]
+    (letter,) = tokenizer(["a"], add_special_tokens=False)["input_ids"]
+    places = [i for i in range(len(probe)) if [*probe[i : i + len(letter)]] == [*letter]]
+    between = places[-1] - places[0] - len(letter)
+    for i, row in enumerate(whole):
+        part, start = np.full(len(row), -1, np.int8), places[0]
+        for number, texts in enumerate(bare):
+            part[start : start + len(texts[i])] = number
+            start += len(texts[i]) + between
+        yield part
+
+
+class _Rows:
+    """Tokens of some texts, in a row each, or in several.
+
+    Args:
+        ids: of each row.
+        types: likewise; None for a model without.
+        masks: likewise; None where nothing tells.
+    """
+
+    def __init__(self, ids: list[Sequence[int]], types: list[Sequence[int]] | None, masks: list[_Mask] | None):
+        self.ids, self.types, self.masks = ids, types, masks
+        self.windows = np.ones(len(ids), np.int64)  # rows of each text
+        self.truncated = 0  # texts of which a part is not read
+
+    def cut(self, cutting: Cutting, parts_of: Callable[[int], np.ndarray]) -> None:
+        """Cut what is too long, of the texts that have a row each, given which tokens are of which text."""
+        longer = [i for i, row in enumerate(self.ids) if len(row) > cutting.max_length]
+        for i in reversed(longer):  # from the last one on: the places of those before it stay
+            part = parts_of(i)
+            rows = cutting.rows(part)
+            self.ids[i : i + 1] = [_taken(self.ids[i], at) for at in rows]
+            if self.types is not None:
+                self.types[i : i + 1] = [_taken(self.types[i], at) for at in rows]
+            if self.masks is not None:
+                mask = self.masks[i]()
+                self.masks[i : i + 1] = [partial(_taken, mask, at) for at in rows]
+            self.windows[i] = len(rows)
+            special = int((part < 0).sum())
+            self.truncated += len(part) > cutting.room(special) + special
+
+
+def _taken(values: Sequence[int], at: np.ndarray) -> list[int]:
+    return np.array(values, np.int64)[at].tolist()
+
+
+def _part(content: TextContent, rows: _Rows) -> _Part:
+    flat, lengths = _flat(rows.ids)
+    if content.mend(rows.ids, rows.types, flat, lengths, rows.masks):
+        flat, lengths = _flat(rows.ids)
+    joined = None if rows.types is None else np.frombuffer(b"".join(map(bytes, rows.types)), np.int8)
+    return _Part(flat, joined, lengths, rows.windows, rows.truncated)
 
 
 def _flat(ids: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -285,22 +350,9 @@ def _flat(ids: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
     return np.fromiter(chain.from_iterable(ids), np.int32, int(lengths.sum())), lengths
 
 
-def _call(tokenizer: PreTrainedTokenizerBase, columns: Mapping[str, Sequence[str]], max_length: int | None) -> Any:
-    """As transformers tokenizes, truncated to `max_length`; None: not at all."""
-    return tokenizer(
-        columns["text"],
-        columns.get("pair"),
-        truncation=max_length is not None,
-        max_length=max_length,
-        padding=False,
-        return_attention_mask=False,
-        return_token_type_ids=_takes_types(tokenizer),
-    )
-
-
-def _set_truncation(tokenizer: PreTrainedTokenizerBase, texts: Texts, max_length: int) -> None:
-    """Let transformers tell the Rust tokenizer how to truncate; the texts themselves do not matter."""
-    _call(tokenizer, {name: ["a"] for name in texts.column_names}, max_length)
+def _leave_whole(tokenizer: PreTrainedTokenizerBase, texts: Texts) -> None:
+    """Let transformers tell the Rust tokenizer to cut nothing; the texts themselves do not matter."""
+    call(tokenizer, {name: ["a"] for name in texts.column_names}, None)
 
 
 def _is_all_rust(tokenizer: PreTrainedTokenizerBase) -> bool:
@@ -312,7 +364,3 @@ def _is_all_rust(tokenizer: PreTrainedTokenizerBase) -> bool:
         and kind._encode_plus is PreTrainedTokenizerFast._encode_plus
         and not hasattr(tokenizer, "_switch_to_input_mode")
     )
-
-
-def _takes_types(tokenizer: PreTrainedTokenizerBase) -> bool:
-    return "token_type_ids" in tokenizer.model_input_names

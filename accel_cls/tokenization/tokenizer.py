@@ -18,6 +18,7 @@ from accel_cls.data.examples import Examples
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.sections.model import Scratch
+from accel_cls.tokenization.cutting import Cutting
 from accel_cls.tokenization.pretrained import load_error
 from accel_cls.tokenization.vocabulary import learn_characters, learn_tokenizer
 
@@ -49,9 +50,10 @@ def load_tokenizer(recipe: Recipe, train: Examples, notes: list[str] | None = No
         except Exception as error:
             raise load_error(name, "model", error) from error
         drop_unknown_token_types(tokenizer, config)
+    Cutting.of(recipe.data).check(tokenizer.num_special_tokens_to_add(pair=not isinstance(recipe.data.text, str)))
     # Saved with the model, so that `truncation=True` cuts later texts as it cut the training texts.
     tokenizer.model_max_length = longest
-    tokenizer.truncation_side = "right" if recipe.data.truncate == "end" else "left"
+    tokenizer.truncation_side = "left" if recipe.data.truncate == "start" else "right"
     tokenizer.init_kwargs["truncation_side"] = tokenizer.truncation_side  # what save_pretrained writes
     return tokenizer
 

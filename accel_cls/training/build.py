@@ -17,6 +17,7 @@ from accel_cls.console import Console
 from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Examples
 from accel_cls.devices.prepare import is_xla, require_whole_weights
+from accel_cls.errors import UserError
 from accel_cls.memory.forecast import averaged_copies
 from accel_cls.memory.search import Search, find_micro_batch_tokens
 from accel_cls.memory.sizes import MicroBatchSizes, with_micro_batch_tokens
@@ -30,12 +31,15 @@ from accel_cls.models.features import last_layer
 from accel_cls.models.output_scale import ScaledLayer, scale_output
 from accel_cls.models.packing import make_packable
 from accel_cls.models.trained import settle_trained
+from accel_cls.models.windows import make_windowed
 from accel_cls.recipe import Recipe
+from accel_cls.recipe.sections.data import Windows
 from accel_cls.runs.artifacts import Artifacts
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.tracking import Tracking
 from accel_cls.stopping import Stopping
 from accel_cls.tasks import Loss, Task
+from accel_cls.tokenization.cutting import Cutting
 from accel_cls.tokenization.encode import Encoded, encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
 from accel_cls.training.averaging import Average
@@ -62,6 +66,7 @@ class Inputs:
     padding: Padding
     scaled: ScaledLayer | None  # the last layer, where logits have a unit
     adapters: Adapters | None  # of the encoder, where these are trained in its place
+    windows: Windows | None  # how long texts are read in several
     watched: WatchedParts
 
     def batches(
@@ -85,10 +90,14 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     require_objective(recipe.loss, accelerator)
     tokenizer = load_tokenizer(recipe, corpus.train, notes)
     train, validation = (
-        encode_cached(tokenizer, part.texts, recipe.data.max_length, notes)
+        encode_cached(tokenizer, part.texts, Cutting.of(recipe.data), notes)
         for part in (corpus.train, corpus.validation)
     )
     model = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type, train)
+    if recipe.data.windows is not None:
+        if is_xla(accelerator):
+            raise UserError("data.windows: found some; expected none on XLA, where each number of them is a program")
+        make_windowed(model, recipe.data.windows.pooling)
     able = ask_model(model, tokenizer, str(recipe.model.name), notes)
     settle_training(model, tokenizer, able.padding, notes)
     watched = WatchedParts() if recipe.model.is_fitted else watched_parts(model, tokenizer, able.padding, recipe.loss)
@@ -115,6 +124,7 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
         able.padding,
         scaled,
         adapters,
+        recipe.data.windows,
         watched,
     )
 
@@ -134,7 +144,7 @@ def resolve_micro_batch_tokens(
     Raises:
         UserError: where not even the smallest micro-batch fits.
     """
-    sizes = MicroBatchSizes.of(recipe, inputs.train.lengths, few_shapes=is_xla(accelerator))
+    sizes = MicroBatchSizes.of(recipe, inputs.train.lengths, is_xla(accelerator), inputs.train.windows)
     if recipe.train.micro_batch_tokens != "auto":
         return recipe, sizes, None
     classes, problem_type = inputs.corpus.classes, inputs.task.problem_type

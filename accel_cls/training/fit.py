@@ -110,8 +110,8 @@ def fit(
     recipe, sizes, key = resolve_micro_batch_tokens(recipe, inputs, accelerator, start.tokens, notes)
     if key is not None and accelerator.is_main_process:
         write_text(folder.recipe, recipe_to_yaml(recipe))
-    classes = inputs.task.strata(corpus.train.labels)
-    plan = Plan.of(recipe, inputs.train.lengths, is_xla(accelerator), inputs.packed, classes)
+    classes, windows = inputs.task.strata(corpus.train.labels), inputs.train.windows
+    plan = Plan.of(recipe, inputs.train.lengths, is_xla(accelerator), inputs.packed, windows, classes)
     unfreezing = make_unfreezing(recipe, inputs.model, plan, accelerator)
     notes += unfreezing.describe(plan.updates)
     _show_what_is_trained(recipe, inputs, plan, accelerator, notes, console)

@@ -35,5 +35,6 @@ def frozen_answers(
     recipe = with_values(recipe, {"model.freeze": "encoder", "train.micro_batch_tokens": 4096})
     whole = replace(corpus, train=examples, validation=examples.select(np.arange(1)))
     inputs = load_inputs(recipe, task_of(recipe), whole, accelerator, notes)
-    layout = Plan.of(recipe, inputs.train.lengths, few_shapes=False, packed=inputs.packed).layout
+    train = inputs.train
+    layout = Plan.of(recipe, train.lengths, few_shapes=False, packed=inputs.packed, windows=train.windows).layout
     return out_of_fold_logits(recipe, inputs, accelerator, layout, folds, notes)

@@ -150,6 +150,7 @@ def _key(inputs: Inputs, layer: torch.nn.Linear, accelerator: Accelerator) -> st
         type(inputs.model).__name__,
         config,
         inputs.train.digest,
+        getattr(inputs.windows, "pooling", None),
         inputs.packed,
         accelerator.device.type,
         accelerator.mixed_precision,

@@ -79,7 +79,7 @@ def _largest_micro_batch(plan: Plan, update: int, accelerator: Accelerator) -> s
     processes = accelerator.num_processes
     own = share(plan.micro_batches(update, processes), accelerator.process_index, processes)
     largest = max((part for _, part in own), key=lambda part: part.tokens)
-    size = f"{'' if largest.packed else f'{len(largest.examples)} × '}{largest.width}"
+    size = f"{'' if largest.packed else f'{largest.tokens // largest.width} × '}{largest.width}"
     return f"the largest micro-batch of it here: {size} tokens"
 
 

@@ -41,6 +41,7 @@ from accel_cls.runs.results import read_results
 from accel_cls.runs.resume import Start, record_found
 from accel_cls.stopping import Stopping
 from accel_cls.tasks import Task, task_of
+from accel_cls.tokenization.cutting import Cutting
 from accel_cls.tokenization.encode import are_cut
 from accel_cls.training.fit import Fitted, Loop, Session, fit, open_on_main
 from accel_cls.training.held_out import KeptModel
@@ -176,8 +177,8 @@ def finish(session: Session, corpus: Corpus, folder: RunFolder, fitted: Fitted) 
             write_answers(folder, "test", test, task, corpus.classes.names)
         told: list[str] = []
         validation = Answers(corpus.validation, read_answers(folder, "validation").logits)
-        length = recipe.data.max_length
-        cut = {part: are_cut(fitted.tokenizer, rows.texts, length) for part, rows in corpus.judged.items()}
+        cutting = Cutting.of(recipe.data)
+        cut = {part: are_cut(fitted.tokenizer, rows.texts, cutting) for part, rows in corpus.judged.items()}
         ran = (folder, recipe, fitted.plan, fitted.progress, task, corpus, hardware.name)
         judged = (validation, test, fitted.truncated, cut, behaviour)
         finish_run(FinishedRun(*ran, fitted.device_peak_bytes, *judged), told)

@@ -73,6 +73,8 @@ def find_padding(
         _set_padding_tokens(parts, pad_token_ids)
         try:
             alone, together = _answers(model, encoded, token, side)
+        except UserError:  # a hook of ours
+            raise
         except Exception as error:  # whatever the family's code says to what it can't take
             reason = reason or f"it fails on a short text ({shown(f'{type(error).__name__}: {error}', 200)})"
             continue

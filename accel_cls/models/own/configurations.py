@@ -22,6 +22,8 @@ class PooledConfig(PreTrainedConfig):
             both vectors, their difference and their product.
         separator: of a pair, the id of the token that ends the first text.
         special_tokens: of a pair, the ids of tokens that are of neither text.
+        window_pooling: attention, where a text may be read in several windows and the weights of their mean are
+            learned; None where there are none.
     """
 
     model_type = "accel-cls-pooled"
@@ -33,6 +35,7 @@ class PooledConfig(PreTrainedConfig):
     is_pair: bool = False
     separator: int | None = None
     special_tokens: list[int] | None = None
+    window_pooling: Literal["attention"] | None = None
     initializer_range: float = 0.02
 
     def get_text_config(self, *_: Any, **__: Any) -> PreTrainedConfig:

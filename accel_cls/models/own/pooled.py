@@ -43,6 +43,8 @@ class PooledForSequenceClassification(PreTrainedModel):
         hidden = inner.get_text_config().hidden_size
         self.encoder = AutoModel.from_config(inner, **without_pooler(inner)) if encoder is None else encoder
         self.pooling = Pooling(config.pooling, hidden)
+        if config.window_pooling is not None:  # used by `make_windowed`; a text of one window is that window
+            self.window_pooling = Pooling(config.window_pooling, hidden)
         self.dropout = torch.nn.Dropout(config.classifier_dropout)
         self.classifier = torch.nn.Linear(4 * hidden if config.is_pair else hidden, config.num_labels)
         self.post_init()
@@ -125,15 +127,31 @@ class _PaddedTokens:
         return flags.long().cumsum(1) - flags.long()
 
 
+class Grouped(Protocol):
+    """What lies one after the other, `real` in all, in groups: the tokens of texts, or their windows."""
+
+    @property
+    def first(self) -> torch.Tensor:
+        """Where each group begins, int64 [groups]."""
+
+    @property
+    def lengths(self) -> torch.Tensor:
+        """How many each has, int64 [groups]."""
+
+    @property
+    def real(self) -> int:
+        """How many there are in all."""
+
+
 class _PackedTokens:
     """Of a row that is all texts, one after the other: tokens are [T]."""
 
-    def __init__(self, packing: Packing):
-        self._packing = packing
+    def __init__(self, texts: Grouped):
+        self._texts = texts
 
     def _reduce(self, values: torch.Tensor, how: str) -> torch.Tensor:
         # Not index_add, which on a GPU adds in any order.
-        return torch.segment_reduce(values, how, lengths=self._packing.lengths, unsafe=True)
+        return torch.segment_reduce(values, how, lengths=self._texts.lengths, unsafe=True)
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
         return self._reduce(values, "sum")
@@ -142,14 +160,14 @@ class _PackedTokens:
         return self._reduce(values, "max")
 
     def first(self, values: torch.Tensor) -> torch.Tensor:
-        return values[self._packing.first]
+        return values[self._texts.first]
 
     def spread(self, values: torch.Tensor) -> torch.Tensor:
-        return values.repeat_interleave(self._packing.lengths, dim=0, output_size=self._packing.real)
+        return values.repeat_interleave(self._texts.lengths, dim=0, output_size=self._texts.real)
 
     def count(self, flags: torch.Tensor) -> torch.Tensor:
         before = flags.long().cumsum(0) - flags.long()
-        return before - self.spread(before[self._packing.first])
+        return before - self.spread(before[self._texts.first])
 
 
 class Pooling(torch.nn.Module):
@@ -183,6 +201,11 @@ class Pooling(torch.nn.Module):
             weights = (scores - tokens.spread(highest)).exp()
         total = tokens.sum(weights).clamp_min(1)  # as it is wherever a token is chosen
         return (tokens.sum(values * weights) / total).to(hidden.dtype)
+
+    def of_groups(self, vectors: torch.Tensor, groups: Grouped) -> torch.Tensor:
+        """One vector a group, [groups, hidden], of vectors [n, hidden] of which those of a group are adjacent."""
+        chosen = torch.ones(len(vectors), dtype=torch.bool, device=vectors.device)
+        return self(vectors, chosen, _PackedTokens(groups))
 
 
 def _parts_of_pair(

@@ -44,6 +44,30 @@ class Fold(Section):
         return f"fold {self.number} of {self.of}"
 
 
+class Windows(Section):
+    """Long texts as several windows, each of max_length tokens at most."""
+
+    overlap: int = setting(
+        32,
+        "a whole number of tokens, 0 or more",
+        "tokens that a window has in common with the one before it",
+        ge=0,
+    )
+    most: int = setting(
+        8,
+        "a whole number, 2 or more",
+        "windows of a text; of one that is longer than all of them together, truncate says what is cut off",
+        "with one, a text is cut to it",
+        ge=2,
+    )
+    pooling: Literal["mean", "max", "attention"] = setting(
+        "mean",
+        "'mean', 'max' or 'attention'",
+        "how the vectors of a text's windows become the one that the last layer reads: their mean, the greatest of "
+        "each number, or a mean whose weights are learned",
+    )
+
+
 class Data(Section):
     """The training, validation and test data."""
 
@@ -139,8 +163,24 @@ class Data(Section):
         "two or three of them are special tokens, and words need the others",
         ge=8,
     )
-    truncate: Literal["end", "start"] = setting(
-        "end", "'end' or 'start'", "which side of a text that is longer than max_length is cut off"
+    truncate: Literal["end", "start", "middle"] = setting(
+        "end",
+        "'end', 'start' or 'middle'",
+        "which part of a text that is longer than max_length is cut off; middle keeps the start and the end, see "
+        "head_tokens",
+    )
+    head_tokens: Annotated[int, Field(ge=1)] | None = setting(
+        None,
+        "a whole number of tokens, 1 or more",
+        "with truncate: middle, how many tokens of the start are kept, special ones not counted; the others are of "
+        "the end; of a text pair each text that is cut keeps as large a part. null: a quarter of max_length",
+        "without one, it is truncate: start",
+    )
+    windows: Windows | None = setting(
+        None,
+        "a mapping, {overlap: 32, most: 8, pooling: mean}",
+        "read a text that is longer than max_length in several windows, each as if it were a text, and pool their "
+        "vectors before the last layer: one answer and one loss a text. null: it is cut",
     )
     invalid: Literal["error", "drop"] = setting(
         "error",

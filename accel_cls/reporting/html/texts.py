@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.html.plots import Bars, bars
+from accel_cls.reporting.long_texts import how_cut
 from accel_cls.reporting.markdown import describe_dropped
 
 _MOST_BARS = 30  # classes; of more, the largest and the smallest
@@ -27,7 +28,7 @@ class TextFacts:
     sources: tuple[tuple[str, str], ...]  # keys of the recipe's data, and what they say
     parts: tuple[PartRow, ...]
     max_length: int
-    truncate: str
+    longer: str  # what becomes of longer texts
     mean: float | None  # tokens; None in runs of older versions
     most: int | None  # that 95% of the training texts stay within
     dropped: tuple[str, ...]
@@ -54,7 +55,7 @@ def content(facts: Facts) -> TextFacts:
         tuple((key, _source(value)) for key, value in sources if value is not None),
         parts,
         data.max_length,
-        data.truncate,
+        how_cut(data),
         tokens.get("mean"),
         tokens.get("95%"),
         tuple(describe_dropped(facts.results)),
