@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
 from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics.sums import ADDITIVE
+from accel_cls.tasks.single_label import SingleLabel
 
 FIVE = (0.5, 0.3, 0.12, 0.05, 0.03)  # shares of the classes: of 200 rows 6 are of the rarest
 TWO = (0.7, 0.3)
@@ -42,6 +44,12 @@ class Population:
         some = slice(1, 2) if name == "binary F1" else slice(None)
         return float(ADDITIVE[METRICS[name][1]].value(np.concatenate([hits[some], true[some], predicted[some]])))
 
+    def differing(self, second: Population) -> tuple[float, float]:
+        """How often a text is right by this one alone, and by a second one alone that shares half of its answers."""
+        true = self.joint.sum(1)
+        right, its = (np.diag(one.joint) / true for one in (self, second))
+        return float(true @ (right * (1 - its))) / 2, float(true @ ((1 - right) * its)) / 2
+
     def draw(self, texts: int, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """True and predicted classes of some texts, int64 [texts] each."""
         return divmod(draw.choice(self.joint.size, texts, p=self.joint.ravel()), len(self.joint))
@@ -51,6 +59,32 @@ class Population:
         chances = self.joint / self.joint.sum(1, keepdims=True)
         least = chances.cumsum(1)[true] < draw.random(len(true))[:, None]
         return least.sum(1).clip(max=len(chances) - 1)
+
+
+@dataclass(frozen=True)
+class Margins:
+    """Texts of two classes whose right one is ahead by a normal margin, in logits: some are sure, and wrong."""
+
+    accuracy: float
+    _SPREAD = 2.5  # of the margins
+
+    @property
+    def mean(self) -> float:
+        """Of the margins."""
+        return self._SPREAD * NormalDist().inv_cdf(self.accuracy)
+
+    @property
+    def loss(self) -> float:
+        """The mean cross-entropy."""
+        at = np.linspace(-10, 10, 4001)
+        weight = np.exp(-np.square(at) / 2)
+        return float(weight @ np.logaddexp(0, -(self.mean + self._SPREAD * at)) / weight.sum())
+
+    def judged(self, normal: np.ndarray) -> Judged:
+        """What the model says of texts, of normal numbers, float64 [texts]; the right class is the first one."""
+        margins = (self.mean + self._SPREAD * normal).astype(np.float32)
+        logits = np.stack([margins, np.zeros_like(margins)], axis=1)
+        return Judged.of(SingleLabel(), np.zeros(len(normal), np.int64), logits)
 
 
 def judged(true: np.ndarray, predicted: np.ndarray, shares: tuple[float, ...]) -> Judged:

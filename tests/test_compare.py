@@ -158,13 +158,14 @@ def test_classes_in_another_order_are_aligned(runs: Path, tmp_path: Path, capsys
     examples = answers.examples.__class__(answers.examples.texts, labels, answers.examples.rows)
     turned = Answers(examples, np.ascontiguousarray(answers.logits[:, ::-1]))
     write_answers(RunFolder(copy), "validation", turned, SingleLabel(), NAMES[::-1])
-    config = copy / "model" / "config.json"
-    content = json.loads(config.read_text(encoding="utf-8")) | {"id2label": {"0": "GOOD", "1": "BAD"}}
-    config.write_text(json.dumps(content), encoding="utf-8")
+    results = copy / "results.json"
+    content = json.loads(results.read_text(encoding="utf-8"))
+    results.write_text(json.dumps(content | {"classes": content["classes"][::-1]}), encoding="utf-8")
     [one] = compared(capsys, "runs/a", str(copy))["compared_with_first"]
     assert one["changes"] == []
     assert one["differences"]["accuracy"]["p"] == 1
-    config.write_text(json.dumps(content | {"id2label": {"0": "GOOD", "1": "FAIR"}}), encoding="utf-8")
+    content["classes"] = [one | {"name": name} for one, name in zip(content["classes"], ("GOOD", "FAIR"), strict=True)]
+    results.write_text(json.dumps(content), encoding="utf-8")
     assert "in runs/a BAD" in refused(capsys, "runs/a", str(copy))
 
 

@@ -96,7 +96,11 @@ def test_what_is_promised(device: str, deterministic: bool, is_so: bool, said: s
     assert found is None if said is None else found is not None and said in found
 
 
-class _Operations(TorchDispatchMode):
+# What adds by index does so in any order on a GPU, atomically, unless torch is told otherwise.
+OF_ANY_ORDER = {"index_add", "scatter_add", "scatter_reduce", "index_put", "put", "index_reduce"}
+
+
+class Operations(TorchDispatchMode):
     """Notes every operation, those of a backward pass included."""
 
     def __init__(self) -> None:
@@ -110,11 +114,10 @@ class _Operations(TorchDispatchMode):
 
 @pytest.mark.parametrize(("family", "more"), _CASES, ids=lambda case: str(case))
 def test_packing_adds_nothing_up_in_any_order(family: str, more: dict[str, object]) -> None:
-    """What adds by index does so in any order on a GPU, atomically, unless torch is told otherwise."""
     model = _model(family, more, dropout=0.1).train()
     batches = _batches(make_packable(model))
     (part, *_) = Layout(160, 160, packed=True).to_micro_batches(np.arange(9), batches.encoded.lengths)
-    with _Operations() as seen:
+    with Operations() as seen:
         model(**batches.make(part).inputs).logits.sum().backward()
     assert "embedding_dense_backward" in seen.names, "the backward pass was seen"
-    assert not seen.names & {"index_add", "scatter_add", "scatter_reduce", "index_put", "put", "index_reduce"}
+    assert not seen.names & OF_ANY_ORDER

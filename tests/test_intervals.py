@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap, permutation_test
+from scipy.optimize import minimize_scalar
+from scipy.special import xlogy
+from scipy.stats import bootstrap, chi2, permutation_test
 
 from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.statistics import resampling
@@ -65,6 +68,17 @@ def test_where_no_row_is_wrong_only_a_share_has_an_interval() -> None:
     assert low == pytest.approx(intervals(["accuracy"], right(50, 50))["accuracy"][0])
 
 
+def test_where_no_row_is_wrong_a_mean_over_classes_has_the_interval_of_fewer_rows() -> None:
+    true = np.repeat([0, 1, 2, 3], [150, 30, 15, 5])
+    all_right = replace(some_rows(200, 1.0), labels=true, predicted=true)
+    found = intervals(["accuracy", "f1_micro", "f1_macro"], all_right)
+    assert found["f1_micro"] == pytest.approx(found["accuracy"])
+    weight = sum(1 / count for count in (150, 30, 15, 5)) / 16  # four classes: 1 / (4 count) of each, by itself
+    assert found["f1_macro"] == pytest.approx((1 / (1 + 1.96**2 * weight), 1), abs=1e-3)
+    copied = intervals(["f1_macro"], twice(all_right), np.repeat(np.arange(200), 2))
+    assert copied["f1_macro"] == pytest.approx(found["f1_macro"], abs=1e-9)
+
+
 def test_bca_is_scipys() -> None:
     values = np.random.default_rng(0).lognormal(size=60)
     expected = bootstrap((values,), np.mean, n_resamples=20_000, method="BCa", rng=1).confidence_interval
@@ -110,12 +124,46 @@ def test_groups_have_any_numbers() -> None:
 
 def test_mid_p_of_few_rows_is_exact() -> None:
     """Three of three for the first: of eight ways to flip them two are as far apart."""
-    first, second = np.zeros(50, bool), np.zeros(50, bool)
-    first[:3] = True
+    first, second = np.zeros(50), np.zeros(50)
+    first[:3] = 1
     assert paired_difference(first, second).p == pytest.approx(2 / 8 / 2)
-    first[0], second[0] = False, True
-    second[10] = True  # two for each
+    first[0], second[0] = 0, 1
+    second[10] = 1  # two for each
     assert paired_difference(first, second).p == pytest.approx(1 - 6 / 16 / 2)
+
+
+def right_alone(won: int, lost: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Whether rows are right, of two models: some of the first alone, some of the second alone."""
+    at = np.arange(rows)
+    return at < won, (at >= won) & (at < won + lost)
+
+
+@pytest.mark.parametrize(("won", "lost"), [(12, 2), (4, 0), (0, 1), (0, 0)])
+def test_interval_of_two_shares_is_what_a_score_test_would_not_reject(won: int, lost: int) -> None:
+    """At each end the statistic is 1.96, with what is likeliest of the rest found by search."""
+    rows = 50
+    found = paired_difference(*right_alone(won, lost, rows))
+
+    def statistic(difference: float) -> float:
+        def unlikely(only_second: float) -> float:
+            shares = [only_second + difference, only_second, 1 - difference - 2 * only_second]
+            return -xlogy([won, lost, rows - won - lost], np.clip(shares, 1e-300, None)).sum()
+
+        bounds = (max(0.0, -difference), (1 - difference) / 2)
+        only_second = minimize_scalar(unlikely, bounds=bounds, method="bounded", options={"xatol": 1e-10}).x
+        variance = rows * (2 * only_second + difference - difference**2)
+        return (won - lost - rows * difference) / variance**0.5
+
+    assert [statistic(end) for end in (found.low, found.high)] == pytest.approx([1.96, -1.96], abs=1e-3)
+
+
+def test_test_and_interval_of_two_shares_say_the_same() -> None:
+    """Of 4 rows to none, 7 to 1, 20 to 9 a p under 0.05, whatever the rows that are alike; of one row less none."""
+    for won, lost in ((4, 0), (7, 1), (20, 9)):
+        seen, less = (paired_difference(*right_alone(some, lost, 300)) for some in (won, won - 1))
+        assert seen.p < 0.05 < less.p
+        assert less.low < 0 < seen.low
+    assert paired_difference(*right_alone(9, 4, 300)).p == pytest.approx(chi2.sf(25 / 13, 1))
 
 
 def test_copies_of_rows_prove_nothing_in_a_test() -> None:

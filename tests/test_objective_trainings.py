@@ -139,3 +139,8 @@ def test_norm_of_a_long_text_is_over_all_its_windows(packed: bool) -> None:
         expected, at = expected[:4], mask.bool()
     found = _Texts(SimpleNamespace(inputs=inputs)).direction(given)
     assert found[at].flatten().tolist() == pytest.approx(expected)
+
+
+def test_objectives_go_with_several_draws_of_the_last_dropout(work: Path) -> None:
+    done = train(work, *EVERYTHING, "model.dropout_samples=3", "train.max_updates=2")
+    assert done.returncode == 0, done.stderr

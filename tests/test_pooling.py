@@ -20,9 +20,10 @@ from transformers import AutoConfig
 
 from accel_cls.batching.layout import Layout
 from accel_cls.models.configuration import hidden_size_of
-from accel_cls.models.own.configurations import POOLINGS, PooledConfig
+from accel_cls.models.own.configurations import PooledConfig
 from accel_cls.models.own.pooled import PooledForSequenceClassification
 from accel_cls.models.packing import can_pack, make_packable
+from accel_cls.recipe.sections.model import POOLINGS_OF
 
 _SMALL = {
     "vocab_size": 90,
@@ -43,7 +44,7 @@ _PAIR = {"is_pair": True, "separator": 50, "special_tokens": [1, 50, 51]}
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "albert"])
 @pytest.mark.parametrize(
-    ("pooling", "pair"), [*((how, {}) for how in POOLINGS), ("mean", _PAIR), ("attention", _PAIR)]
+    ("pooling", "pair"), [*((how, {}) for how in POOLINGS_OF["linear"]), ("mean", _PAIR), ("attention", _PAIR)]
 )
 def test_packed_texts_have_the_logits_and_gradients_of_padded_ones(family: str, pooling: str, pair: dict) -> None:
     encoder = AutoConfig.for_model(family, **_SMALL | (_DISTIL if family == "distilbert" else {}))

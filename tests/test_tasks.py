@@ -143,28 +143,28 @@ def test_probabilities_of_huge_logits():
     assert probabilities.sum(1) == pytest.approx([1, 1])
 
 
-def test_mean_loss_is_the_mean_cross_entropy_as_scikit_learn_and_torch_have_it():
+def test_loss_is_the_mean_cross_entropy_as_scikit_learn_and_torch_have_it():
     logits = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32) * 20
     labels = np.arange(40) % 3
-    found = SINGLE.mean_loss(logits, labels)
+    found = SINGLE.row_losses(logits, labels).mean()
     expected = torch.nn.functional.cross_entropy(torch.tensor(logits).double(), torch.tensor(labels)).item()
     assert found == pytest.approx(expected, rel=1e-12)
     probabilities = SINGLE.decode(logits).probabilities
     assert probabilities == pytest.approx(torch.tensor(logits).double().softmax(1).numpy(), abs=1e-12)
-    assert SINGLE.mean_loss(logits / 20, labels) == pytest.approx(
+    assert SINGLE.row_losses(logits / 20, labels).mean() == pytest.approx(
         sk.log_loss(labels, SINGLE.decode(logits / 20).probabilities, labels=np.arange(3))
     )
 
 
-def test_mean_loss_of_a_sure_mistake_is_finite():
-    loss = SINGLE.mean_loss(np.array([[10_000, 0]], np.float32), np.array([1]))
+def test_loss_of_a_sure_mistake_is_finite():
+    loss = SINGLE.row_losses(np.array([[10_000, 0]], np.float32), np.array([1])).mean()
     assert np.isfinite(loss)
     assert loss > 100
 
 
 @pytest.mark.parametrize(("task", "labels"), [(SINGLE, np.array([0, 0])), (MULTI, np.zeros((2, 2), np.float32))])
-def test_mean_loss_of_not_a_number_is_not_a_number(task, labels):
-    assert np.isnan(task.mean_loss(np.array([[np.nan, 0], [1, 0]], np.float32), labels))
+def test_loss_of_not_a_number_is_not_a_number(task, labels):
+    assert np.isnan(task.row_losses(np.array([[np.nan, 0], [1, 0]], np.float32), labels).mean())
 
 
 # Multi-label: cells
@@ -240,7 +240,7 @@ def test_loss_of_several_labels_is_transformers():
     assert (loss.losses(logits, labels).sum() / loss.weights(labels.numpy()).sum()).item() == pytest.approx(
         expected.item(), rel=1e-6
     )
-    assert MULTI.mean_loss(logits.numpy(), labels.numpy()) == pytest.approx(expected.item(), rel=1e-6)
+    assert MULTI.row_losses(logits.numpy(), labels.numpy()).mean() == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_weights_of_several_labels_are_those_of_the_examples_that_have_the_class():
@@ -305,7 +305,7 @@ def test_ordinal_loss_counts_how_far_the_truth_is_beyond_each_class():
     names = ("1", "2", "3")
     loss = Ordinal().loss(Train(), np.array([0, 1, 2]), Classes(names, names), torch.device("cpu"))
     for label, value in expected.items():
-        assert Ordinal().mean_loss(logits, np.array([label])) == pytest.approx(value, rel=1e-6)
+        assert Ordinal().row_losses(logits, np.array([label])).mean() == pytest.approx(value, rel=1e-6)
         assert loss.losses(torch.from_numpy(logits), torch.tensor([label])).item() == pytest.approx(value, rel=1e-6)
 
 
@@ -327,7 +327,7 @@ def test_ordinal_loss_of_two_classes_is_cross_entropy_with_weights_and_smoothing
 
 def test_ordinal_loss_is_finite_where_logits_are_far_apart():
     logits = np.array([[90.0, 0.0, -90.0]], np.float32)
-    assert Ordinal().mean_loss(logits, np.array([2])) == pytest.approx((90 + 180) / 2, rel=1e-6)
+    assert Ordinal().row_losses(logits, np.array([2])).mean() == pytest.approx((90 + 180) / 2, rel=1e-6)
     tensor = torch.from_numpy(logits).requires_grad_()
     names = ("1", "2", "3")
     loss = Ordinal().loss(Train(), np.array([0, 1, 2]), Classes(names, names), torch.device("cpu"))

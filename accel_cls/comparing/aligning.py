@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from accel_cls.comparing.finished import FinishedRun
+from accel_cls.comparing.finished import AnsweredRun
 from accel_cls.data.examples import Part
 from accel_cls.errors import UserError, shown
 from accel_cls.evaluation.answers import Answers
 
 
-def align(first: FinishedRun, other: FinishedRun, part: Part) -> FinishedRun:
+def align(first: AnsweredRun, other: AnsweredRun, part: Part) -> AnsweredRun:
     """The other run, with its rows and classes in the order of the first one's.
 
     Rows are told by where they come from, texts and label; where the same texts and labels come from elsewhere, such
@@ -40,7 +40,7 @@ def align(first: FinishedRun, other: FinishedRun, part: Part) -> FinishedRun:
     return replace(other, answers=Answers(first.answers.examples, other.answers.logits[order]))
 
 
-def _with_classes(first: FinishedRun, other: FinishedRun) -> FinishedRun:
+def _with_classes(first: AnsweredRun, other: AnsweredRun) -> AnsweredRun:
     """With logits and labels in the order of the first one's classes."""
     if first.classes == other.classes or not first.task.has_classes:
         return other
@@ -58,7 +58,7 @@ def _with_classes(first: FinishedRun, other: FinishedRun) -> FinishedRun:
     return replace(other, classes=first.classes, answers=Answers(replace(examples, labels=labels), logits))
 
 
-def _cells(run: FinishedRun) -> list[tuple[str, ...]]:
+def _cells(run: AnsweredRun) -> list[tuple[str, ...]]:
     """Texts and label of each row."""
     texts = run.answers.examples.texts
     return [*zip(*(texts[name][:] for name in texts.column_names), run.label_texts(), strict=True)]
@@ -79,7 +79,7 @@ def _order(ours: Sequence[Hashable], its: Sequence[Hashable]) -> np.ndarray | No
 
 
 def _difference(
-    first: FinishedRun, other: FinishedRun, cells: list[tuple[str, ...]], its: list[tuple[str, ...]], part: Part
+    first: AnsweredRun, other: AnsweredRun, cells: list[tuple[str, ...]], its: list[tuple[str, ...]], part: Part
 ) -> str:
     """How the rows of two runs differ, and what to do."""
     said = []

@@ -8,7 +8,7 @@ from typing import Any
 
 from accel_cls.atomic import write_csv
 from accel_cls.comparing.compare import Compared, Comparison
-from accel_cls.comparing.finished import FinishedRun
+from accel_cls.comparing.finished import AnsweredRun
 from accel_cls.console import Console
 from accel_cls.errors import shown
 
@@ -41,17 +41,17 @@ def _row(comparison: Comparison, one: Compared, at: int) -> list[str]:
     return [label_of(comparison.first, at), *said, " | ".join(texts), comparison.first.answers.examples.rows[at]]
 
 
-def texts_of(run: FinishedRun, at: int) -> list[str]:
+def texts_of(run: AnsweredRun, at: int) -> list[str]:
     """The texts of a row: one, or two of a pair."""
     return [cell for cells in run.answers.examples.texts[at : at + 1].values() for cell in cells]
 
 
-def label_of(run: FinishedRun, at: int) -> str:
+def label_of(run: AnsweredRun, at: int) -> str:
     """What is true of a row, in words."""
     return run.task.text_of(run.answers.labels[at], run.classes)
 
 
-def _said(run: FinishedRun, predicted: Any) -> str:
+def _said(run: AnsweredRun, predicted: Any) -> str:
     return ", ".join(run.task.named(predicted, run.classes)) or "none"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from accel_cls.atomic import check_writable
 from accel_cls.comparing.changes import changes_as_json
 from accel_cls.comparing.compare import Compared, Comparison, compare
-from accel_cls.comparing.finished import FinishedRun, read_run
+from accel_cls.comparing.finished import AnsweredRun, read_run
 from accel_cls.data.examples import Part
 from accel_cls.errors import UserError
 from accel_cls.evaluation.statistics.paired import PairedDifference
@@ -54,7 +54,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _run_as_json(run: FinishedRun, scores: dict[str, float], intervals: dict[str, Any]) -> dict[str, Any]:
+def _run_as_json(run: AnsweredRun, scores: dict[str, float], intervals: dict[str, Any]) -> dict[str, Any]:
     results = run.results
     return {
         "run": run.label,

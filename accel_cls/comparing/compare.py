@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from accel_cls.comparing.aligning import align
-from accel_cls.comparing.finished import FinishedRun
+from accel_cls.comparing.finished import AnsweredRun
 from accel_cls.data.examples import Part
 from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics.scores import compute_scores, less_is_better
@@ -33,7 +33,7 @@ class Change:
 class Compared:
     """A run beside the first one."""
 
-    run: FinishedRun
+    run: AnsweredRun
     judged: Judged
     differences: dict[str, PairedDifference | None]  # by metric: the run's score less the first one's
     adjusted: dict[str, float]  # Holm's p, of those that have one
@@ -55,7 +55,7 @@ class Comparison:
     """Some runs on the same rows."""
 
     part: Part
-    first: FinishedRun
+    first: AnsweredRun
     judged: Judged  # of the first one
     groups: np.ndarray  # int64 [rows]: rows of identical texts share a number
     metrics: tuple[str, ...]  # the first one's decides
@@ -64,7 +64,7 @@ class Comparison:
     others: list[Compared]
 
     @property
-    def runs(self) -> list[FinishedRun]:
+    def runs(self) -> list[AnsweredRun]:
         """All of them, the first one first."""
         return [self.first, *(one.run for one in self.others)]
 
@@ -76,7 +76,7 @@ class Comparison:
         return {key: values for key, values in found.items() if any(value != values[0] for value in values)}
 
 
-def compare(runs: Sequence[FinishedRun], part: Part) -> Comparison:
+def compare(runs: Sequence[AnsweredRun], part: Part) -> Comparison:
     """Compare runs with the first of them.
 
     Raises:
@@ -101,17 +101,13 @@ def compare(runs: Sequence[FinishedRun], part: Part) -> Comparison:
     return Comparison(part, first, judged[0], groups, metrics, scores, ends, compared)
 
 
-def _metrics(runs: Sequence[FinishedRun]) -> tuple[str, ...]:
+def _metrics(runs: Sequence[AnsweredRun]) -> tuple[str, ...]:
     """Those that the recipes name: what the first one decided by first, then what rows are told apart by."""
-    names = [
-        runs[0].results["decided_by"],
-        runs[0].task.row_metric,
-        *(name for run in runs for name in run.results["scores"]),
-    ]
-    return tuple(dict.fromkeys(name for name in names if name != "loss"))
+    scores = [name for run in runs for name in run.results["scores"]]
+    return tuple(dict.fromkeys([runs[0].results["decided_by"], runs[0].task.row_metric, *scores]))
 
 
-def _row_by_row(first: FinishedRun, ours: Judged, its: Judged, groups: np.ndarray) -> tuple[Resolution, list[Change]]:
+def _row_by_row(first: AnsweredRun, ours: Judged, its: Judged, groups: np.ndarray) -> tuple[Resolution, list[Change]]:
     """What the rows can tell apart, and which of them do."""
     worth, its_worth = (first.task.row_scores(one.labels, one.predicted) for one in (ours, its))
     found = resolution(paired_difference(its_worth, worth, groups), worth, its_worth)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from accel_cls.data.examples import Part
-from accel_cls.errors import UserError
 from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.judged import Judged
 from accel_cls.recipe import leaves, load_recipe, read_plain
@@ -20,12 +18,12 @@ _OF_EACH_RUN = ("name", "output")  # recipes of two runs always differ in these
 
 
 @dataclass(frozen=True)
-class FinishedRun:
+class AnsweredRun:
     """What there is to be compared."""
 
     label: str  # the folder as the user has named it
     task: Task
-    classes: tuple[str, ...]  # their names by id; of a task without classes what stands for its outputs
+    classes: tuple[str, ...]  # their names by id; none of a task without classes
     answers: Answers  # of the best model to the rows that are compared
     results: dict[str, Any]
     settings: dict[str, Any]  # of the recipe, by dotted key
@@ -40,7 +38,7 @@ class FinishedRun:
         return [self.task.text_of(label, self.classes) for label in self.answers.labels]
 
 
-def read_run(label: str, part: Part) -> FinishedRun:
+def read_run(label: str, part: Part) -> AnsweredRun:
     """Read one.
 
     Args:
@@ -54,13 +52,5 @@ def read_run(label: str, part: Part) -> FinishedRun:
     results = read_results(folder)
     recipe = load_recipe(folder.recipe)
     settings = {key: value for key, value in leaves(read_plain(folder.recipe)) if key not in _OF_EACH_RUN}
-    return FinishedRun(label, task_of(recipe), _classes_of(folder), read_answers(folder, part), results, settings)
-
-
-def _classes_of(folder: RunFolder) -> tuple[str, ...]:
-    path = folder.model / "config.json"
-    try:
-        names = json.loads(path.read_text(encoding="utf-8"))["id2label"]
-        return tuple(names[str(i)] for i in range(len(names)))
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path} can't be read ({error}), expected the best model of a finished run") from error
+    names = tuple(one["name"] for one in results.get("classes", ()))
+    return AnsweredRun(label, task_of(recipe), names, read_answers(folder, part), results, settings)

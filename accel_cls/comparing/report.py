@@ -8,7 +8,7 @@ from typing import Any
 
 from accel_cls.comparing.changes import show_changes
 from accel_cls.comparing.compare import Compared, Comparison
-from accel_cls.comparing.finished import FinishedRun
+from accel_cls.comparing.finished import AnsweredRun
 from accel_cls.console import Console
 from accel_cls.evaluation.metrics.scores import less_is_better
 from accel_cls.evaluation.statistics.intervals import Interval
@@ -44,7 +44,7 @@ def _copies(comparison: Comparison) -> list[tuple[str, str]]:
 _RUN_COLUMNS = ("best at epoch", "of", "loss", "seconds", "hardware")
 
 
-def _run_cells(run: FinishedRun) -> list[str]:
+def _run_cells(run: AnsweredRun) -> list[str]:
     results = run.results
     last = results["evaluations"][-1]["epoch"]
     loss = f"{results['scores']['loss']:.4f}"
@@ -120,7 +120,7 @@ def _show_curves(comparison: Comparison, console: Console) -> None:
     console.table(["", "", "at the end"], rows)
 
 
-def curve_of(run: FinishedRun, name: str) -> list[tuple[float, float]]:
+def curve_of(run: AnsweredRun, name: str) -> list[tuple[float, float]]:
     """Epoch and score of each evaluation that has it."""
     found = ((one["epoch"], one["evaluation"].get(name)) for one in run.results["evaluations"])
     return [(epoch, score) for epoch, score in found if score is not None]

@@ -18,11 +18,12 @@ from transformers import (
 from accel_cls.data.labels import Classes
 from accel_cls.errors import UserError, listed
 from accel_cls.models.capabilities.text_limit import longest_text
-from accel_cls.models.configuration import configuration_of
+from accel_cls.models.configuration import configuration_of, saved_configuration
 from accel_cls.models.head import HeadClasses, match_head, output_layer
 from accel_cls.models.own.configurations import PooledConfig
 from accel_cls.models.own.ngrams import Ngrams, count_ngrams
 from accel_cls.models.own.pooled import PooledForSequenceClassification, without_pooler
+from accel_cls.models.reinitialize import reinitialize_layers
 from accel_cls.models.trained import settle_trained
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.sections.model import Scratch
@@ -82,6 +83,9 @@ def load_model(
     except Exception as error:
         raise load_error(name, "model", error) from error
     check_weights(model, loading, name)
+    if recipe.model.reinitialize:
+        frozen = recipe.model.freeze if isinstance(recipe.model.freeze, int) else 0
+        notes.append(reinitialize_layers(model, recipe.model.reinitialize, frozen))
     missing, layer = set(loading["missing_keys"]), output_layer(outline)
     fresh = missing | {entry[0] for entry in loading["mismatched_keys"]}
     has_head = not missing & set(layer)
@@ -91,7 +95,14 @@ def load_model(
     if not has_head:
         return model
     assert trained is not None
-    return match_head(model, layer, fresh, trained, wanted, Path(name).name, recipe.seed, notes)
+    reads_else = _reads_else(name, config)
+    return match_head(model, layer, fresh, trained, wanted, Path(name).name, recipe.seed, notes, reads_else)
+
+
+def _reads_else(name: str, config: Any) -> bool:
+    """Whether a trained classifier's last layer reads what another head has made, as its folder has it."""
+    was: Any = saved_configuration(name, []) if isinstance(config, PooledConfig) else None
+    return isinstance(was, PooledConfig) and was.head != config.head
 
 
 def _load(name: str, config: Any) -> tuple[PreTrainedModel, Mapping[str, Any]]:

@@ -9,9 +9,9 @@ from typing import Any
 from transformers import AutoConfig, BertConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
 from accel_cls.errors import UserError, listed, shown
-from accel_cls.models.own.configurations import NgramBagConfig, encoder_config
+from accel_cls.models.own.configurations import NgramBagConfig, PooledConfig, encoder_config
 from accel_cls.models.own.ngrams import Ngrams
-from accel_cls.models.pooling import with_pooling
+from accel_cls.models.pooling import Wanted, with_head
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.sections.model import Scratch
 from accel_cls.tokenization.pretrained import load_error
@@ -37,7 +37,7 @@ _OVERLAP_SIZE = 4
 def configuration_of(
     recipe: Recipe, tokenizer: PreTrainedTokenizerBase, notes: list[str], ngrams: Ngrams | None = None
 ) -> Any:
-    """The model's configuration with the recipe's pooling and dropout, and with the classes of a trained folder.
+    """The model's configuration with the recipe's head and dropout, and with the classes of a trained folder.
 
     Args:
         recipe: the recipe.
@@ -48,7 +48,7 @@ def configuration_of(
     Raises:
         UserError: where the folder or hub id has no configuration that can be read.
     """
-    name, pooling = recipe.model.name, None if recipe.model.pooling == "auto" else recipe.model.pooling
+    name, wanted = recipe.model.name, Wanted.of(recipe.model)
     # A head that is fitted to the encoder as it is reads more from the mean of all tokens than from a first one that
     # nothing has trained for this.
     is_fitted = recipe.model.is_fitted or recipe.train.head_init == "probe"
@@ -57,14 +57,22 @@ def configuration_of(
     if name is None:
         scratch = recipe.model.scratch or Scratch()
         config = _new_configuration(recipe, scratch, tokenizer, ngrams)
-        config = with_pooling(config, pooling, None, is_fitted, pairs_by, notes, is_attentive)
+        config = with_head(config, wanted, None, is_fitted, pairs_by, notes, is_attentive)
+        _check_last_layers(config, "the model")
         _set_dropout(config, scratch.dropout if recipe.model.dropout is None else recipe.model.dropout)
         return config
-    config = saved_configuration(name, notes)
-    config = with_pooling(config, pooling, name, is_fitted, pairs_by, notes, is_attentive)
+    config = with_head(saved_configuration(name, notes), wanted, name, is_fitted, pairs_by, notes, is_attentive)
+    _check_last_layers(config, name)
     _set_dropout(config, recipe.model.dropout)
     _keep_layers(config, name, notes)
     return config
+
+
+def _check_last_layers(config: Any, name: str) -> None:
+    """Raise UserError where more layers are to be read than there are."""
+    wanted, there = getattr(config, "last_layers", 1), layers(config)
+    if isinstance(config, PooledConfig) and there is not None and wanted > there:
+        raise UserError(f"model.last_layers: found {wanted}; expected {there} at most, the layers of {name}")
 
 
 def _has_pairs(recipe: Recipe) -> bool:

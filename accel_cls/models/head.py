@@ -71,6 +71,7 @@ def match_head(
     folder: str,
     seed: int,
     notes: list[str],
+    reads_else: bool = False,
 ) -> PreTrainedModel:
     """The model, its head's rows those of the wanted classes: by name where the names match, else made anew.
 
@@ -83,9 +84,12 @@ def match_head(
         folder: what the user calls the folder.
         seed: of the head that is made anew: as if the folder had none.
         notes: takes a line that says which.
+        reads_else: whether the folder's head was trained on other vectors of a text than this model has.
     """
     reason = ""
-    if trained.problem_type != wanted.problem_type:
+    if reads_else:
+        reason = "it read what another model.head had made"
+    elif trained.problem_type != wanted.problem_type:
         reason = f"it was trained for {trained.problem_type}, not for {wanted.problem_type}"
     elif wanted.problem_type == REGRESSION:
         reason = "it answers in the unit of other labels"

@@ -1,8 +1,9 @@
-"""Which vector of a text the head reads: the recipe's choice, what lies beside a model, or its family's habit."""
+"""Which head reads a text, by which vector: the recipe's choice, what lies beside a model, or its family's habit."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,8 +11,10 @@ from transformers import MODEL_MAPPING, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
 from accel_cls.errors import UserError, shown
-from accel_cls.models.own.configurations import PooledConfig, Pooling
+from accel_cls.models.own.configurations import HEAD_SIZES, Head, PooledConfig, Pooling
 from accel_cls.models.packing import reads_first_token
+from accel_cls.recipe.head_rules import pooling_not_of
+from accel_cls.recipe.sections.model import POOLINGS_OF, Model
 
 # sentence-transformers' words for what we have, as its file has them: one word, or a mapping of flags.
 _WORDS: dict[str, Pooling] = {
@@ -26,21 +29,44 @@ _FLAG = "pooling_mode_"
 _USUAL_DROPOUT = 0.1  # BERT's, where a family has no rate of its own
 
 
-def with_pooling(
+@dataclass(frozen=True)
+class Wanted:
+    """What a recipe says of a classifier's head; None where it leaves that to the model."""
+
+    head: Head | None
+    pooling: Pooling | None
+    last_layers: int | None
+
+    @classmethod
+    def of(cls, model: Model) -> Wanted:
+        """What a recipe's section says."""
+        head = None if model.head == "auto" else model.head
+        return cls(head, None if model.pooling == "auto" else model.pooling, model.last_layers)
+
+    @property
+    def what(self) -> tuple[str, object] | None:
+        """The key and the value that no classifier of transformers has; None where the pooling alone decides."""
+        if self.head not in (None, "linear"):
+            return "model.head", self.head
+        return ("model.last_layers", self.last_layers) if (self.last_layers or 1) > 1 else None
+
+
+def with_head(
     config: Any,
-    wanted: Pooling | None,
+    wanted: Wanted,
     name: str | None,
     is_fitted: bool,
     pairs_by: PreTrainedTokenizerBase | None,
     notes: list[str],
     has_attentive_windows: bool = False,
 ) -> Any:
-    """The configuration of a classifier that pools as wanted: the family's own, or a `PooledConfig` around it.
+    """The configuration of a classifier with the wanted head: the family's own, or a `PooledConfig` around it.
 
     Args:
         config: of a folder, a hub id or a model from scratch.
-        wanted: the recipe's; None for `auto`: what sentence-transformers' files beside the model say, else the
-            family's habit, or the mean where `is_fitted`. A classifier that was trained before keeps its own.
+        wanted: the recipe's. Without a pooling a linear head takes what sentence-transformers' files beside the model
+            say, else the family's habit, or the mean where `is_fitted`. A classifier that was trained before keeps
+            its own.
         name: the folder or hub id.
         is_fitted: whether the head will be fitted to the encoder as it is.
         pairs_by: the tokenizer that joins two texts; None for single texts.
@@ -49,38 +75,71 @@ def with_pooling(
             `PooledConfig` has; with it `auto` is the mean where nothing else is told.
 
     Raises:
-        UserError: for a pooling that this model can't have, and files that can't be read.
+        UserError: for a head that this model can't have, and files that can't be read.
     """
     window_pooling: Literal["attention"] | None = "attention" if has_attentive_windows else None
     if isinstance(config, PooledConfig):
         if config.is_pair and pairs_by is None:
             raise UserError(f"model.name: {name} compares two texts; expected data.text to name two columns")
-        config.pooling = wanted or config.pooling
         config.window_pooling = window_pooling
-        return config
-    if wanted is None and not is_classifier(config):
-        wanted = _pooling_beside(name, notes) if name is not None else None
-        if wanted is None and is_fitted and _obstacle(config) is None:
-            wanted = "mean"
-    if has_attentive_windows:
-        wanted = wanted or "mean"
-    elif wanted is None or _set_natively(config, wanted):
+        return _with_other_head(config, wanted, is_fitted)
+    head, pooling = wanted.head or "linear", wanted.pooling
+    if pooling is None and head == "linear" and not is_classifier(config):
+        pooling = _pooling_beside(name, notes) if name is not None else None
+        if pooling is None and is_fitted and _obstacle(config) is None:
+            pooling = "mean"
+    if has_attentive_windows and head == "linear":
+        pooling = pooling or "mean"
+    elif wanted.what is None and (pooling is None or _set_natively(config, pooling)):
         return config
     if (why := _obstacle(config)) is not None:
-        found = f"found {wanted}; {name or 'the model'}, a {config.model_type}, can't have it"
-        raise UserError(f"model.pooling: {found}: {why}. Leave it at auto")
-    options: dict[str, Any] = {}
-    if pairs_by is not None and pairs_by.sep_token_id is not None and wanted != "first":
-        special = {*pairs_by.all_special_ids} - {pairs_by.unk_token_id}  # which stands for text
-        options = {"is_pair": True, "separator": pairs_by.sep_token_id, "special_tokens": sorted(special)}
+        place, value = wanted.what or ("model.pooling", pooling)
+        found = f"found {value}; {name or 'the model'}, a {config.model_type}, can't have it"
+        raise UserError(f"{place}: {found}: {why}. Leave it {'out' if place == 'model.last_layers' else 'at auto'}")
+    pooling = _checked(head, pooling or _usual_pooling(head, config, is_fitted))
     return PooledConfig(
         encoder=config,
-        pooling=wanted,
+        last_layers=wanted.last_layers or 1,
+        head=head,
+        pooling=pooling,
+        head_size=HEAD_SIZES[head],
         classifier_dropout=_head_dropout(config),
         window_pooling=window_pooling,
         initializer_range=getattr(config, "initializer_range", None) or 0.02,
-        **options,
+        **_of_pairs(pairs_by, pooling),
     )
+
+
+def _of_pairs(pairs_by: PreTrainedTokenizerBase | None, pooling: Pooling) -> dict[str, Any]:
+    """What a configuration says of pairs; nothing where their texts are read as one."""
+    if pairs_by is None or pairs_by.sep_token_id is None or pooling == "first":
+        return {}
+    special = {*pairs_by.all_special_ids} - {pairs_by.unk_token_id}  # which stands for text
+    return {"is_pair": True, "separator": pairs_by.sep_token_id, "special_tokens": sorted(special)}
+
+
+def _with_other_head(config: PooledConfig, wanted: Wanted, is_fitted: bool) -> PooledConfig:
+    """The configuration of a trained classifier, with what the recipe wants otherwise."""
+    head = wanted.head or config.head
+    if head != config.head:
+        config.pooling = _usual_pooling(head, config.encoder, is_fitted)
+        config.head, config.head_size = head, HEAD_SIZES[head]
+    config.pooling = _checked(head, wanted.pooling or config.pooling)
+    config.last_layers = wanted.last_layers or config.last_layers
+    return config
+
+
+def _usual_pooling(head: Head, config: Any, is_fitted: bool) -> Pooling:
+    if head == "linear" and (is_fitted or not reads_first_token(config)):
+        return "mean"
+    return POOLINGS_OF[head][0]  # type: ignore[return-value]
+
+
+def _checked(head: Head, pooling: Pooling) -> Pooling:
+    """The pooling. Raises UserError where the head has it not."""
+    if said := pooling_not_of(head, pooling):
+        raise UserError(f"model.pooling: {said}")
+    return pooling
 
 
 def is_classifier(config: Any) -> bool:

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from accel_cls.errors import UserError
 from accel_cls.models.features import ADVICE, last_layer
-from accel_cls.models.own.pooled import Pooling
+from accel_cls.models.own.heads import Pooling
 from accel_cls.models.packing import move
 
 _KEY = "data.windows"

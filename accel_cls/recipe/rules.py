@@ -10,6 +10,7 @@ from pathlib import Path
 
 from accel_cls.errors import UserError, listed
 from accel_cls.recipe.decide_rules import broken_decisions, unknown_classes
+from accel_cls.recipe.head_rules import broken_heads
 from accel_cls.recipe.loss_rules import broken_losses, idle_losses
 from accel_cls.recipe.metrics import METRICS_OF, is_own
 from accel_cls.recipe.schema import Recipe
@@ -55,7 +56,8 @@ def broken_rules(recipe: Recipe) -> _Broken:
             "schedule; leave it out, or give a rate (accel-cls tune finds one)"
         )
         broken.append((("train", "max_updates"), message))
-    broken += [*broken_lengths(recipe), *broken_decisions(recipe), *broken_losses(recipe), *broken_training(recipe)]
+    broken += [*broken_lengths(recipe), *broken_decisions(recipe), *broken_training(recipe), *broken_heads(recipe)]
+    broken += broken_losses(recipe)
     broken += _broken_repeats(recipe)
     broken += _broken_evaluation(recipe) + _broken_labels(recipe) + _broken_columns(recipe)
     return broken + (_broken_numbers(recipe) if recipe.task == "regression" else [])

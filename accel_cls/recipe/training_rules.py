@@ -67,6 +67,8 @@ def _broken_average(recipe: Recipe) -> Iterator[tuple[_Key, str]]:
     if (average.ema is None) == (average.last is None):
         found = "neither" if average.ema is None else "both"
         yield ("average",), f"found {found}; expected one of ema and last"
+    elif average.last is not None and recipe.evaluate.every == "end":
+        yield ("average", "last"), f"found {average.last} beside evaluate.every: end, which is one evaluation"
     elif average.last is not None and recipe.evaluate.every == "epoch" and average.last > epochs:
         message = (
             f"found {average.last}; expected train.epochs at most, which is {epochs}: there is an evaluation an epoch"

@@ -98,8 +98,8 @@ def out_of_fold(runs: Sequence[RepeatedRun]) -> Answers:
 
 def _pooled(answers: Answers, recipe: Recipe, task: Task) -> dict[str, Any]:
     """The scores of all out-of-fold answers together, with the intervals that their rows give them."""
-    judged, metrics = Judged.of(task, answers.labels, answers.logits), recipe.evaluate.metrics
-    return {**score_answers(answers, judged, task, metrics), "rows": len(answers)}
+    judged = Judged.of(task, answers.labels, answers.logits)
+    return {**score_answers(judged, answers.groups, recipe.evaluate.metrics), "rows": len(answers)}
 
 
 def _summary(recipe: Recipe, task: Task, runs: Sequence[RepeatedRun], names: Sequence[str]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from accel_cls.tasks import Task
 
 
 @dataclass(frozen=True)
-class FinishedRun:
+class EndedTraining:
     """A training that came to its end."""
 
     folder: RunFolder
@@ -57,7 +57,7 @@ def require_best(progress: Progress, recipe: Recipe) -> tuple[int, ...]:
     return ()
 
 
-def finish_run(run: FinishedRun, notes: list[str]) -> dict[str, Any]:
+def finish_run(run: EndedTraining, notes: list[str]) -> dict[str, Any]:
     """Write the reports and then results.json, whose presence says that the run is finished; returns the latter.
 
     Args:
@@ -86,7 +86,7 @@ def finish_run(run: FinishedRun, notes: list[str]) -> dict[str, Any]:
     return results
 
 
-def _course_of(run: FinishedRun) -> dict[str, Any]:
+def _course_of(run: EndedTraining) -> dict[str, Any]:
     """How the training went, and its best scores."""
     progress, evaluations = run.progress, run.folder.evaluations()
     best = next(record for record in evaluations if record["update"] == progress.best_update)
@@ -118,7 +118,7 @@ def _rows(corpus: Corpus) -> dict[str, Any]:
     return {"training": len(corpus.train), **scored, "dropped": dropped}
 
 
-def _slices(run: FinishedRun) -> dict[Part, dict[str, Any]]:
+def _slices(run: EndedTraining) -> dict[Part, dict[str, Any]]:
     """Where the best model is worse than elsewhere, by part."""
     answers: dict[Part, Answers | None] = {"validation": run.validation, "test": run.test}
     names = run.corpus.classes.names
@@ -129,7 +129,7 @@ def _slices(run: FinishedRun) -> dict[Part, dict[str, Any]]:
     }
 
 
-def _texts(run: FinishedRun) -> dict[str, Any]:
+def _texts(run: EndedTraining) -> dict[str, Any]:
     """What the texts were: how many of which class, how long, how many were cut, how much was padded."""
     corpus, lengths = run.corpus, run.plan.lengths
     parts = [("training", corpus.train), *corpus.judged.items()]
@@ -141,20 +141,20 @@ def _texts(run: FinishedRun) -> dict[str, Any]:
     }
 
 
-def _judged(run: FinishedRun, part: Part, answers: Answers, simple: Sequence[Baseline]) -> dict[str, Any]:
+def _judged(run: EndedTraining, part: Part, answers: Answers, simple: Sequence[Baseline]) -> dict[str, Any]:
     """What the best model is worth on the rows of a part: scores, their intervals, and something simple beside it."""
     task, metrics = run.task, run.recipe.evaluate.metrics
     judged = Judged.of(task, answers.labels, answers.logits)
     compared = compare_with_baselines(simple, part, judged, answers.groups, task, metrics)
     return {
-        **score_answers(answers, judged, task, metrics),
+        **score_answers(judged, answers.groups, metrics),
         **task.class_results(answers.labels, judged.predicted, run.corpus.classes.names),
         "baselines": compared,
         "verdict": verdict(compared, run.recipe.evaluate.best, len(answers)),
     }
 
 
-def _tested(run: FinishedRun, test: Answers, simple: Sequence[Baseline], notes: list[str]) -> dict[str, Any]:
+def _tested(run: EndedTraining, test: Answers, simple: Sequence[Baseline], notes: list[str]) -> dict[str, Any]:
     """The same on rows that nothing was chosen by, and how many runs have looked at them."""
     digest = run.corpus.test_digest
     assert digest is not None

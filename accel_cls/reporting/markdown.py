@@ -150,8 +150,8 @@ def _p(p: float) -> str:
 def _behaviour(behaviour: dict[str, Any]) -> str:
     """A section on what becomes of answers where texts are changed."""
     text = f"\n## Behaviour\n\n{behaviour['texts']:,} validation texts, each changed in these ways. An answer should "
-    text += "stay as it is; only a negation should turn it, where the classes are opinions. The example is the one "
-    text += "that is farthest from this.\n\n"
+    text += "stay as it is; only a negation may turn it: that of an opinion should, that of a topic need not. The "
+    text += "example is the one that is farthest from this.\n\n"
     rows = []
     for one in behaviour["tests"]:
         low, high = one["interval"]

@@ -26,10 +26,10 @@ def worst(answers: Answers, task: Task, temperature: Sequence[float]) -> list[tu
     """
     predicted = task.decode(answers.logits).predicted
     wrong = np.flatnonzero((answers.labels != predicted).reshape(len(answers), -1).any(1))
-    logits = (answers.logits / np.array(temperature)).astype(np.float32)
-    losses = [task.mean_loss(logits[i : i + 1], answers.labels[i : i + 1]) for i in wrong]
-    order = np.argsort(-np.array(losses), kind="stable")[:MOST]
-    return [(int(wrong[k]), losses[k]) for k in order]
+    logits = (answers.logits[wrong] / np.array(temperature)).astype(np.float32)
+    losses = task.row_losses(logits, answers.labels[wrong])
+    order = np.argsort(-losses, kind="stable")[:MOST]
+    return [(int(wrong[k]), float(losses[k])) for k in order]
 
 
 def write_neighbours(

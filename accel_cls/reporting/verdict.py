@@ -11,7 +11,6 @@ import numpy as np
 from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Part
 from accel_cls.errors import listed
-from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.baselines import Baseline, baselines
 from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics.scores import compute_scores, less_is_better
@@ -68,11 +67,10 @@ def _scored(one: Baseline, judged: Judged, task: Task, metrics: Sequence[str]) -
     return {"name": one.name, "about": one.about, **worth, "scores": compute_scores(metrics, judged)}
 
 
-def score_answers(answers: Answers, judged: Judged, task: Task, metrics: Sequence[str]) -> dict[str, Any]:
-    """The loss and scores of a model's answers, and the scores' intervals, for programs."""
-    loss = task.mean_loss(answers.logits, answers.labels)
-    sure = _rounded(intervals(metrics, judged, answers.groups))
-    return {"scores": {"loss": loss, **compute_scores(metrics, judged)}, "intervals": sure}
+def score_answers(judged: Judged, groups: np.ndarray, metrics: Sequence[str]) -> dict[str, Any]:
+    """The loss and scores of a model's answers, and their intervals, for programs; groups as `Answers.groups`."""
+    names = ["loss", *metrics]
+    return {"scores": compute_scores(names, judged), "intervals": _rounded(intervals(names, judged, groups))}
 
 
 def _rounded(found: Mapping[str, Interval | None]) -> dict[str, list[float] | None]:

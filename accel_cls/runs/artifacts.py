@@ -73,8 +73,7 @@ class Artifacts:
     def score(self, predictions: Predictions) -> dict[str, float]:
         """The loss and the recipe's metrics."""
         judged = Judged.of(self._task, predictions.labels, predictions.logits)
-        scores = compute_scores(self._recipe.evaluate.metrics, judged)
-        return {"loss": self._task.mean_loss(predictions.logits, predictions.labels), **scores}
+        return compute_scores(["loss", *self._recipe.evaluate.metrics], judged)
 
     def keep(self, accelerator: Accelerator, model: torch.nn.Module, predictions: Predictions) -> None:
         """Put the model and its validation predictions in place. Called by all processes: weights may be sharded."""

@@ -168,10 +168,10 @@ class MultiLabel:
         settings = class_weights(train, classes.names, inverse), train.label_smoothing, device
         return BinaryFocalLoss(*settings, form.focal_gamma) if form.kind == FOCAL else BinaryCrossEntropy(*settings)
 
-    def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
-        """Mean binary cross-entropy over examples and classes."""
+    def row_losses(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Binary cross-entropy, the mean over classes."""
         x = logits.astype(np.float64)
-        return float((np.maximum(x, 0) - x * labels + np.log1p(np.exp(-np.abs(x)))).mean())
+        return (np.maximum(x, 0) - x * labels + np.log1p(np.exp(-np.abs(x)))).mean(1)
 
     def decode(self, logits: np.ndarray) -> Decoded:
         """Sigmoid; the classes from THRESHOLD on, float32 [examples, classes] of 0 and 1."""

@@ -58,14 +58,14 @@ class Ordinal(SingleLabel):
         """Cross-entropy of "beyond this class?", averaged over all classes but the last."""
         return CumulativeCrossEntropy(self.class_weights(train, labels, classes), train.label_smoothing, device)
 
-    def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
-        """The same."""
+    def row_losses(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """The same, the mean over the questions."""
         x = logits.astype(np.float64)
         up_to = np.logaddexp.accumulate(x, axis=1)[:, :-1]
         beyond = np.logaddexp.accumulate(x[:, ::-1], axis=1)[:, -2::-1]
         is_beyond = labels[:, None] > np.arange(x.shape[1] - 1)
         odds = np.where(is_beyond, up_to - beyond, beyond - up_to)  # of what is wrong
-        return float(np.logaddexp(0, odds).mean())
+        return np.logaddexp(0, odds).mean(1)
 
     row_metric = "mae"
 

@@ -108,9 +108,9 @@ class Regression:
         """The squared error, in deviations of the training labels."""
         return SquaredError(_deviation(labels))
 
-    def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
-        """The mean squared error, in the label's unit."""
-        return float(np.square(logits[:, 0].astype(np.float64) - labels).mean())
+    def row_losses(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """The squared error, in the label's unit."""
+        return np.square(logits[:, 0].astype(np.float64) - labels)
 
     def decode(self, logits: np.ndarray) -> Decoded:
         """The numbers, float32 [examples], and no probabilities."""
@@ -142,9 +142,8 @@ class Regression:
         """Ridge regression."""
         return fit_numbers(features, labels)
 
-    def fit_bayes(self, features: csr_matrix, labels: np.ndarray, classes: int) -> Predictor:
+    def fit_bayes(self, features: csr_matrix, labels: np.ndarray, classes: int) -> None:
         """There are no classes."""
-        raise NotImplementedError
 
     def questions(self, labels: np.ndarray, logits: np.ndarray, names: Sequence[str]) -> list[Question]:
         """There are no classes."""

@@ -91,8 +91,13 @@ class Task(LabelReader, Protocol):
     def output_scale(self, labels: np.ndarray) -> OutputScale | None:
         """The unit of labels and logits, from the training labels; None where they have none."""
 
-    def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
-        """The loss by which predictions are scored, without class weights and smoothing; logits float32."""
+    def row_losses(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """The losses whose mean predictions are scored by, without class weights and smoothing, float64 [examples].
+
+        Args:
+            logits: float32 [examples, outputs].
+            labels: of the same examples.
+        """
 
     def decode(self, logits: np.ndarray) -> Decoded:
         """Predictions and probabilities of logits, float32 [examples, outputs]."""
@@ -148,8 +153,8 @@ class Task(LabelReader, Protocol):
             A function from features of texts to logits as a model's, float32 [texts, outputs].
         """
 
-    def fit_bayes(self, features: csr_matrix, labels: np.ndarray, classes: int) -> Predictor:
-        """Naive Bayes, on features that are not negative; else as `fit_linear`. For tasks with classes."""
+    def fit_bayes(self, features: csr_matrix, labels: np.ndarray, classes: int) -> Predictor | None:
+        """Naive Bayes, on features that are not negative; else as `fit_linear`. None of a task without classes."""
 
     def questions(self, labels: np.ndarray, logits: np.ndarray, names: Sequence[str]) -> list[Question]:
         """What the labels decide, with what logits, float32 [examples, outputs], say of it; none without classes."""

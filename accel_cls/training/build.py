@@ -43,6 +43,7 @@ from accel_cls.tokenization.cutting import Cutting
 from accel_cls.tokenization.encode import Encoded, encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
 from accel_cls.training.averaging import Average
+from accel_cls.training.dropout_samples import MeanOverDraws, sample_dropout
 from accel_cls.training.loop import Training
 from accel_cls.training.non_finite import NonFiniteGuard
 from accel_cls.training.objectives import objective_of, require_objective
@@ -108,9 +109,13 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     adapters = settle_trained(model, recipe)
     if adapters is not None:
         notes.append(describe_adapters(model, adapters))
+    samples = recipe.model.dropout_samples
+    if samples > 1:
+        sample_dropout(model, samples, tokenizer, able.padding)
     packed = recipe.train.packing and able.packed and not is_xla(accelerator)
     first_position = make_packable(model, recipe.train.kernels) if packed else 0
     loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device, recipe.loss)
+    loss = MeanOverDraws(loss) if samples > 1 else loss
     return Inputs(
         corpus,
         task,

@@ -68,7 +68,7 @@ class Fitted:
     recipe: Recipe  # with the number that train.micro_batch_tokens: auto stands for
     plan: Plan
     progress: Progress  # at its end
-    device_peak_bytes: int | None  # see `FinishedRun`
+    device_peak_bytes: int | None  # see `EndedTraining`
     truncated: dict[str, int]  # likewise
     tokenizer: PreTrainedTokenizerBase
 

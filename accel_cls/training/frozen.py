@@ -32,7 +32,11 @@ def frozen_answers(
     Raises:
         UserError: for an encoder that can't be used so.
     """
-    recipe = with_values(recipe, {"model.freeze": "encoder", "train.micro_batch_tokens": 4096})
+    # Of a head that would have to be trained nothing is known; a classifier's own that was trained is kept.
+    untrained = {"model.head": "auto", "model.last_layers": None, "model.dropout_samples": 1, "model.reinitialize": 0}
+    pooling = recipe.model.pooling if recipe.model.head in ("auto", "linear") else "auto"
+    values = {"model.freeze": "encoder", "model.pooling": pooling, "train.micro_batch_tokens": 4096}
+    recipe = with_values(recipe, untrained | values)
     whole = replace(corpus, train=examples, validation=examples.select(np.arange(1)))
     inputs = load_inputs(recipe, task_of(recipe), whole, accelerator, notes)
     train = inputs.train

@@ -183,7 +183,7 @@ def _fit(recipe: Recipe, inputs: Inputs, features: np.ndarray) -> Fitted:
             layer = inner.minimize(penalty)
             weight, bias = _scaled(inputs.scaled, layer.weight, layer.bias)
             logits = features[held_out] @ weight.numpy().T + bias.numpy()
-            score += task.mean_loss(logits, train.labels[held_out])
+            score += float(task.row_losses(logits, train.labels[held_out]).mean())
         if score >= least:
             break  # it falls, and then it rises
         best, least = penalty, score

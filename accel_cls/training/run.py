@@ -26,7 +26,7 @@ from accel_cls.recipe import Recipe, with_values
 from accel_cls.recipe.keys import RATE
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.reporting.decision_words import describe_calibration, describe_rules
-from accel_cls.reporting.finish import FinishedRun, finish_run, require_best
+from accel_cls.reporting.finish import EndedTraining, finish_run, require_best
 from accel_cls.reporting.markdown import (
     describe_dropped,
     describe_memory,
@@ -181,7 +181,7 @@ def finish(session: Session, corpus: Corpus, folder: RunFolder, fitted: Fitted) 
         cut = {part: are_cut(fitted.tokenizer, rows.texts, cutting) for part, rows in corpus.judged.items()}
         ran = (folder, recipe, fitted.plan, fitted.progress, task, corpus, hardware.name)
         judged = (validation, test, fitted.truncated, cut, behaviour)
-        finish_run(FinishedRun(*ran, fitted.device_peak_bytes, *judged), told)
+        finish_run(EndedTraining(*ran, fitted.device_peak_bytes, *judged), told)
         for note in told:
             console.note(note)
 

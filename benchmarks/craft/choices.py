@@ -27,6 +27,13 @@ CHOICES = {
     for one in (
         PLAIN,
         Choice("mean", "Heads", ("model.pooling=mean",), _LAYERS),
+        Choice("cnn", "Heads", ("model.head=cnn",), _LAYERS),
+        Choice("bilstm", "Heads", ("model.head=bilstm",), _LAYERS),
+        Choice("rcnn", "Heads", ("model.head=rcnn",), _LAYERS),
+        Choice("dpcnn", "Heads", ("model.head=dpcnn",), _LAYERS),
+        Choice("last-layers", "Heads", ("model.last_layers=4",), _PRETRAINED),
+        Choice("dropout-samples", "Heads", ("model.dropout_samples=5",), _LAYERS),
+        Choice("reinitialize", "Heads", ("model.reinitialize=2",), _PRETRAINED),
         Choice("smoothing", "Loss", ("train.label_smoothing=0.1",)),
         Choice("focal", "Loss", ("loss.kind=focal",)),
         Choice("gce", "Loss", ("loss.kind=generalized_cross_entropy",)),

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 
 from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics.own import OwnMetric
-from accel_cls.evaluation.metrics.ranks import pr_auc, roc_auc, spearman
+from accel_cls.evaluation.metrics.ranks import RANKED, Ranked
 from accel_cls.evaluation.metrics.sums import ADDITIVE, Additive
 from accel_cls.recipe.metrics import METRICS, is_own
 
 _ROUNDING = 1e-12  # 0.3 - 0.2 is no less than 0.1
-_OF_ROWS: dict[str, Callable[[Judged], float]] = {"roc_auc": roc_auc, "pr_auc": pr_auc, "spearman": spearman}
 
 
-def metric_of(name: str) -> Additive | Callable[[Judged], float]:
-    """How a metric is computed: from sums over rows, or as a function of the rows.
+def metric_of(name: str) -> Additive | Ranked | OwnMetric:
+    """How a metric is computed: from sums over rows, by their order, or as a function of the rows.
 
     Args:
-        name: of `recipe.metrics.METRICS`, or module:function.
+        name: of `recipe.metrics.METRICS`, `loss`, or module:function.
 
     Raises:
         UserError: where a function of the user's can't be imported.
     """
     if is_own(name):
         return OwnMetric.named(name)
-    return ADDITIVE[name] if name in ADDITIVE else _OF_ROWS[name]
+    return ADDITIVE[name] if name in ADDITIVE else RANKED[name]
 
 
 def require_metrics(names: Iterable[str]) -> None:

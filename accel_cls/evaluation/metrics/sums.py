@@ -115,6 +115,10 @@ def _in_top(judged: Judged, count: int) -> np.ndarray:
     return before.sum(1) < count
 
 
+def _loss(judged: Judged) -> np.ndarray:
+    return judged.losses
+
+
 # Calibration
 
 
@@ -234,6 +238,7 @@ _ERROR_MEAN, _SQUARE_MEAN = _mean_of(_error), _mean_of(_squared_error)
 _AVERAGES = {"": _weighted, "_macro": _macro, "_micro": _micro}
 _OF_COUNTS = {"precision": _precision, "recall": _recall, "f1": _f1}
 ADDITIVE: dict[str, Additive] = {
+    "loss": Additive(_mean_of(_loss), _mean),
     "accuracy": Additive(_mean_of(_right), _mean, is_share=True),
     **{
         f"{name}{suffix}": Additive(class_counts, partial(average, of))

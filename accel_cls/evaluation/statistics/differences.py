@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from accel_cls.evaluation.judged import Judged
+from accel_cls.evaluation.metrics.own import OwnMetric
+from accel_cls.evaluation.metrics.ranks import Ranked
 from accel_cls.evaluation.metrics.scores import metric_of
 from accel_cls.evaluation.metrics.sums import Additive, class_counts
-from accel_cls.evaluation.statistics.paired import PairedDifference, mid_p, paired_difference
+from accel_cls.evaluation.statistics.intervals import Interval, in_resamples, weight_of_a_row
+from accel_cls.evaluation.statistics.paired import PairedDifference, mid_p, paired_difference, score_interval
 from accel_cls.evaluation.statistics.resampling import (
     RESAMPLES,
     Z,
     few_resamples,
     leave_one_out,
-    parts,
     regroup,
     standard_error,
     sums_of_groups,
     swaps,
+    without_parts,
 )
 
-_HALF = 0.5  # a row that only the first has right, and one that only the second has: so much of each is added
+if TYPE_CHECKING:
+    from accel_cls.evaluation.metrics.sums import Columns
+
+_NOTHING = 1e-24  # a variance
 
 
 def differences(
@@ -30,10 +38,9 @@ def differences(
 ) -> dict[str, PairedDifference | None]:
     """By how much the metrics of the first are greater than those of the second.
 
-    Of a share as `paired_difference` has it. Of all others the interval is the jackknife's; those of classes' counts
-    have half a row added that only the first has right, and half a one that only the second has, as Agresti and Min's
-    (2005) of two shares: with few rows that differ it would be too narrow. The test swaps both models' answers to
-    whole groups by chance.
+    Of a share as `paired_difference` has it. Of what follows from classes' counts the interval is that of a share with
+    the same variance and skewness, see `_of_weights`; of all others the jackknife's. The test swaps both models'
+    answers to whole groups by chance.
 
     Args:
         names: of metrics, as `metric_of` takes them.
@@ -74,62 +81,73 @@ def _of_sums(
         for name, one in metrics.items():
             (own, other), change = totals[one.contributions], moved[one.contributions]
             swapped[name].append(one.value(own - change) - one.value(other + change))
-    found = {}
+    found: dict[str, PairedDifference | None] = {}
     for name, one in metrics.items():
         value, its = (float(one.value(total)) for total in totals[one.contributions])
-        adjusted, left_out = _adjusted(one, columns[one.contributions])
-        found[name] = _difference(value - its, adjusted, left_out, np.concatenate(swapped[name]))
+        sums = columns[one.contributions]
+        left_out = _left_out(one, sums)
+        told = _difference(value - its, left_out, np.concatenate(swapped[name]))
+        if told is not None and one.contributions is class_counts:
+            low, high = _of_weights(one, sums, value - its, left_out)
+            told = replace(told, low=low, high=high)
+        found[name] = told
     return found
 
 
-def _adjusted(metric: Additive, columns: Sequence) -> tuple[float, np.ndarray]:
-    """With the rows that are added the difference, and without each group, [groups], of columns [groups, k]."""
-    if metric.contributions is class_counts:
-        from scipy.sparse import csr_array, vstack
-
-        classes = columns[0].shape[1] // 3
-        hit = np.full(3 * classes, _HALF / classes)  # of all classes alike
-        fault = hit * (np.arange(3 * classes) >= classes)
-        added = ([hit, fault], [fault, hit])
-        columns = [vstack([sums, csr_array(rows)], format="csr") for sums, rows in zip(columns, added, strict=True)]
-    own, other = (float(metric.value(np.asarray(sums.sum(axis=0), np.float64))) for sums in columns)
-    left_out, without = (leave_one_out(metric.value, sums) for sums in columns)
-    return own - other, left_out - without
+def _left_out(metric: Additive, columns: Sequence[Columns]) -> np.ndarray:
+    """The difference without each group, float64 [groups], of both models' columns [groups, k]."""
+    own, other = (leave_one_out(metric.value, sums) for sums in columns)
+    return own - other
 
 
-def _difference(
-    difference: float, adjusted: float, left_out: np.ndarray, swapped: np.ndarray
-) -> PairedDifference | None:
-    if not np.isfinite([difference, adjusted, *left_out]).all():
+def _of_weights(metric: Additive, columns: Sequence[Columns], difference: float, left_out: np.ndarray) -> Interval:
+    """The interval of a difference that some rows make, each with its own weight: by rows of one weight.
+
+    A row of a rare class weighs more in a mean over classes. Of rows that all weigh the same, as many for either model
+    as have the difference, its variance and the size of its third moment, the interval is that of a share. With few
+    rows that differ a normal one would be too narrow.
+    """
+    weight = left_out.mean() - left_out  # of each group
+    square = float(np.square(weight).sum())
+    if square > _NOTHING:
+        scale = float((np.abs(weight) ** 3).sum()) / square
+    else:  # no row differs
+        square, scale = 0.0, weight_of_a_row(metric.value, np.asarray(columns[0].sum(axis=0), np.float64))
+    both, apart = square / scale**2, difference / scale
+    won, lost = max(0.0, (both + apart) / 2), max(0.0, (both - apart) / 2)
+    rows = max(1 / scale, won + lost)
+    low, high = score_interval(won, lost, rows)
+    return low * rows * scale, high * rows * scale
+
+
+def _difference(difference: float, left_out: np.ndarray, swapped: np.ndarray) -> PairedDifference | None:
+    """With the jackknife's interval; None where it is undefined."""
+    if not np.isfinite([difference, *left_out]).all():
         return None
     error = standard_error(left_out)
+    low, high = difference - Z * error, difference + Z * error
     drawn = np.abs([*swapped[np.isfinite(swapped)], difference])  # what was seen is one of the ways
-    return PairedDifference(
-        difference, adjusted - Z * error, adjusted + Z * error, mid_p(drawn, abs(difference)), error
+    return PairedDifference(difference, low, high, mid_p(drawn, abs(difference)), error)
+
+
+def _of_rows(metric: Ranked | OwnMetric, first: Judged, second: Judged, groups: np.ndarray) -> PairedDifference | None:
+    """What each model says of the rows lies side by side: a swap, too, says how often each of these is there."""
+    of = in_resamples(metric, _joined(first, second))
+
+    def apart(own: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Of how often the first one's rows and the second one's are there, [rows, n] each."""
+        return of(np.concatenate([own, other])) - of(np.concatenate([other, own]))
+
+    flips = swaps(int(groups.max()) + 1, few_resamples(first.logits.size))
+    drawn = [apart(1.0 - chosen, chosen) for several in flips for chosen in [several[:, groups].T.astype(np.float64)]]
+    left = without_parts(groups)
+    return _difference(metric(first) - metric(second), apart(left, np.zeros_like(left)), np.concatenate(drawn))
+
+
+def _joined(first: Judged, second: Judged) -> Judged:
+    """The rows of both, those of the first one first."""
+    labels, predicted, probabilities, logits = (
+        np.concatenate([getattr(one, name) for one in (first, second)])
+        for name in ("labels", "predicted", "probabilities", "logits")
     )
-
-
-def _of_rows(
-    metric: Callable[[Judged], float], first: Judged, second: Judged, groups: np.ndarray
-) -> PairedDifference | None:
-    def apart(own: Judged, other: Judged) -> float:
-        return metric(own) - metric(other)
-
-    drawn = [
-        apart(_mixed(first, second, rows), _mixed(second, first, rows))
-        for several in swaps(int(groups.max()) + 1, few_resamples(first.logits.size))
-        for rows in several[:, groups]
-    ]
-    left_out = [apart(first.select(rows), second.select(rows)) for rows in parts(groups)]
-    difference = apart(first, second)
-    return _difference(difference, difference, np.array(left_out), np.array(drawn))
-
-
-def _mixed(own: Judged, other: Judged, rows: np.ndarray) -> Judged:
-    """With the other one's answers to some rows, bool [rows]."""
-
-    def mix(mine: np.ndarray, its: np.ndarray) -> np.ndarray:
-        return np.where(rows.reshape(-1, *[1] * (mine.ndim - 1)), its, mine)
-
-    predicted, probabilities = mix(own.predicted, other.predicted), mix(own.probabilities, other.probabilities)
-    return Judged(own.labels, predicted, probabilities, mix(own.logits, other.logits), own.classes)
+    return Judged(labels, predicted, probabilities, logits, first.classes, first.task)

@@ -71,10 +71,13 @@ def few_resamples(cost: int) -> int:
     return int(np.clip(_COST // max(1, cost), _FEWEST, _FEW))
 
 
-def parts(groups: np.ndarray) -> Iterator[np.ndarray]:
-    """All rows but those of each of some parts, whole groups, int64 [some rows]; groups as `regroup` numbers them."""
-    for part in range(min(_PARTS, int(groups.max()) + 1)):
-        yield np.flatnonzero(groups % _PARTS != part)
+def without_parts(groups: np.ndarray) -> np.ndarray:
+    """Whether each row is there while each of some parts, whole groups, is left out: float64 [rows, parts].
+
+    Groups are as `regroup` numbers them.
+    """
+    parts = np.arange(min(_PARTS, int(groups.max()) + 1))
+    return (groups[:, None] % _PARTS != parts).astype(np.float64)
 
 
 def leave_one_out(value: Callable[[np.ndarray], np.ndarray], sums: Columns) -> np.ndarray:

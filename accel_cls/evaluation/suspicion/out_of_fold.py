@@ -35,5 +35,6 @@ def bayes_answers(examples: Examples, task: Task, classes: int, folds: np.ndarra
     for fold in np.unique(folds):
         is_asked = folds == fold
         predict = task.fit_bayes(features[~is_asked], examples.labels[~is_asked], classes)
+        assert predict is not None
         logits[is_asked] = predict(features[is_asked])
     return Answers(examples, logits)

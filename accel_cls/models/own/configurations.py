@@ -1,24 +1,35 @@
 """The configurations of this package's model classes."""
 
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
-Pooling = Literal["first", "mean", "max", "attention"]
+Pooling = Literal["first", "mean", "max", "attention", "last"]
+Head = Literal["linear", "cnn", "bilstm", "rcnn", "dpcnn"]
+
+# Of a new head, its `head_size`: Kim's filters of each width, Johnson and Zhang's filters, an LSTM's units; none of a
+# linear one.
+HEAD_SIZES: dict[Head, int] = {"linear": 1, "cnn": 100, "bilstm": 128, "rcnn": 128, "dpcnn": 250}
 
 
 @strict
 class PooledConfig(PreTrainedConfig):
-    """Any encoder, its tokens' hidden states pooled to one vector a text, and a linear layer on it.
+    """Any encoder, its tokens' hidden states made one vector a text, and a linear layer on it.
 
     Args:
         encoder: the configuration of the encoder.
-        pooling: how a vector comes of a text's tokens: the first one's, the mean, the greatest of each number, or a
-            mean whose weights are learned.
+        last_layers: how many of the encoder's last layers are read: of several, a mean whose weights are learned.
+        head: what reads the states: 'linear' none but the pooling, or a network, see `heads`.
+        pooling: how a vector comes of a text's tokens, or of a bilstm's states: the first one's, the mean, the
+            greatest of each number, a mean whose weights are learned; of a bilstm also its last states. The other
+            networks have their own way, which is the greatest.
+        head_size: filters of a convolution (of each width), or units of an LSTM (of each direction).
+        head_widths: of a cnn, the tokens that its filters see.
+        head_blocks: of a dpcnn, its blocks of two convolutions.
         classifier_dropout: the rate before the linear layer.
-        is_pair: whether it reads pairs: each of the two texts is then pooled by itself, and the linear layer reads
+        is_pair: whether it reads pairs: each of the two texts is then read by itself, and the linear layer reads
             both vectors, their difference and their product.
         separator: of a pair, the id of the token that ends the first text.
         special_tokens: of a pair, the ids of tokens that are of neither text.
@@ -30,7 +41,12 @@ class PooledConfig(PreTrainedConfig):
     sub_configs_defaults: ClassVar = {"encoder": SubConfigSpec(config_class=AutoConfig, model_type="bert")}
 
     encoder: PreTrainedConfig | dict | None = None
+    last_layers: int = 1
+    head: Head = "linear"
     pooling: Pooling = "mean"
+    head_size: int = 1
+    head_widths: tuple[int, ...] | list[int] = (2, 3, 4)
+    head_blocks: int = 7
     classifier_dropout: float | int = 0.1
     is_pair: bool = False
     separator: int | None = None
@@ -71,9 +87,6 @@ class NgramBagConfig(PreTrainedConfig):
     classifier_dropout: float | int = 0.3
     initializer_range: float = 0.02
     pad_token_id: int | None = 0
-
-
-POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 
 def encoder_config(config: Any) -> Any:

@@ -1,20 +1,22 @@
-"""A classifier on any encoder, by one vector a text: the mean of its tokens, say, as sentence-transformers makes it.
+"""A classifier on any encoder, by one vector a text: the mean of its tokens, say, or what a network makes of them.
 
 transformers' own classifiers read a text's first token, or its last; an encoder that was trained by the mean of its
-tokens has learned little about these.
+tokens, as sentence-transformers' are, has learned little about these.
 """
 
 from __future__ import annotations
 
 import inspect
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers import AutoModel, PreTrainedConfig, PreTrainedModel, initialization
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
 from accel_cls.models.own.configurations import PooledConfig
+from accel_cls.models.own.heads import LayerMix, Pooling, make_head
+from accel_cls.models.own.tokens import PackedTokens, PaddedTokens, Tokens
 from accel_cls.models.packing.row import Packing
 
 
@@ -26,7 +28,7 @@ def without_pooler(config: PreTrainedConfig) -> dict[str, bool]:
 
 
 class PooledForSequenceClassification(PreTrainedModel):
-    """An encoder, pooling, dropout and a linear layer, see `PooledConfig`.
+    """An encoder, pooling or another head, dropout and a linear layer, see `PooledConfig`.
 
     Args:
         config: the configuration.
@@ -42,11 +44,13 @@ class PooledForSequenceClassification(PreTrainedModel):
         inner: Any = config.encoder
         hidden = inner.get_text_config().hidden_size
         self.encoder = AutoModel.from_config(inner, **without_pooler(inner)) if encoder is None else encoder
-        self.pooling = Pooling(config.pooling, hidden)
+        self.mix = LayerMix(config.last_layers) if config.last_layers > 1 else None
+        self.pooling = make_head(config, hidden)
         if config.window_pooling is not None:  # used by `make_windowed`; a text of one window is that window
-            self.window_pooling = Pooling(config.window_pooling, hidden)
+            self.window_pooling = Pooling(config.window_pooling, self.pooling.size)
         self.dropout = torch.nn.Dropout(config.classifier_dropout)
-        self.classifier = torch.nn.Linear(4 * hidden if config.is_pair else hidden, config.num_labels)
+        size = self.pooling.size
+        self.classifier = torch.nn.Linear(4 * size if config.is_pair else size, config.num_labels)
         self.post_init()
 
     def get_input_embeddings(self) -> torch.nn.Module:
@@ -70,12 +74,12 @@ class PooledForSequenceClassification(PreTrainedModel):
         """
         if packing is not None:
             inputs["packing"] = packing
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **inputs).last_hidden_state
+        hidden = self._states(input_ids=input_ids, attention_mask=attention_mask, **inputs)
         if packing is None:
             real = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-            tokens: _Tokens = _PaddedTokens(real.bool())
+            tokens: Tokens = PaddedTokens(real.bool())
         else:
-            tokens, real = _PackedTokens(packing), torch.ones(packing.real, device=hidden.device)
+            tokens, real = PackedTokens(packing), torch.ones(packing.real, device=hidden.device)
             hidden, input_ids = hidden[0, : packing.real], input_ids[0, : packing.real]
         if self.config.is_pair:
             parts = _parts_of_pair(input_ids, real.bool(), tokens, self.config)
@@ -84,132 +88,24 @@ class PooledForSequenceClassification(PreTrainedModel):
             vectors = self.pooling(hidden, real.bool(), tokens)
         return SequenceClassifierOutput(logits=self.classifier(self.dropout(vectors)))
 
+    def _states(self, **inputs: Any) -> torch.Tensor:
+        """The tokens' states, as the last layer puts them out, or as the last layers' mean."""
+        if self.mix is None:
+            return self.encoder(**inputs).last_hidden_state
+        output = self.encoder(**inputs, output_hidden_states=True)
+        # Their last one may lack the norm that some families put after all layers.
+        return self.mix([*output.hidden_states[-self.config.last_layers : -1], output.last_hidden_state])
 
-class _Tokens(Protocol):
-    """Which tokens belong to which text: sums and maxima over each text's, of [*tokens, n], and back."""
-
-    def sum(self, values: torch.Tensor) -> torch.Tensor:
-        """[texts, n]."""
-
-    def max(self, values: torch.Tensor) -> torch.Tensor:
-        """[texts, n]."""
-
-    def first(self, values: torch.Tensor) -> torch.Tensor:
-        """Each text's first token's, [texts, n]."""
-
-    def spread(self, values: torch.Tensor) -> torch.Tensor:
-        """Each text's value, [texts, n], at each of its tokens."""
-
-    def count(self, flags: torch.Tensor) -> torch.Tensor:
-        """How many tokens of its text, itself not included, are flagged before each, int64 [*tokens]."""
-
-
-class _PaddedTokens:
-    """Of rows that are a text each: tokens are [texts, tokens]."""
-
-    def __init__(self, real: torch.Tensor):
-        self._real = real
-
-    def sum(self, values: torch.Tensor) -> torch.Tensor:
-        return values.sum(1)
-
-    def max(self, values: torch.Tensor) -> torch.Tensor:
-        return values.amax(1)
-
-    def first(self, values: torch.Tensor) -> torch.Tensor:
-        # Padding on the left is before it.
-        return values[torch.arange(len(values), device=values.device), self._real.int().argmax(1)]
-
-    def spread(self, values: torch.Tensor) -> torch.Tensor:
-        return values.unsqueeze(1)
-
-    def count(self, flags: torch.Tensor) -> torch.Tensor:
-        return flags.long().cumsum(1) - flags.long()
-
-
-class Grouped(Protocol):
-    """What lies one after the other, `real` in all, in groups: the tokens of texts, or their windows."""
-
-    @property
-    def first(self) -> torch.Tensor:
-        """Where each group begins, int64 [groups]."""
-
-    @property
-    def lengths(self) -> torch.Tensor:
-        """How many each has, int64 [groups]."""
-
-    @property
-    def real(self) -> int:
-        """How many there are in all."""
-
-
-class _PackedTokens:
-    """Of a row that is all texts, one after the other: tokens are [T]."""
-
-    def __init__(self, texts: Grouped):
-        self._texts = texts
-
-    def _reduce(self, values: torch.Tensor, how: str) -> torch.Tensor:
-        # Not index_add, which on a GPU adds in any order.
-        return torch.segment_reduce(values, how, lengths=self._texts.lengths, unsafe=True)
-
-    def sum(self, values: torch.Tensor) -> torch.Tensor:
-        return self._reduce(values, "sum")
-
-    def max(self, values: torch.Tensor) -> torch.Tensor:
-        return self._reduce(values, "max")
-
-    def first(self, values: torch.Tensor) -> torch.Tensor:
-        return values[self._texts.first]
-
-    def spread(self, values: torch.Tensor) -> torch.Tensor:
-        return values.repeat_interleave(self._texts.lengths, dim=0, output_size=self._texts.real)
-
-    def count(self, flags: torch.Tensor) -> torch.Tensor:
-        before = flags.long().cumsum(0) - flags.long()
-        return before - self.spread(before[self._texts.first])
-
-
-class Pooling(torch.nn.Module):
-    """One vector a text, [texts, hidden], of its tokens' hidden states. Reckons in float32 at least."""
-
-    def __init__(self, how: str, hidden: int):
-        super().__init__()
-        self.how = how
-        # Attention of one learned query (Yang et al. 2016, without their extra layer).
-        self.query = torch.nn.Linear(hidden, 1, bias=False) if how == "attention" else None
-
-    def forward(self, hidden: torch.Tensor, chosen: torch.Tensor, tokens: _Tokens) -> torch.Tensor:
-        """Of no chosen token at all: zeros.
-
-        Args:
-            hidden: [*tokens, hidden].
-            chosen: bool [*tokens]: which count.
-            tokens: which belong to which text.
-        """
-        if self.how == "first":
-            return tokens.first(hidden)
-        values, chosen = hidden.to(torch.promote_types(hidden.dtype, torch.float32)), chosen.unsqueeze(-1)
-        if self.how == "max":
-            found = tokens.max(values.masked_fill(~chosen, -torch.inf))
-            return found.masked_fill(found.isinf(), 0).to(hidden.dtype)
-        if self.query is None:
-            weights = chosen.to(values.dtype)
-        else:
-            scores = self.query(hidden).to(values.dtype).masked_fill(~chosen, -torch.inf)
-            highest = tokens.max(scores.detach()).clamp_min(torch.finfo(values.dtype).min)
-            weights = (scores - tokens.spread(highest)).exp()
-        total = tokens.sum(weights).clamp_min(1)  # as it is wherever a token is chosen
-        return (tokens.sum(values * weights) / total).to(hidden.dtype)
-
-    def of_groups(self, vectors: torch.Tensor, groups: Grouped) -> torch.Tensor:
-        """One vector a group, [groups, hidden], of vectors [n, hidden] of which those of a group are adjacent."""
-        chosen = torch.ones(len(vectors), dtype=torch.bool, device=vectors.device)
-        return self(vectors, chosen, _PackedTokens(groups))
+    @torch.no_grad()
+    def _init_weights(self, module: torch.nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, LayerMix):
+            initialization.zeros_(module.weights)
+            initialization.ones_(module.scale)
 
 
 def _parts_of_pair(
-    input_ids: torch.Tensor, real: torch.Tensor, tokens: _Tokens, config: PooledConfig
+    input_ids: torch.Tensor, real: torch.Tensor, tokens: Tokens, config: PooledConfig
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Which tokens are of the first text, and which of the second, bool [*tokens]; special ones are of neither."""
     is_second = tokens.count(input_ids == torch.tensor(config.separator, device=input_ids.device)) > 0

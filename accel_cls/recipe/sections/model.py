@@ -10,6 +10,15 @@ from accel_cls.recipe.section import Section, setting
 
 DROPOUT = "at 1 nothing gets through"
 
+# Of each head, how one vector may come of a text's tokens; the first is what it does where nothing else is said.
+POOLINGS_OF: dict[str, tuple[str, ...]] = {
+    "linear": ("first", "mean", "max", "attention"),
+    "cnn": ("max",),
+    "bilstm": ("max", "mean", "attention", "last"),
+    "rcnn": ("max",),
+    "dpcnn": ("max",),
+}
+
 
 class Scratch(Section):
     """The model that is built when `model.name` is null; its vocabulary is learned from the texts.
@@ -107,12 +116,27 @@ class Model(Section):
         "a mapping of architecture, layers, hidden, heads, vocabulary, longest_ngram, ngrams, dropout",
         "used only where `name` is null",
     )
-    pooling: Literal["auto", "first", "mean", "max", "attention"] = setting(
+    head: Literal["auto", "linear", "cnn", "bilstm", "rcnn", "dpcnn"] = setting(
         "auto",
-        "'auto', 'first', 'mean', 'max' or 'attention'",
+        "'auto', 'linear', 'cnn', 'bilstm', 'rcnn' or 'dpcnn'",
+        "what reads the tokens before the last layer: 'linear' nothing but the pooling, 'cnn' convolutions over 2, 3 "
+        "and 4 tokens, 'bilstm' an LSTM from either side, 'rcnn' these and the token between them, 'dpcnn' a pyramid "
+        "of convolutions; 'auto' is that of a trained classifier, else 'linear'",
+    )
+    pooling: Literal["auto", "first", "mean", "max", "attention", "last"] = setting(
+        "auto",
+        "'auto', 'first', 'mean', 'max', 'attention' or 'last'",
         "which vector of a text the head reads: its first token's, the mean or the greatest of all tokens', or a mean "
         "whose weights are learned; 'auto' takes what sentence-transformers' files beside the model say, else the "
-        "family's habit",
+        "family's habit. Of a bilstm's states it is 'max', 'mean', 'attention' or 'last', of the other heads 'max'",
+    )
+    last_layers: int | None = setting(
+        None,
+        "null or a whole number, 1 or more",
+        "so many of the encoder's last layers are read, as a mean whose weights are learned (ELMo's); null is what a "
+        "trained classifier has, else 1",
+        "without one there is nothing to read",
+        ge=1,
     )
     freeze: Literal["encoder", "embeddings"] | Annotated[int, Field(ge=1)] | None = setting(
         None,
@@ -134,6 +158,20 @@ class Model(Section):
         DROPOUT,
         ge=0,
         lt=1,
+    )
+    dropout_samples: int = setting(
+        1,
+        "a whole number, 1 or more",
+        "so many draws of the last dropout for each text, whose losses are averaged; in training only",
+        "without a draw there is no loss",
+        ge=1,
+    )
+    reinitialize: int = setting(
+        0,
+        "a whole number, 0 or more",
+        "so many of the encoder's top layers, and its pooler, start from random weights, not the pretrained ones",
+        "layers are counted from the top",
+        ge=0,
     )
 
     @property

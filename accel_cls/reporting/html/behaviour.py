@@ -59,7 +59,7 @@ class Behaviour:
     measure: str
     is_share: bool
     same: tuple[Change, ...]  # that should change no answer
-    opposite: tuple[Change, ...]  # that should turn it, where the classes are opinions
+    opposite: tuple[Change, ...]  # that should turn it where it is an opinion
     axis: Spans
 
 
