@@ -21,6 +21,7 @@ import yaml
 from accel_cls.errors import UserError
 from accel_cls.shipped import shipped_folder
 
+TRAINING_MODULES = ("accel_cls.train", "accel_cls.pretrain")  # that a launcher starts
 _VALUES = (
     "distributed_type",
     "num_processes",
@@ -265,7 +266,13 @@ def launch_command(
         command += ["--config_file", min(relative, str(profile.path), key=len)]
     if processes is not None:
         command += ["--num_processes", str(processes)]
-    return [*command, *options, "-m", "accel_cls.train", recipe, *overrides]
+    return [*command, *options, "-m", _module(), recipe, *overrides]
+
+
+def _module() -> str:
+    """The module that trains in this process; in a command that starts a training, the one that trains classifiers."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    return spec.name if spec is not None and spec.name in TRAINING_MODULES else TRAINING_MODULES[0]
 
 
 def quietly(command: Sequence[str]) -> list[str]:

@@ -24,6 +24,7 @@ from accel_cls.hardware.nodes import JOIN_TIMEOUT
 from accel_cls.profiling.measurements import Request
 from accel_cls.recipe import load_to_train, with_values
 from accel_cls.recipe.keys import RATE
+from accel_cls.recipe.pretraining import pretraining_of
 from accel_cls.recipe.rules import names_the_hub, require_one_training
 from accel_cls.recipe.sections.train import DEFAULT_RATE
 from accel_cls.startup import check_interpreter, heavy_imports, output_that_outlives_its_reader, tolerate_encoding
@@ -60,6 +61,11 @@ def command_line() -> argparse.ArgumentParser:
         "--tune",
         action="store_true",
         help="only search for a learning rate, on training examples; what `accel-cls tune` starts",
+    )
+    parser.add_argument(
+        "--pretrain",
+        action="store_true",
+        help="train the encoder on texts, without labels; what `python -m accel_cls.pretrain` starts",
     )
     parser.add_argument(
         "--try",
@@ -107,6 +113,10 @@ def _train(options: argparse.Namespace, started: float) -> int:
         stopping.listen()
         check_interpreter()
         recipe = load_to_train(options.recipe, options.overrides)
+        if options.pretrain and (options.tune or options.profiling):
+            raise UserError("a pre-training is neither searched nor measured; leave out --tune and --profiling")
+        if options.pretrain:
+            recipe = pretraining_of(recipe)
         if options.tune or options.profiling:
             require_one_training(recipe, "accel-cls tune" if options.tune else "accel-cls profile")
         axes = wanted_axes(recipe, options.tries, options.tune)
@@ -114,6 +124,7 @@ def _train(options: argparse.Namespace, started: float) -> int:
         with heavy_imports(names_the_hub(recipe)) as cpu_notes:
             import accel_cls.training.run as run
             from accel_cls.repeating.command import repeat
+            from accel_cls.training.pretraining.run import pretrain
             from accel_cls.tuning.search import find_rate, search
         loop = None
         if options.profiling:
@@ -128,8 +139,8 @@ def _train(options: argparse.Namespace, started: float) -> int:
         again = ["accel-cls", "launch", options.recipe, *options.overrides]
         only = functools.partial(search, asked=axes, fresh=options.fresh, train=again)
         searching = only if options.tune else find_rate, options.tune
-        several = None if recipe.repeat is None else repeat
-        command = run.Command(*asked, *searching, notes, cpu_notes, loop, several)
+        work = pretrain if options.pretrain else None if recipe.repeat is None else repeat
+        command = run.Command(*asked, *searching, notes, cpu_notes, loop, work)
         run.run_command(command, stopping)
     except UserError as error:
         stopping.restore_signals()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from accelerate.utils import DistributedType
@@ -14,8 +15,11 @@ from safetensors.torch import load_file
 from tiny import write_model
 
 from accel_cls.errors import UserError
+from accel_cls.models.packing import pack
+from accel_cls.models.windows import Windows
 from accel_cls.recipe.sections.loss import Loss as Form
 from accel_cls.training.objectives import require_objective
+from accel_cls.training.objectives.adversarial import _Texts
 
 
 @pytest.mark.parametrize("kind", ["DEEPSPEED", "XLA"])
@@ -116,3 +120,27 @@ def test_log_has_the_whole_objective(work: Path) -> None:
     assert twice == pytest.approx(2 * loss, rel=1e-5)
     one, other = (metrics(work / name)[-1]["evaluation"]["loss"] for name in ("plain", "moved"))
     assert other == pytest.approx(one, rel=1e-3)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_norm_of_a_long_text_is_over_all_its_windows(packed: bool) -> None:
+    """Three windows of 2, 1 and 1 tokens; the first and the last are of one text."""
+    vectors = torch.tensor([[3.0], [4.0], [2.0], [12.0], [9.0]])
+    windows = Windows.of(np.array([1, 0, 2]), np.array([1, 2]), torch.device("cpu"))
+    expected = [3 / 13, 4 / 13, 1.0, 12 / 13, 0.0]
+    if packed:
+        packing = pack(np.array([2, 1, 1]), 5, torch.device("cpu"))[0]
+        inputs, given = {"packing": packing, "windows": windows}, vectors[None]
+        at = torch.ones(1, 5, dtype=torch.bool)
+    else:
+        mask = torch.tensor([[1, 1], [1, 0], [1, 0]])
+        inputs, given = {"attention_mask": mask, "windows": windows}, torch.zeros(3, 2, 1)
+        given[mask.bool()] = vectors[:4]
+        expected, at = expected[:4], mask.bool()
+    found = _Texts(SimpleNamespace(inputs=inputs)).direction(given)
+    assert found[at].flatten().tolist() == pytest.approx(expected)
+
+
+def test_objectives_go_with_several_draws_of_the_last_dropout(work: Path) -> None:
+    done = train(work, *EVERYTHING, "model.dropout_samples=3", "train.max_updates=2")
+    assert done.returncode == 0, done.stderr

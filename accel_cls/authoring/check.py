@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from accel_cls.authoring.audit import audit, margin_of
 from accel_cls.authoring.findings import Case, Finding
@@ -32,11 +33,14 @@ from accel_cls.recipe import Recipe
 from accel_cls.recipe.repeats import first_run_of, repetitions_of
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.recipe.sections.data import Data
+from accel_cls.reporting.pretraining import pretraining_results, read_beforehand
+from accel_cls.reporting.teacher import flattered_by, teacher_results
 from accel_cls.reporting.verdict import score_baselines
 from accel_cls.tasks import task_of
 from accel_cls.tokenization.cutting import Cutting
 from accel_cls.tokenization.encode import encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
+from accel_cls.training.teacher import load_teacher
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
     findings = [Finding("idle-setting", f"{'.'.join(key)}: {why}", do) for key, why, do in idle_settings(recipe)]
     findings += audit(corpus, _as_split(one.data))
     findings += labelling_findings(recipe, corpus)
+    findings += [Finding("teacher", what, do) for what, do in flattered_by(teacher_results(recipe, corpus))]
+    findings += [Finding("pretraining", what, do) for what, do in read_beforehand(pretraining_results(recipe, corpus))]
     errors: list[str] = []
     notes: list[str] = []
     kept: list[Kept] = []
@@ -81,6 +87,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
     for require in (
         lambda: task.loss(recipe.train, corpus.train.labels, corpus.classes, torch.device("cpu")),
         lambda: require_decidable(recipe.decide, corpus),
+        lambda: recipe.distill and load_teacher(recipe.distill, corpus, task),
     ):
         try:
             require()
@@ -98,7 +105,8 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         findings += truncation_findings(kept, choices, recipe.data, corpus.classes.names)
         findings += unknown_findings(train, tokenizer.unk_token_id)
         special = tokenizer.num_special_tokens_to_add(pair=not isinstance(recipe.data.text, str))
-        lengths, windows = Cutting.of(recipe.data).sizes(train.lengths, special)
+        sizes = Cutting.of(recipe.data).sizes(train.lengths, special)
+        lengths, windows = _learned_sizes(recipe, corpus, sizes, tokenizer, notes)
         outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
         classes = task.strata(corpus.train.labels)
         told = corpus.digest, _runs(recipe), windows, classes, _pairs(one, corpus)
@@ -114,6 +122,22 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
     return Report(recipe, corpus, tuple(findings), tuple(errors), tuple(kept), tuple(choices), ahead, tuple(simple))
 
 
+def _learned_sizes(
+    recipe: Recipe,
+    corpus: Corpus,
+    sizes: tuple[np.ndarray, np.ndarray | None],
+    tokenizer: PreTrainedTokenizerBase,
+    notes: list[str],
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Tokens and windows of each text that updates are made of; `sizes` are those of the training examples."""
+    if corpus.unlabelled is None:
+        return sizes
+    more = encode_cached(tokenizer, corpus.unlabelled.texts, Cutting.of(recipe.data), notes)
+    lengths, windows = sizes
+    both = None if windows is None or more.windows is None else np.concatenate([windows, more.windows])
+    return np.concatenate([lengths, more.lengths]), both
+
+
 def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, Forecast]:
     """Only the plan of a recipe, with the corpus that it is for: of several runs those of the first.
 
@@ -127,9 +151,10 @@ def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, F
     notes: list[str] = []
     train = encode_cached(tokenizer, corpus.train.texts, Cutting.of(recipe.data), notes)
     outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
+    sizes = _learned_sizes(recipe, corpus, (train.lengths, train.windows), tokenizer, notes)
     classes = task.strata(corpus.train.labels)
-    told = corpus.digest, runs, train.windows, classes, _pairs(recipe, corpus)
-    ahead = forecast(recipe, train.lengths, outline, processes, *told)
+    told = corpus.digest, runs, sizes[1], classes, _pairs(recipe, corpus)
+    ahead = forecast(recipe, sizes[0], outline, processes, *told)
     return replace(corpus, notes=(*corpus.notes, *notes)), ahead
 
 

@@ -47,8 +47,8 @@ class Batches:
         """Tokens of each text of some examples, int32."""
         return self.encoded.lengths[list(examples)]
 
-    def make(self, micro_batch: MicroBatch) -> Batch:
-        """A micro-batch's tensors, on the device."""
+    def make(self, micro_batch: MicroBatch, update: int = 0) -> Batch:
+        """A micro-batch's tensors, on the device; where numbers are drawn for them, that is by the update."""
         examples, starts = np.array(micro_batch.examples, np.int64), self.encoded.starts
         # The rows of token ids: the examples' own, or all of their windows, one example's after the other's.
         counts = np.ones(len(examples), np.int64) if starts is None else starts[examples + 1] - starts[examples]

@@ -38,8 +38,8 @@ class PairBatches:
         """Tokens of each text of some pairs, int32, two for each."""
         return self.batches.text_lengths(self.pairs.texts[list(examples)].reshape(-1).tolist())
 
-    def make(self, micro_batch: MicroBatch) -> PairBatch:
-        """A micro-batch's tensors, on the device."""
+    def make(self, micro_batch: MicroBatch, update: int = 0) -> PairBatch:
+        """A micro-batch's tensors, on the device, whatever the update."""
         pairs = np.array(micro_batch.examples, np.int64)
         texts = self.pairs.texts[pairs].reshape(-1)
         lengths = self.batches.encoded.lengths[texts]
@@ -47,7 +47,7 @@ class PairBatches:
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))
         single = replace(micro_batch, examples=tuple(texts[order].tolist()), windows=None)
-        inputs = self.batches.make(single).inputs
+        inputs = self.batches.make(single, update).inputs
         # A process without pairs keeps step with one text, compared with itself.
         rows = place.reshape(-1, 2) if len(pairs) else np.zeros((1, 2), np.int64)
         same = self.pairs.same[pairs] if len(pairs) else np.zeros(1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from accel_cls.data.corpus import Corpus
 from accel_cls.recipe import Recipe
 
 _STREAM = 1  # beside the seed, so that these draws are none of the plan's
@@ -38,10 +39,10 @@ def pairs_of(recipe: Recipe, labels: np.ndarray) -> Pairs | None:
     return draw_pairs(labels, recipe.few_shot.pairs, recipe.seed)
 
 
-def count_examples(recipe: Recipe, labels: np.ndarray) -> int:
+def count_examples(recipe: Recipe, corpus: Corpus) -> int:
     """How many examples a pass over the training data has: of a recipe that learns from pairs, these."""
-    pairs = pairs_of(recipe, labels)
-    return len(labels) if pairs is None else len(pairs)
+    pairs = pairs_of(recipe, corpus.train.labels)
+    return corpus.learned if pairs is None else len(pairs)
 
 
 def draw_pairs(classes: np.ndarray, times: int, seed: int) -> Pairs:

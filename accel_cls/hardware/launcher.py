@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from accel_cls.errors import UserError
-from accel_cls.profiles import Profile, default_config_file
+from accel_cls.profiles import TRAINING_MODULES, Profile, default_config_file
 from accel_cls.stopping import STATUS_FILE
 
 # accelerate launch's flags for what a profile says, and the profile's field for each. A flag wins over the file.
@@ -26,7 +26,6 @@ VALUES = {
 # Those without a value, and the distributed type that each means. With --cpu accelerate starts one process, and shards
 # nothing, whatever the file says.
 SWITCHES = {"multi_gpu": "MULTI_GPU", "use_fsdp": "FSDP", "use_deepspeed": "DEEPSPEED", "tpu": "XLA", "cpu": "NO"}
-_MODULE = "accel_cls.train"
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ def flags_of(arguments: Sequence[str], values: Iterable[str]) -> dict[str, str]:
     flags: dict[str, str] = {}
     words = iter(arguments)
     for word in words:
-        if word == _MODULE:  # what follows is for the training
+        if word in TRAINING_MODULES:  # what follows is for the training
             break
         if not word.startswith("--"):
             continue

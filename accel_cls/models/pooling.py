@@ -195,6 +195,24 @@ def _pooling_beside(name: str, notes: list[str]) -> Pooling | None:
     return found
 
 
+def copy_pooling(name: str, folder: Path) -> None:
+    """Put what sentence-transformers' files beside a model say of its pooling into another folder."""
+    kept = [("", "Transformer")]
+    for step in (module for module in _read_json(name, "modules.json", list) or [] if isinstance(module, dict)):
+        settings = _read_json(name, f"{step.get('path')}/config.json", dict)
+        if str(step.get("type")).endswith("Pooling") and settings is not None:
+            (folder / "1_Pooling").mkdir()
+            (folder / "1_Pooling" / "config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
+            kept.append(("1_Pooling", "Pooling"))
+            break
+    if len(kept) > 1:
+        steps = [
+            {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"}
+            for at, (path, kind) in enumerate(kept)
+        ]
+        (folder / "modules.json").write_text(json.dumps(steps, indent=2), encoding="utf-8")
+
+
 def _read_json(name: str, file: str, kind: type) -> Any:
     """A JSON file of a folder or hub id, which holds a list or a mapping; None where there is none."""
     try:

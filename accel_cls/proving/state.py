@@ -103,7 +103,7 @@ def _runs(recipe: Recipe) -> Iterator[str]:
 
 def _spec_of(recipe: Recipe) -> RunSpec:
     corpus = load_corpus(first_run_of(recipe), task_of(recipe))
-    count = count_examples(recipe, corpus.train.labels)
+    count = count_examples(recipe, corpus)
     return RunSpec(recipe, corpus.digest, count, precision=_precision_of(recipe), test=corpus.test_digest)
 
 

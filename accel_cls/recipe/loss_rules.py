@@ -30,11 +30,6 @@ def broken_losses(recipe: Recipe) -> _Broken:
     if loss.adversarial and recipe.model.name is None and _scratch(recipe).architecture == "ngrams":
         message = f"found {loss.adversarial!r} beside model.scratch.architecture: ngrams, whose tokens have no "
         yield ("loss", "adversarial"), f"{message}embeddings to move: leave it out, or take a bert"
-    if (samples := recipe.model.dropout_samples) > 1 and loss.contrastive:
-        message = (
-            f"found {loss.contrastive:g} beside model.dropout_samples: {samples}; it compares texts by one vector"
-        )
-        yield ("loss", "contrastive"), f"{message} each: leave one of the two out"
     if recipe.train.sampling == "balanced":
         yield from _broken_sampling(recipe)
 

@@ -70,6 +70,7 @@ def hint_by_meaning(key: str) -> str:
     if name == "extends":
         return "only a file can extend another one, in a line of its own"
     same = [one for one in all_keys() if one.rpartition(".")[2] == name]
+    same = [one for one in same if not one.startswith("pretrain.")] or same  # whose epochs are meant more rarely
     meant = OTHER_NAMES.get(name) or OTHER_SECTIONS.get(name, "")
     if meant and meant not in (*all_keys(), *OTHER_SECTIONS.values()):
         return meant

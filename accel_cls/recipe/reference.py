@@ -14,10 +14,12 @@ from accel_cls.recipe.section import Section
 from accel_cls.recipe.sections.checkpoint import Checkpoint
 from accel_cls.recipe.sections.data import Data, Fold, Hub
 from accel_cls.recipe.sections.decide import Decide
+from accel_cls.recipe.sections.distill import Distill
 from accel_cls.recipe.sections.evaluate import Evaluate
 from accel_cls.recipe.sections.few_shot import FewShot
 from accel_cls.recipe.sections.loss import Loss
 from accel_cls.recipe.sections.model import Model, Scratch
+from accel_cls.recipe.sections.pretrain import Pretrain
 from accel_cls.recipe.sections.repeat import Repeat
 from accel_cls.recipe.sections.train import Train
 
@@ -28,8 +30,10 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("data.fold", Fold),
     ("model", Model),
     ("model.scratch", Scratch),
+    ("pretrain", Pretrain),
     ("train", Train),
     ("loss", Loss),
+    ("distill", Distill),
     ("evaluate", Evaluate),
     ("decide", Decide),
     ("checkpoint", Checkpoint),

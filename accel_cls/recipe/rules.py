@@ -10,6 +10,7 @@ from pathlib import Path
 
 from accel_cls.errors import UserError, listed
 from accel_cls.recipe.decide_rules import broken_decisions, unknown_classes
+from accel_cls.recipe.distill_rules import broken_distillation, idle_in_distillation
 from accel_cls.recipe.few_shot_rules import broken_few_shot, idle_few_shot
 from accel_cls.recipe.head_rules import broken_heads
 from accel_cls.recipe.loss_rules import broken_losses, idle_losses
@@ -58,7 +59,8 @@ def broken_rules(recipe: Recipe) -> _Broken:
         )
         broken.append((("train", "max_updates"), message))
     broken += [*broken_lengths(recipe), *broken_decisions(recipe), *broken_losses(recipe), *broken_training(recipe)]
-    broken += [*broken_heads(recipe), *_broken_repeats(recipe), *broken_few_shot(recipe)]
+    broken += [*broken_heads(recipe), *_broken_repeats(recipe)]
+    broken += [*broken_distillation(recipe), *broken_few_shot(recipe)]
     broken += _broken_evaluation(recipe) + _broken_labels(recipe) + _broken_columns(recipe)
     return broken + (_broken_numbers(recipe) if recipe.task == "regression" else [])
 
@@ -227,8 +229,8 @@ def idle_settings(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
     if data.label_separator != "," and (recipe.task != "multi_label" or isinstance(data.label, list)):
         why = "not used: it is for task: multi_label with one label column"
         idle.append((("data", "label_separator"), why, "remove it"))
-    idle += [*idle_lengths(recipe), *idle_in_training(recipe), *idle_losses(recipe), *idle_few_shot(recipe)]
-    return idle + (_idle_when_frozen(recipe) if model.is_fitted else [])
+    idle += [*idle_lengths(recipe), *idle_in_training(recipe), *idle_losses(recipe), *idle_in_distillation(recipe)]
+    return idle + idle_few_shot(recipe) + (_idle_when_frozen(recipe) if model.is_fitted else [])
 
 
 def _idle_in_scratch(scratch: Scratch) -> list[tuple[tuple[str, ...], str, str]]:
@@ -291,15 +293,25 @@ def is_hub_id(name: str) -> bool:
 
 def missing_folders(recipe: Recipe) -> _Broken:
     """Folders of models and hub data sets that are not there; what is written as a path is looked up nowhere else."""
-    return [(key, said) for key, name in _hub_ids_or_folders(recipe) if (said := missing_folder(name)) is not None]
+    missing = [(key, said) for key, name in _hub_ids_or_folders(recipe) if (said := missing_folder(name)) is not None]
+    if recipe.distill is not None and not Path(recipe.distill.teacher).exists():
+        path = Path(recipe.distill.teacher)
+        said = f"there is no folder {_short(path)!r}; train the teacher first, or name a run that is there"
+        missing.append((("distill", "teacher"), said + _hint_for_folder(path)))
+    return missing
 
 
 def missing_folder(name: str) -> str | None:
     """What is said of a model's or data set's absolute path where nothing is there; None for all else."""
     if not os.path.isabs(name) or Path(name).exists():
         return None
-    where, hint = min(os.path.relpath(name), name, key=len), _hint_for_folder(Path(name))
-    return f"there is no folder {where!r}, and a path is not looked up on the hub{hint}"
+    hint = _hint_for_folder(Path(name))
+    return f"there is no folder {_short(Path(name))!r}, and a path is not looked up on the hub{hint}"
+
+
+def _short(path: Path) -> str:
+    """A path as it is shortest from here."""
+    return min(os.path.relpath(path), str(path), key=len)
 
 
 def _hub_ids_or_folders(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:

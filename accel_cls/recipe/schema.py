@@ -12,10 +12,12 @@ from accel_cls.recipe.sections.average import Average
 from accel_cls.recipe.sections.checkpoint import Checkpoint
 from accel_cls.recipe.sections.data import Data
 from accel_cls.recipe.sections.decide import Decide
+from accel_cls.recipe.sections.distill import Distill
 from accel_cls.recipe.sections.evaluate import Evaluate
 from accel_cls.recipe.sections.few_shot import FewShot
 from accel_cls.recipe.sections.loss import Loss
 from accel_cls.recipe.sections.model import Model
+from accel_cls.recipe.sections.pretrain import Pretrain
 from accel_cls.recipe.sections.repeat import Repeat
 from accel_cls.recipe.sections.train import Train
 
@@ -33,6 +35,9 @@ PATHS: dict[tuple[str, ...], Literal["input", "output", "input or name"]] = {
     ("data", "validation", "hub"): "input or name",
     ("data", "test", "hub"): "input or name",
     ("model", "name"): "input or name",
+    ("distill", "teacher"): "input",
+    ("distill", "texts"): "input",
+    ("pretrain", "texts"): "input",
 }
 
 
@@ -62,8 +67,16 @@ class Recipe(Section):
     output: str = setting(..., "a folder", "the run folder; relative to the current folder", min_length=1)
     data: Data = setting(..., "a mapping", "training, validation and test data")
     model: Model = setting(Model(), "a mapping", "what is trained")
+    pretrain: Pretrain | None = setting(
+        None,
+        "a mapping of texts, judged, epochs, learning_rate, mask, whole_words",
+        "how the encoder is trained on texts before, by a command of its own",
+    )
     train: Train = setting(Train(), "a mapping", "how it is trained")
     loss: Loss = setting(Loss(), "a mapping", "what is minimized")
+    distill: Distill | None = setting(
+        None, "a mapping of teacher, temperature, weight, texts", "a finished model that teaches this one"
+    )
     average: Average | None = setting(
         None, "a mapping, {ema: 0.999} or {last: 3}", "the mean of several updates' weights, as what is kept"
     )

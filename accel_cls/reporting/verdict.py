@@ -18,7 +18,9 @@ from accel_cls.evaluation.statistics.intervals import Interval, intervals
 from accel_cls.evaluation.statistics.paired import paired_difference
 from accel_cls.recipe import Recipe
 from accel_cls.reporting.decision_words import advice_on_rules
+from accel_cls.reporting.pretraining import read_beforehand
 from accel_cls.reporting.slices import worst_in_words
+from accel_cls.reporting.teacher import describe_flattery
 from accel_cls.tasks import Task
 
 _CHANCE = 0.05  # from this p on a difference may be chance
@@ -149,6 +151,8 @@ def advice(recipe: Recipe, results: dict[str, Any]) -> list[str]:
     worst = worst_in_words(results["slices"]["validation"])
     return [
         *advice_on_rules(results),
+        *describe_flattery(results.get("teacher")),
+        *(f"{what}; {do}" for what, do in read_beforehand(results.get("pretraining"))),
         *_beside_baselines(recipe, results),
         *_never_predicted(recipe, results),
         *_course(recipe, results),

@@ -48,7 +48,7 @@ class Artifacts:
         self.min_gain = recipe.evaluate.min_gain
         self.classes = corpus.classes
         self._recipe = recipe
-        self._validation = corpus.validation
+        self._corpus = corpus
         self._task = task
         self._tokenizer = tokenizer
         self._folds = folds
@@ -90,6 +90,6 @@ class Artifacts:
             with whole_folder(self.folder.model) as beside:
                 inner.save_pretrained(beside, state_dict=state)
                 self._tokenizer.save_pretrained(beside)
-            answers = Answers(self._validation, predictions.logits)
+            answers = Answers(self._corpus.validation, predictions.logits)
             write_answers(self.folder, "validation", answers, self._task, self.classes.names)
         accelerator.wait_for_everyone()

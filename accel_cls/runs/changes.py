@@ -15,7 +15,7 @@ from accel_cls.data.files import expand
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, leaves, read_plain, recipe_to_plain
 from accel_cls.recipe.keys import RATE, field_of
-from accel_cls.runs.folder import RunFolder
+from accel_cls.runs.folder import RunFolder, model_folder_of
 from accel_cls.runs.out_of_memory import read_out_of_memory
 
 # Keys that change nothing of what an update does; train.non_finite only decides about one that does nothing. Of the
@@ -30,12 +30,16 @@ _MEAN_AT_THE_END = "average.last"
 _SEEDS = "repeat.seeds"  # likewise, where both are several runs with seeds
 _EPOCHS = "train.epochs"  # likewise, where no update's learning rate follows from it
 # Where the data lie does not matter by itself: the digest of what was read does.
-_DATA_FILES = ("data.train", "data.validation", "data.fold", "data.split_seed")
+_DATA_FILES = ("data.train", "data.validation", "data.fold", "data.split_seed", "distill.texts", "pretrain.texts")
 _TEST = "data.test"  # what is scored at the end: no update follows from it
 # How the best model is judged at the end, and what is made of its answers: likewise.
 _JUDGED = ("data.slices", "evaluate.behaviour", "evaluate.calibrate", "decide")
 _AFTER = (_TEST, *_JUDGED)
 TOKENS = "train.micro_batch_tokens"
+_PRETRAINING = "pretrain"  # what a pre-training goes by, and no classifier
+_KINDS = ("a classifier", "a language model")
+# In a model's folder, what is written anew where a run is judged anew: its card; its temperature and rules.
+_RETOLD = ("README.md", "config.json")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class RunSpec:
     hardware: str = ""  # as people call it
     precision: str | None = None  # fp32, fp16, bf16, fp8; None: not known
     test: str | None = None  # digest of the test data; None where there are none
+    pretraining: bool = False  # a language model, not a classifier
 
     @property
     def updates(self) -> int:
@@ -72,6 +77,9 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     # A run that began before there was a key had what is its default now.
     old = {key: value for key, value in new.items() if value == _default(key)} | old
     differing = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
+    origin = origin_of(folder)
+    if not spec.pretraining:
+        differing = [key for key in differing if not _is_under(key, (_PRETRAINING,))]
     note = read_out_of_memory(folder)
     # `auto` is the number with which the run began; after running out of memory, a smaller one is no other run.
     if TOKENS in differing and (new[TOKENS] == "auto" or (note is not None and new[TOKENS] < note.tokens)):
@@ -92,10 +100,13 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
         lines[0] += (
             " (with train.schedule: constant, or inverse_sqrt, and train.warmup in updates the run would go on)"
         )
-    origin = origin_of(folder)
+    if origin.get("pretraining", False) != spec.pretraining:
+        lines.append(f"what is trained: {' → '.join(_KINDS[:: 1 if spec.pretraining else -1])}")
     if origin.get("data", spec.data) != spec.data:
         lines += lines_of([key for key in differing if _is_under(key, (*_DATA_FILES, _TEST))])
         lines = lines or [": ".join(["the data files' content", *_changed_files(origin, recipe)])]
+    if origin.get("teacher") not in (None, teacher_digest(recipe)):
+        lines.append(f"distill.teacher: the model in {recipe.distill.teacher if recipe.distill else 'it'}")
     precision = _precision_of(origin)
     if None not in (precision, spec.precision) and precision != spec.precision:
         where = "mixed_precision, of the hardware profile or of accelerate launch's command line"
@@ -118,7 +129,7 @@ def _has_rate_without_end(values: dict[str, Any]) -> bool:
 
 def settings_of(recipe: Recipe) -> dict[str, Any]:
     """By key, all that the updates of a run follow from besides its data."""
-    others = (*_HARMLESS, *_END, *_DATA_FILES, *_AFTER)
+    others = (*_HARMLESS, *_END, *_DATA_FILES, *_AFTER, _PRETRAINING)
     return {key: value for key, value in leaves(recipe_to_plain(recipe)) if not _is_under(key, others)}
 
 
@@ -150,13 +161,27 @@ def digests_of(recipe: Recipe) -> dict[str, str]:
     Of what is packed it is that of the content: packing it again changes nothing.
     """
     found = {}
-    for source in (recipe.data.train, recipe.data.validation, recipe.data.test):
+    more = [section.texts for section in (recipe.distill, recipe.pretrain) if section is not None]
+    for source in (recipe.data.train, recipe.data.validation, recipe.data.test, *more):
         if isinstance(source, str | list):
             with suppress(UserError, OSError):  # it has just been read; who removes it now is told of the content only
                 for path in expand(source):
                     with DataFile.at(path).open() as file:
                         found[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
+
+
+def teacher_digest(recipe: Recipe) -> str | None:
+    """SHA-256 of the files from which the answers of a recipe's teacher follow; None where there is no such model."""
+    folder = None if recipe.distill is None else model_folder_of(recipe.distill.teacher)
+    if folder is None or not folder.is_dir():
+        return None
+    whole = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.name not in _RETOLD:
+            with open(path, "rb") as file:
+                whole.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()
 
 
 def _default(key: str) -> Any:

@@ -9,6 +9,8 @@ from typing import Any
 from accel_cls.errors import UserError
 from accel_cls.runs.folder import RunFolder
 
+LANGUAGE_MODEL = "masked_language"  # the `task` of a pre-training
+
 
 def read_results(folder: RunFolder) -> dict[str, Any]:
     """What a finished run has come to.
@@ -19,7 +21,17 @@ def read_results(folder: RunFolder) -> dict[str, Any]:
     results = _read(folder)
     if "runs" in results:
         raise UserError(one_run_expected(folder))
+    if results.get("task") == LANGUAGE_MODEL:
+        raise UserError(
+            f"{folder.path}: found a pre-training, which classifies nothing; expected a classifier's run, such as one "
+            f"that has {folder.model} as its model.name"
+        )
     return results
+
+
+def read_pretraining(folder: RunFolder) -> dict[str, Any]:
+    """What a finished pre-training has come to. Raises UserError where the folder holds none."""
+    return _read(folder)
 
 
 def read_repeats(folder: RunFolder) -> dict[str, Any] | None:

@@ -30,6 +30,7 @@ from accel_cls.tasks.linear import NEVER, fit_indicators
 from accel_cls.tasks.lists import BITS, read_list, vector_length
 from accel_cls.tasks.losses import BinaryCrossEntropy, BinaryFocalLoss
 from accel_cls.tasks.questions import Question
+from accel_cls.tasks.soft_targets import SoftLoss, sigmoid_divergence
 from accel_cls.tasks.task import CROSS_ENTROPY, Decoded, Loss, Predictor, Table
 
 if TYPE_CHECKING:
@@ -167,6 +168,10 @@ class MultiLabel:
 
         settings = class_weights(train, classes.names, inverse), train.label_smoothing, device
         return BinaryFocalLoss(*settings, form.focal_gamma) if form.kind == FOCAL else BinaryCrossEntropy(*settings)
+
+    def soft_loss(self, labels: np.ndarray, temperature: float) -> SoftLoss:
+        """The divergence of each class, averaged over the classes."""
+        return sigmoid_divergence(temperature)
 
     def row_losses(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Binary cross-entropy, the mean over classes."""

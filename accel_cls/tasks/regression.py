@@ -19,6 +19,7 @@ from accel_cls.recipe.sections.loss import Loss as Form
 from accel_cls.recipe.sections.train import Train
 from accel_cls.tasks.linear import fit_numbers
 from accel_cls.tasks.questions import Question
+from accel_cls.tasks.soft_targets import SoftLoss, squared_difference
 from accel_cls.tasks.task import CROSS_ENTROPY, Decoded, Loss, Predictor, Table
 
 if TYPE_CHECKING:
@@ -107,6 +108,10 @@ class Regression:
     ) -> Loss:
         """The squared error, in deviations of the training labels."""
         return SquaredError(_deviation(labels))
+
+    def soft_loss(self, labels: np.ndarray, temperature: float) -> SoftLoss:
+        """The squared difference, in deviations of the training labels."""
+        return squared_difference(_deviation(labels))
 
     def row_losses(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """The squared error, in the label's unit."""

@@ -24,6 +24,7 @@ from accel_cls.tasks.linear import NEVER, fit_classes
 from accel_cls.tasks.lists import read_list
 from accel_cls.tasks.losses import CrossEntropy, FocalLoss, GeneralizedCrossEntropy
 from accel_cls.tasks.questions import Question
+from accel_cls.tasks.soft_targets import SoftLoss, softmax_divergence
 from accel_cls.tasks.task import CROSS_ENTROPY, Decoded, Loss, Predictor, Table
 
 if TYPE_CHECKING:
@@ -121,6 +122,10 @@ class SingleLabel:
     def output_scale(self, labels: np.ndarray) -> OutputScale | None:
         """None: logits have no unit."""
         return None
+
+    def soft_loss(self, labels: np.ndarray, temperature: float) -> SoftLoss:
+        """The divergence of two distributions over the classes."""
+        return softmax_divergence(temperature)
 
     def row_losses(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Cross-entropy."""

@@ -64,6 +64,16 @@ class Encoded:
             return digest
         return hashlib.sha256(digest.encode() + self.offsets.tobytes() + self.starts.tobytes()).hexdigest()
 
+    def followed_by(self, other: Encoded) -> Encoded:
+        """Both, one after the other."""
+        types = None if self.types is None or other.types is None else np.concatenate([self.types, other.types])
+        offsets = np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]])
+        ids, truncated = np.concatenate([self.ids, other.ids]), self.truncated + other.truncated
+        starts = None
+        if self.starts is not None and other.starts is not None:
+            starts = np.concatenate([self.starts, self.starts[-1] + other.starts[1:]])
+        return Encoded(ids, types, offsets, truncated, self.from_cache and other.from_cache, starts=starts)
+
     def describe(self, longest: int) -> tuple[str, str]:
         """Name and text of the banner's line about lengths."""
         share = self.truncated / len(self.lengths)

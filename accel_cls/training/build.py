@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from accel_cls.models.capabilities import ask_model
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.capabilities.training import settle_training
 from accel_cls.models.capabilities.watching import WatchedParts, watched_parts
-from accel_cls.models.classifier import load_model, outline_model
+from accel_cls.models.classifier import describe_model, load_model, outline_model
 from accel_cls.models.features import keep_head_fitted, last_layer
 from accel_cls.models.output_scale import ScaledLayer, scale_output
 from accel_cls.models.packing import make_packable
@@ -49,8 +50,10 @@ from accel_cls.training.averaging import Average
 from accel_cls.training.dropout_samples import MeanOverDraws, sample_dropout
 from accel_cls.training.loop import Training
 from accel_cls.training.non_finite import NonFiniteGuard
+from accel_cls.training.objective import Objective, Supervised
 from accel_cls.training.objectives import objective_of, require_objective
 from accel_cls.training.objectives.cosine import CosineOfPairs
+from accel_cls.training.objectives.distilled import Distilled
 from accel_cls.training.trace import Trace
 from accel_cls.training.unfreezing import Unfreezing
 
@@ -72,7 +75,8 @@ class Inputs:
     loss: Loss
     tokenizer: PreTrainedTokenizerBase
     model: PreTrainedModel  # not yet prepared for the hardware
-    train: Encoded
+    train: Encoded  # the labelled examples
+    learned: Encoded  # all texts that updates are made of: these, and after them those without labels
     validation: Encoded
     packed: bool  # whether several texts lie in a row
     first_position: int  # the position id of a packed text's first token
@@ -80,7 +84,9 @@ class Inputs:
     scaled: ScaledLayer | None  # the last layer, where logits have a unit
     adapters: Adapters | None  # of the encoder, where these are trained in its place
     windows: Windows | None  # how long texts are read in several
-    watched: WatchedParts
+    watched: WatchedParts  # what objectives look into
+    teacher: np.ndarray | None = None  # float32 [learned texts, outputs]: what a teacher says of them
+    is_judged_first: bool = False  # before the first update, too
     contrast: Contrast | None = None  # None: each text is learned by itself
 
     def batches(
@@ -94,9 +100,65 @@ class Inputs:
         """What makes micro-batches of one part of the corpus; see `Batches`."""
         return Batches(texts, examples.labels, self.padding, device, fixed_tokens, fixed_rows, self.first_position)
 
+    def learned_batches(
+        self, device: torch.device, fixed_tokens: int | None = None, fixed_rows: int | None = None
+    ) -> Batches:
+        """The same of all texts that are learned from; zeros stand where there is no label."""
+        train = self.corpus.train
+        missing = np.zeros((len(self.learned.lengths) - len(train), *train.labels.shape[1:]), train.labels.dtype)
+        whole = replace(train, labels=np.concatenate([train.labels, missing]))
+        return self.batches(self.learned, whole, device, fixed_tokens, fixed_rows)
+
+    def update_batches(
+        self, device: torch.device, fixed_tokens: int | None = None, fixed_rows: int | None = None
+    ) -> Batches | PairBatches:
+        """The same of the examples of updates: these texts, or pairs of them."""
+        texts = self.learned_batches(device, fixed_tokens, fixed_rows)
+        return texts if self.contrast is None else PairBatches(texts, self.contrast.pairs)
+
+    def learned_rows(self) -> Sequence[str]:
+        """Where each example stands that updates are made of."""
+        rows = self.corpus.learned_rows
+        return rows if self.contrast is None else self.contrast.pairs.rows(rows)
+
+    def objective(self, recipe: Recipe) -> Objective:
+        """What is minimized."""
+        if self.contrast is not None:
+            return CosineOfPairs(self.contrast.layer)
+        labels = self.corpus.train.labels
+        supervised = Supervised(self.loss, labels)
+        inner: Objective = supervised
+        if recipe.distill is not None:
+            assert self.teacher is not None
+            soft = self.task.soft_loss(labels, recipe.distill.temperature)
+            inner = Distilled(supervised, soft, self.teacher, recipe.distill.weight)
+        return objective_of(recipe.loss, inner, supervised, self.watched)
+
+    def strata(self) -> np.ndarray | None:
+        """The class of each training example, as train.sampling: balanced counts it; None where there are none."""
+        return self.task.strata(self.corpus.train.labels)
+
+    def artifacts(self, folder: RunFolder, recipe: Recipe, tracking: Tracking, is_main: bool) -> Artifacts:
+        """What writes the run's log and its best model."""
+        folds = [one.fold for one in (self.adapters, self.scaled) if one is not None]
+        return Artifacts(folder, recipe, self.corpus, self.task, self.tokenizer, folds, tracking, is_main)
+
+    def outline(self, recipe: Recipe) -> PreTrainedModel:
+        """The same model on the meta device."""
+        task, classes = self.task, self.corpus.classes
+        return outline_model(recipe, self.tokenizer, classes, task.problem_type, self.train)
+
+    def describe_data(self, recipe: Recipe) -> list[tuple[str, str]]:
+        """The banner's lines about examples."""
+        return self.corpus.describe(recipe.data)
+
+    def describe_model(self, recipe: Recipe) -> tuple[str, str]:
+        """The banner's line about the model."""
+        return describe_model(self.model, recipe)
+
 
 def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Accelerator, notes: list[str]) -> Inputs:
-    """Tokenizer, token ids, model and loss.
+    """Tokenizer, token ids, model and loss; no teacher's answers yet.
 
     Raises:
         UserError: for a model or hardware that can't be used so, or class weights that do not fit the classes.
@@ -107,6 +169,10 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
         encode_cached(tokenizer, part.texts, Cutting.of(recipe.data), notes)
         for part in (corpus.train, corpus.validation)
     )
+    learned = train
+    if corpus.unlabelled is not None:
+        texts = corpus.unlabelled.texts
+        learned = train.followed_by(encode_cached(tokenizer, texts, Cutting.of(recipe.data), notes))
     model = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type, train)
     if recipe.data.windows is not None:
         if is_xla(accelerator):
@@ -131,23 +197,11 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device, recipe.loss)
     if samples > 1:
         loss = MeanOverDraws(loss)
-    return Inputs(
-        corpus,
-        task,
-        loss,
-        tokenizer,
-        model,
-        train,
-        validation,
-        packed,
-        first_position,
-        able.padding,
-        scaled,
-        adapters,
-        recipe.data.windows,
-        watched,
-        contrast,
-    )
+    # A head that was fitted may be hard to beat.
+    first, windows = recipe.train.head_init == "probe", recipe.data.windows
+    made = corpus, task, loss, tokenizer, model, train, learned, validation
+    places = packed, first_position, able.padding, scaled, adapters, windows, watched
+    return Inputs(*made, *places, is_judged_first=first, contrast=contrast)
 
 
 def _contrast(recipe: Recipe, model: PreTrainedModel, labels: np.ndarray, accelerator: Accelerator) -> Contrast | None:
@@ -176,12 +230,11 @@ def resolve_micro_batch_tokens(
     Raises:
         UserError: where not even the smallest micro-batch fits.
     """
-    sizes = MicroBatchSizes.of(recipe, inputs.train.lengths, is_xla(accelerator), inputs.train.windows)
+    sizes = MicroBatchSizes.of(recipe, inputs.learned.lengths, is_xla(accelerator), inputs.learned.windows)
     if recipe.train.micro_batch_tokens != "auto":
         return recipe, sizes, None
-    classes, problem_type = inputs.corpus.classes, inputs.task.problem_type
-    outline = functools.partial(outline_model, recipe, inputs.tokenizer, classes, problem_type, inputs.train)
-    batches = inputs.batches(inputs.train, inputs.corpus.train, accelerator.device)
+    outline = functools.partial(inputs.outline, recipe)
+    batches = inputs.learned_batches(accelerator.device)
     copies = averaged_copies(recipe, accelerator.device)
     search = Search.of(accelerator, sizes, inputs.model, outline, batches, copies)
     tokens = known or find_micro_batch_tokens(search, notes)
@@ -208,26 +261,17 @@ def build_training(
         UserError: where the recipe wants what the hardware can't do.
     """
     corpus, fixed = inputs.corpus, plan.layout.tokens if is_xla(accelerator) else None
-    tracking = Tracking(accelerator, folder, recipe)
-    task, tokenizer, is_main = inputs.task, inputs.tokenizer, accelerator.is_main_process
-    folds = [one.fold for one in (inputs.adapters, inputs.scaled) if one is not None]
-    artifacts = Artifacts(folder, recipe, corpus, task, tokenizer, folds, tracking, is_main)
+    artifacts = inputs.artifacts(folder, recipe, Tracking(accelerator, folder, recipe), accelerator.is_main_process)
     saver = Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress, average.tensors)
-    policy, rows = recipe.train.non_finite, corpus.train.rows
-    batches = inputs.batches(inputs.train, corpus.train, accelerator.device, fixed, plan.batch_size)
-    train: Batches | PairBatches = batches
-    objective = objective_of(recipe.loss, inputs.loss, corpus.train.labels, inputs.watched)
-    if (contrast := inputs.contrast) is not None:
-        objective, train = CosineOfPairs(contrast.layer), PairBatches(batches, contrast.pairs)
-        rows = contrast.pairs.rows(rows)
+    policy, rows = recipe.train.non_finite, inputs.learned_rows()
     return Training(
         recipe,
         plan,
         accelerator,
         model,
         optimizer,
-        objective,
-        train,
+        inputs.objective(recipe),
+        inputs.update_batches(accelerator.device, fixed, plan.batch_size),
         inputs.batches(inputs.validation, corpus.validation, accelerator.device, fixed),
         artifacts,
         Trace(folder.trace if recipe.train.trace else None, accelerator.process_index),

@@ -31,13 +31,13 @@ class MeanOverDraws:
         """Each row's, float32 [R], of logits float32 [draws, R, outputs]."""
         return torch.stack([self.loss.losses(draw, labels) for draw in logits]).mean(0)
 
-    def divergence(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-        """The task's, float32 [R], draw by draw, of logits float32 [draws, R, outputs]."""
-        return torch.stack([self.loss.divergence(*draws) for draws in zip(first, second, strict=True)]).mean(0)
-
     def weights(self, labels: np.ndarray) -> np.ndarray:
         """The task's."""
         return self.loss.weights(labels)
+
+    def divergence(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """Each row's, float32 [R], a draw of the one with one of the other."""
+        return torch.stack([self.loss.divergence(*draws) for draws in zip(first, second, strict=True)]).mean(0)
 
 
 def sample_dropout(model: PreTrainedModel, samples: int, tokenizer: PreTrainedTokenizerBase, padding: Padding) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils.memory import clear_device_cache
 from transformers import PreTrainedTokenizerBase
 
 from accel_cls.atomic import write_text
@@ -32,13 +33,12 @@ from accel_cls.hardware.accelerator import Hardware
 from accel_cls.hardware.main_process import decided_by_main, float_bits, float_of_bits
 from accel_cls.memory.available import peak_device_memory, reset_peak_device_memory
 from accel_cls.memory.sizes import MicroBatchSizes
-from accel_cls.models.classifier import describe_model
 from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.runs.changes import RunSpec
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.resume import Start, lock_and_open_run
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
-from accel_cls.tasks import task_of
+from accel_cls.tasks import Task, task_of
 from accel_cls.training.averaging import make_average
 from accel_cls.training.build import Inputs, build_training, load_inputs, resolve_micro_batch_tokens
 from accel_cls.training.gradient_buckets import settle_buckets
@@ -46,11 +46,16 @@ from accel_cls.training.linear_probe import fit_last_layer, refit_last_layer
 from accel_cls.training.loop import Training, train
 from accel_cls.training.optimizer import make_optimizer
 from accel_cls.training.out_of_memory import explain_out_of_memory
+from accel_cls.training.teacher import Teacher, describe_teacher, load_teacher
 from accel_cls.training.unfreezing import make_unfreezing
 
 # What goes through the updates: the training loop, or what measures some of them. Takes the training, its counters,
 # and what it runs on, as people call it.
 Loop = Callable[[Training, Progress, str], None]
+
+
+# Makes of a recipe and its corpus what is trained; see `load_inputs`.
+Load = Callable[[Recipe, Task, Corpus, Accelerator, list[str]], Inputs]
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ def fit(
     start: Start,
     notes: list[str],
     loop: Loop | None = None,
+    load: Load = load_inputs,
 ) -> Fitted:
     """Make a model and train it, in a run folder that is open. Called by all processes.
 
@@ -93,6 +99,7 @@ def fit(
         start: where it starts.
         notes: what the user should know of; takes more.
         loop: in place of the training loop.
+        load: makes what is trained.
 
     Raises:
         Diverged: where its losses are no finite numbers.
@@ -100,14 +107,7 @@ def fit(
     """
     hardware, console = session.hardware, session.console
     accelerator = hardware.accelerator
-    inputs = load_inputs(recipe, task_of(recipe), corpus, accelerator, notes)
-    facts = {
-        "token ids": inputs.train.digest[:16],
-        "weights": f"{inputs.model.num_parameters():,}",
-        "checkpoint": manifest_digest(start.checkpoint),
-    }
-    hardware.require_same("model", facts, "Give all machines the same model folder, and one disk for `output`")
-    hardware.rendezvous.close()
+    inputs = _loaded(session, load(recipe, task_of(recipe), corpus, accelerator, notes), recipe, start, notes)
     recipe, sizes, key = resolve_micro_batch_tokens(recipe, inputs, accelerator, start.tokens, notes)
     if key is not None and accelerator.is_main_process:
         write_text(folder.recipe, recipe_to_yaml(recipe))
@@ -119,8 +119,7 @@ def fit(
     fit_seconds = _fit_last_layer(recipe, inputs, accelerator, plan, console) if start.checkpoint is None else 0.0
     optimizer = make_optimizer(inputs.model, recipe.train, accelerator.device)
     model, optimizer = prepare(accelerator, inputs.model, optimizer, recipe.train.max_grad_norm, recipe.train.kernels)
-    # A head that was fitted is judged before the first update, too: it may be hard to beat.
-    progress = Progress(seconds=fit_seconds, evaluated=-1 if recipe.train.head_init == "probe" else 0)
+    progress = Progress(seconds=fit_seconds, evaluated=-1 if inputs.is_judged_first else 0)
     if start.checkpoint is not None:
         progress = load_checkpoint(accelerator, model, optimizer, start.checkpoint)
     average = make_average(recipe, inputs.model, accelerator, start.checkpoint)
@@ -135,11 +134,34 @@ def fit(
     return Fitted(recipe, plan, progress, _device_peak_bytes(accelerator), truncated, inputs.tokenizer)
 
 
+def _loaded(session: Session, inputs: Inputs, recipe: Recipe, start: Start, notes: list[str]) -> Inputs:
+    """What is trained, the same in all processes, with the answers of its teacher, where it has one."""
+    hardware = session.hardware
+    teacher = None if recipe.distill is None else load_teacher(recipe.distill, inputs.corpus, inputs.task)
+    facts = _facts(inputs, start, teacher)
+    hardware.require_same("model", facts, "Give all machines the same model folder, and one disk for `output`")
+    hardware.rendezvous.close()
+    if teacher is not None:
+        session.console.set_state("the teacher answers")
+        inputs, teacher = replace(inputs, teacher=teacher.answers(hardware.accelerator, notes)), None
+        clear_device_cache(garbage_collection=True)  # what is trained needs the memory
+    return inputs
+
+
+def _facts(inputs: Inputs, start: Start, teacher: Teacher | None) -> dict[str, str]:
+    """What has to be the same in all processes."""
+    return {
+        "token ids": inputs.learned.digest[:16],
+        "weights": f"{inputs.model.num_parameters():,}",
+        "checkpoint": manifest_digest(start.checkpoint),
+        "teacher": "" if teacher is None else teacher.key[:16],
+    }
+
+
 def _plan_of(recipe: Recipe, inputs: Inputs, accelerator: Accelerator) -> Plan:
-    train, contrast = inputs.train, inputs.contrast
-    classes = inputs.task.strata(inputs.corpus.train.labels)
+    learned, contrast, kind = inputs.learned, inputs.contrast, (is_xla(accelerator), inputs.packed)
     pairs = None if contrast is None else contrast.pairs.texts
-    return Plan.of(recipe, train.lengths, is_xla(accelerator), inputs.packed, train.windows, classes, pairs)
+    return Plan.of(recipe, learned.lengths, *kind, learned.windows, inputs.strata(), pairs)
 
 
 def _device_peak_bytes(accelerator: Accelerator) -> int | None:
@@ -196,9 +218,10 @@ def _show_what_is_trained(
 ) -> None:
     """The banner's sections on data, model and plan, and all notes."""
     compiled = [("programs", plan.programs(inputs.validation.lengths))] if is_xla(accelerator) else []
-    lengths = inputs.train.describe(recipe.data.max_length)
-    console.section("data", [*inputs.corpus.describe(recipe.data), lengths])
-    console.section("model", [describe_model(inputs.model, recipe)])
+    lengths = inputs.learned.describe(recipe.data.max_length)
+    console.section("data", [*inputs.describe_data(recipe), lengths])
+    taught = [] if recipe.distill is None else [describe_teacher(recipe.distill)]
+    console.section("model", [inputs.describe_model(recipe), *taught])
     console.section("plan", [*plan.describe(recipe, accelerator.num_processes), *compiled])
     for note in notes:
         console.note(note)
@@ -263,7 +286,14 @@ def _describe_stop(folder: RunFolder, plan: Plan, progress: Progress, saver: Sav
     return [*lines, ("to go on", "run the same command again")]
 
 
-def open_on_main(session: Session, folder: RunFolder, recipe: Recipe, corpus: Corpus, fresh: bool = False) -> Start:
+def open_on_main(
+    session: Session,
+    folder: RunFolder,
+    recipe: Recipe,
+    corpus: Corpus,
+    fresh: bool = False,
+    pretraining: bool = False,
+) -> Start:
     """Let the main process open the run folder, and every process know where the run starts.
 
     Raises:
@@ -273,8 +303,8 @@ def open_on_main(session: Session, folder: RunFolder, recipe: Recipe, corpus: Co
     new, finished = 0, -1
 
     def opened() -> Sequence[int]:
-        count, test = count_examples(recipe, corpus.train.labels), corpus.test_digest
-        spec = RunSpec(recipe, corpus.digest, count, hardware.name, hardware.precision, test)
+        run = hardware.name, hardware.precision, corpus.test_digest
+        spec = RunSpec(recipe, corpus.digest, count_examples(recipe, corpus), *run, pretraining)
         start = lock_and_open_run(folder, spec, fresh, notes)
         update = new if start.checkpoint is None else update_of(start.checkpoint)
         return finished if start.finished else update, start.tokens or 0, float_bits(start.rate or 0)

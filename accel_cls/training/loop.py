@@ -113,7 +113,7 @@ def accumulate_gradient(t: Training, update: int) -> list[MicroBatchLoss]:
     for step, (index, micro_batch) in enumerate(mine):
         is_last = step == len(mine) - 1
         with span("data"):
-            batch = t.train.make(micro_batch)
+            batch = t.train.make(micro_batch, update)
         # Dropout's draws depend on the place in the training alone: not on what ran before, nor where.
         seed_generators(accelerator.device, seed_of(t.plan.seed, update, index))
         # DeepSpeed reads this flag to see which backward pass ends the update.

@@ -51,14 +51,19 @@ class Supervised:
         return float(self.loss.weights(self.labels[examples]).sum(dtype=np.float64))
 
     def row_weights(self, batch: Batch) -> torch.Tensor:
-        """What each row counts, float32 [R] on the device; 0 for fillers."""
-        weights = np.zeros(len(batch.mask), np.float32)
-        weights[: len(batch.examples)] = self.loss.weights(self.labels[list(batch.examples)])
+        """What each row counts, float32 [R] on the device; 0 for fillers, and for texts without a label."""
+        examples = np.array(batch.examples, np.int64)
+        weights, has_label = np.zeros(len(batch.mask), np.float32), np.flatnonzero(examples < len(self.labels))
+        weights[has_label] = self.loss.weights(self.labels[examples[has_label]])
         return move(weights, batch.mask.device)
 
     def losses(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Of logits in float32, whatever the precision of the pass."""
-        return self.loss.losses(at_least_float32(model(**batch.inputs).logits), batch.labels)
+        return self.of_logits(at_least_float32(model(**batch.inputs).logits), batch)
+
+    def of_logits(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Of what a pass has answered, float32 [R, outputs]."""
+        return self.loss.losses(logits, batch.labels)
 
 
 def at_least_float32(values: torch.Tensor) -> torch.Tensor:

@@ -35,6 +35,8 @@ from accel_cls.reporting.markdown import (
     describe_test,
     verdict_of,
 )
+from accel_cls.reporting.pretraining import pretraining_results, read_beforehand
+from accel_cls.reporting.teacher import describe_flattery, teacher_results
 from accel_cls.runs.answers import read_answers, write_answers
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.results import read_results
@@ -68,7 +70,7 @@ class Command:
     notes: Sequence[str] = ()  # what was decided before, and is to be told
     cpu_notes: Sequence[str] = ()  # likewise, of what matters on a CPU only
     loop: Loop | None = None  # in place of the training loop: then nothing is finished, and no result shown
-    repeat: Work | None = None  # several trainings in place of one: for a recipe with `repeat`
+    work: Work | None = None  # in place of one training: several, for a recipe with `repeat`, or a pre-training
 
 
 def run_command(command: Command, stopping: Stopping) -> None:
@@ -92,7 +94,7 @@ def _run(command: Command, rendezvous: Rendezvous, folder: RunFolder, stopping: 
     require_metrics(recipe.evaluate.metrics)
     session = Session(hardware, stopping, console)
     with deterministic_algorithms(hardware.accelerator.device, recipe.train.deterministic):
-        show = (command.repeat or _work)(command, session, folder)
+        show = (command.work or _work)(command, session, folder)
     hardware.accelerator.end_training()
     if hardware.accelerator.is_main_process and show is not None:
         show()
@@ -139,7 +141,11 @@ def notes_of(command: Command, session: Session, corpus: Corpus) -> list[str]:
     """What the user should know of before a training."""
     is_cpu = session.hardware.accelerator.device.type == "cpu"
     idle = [f"{'.'.join(key)} is {why}" for key, why, _ in idle_settings(command.recipe)]
-    return [*command.notes, *corpus.notes, *(command.cpu_notes if is_cpu else ()), *idle]
+    notes = [*command.notes, *corpus.notes, *(command.cpu_notes if is_cpu else ()), *idle]
+    if command.recipe.distill is not None and session.hardware.accelerator.is_main_process:  # it may read data again
+        notes += describe_flattery(teacher_results(command.recipe, corpus))
+    beforehand = read_beforehand(pretraining_results(command.recipe, corpus))
+    return [*notes, *(f"{what}; {do}" for what, do in beforehand)]
 
 
 def with_found_rate(

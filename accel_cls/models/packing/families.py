@@ -76,7 +76,7 @@ def make_packable(model: PreTrainedModel, kernels: Kernels = "fast") -> int:
     Returns:
         The position id of a text's first token: 0, or past the padding's own in RoBERTa's line.
     """
-    model.base_model.set_attn_implementation(register_attention(kernels))
+    first_position = pack_attention(model, kernels)
     pools_itself = isinstance(model.config, PooledConfig)
     pooling = model.config.pooling if pools_itself else getattr(model.config, "classifier_pooling", "cls")
     rows = {"fast": FAST, "plain": PLAIN}[kernels]
@@ -95,6 +95,12 @@ def make_packable(model: PreTrainedModel, kernels: Kernels = "fast") -> int:
 
     if not pools_itself:
         model.base_model.get_submodule(encoder).register_forward_hook(pool_texts, with_kwargs=True)
+    return first_position
+
+
+def pack_attention(model: PreTrainedModel, kernels: Kernels) -> int:
+    """Let the encoder of a model take packed texts, whose output has a vector for each token; else as above."""
+    model.base_model.set_attn_implementation(register_attention(kernels))
     positions = [m for name, m in model.named_modules() if name.endswith("position_embeddings")]
     padding = positions[0].padding_idx if positions else None
     return 0 if padding is None else padding + 1

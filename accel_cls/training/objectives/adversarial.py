@@ -12,6 +12,7 @@ import torch
 
 from accel_cls.batching.batches import Batch
 from accel_cls.models.packing import Packing
+from accel_cls.models.windows import Windows
 from accel_cls.training.objective import Objective, at_least_float32
 
 # A step of several, as a share of the whole way times their number: enough to get anywhere in the ball, and back from
@@ -86,6 +87,7 @@ class _Texts:
     def __init__(self, batch: Batch):
         self._packing: Packing | None = batch.inputs.get("packing")
         self._mask: torch.Tensor | None = batch.inputs.get("attention_mask")
+        self._windows: Windows | None = batch.inputs.get("windows")
 
     def direction(self, vectors: torch.Tensor) -> torch.Tensor:
         """Of norm 1 for each text; 0 where there is none: of a loss of 0, or of one that is not finite."""
@@ -102,8 +104,17 @@ class _Texts:
         squares = vectors.square().sum(2)
         if self._packing is None:
             real = torch.ones_like(squares) if self._mask is None else self._mask
-            return ((squares * real).sum(1, keepdim=True).sqrt() * real).unsqueeze(2)
+            return (self._of_texts((squares * real).sum(1)).sqrt().unsqueeze(1) * real).unsqueeze(2)
         lengths, count = self._packing.lengths, self._packing.real
-        norms = torch.segment_reduce(squares[0, :count], "sum", lengths=lengths, unsafe=True).sqrt()
-        norms = norms.repeat_interleave(lengths, output_size=count)
+        rows = torch.segment_reduce(squares[0, :count], "sum", lengths=lengths, unsafe=True)
+        norms = self._of_texts(rows).sqrt().repeat_interleave(lengths, output_size=count)
         return torch.nn.functional.pad(norms, (0, self._packing.tokens - count)).view(1, -1, 1)
+
+    def _of_texts(self, rows: torch.Tensor) -> torch.Tensor:
+        """Of a number for each row, [R], the sum over those of its text: a long one is read in several windows."""
+        windows = self._windows
+        if windows is None:
+            return rows
+        sums = torch.segment_reduce(rows[windows.order], "sum", lengths=windows.lengths, unsafe=True)
+        spread = sums.repeat_interleave(windows.lengths, output_size=windows.real)
+        return torch.zeros_like(rows).index_copy(0, windows.order, spread)

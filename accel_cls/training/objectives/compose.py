@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 
@@ -10,7 +9,6 @@ from accel_cls.devices.prepare import is_xla
 from accel_cls.errors import UserError
 from accel_cls.models.capabilities.watching import WatchedParts
 from accel_cls.recipe.sections.loss import Loss as Form
-from accel_cls.tasks import Loss
 from accel_cls.training.objective import Objective, Supervised
 from accel_cls.training.objectives.adversarial import Adversarial
 from accel_cls.training.objectives.contrastive import Contrastive
@@ -28,17 +26,16 @@ def require_objective(form: Form, accelerator: Accelerator) -> None:
         )
 
 
-def objective_of(form: Form, loss: Loss, labels: np.ndarray, watched: WatchedParts) -> Objective:
-    """What a recipe's section `loss` says: the task's loss, and what wraps it, adversarial training outermost.
+def objective_of(form: Form, inner: Objective, supervised: Supervised, watched: WatchedParts) -> Objective:
+    """What a recipe's section `loss` says: a pass's losses, and what wraps them, adversarial training outermost.
 
     Args:
         form: the section.
-        loss: the task's.
-        labels: the task's encoded labels of the training data, [examples, ...].
-        watched: the parts of the model that it looks into.
+        inner: of one pass.
+        supervised: the task's loss.
+        watched: the parts of the model that are looked into.
     """
-    supervised = Supervised(loss, labels)
-    objective: Objective = supervised
+    objective = inner
     if watched.last_layer is not None:
         objective = Contrastive(
             objective, supervised, watched.last_layer, form.contrastive, form.contrastive_temperature

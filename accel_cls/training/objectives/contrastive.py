@@ -36,7 +36,9 @@ class Contrastive:
         with inputs_of(self.last_layer) as read:
             losses = self.inner.losses(model, batch)
         (vectors,) = read
-        apart = contrast(at_least_float32(vectors), batch.labels, batch.mask, self.temperature)
+        draws = at_least_float32(vectors) if vectors.ndim == 3 else at_least_float32(vectors).unsqueeze(0)
+        # Several of the last dropout, where model.dropout_samples says so.
+        apart = torch.stack([contrast(one, batch.labels, batch.mask, self.temperature) for one in draws]).mean(0)
         return losses + self.factor * self.supervised.row_weights(batch) * apart
 
 
