@@ -14,6 +14,7 @@ from accel_cls.recipe.sections.decide import Decide
 from accel_cls.recipe.sections.evaluate import Evaluate
 from accel_cls.recipe.sections.model import Model
 from accel_cls.recipe.sections.repeat import Repeat
+from accel_cls.recipe.sections.search import Search
 from accel_cls.recipe.sections.train import Train
 
 # How the strings under these keys become paths: "input" is relative to the recipe that says it (on the
@@ -69,6 +70,11 @@ class Recipe(Section):
     checkpoint: Checkpoint = setting(Checkpoint(), "a mapping", "how a run can be continued")
     repeat: Repeat | None = setting(
         None, "a mapping, {seeds: 5} or {folds: 5}", "how often it is trained, to tell chance from what is learned"
+    )
+    search: Search | None = setting(
+        None,
+        "a mapping, {trials: 20, over: {train.learning_rate: {from: 1e-5, to: 1e-3, log: true}}}",
+        "which values are searched for, by trials",
     )
 
     @model_validator(mode="before")
