@@ -124,7 +124,7 @@ def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, F
 
 
 def _runs(recipe: Recipe) -> int:
-    return len(repetitions_of(recipe)) or 1
+    return recipe.search.trials if recipe.search is not None else len(repetitions_of(recipe)) or 1
 
 
 def _as_split(data: Data) -> Data:

@@ -59,7 +59,11 @@ def broken_rules(recipe: Recipe) -> _Broken:
             "schedule; leave it out, or give a rate (accel-cls tune finds one)"
         )
         broken.append((("train", "max_updates"), message))
-    broken += [*broken_decisions(recipe), *_broken_repeats(recipe), *broken_search(recipe, broken_rules, idle_settings)]
+    broken += [
+        *broken_decisions(recipe),
+        *_broken_repeats(recipe),
+        *broken_search(recipe, broken_rules, idle_settings),
+    ]
     broken += _broken_evaluation(recipe) + _broken_labels(recipe) + _broken_columns(recipe)
     return broken + (_broken_numbers(recipe) if recipe.task == "regression" else [])
 

@@ -50,6 +50,7 @@ class Artifacts:
         self.tracking = tracking
         self._is_main = is_main
         self._unwritten: list[dict[str, Any]] = []
+        self.scores: dict[str, float] = {}  # of the last evaluation, on rank 0
 
     def log(self, record: dict[str, Any]) -> None:
         """Add a line to metrics.jsonl, for which it waits in memory while the disk is full, and tell the trackers."""
@@ -69,7 +70,8 @@ class Artifacts:
         """The loss and the recipe's metrics."""
         judged = Judged.of(self._task, predictions.labels, predictions.logits)
         scores = compute_scores(self._recipe.evaluate.metrics, judged)
-        return {"loss": self._task.mean_loss(predictions.logits, predictions.labels), **scores}
+        self.scores = {"loss": self._task.mean_loss(predictions.logits, predictions.labels), **scores}
+        return self.scores
 
     def keep(self, accelerator: Accelerator, model: torch.nn.Module, predictions: Predictions) -> None:
         """Put the model and its validation predictions in place. Called by all processes: weights may be sharded."""

@@ -26,7 +26,8 @@ _HARMLESS = (
 )
 # Keys that only decide after which update the run ends.
 _END = ("train.max_updates", "evaluate.patience")
-_SEEDS = "repeat.seeds"  # likewise, where both are several runs with seeds
+# Likewise, where both recipes have them: how many runs with seeds, how many trials of a search.
+_COUNTS = ("repeat.seeds", "search.trials")
 _EPOCHS = "train.epochs"  # likewise, where no update's learning rate follows from it
 # Where the data lie does not matter by itself: the digest of what was read does.
 _DATA_FILES = ("data.train", "data.validation", "data.fold", "data.split_seed")
@@ -78,7 +79,7 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     if RATE in differing and new[RATE] == "auto" and found_of(folder).get(RATE) == old[RATE]:
         differing.remove(RATE)
     ends = (*_END, _EPOCHS) if _has_rate_without_end(old) and _has_rate_without_end(new) else _END
-    ends = (*ends, _SEEDS) if _SEEDS in old and _SEEDS in new else ends
+    ends = (*ends, *(key for key in _COUNTS if key in old and key in new))
 
     def lines_of(keys: list[str]) -> list[str]:
         return [f"{key}: {old.get(key, 'not set')} → {new.get(key, 'not set')}" for key in keys]

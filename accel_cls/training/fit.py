@@ -6,7 +6,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -35,7 +35,7 @@ from accel_cls.tasks import task_of
 from accel_cls.training.build import Inputs, build_training, load_inputs, resolve_micro_batch_tokens
 from accel_cls.training.gradient_buckets import settle_buckets
 from accel_cls.training.linear_probe import fit_last_layer
-from accel_cls.training.loop import Training, train
+from accel_cls.training.loop import Training, Watch, train
 from accel_cls.training.optimizer import make_optimizer
 from accel_cls.training.out_of_memory import explain_out_of_memory
 
@@ -73,6 +73,7 @@ def fit(
     start: Start,
     notes: list[str],
     loop: Loop | None = None,
+    watch: Watch | None = None,
 ) -> Fitted:
     """Make a model and train it, in a run folder that is open. Called by all processes.
 
@@ -84,6 +85,7 @@ def fit(
         start: where it starts.
         notes: what the user should know of; takes more.
         loop: in place of the training loop.
+        watch: is told of each evaluation.
 
     Raises:
         Diverged: where its losses are no finite numbers.
@@ -118,6 +120,7 @@ def fit(
         folder.rewind(progress.update, progress.evaluated)
     stopping = session.stopping
     training = build_training(recipe, plan, inputs, accelerator, model, optimizer, progress, folder, stopping, console)
+    training = replace(training, watch=watch)
     explain = functools.partial(_explain_out_of_memory, training, progress, sizes, key)
     reset_peak_device_memory(accelerator.device)  # what was tried to find a micro-batch's size is over
     _run_loop(loop or _train_to_the_end, hardware.name, training, progress, explain)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +28,9 @@ from accel_cls.training.optimizer import clip_gradient, set_rate, take_step
 from accel_cls.training.spans import span, update_done
 from accel_cls.training.trace import Trace
 
+# Is told of each evaluation, on all processes, and of its scores on the main one; may end the training by raising.
+Watch = Callable[[Progress, Mapping[str, float]], None]
+
 
 @dataclass(frozen=True)
 class Training:
@@ -46,6 +50,7 @@ class Training:
     guard: NonFiniteGuard
     stopping: Stopping
     console: Console
+    watch: Watch | None = None
 
 
 def train(t: Training, progress: Progress) -> None:
@@ -134,6 +139,9 @@ def after_update(t: Training, progress: Progress, window: LogWindow) -> None:
             is_best, cause = evaluate(
                 t.accelerator, t.model, t.validation, t.plan, progress, t.artifacts, t.stopping, t.console
             )
+            if t.watch is not None and cause is None:
+                window.synchronize()
+                t.watch(progress, t.artifacts.scores)  # before the checkpoint: what it says is made again, or known
     is_new = progress.update > t.saver.update  # else a checkpoint has it already
     is_over = _is_patience_over(t, progress)
     is_wanted = is_best or is_long_ago or is_over or is_due(every, progress.update, t.plan)

@@ -67,7 +67,7 @@ class Command:
     notes: Sequence[str] = ()  # what was decided before, and is to be told
     cpu_notes: Sequence[str] = ()  # likewise, of what matters on a CPU only
     loop: Loop | None = None  # in place of the training loop: then nothing is finished, and no result shown
-    repeat: Work | None = None  # several trainings in place of one: for a recipe with `repeat`
+    several: Work | None = None  # trainings in place of one: for a recipe with `repeat` or `search`
 
 
 def run_command(command: Command, stopping: Stopping) -> None:
@@ -91,7 +91,7 @@ def _run(command: Command, rendezvous: Rendezvous, folder: RunFolder, stopping: 
     require_metrics(recipe.evaluate.metrics)
     session = Session(hardware, stopping, console)
     with deterministic_algorithms(hardware.accelerator.device, recipe.train.deterministic):
-        show = (command.repeat or _work)(command, session, folder)
+        show = (command.several or _work)(command, session, folder)
     hardware.accelerator.end_training()
     if hardware.accelerator.is_main_process and show is not None:
         show()
