@@ -12,7 +12,7 @@ from functools import partial
 from shutil import copytree, rmtree
 
 from accel_cls.atomic import whole_folder
-from accel_cls.batching.plan import count_updates, updates_of
+from accel_cls.batching.plan import check_warmup, count_updates, updates_of
 from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.data.corpus import Corpus
 from accel_cls.errors import UserError
@@ -133,9 +133,8 @@ class _Trials:
     def _try(self, number: int, values: Values) -> None:
         """Make a trial, and keep in the study what came of it."""
         recipe = trial_recipe(self._recipe, self._folder, number, values)
-        broken = broken_rules(recipe)
-        if broken:  # values that are right each, and not together
-            self._tell(number, recipe, "refused", why=f"{'.'.join(broken[0][0])}: {broken[0][1]}")
+        if why := self._why_not(recipe):
+            self._tell(number, recipe, "refused", why=why)
             return
         folder = RunFolder(recipe.output)
 
@@ -150,6 +149,18 @@ class _Trials:
         diverged = self._series.train(folder, work, is_quiet=True)
         if diverged is not None:
             self._tell(number, recipe, "diverged", why=diverged)
+
+    def _why_not(self, recipe: Recipe) -> str:
+        """Why values that are right each can't go together; "" where they can."""
+        broken = broken_rules(recipe)
+        if broken:
+            return f"{'.'.join(broken[0][0])}: {broken[0][1]}"
+        train = recipe.train
+        try:
+            check_warmup(train.warmup, train.epochs, count_updates(len(self._corpus.train), train.batch_size, 1))
+        except UserError as error:
+            return str(error)
+        return ""
 
     def _watch(self, number: int, recipe: Recipe, progress: Progress, scores: Mapping[str, float]) -> None:
         """Report an evaluation of a trial.

@@ -45,7 +45,7 @@ class Search(Section):
     )
     over: Annotated[dict[str, Range | Choices], Field(min_length=1)] = setting(
         ...,
-        "a mapping from keys of the recipe to {from: 1e-5, to: 1e-3, log: true} or a list of two values or more",
+        "keys of the recipe, each with {from: 1e-5, to: 1e-3, log: true} or a list of two values or more",
         "the keys that a trial has its own values of, and the values that these may have",
         "without a key there is nothing to search for",
     )
