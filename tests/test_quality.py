@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, write_reviews
+from conftest import write_reviews
 from tiny import write_model
+from warm_workshop import warmly
 
-from benchmarks.processes import Ended, Failed, python, run
+from benchmarks.processes import python, run
 from benchmarks.quality.__main__ import main
 from benchmarks.quality.comparison import best_simple, difference, entries
 from benchmarks.quality.encoders import NONE, Encoder
@@ -19,18 +20,8 @@ from benchmarks.quality.kept import Kept, Result
 from benchmarks.quality.page import BEGIN, END, PAGE
 from benchmarks.quality.sets import DataSet
 from benchmarks.workshop import Workshop
-from tools import warm
 
 ROWS = 60
-
-
-def warmly(shop: Workshop, words: list[str], env: dict[str, str], watch: None = None) -> Ended:
-    """Run a Python module as `Workshop.run` does, by an interpreter that has everything imported."""
-    at = len(words) - words[::-1].index("-m")  # of a launcher's two the last one
-    done = warm.run(words[at], [*words[at + 1 :]], ROOT, None, env)
-    if done.returncode:
-        raise Failed(f"{words[at]} ended with {done.returncode}\n{done.stdout}{done.stderr}")
-    return Ended(0.0, 2.0, 0, done.stdout, others_cores=0.0, cpu_seconds=1.0)
 
 
 @pytest.fixture(autouse=True)

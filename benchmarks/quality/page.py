@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from string import ascii_uppercase
 from typing import Any
 
 from benchmarks.page import between_markers, markdown
@@ -15,6 +14,7 @@ from benchmarks.quality.encoders import NAMES as ENCODERS
 from benchmarks.quality.goals import verdicts
 from benchmarks.quality.jobs import CONTESTANTS, SHOWN, shown_encoder
 from benchmarks.quality.kept import Result
+from benchmarks.quality.measured_on import letters_of, measured_on
 from benchmarks.quality.sets import NAMES as SETS
 from benchmarks.quality.sets import about
 
@@ -26,7 +26,6 @@ _HEAD = (
     "seconds", "CPU seconds", "seeds", "machine and commit",
 )  # fmt: skip
 _ORDER = ("majority", "tfidf", "tfidf-balanced", "frozen", "quick", "trainer", "accel_cls")
-_QUIET = 0.1  # cores that others may keep busy: what a system does by itself
 
 
 def publish(results: Sequence[Result], page: Path) -> None:
@@ -43,11 +42,11 @@ def publish(results: Sequence[Result], page: Path) -> None:
 def tables(results: Sequence[Result]) -> str:
     """The goals, a table for each set, and what all was measured on, in Markdown."""
     found = sorted(entries(results), key=_rank)
-    letters = _letters(results)
+    letters = letters_of(results)
     parts = [_goals(found)]
     for name in dict.fromkeys(entry.data for entry in found):
         parts.append(_of_set([entry for entry in found if entry.data == name], letters))
-    parts += [_measured_on(results, letters)]
+    parts += [measured_on(results, letters)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -133,24 +132,3 @@ def _repeats(found: Sequence[Entry]) -> str:
     asked = ["--encoders", *encoders, "--contestants", *contestants]
     asked += ["--seeds", *map(str, seeds), "--again"] if seeds else ["--again"]
     return shlex.join(["python", "-m", "benchmarks.quality", found[0].data, *asked])
-
-
-def _letters(results: Sequence[Result]) -> dict[str, str]:
-    """A letter for each kind of machine."""
-    return dict(zip(dict.fromkeys(one.machine for one in results), ascii_uppercase, strict=False))
-
-
-def _measured_on(results: Sequence[Result], letters: dict[str, str]) -> str:
-    parts = ["### Measured on"]
-    for machine, letter in letters.items():
-        own = [one for one in results if one.machine == machine]
-        whole = [one.facts["machine"] for one in own]
-        dates = sorted({on["date"] for on in whole})
-        days = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-        with_what = {", ".join(f"{name} {version}" for name, version in on["versions"].items()) for on in whole}
-        busy = sum(one.facts["others_cores"] > _QUIET for one in own)
-        disturbed = (
-            f" Other processes kept cores busy during {busy} of {len(own)}: read their seconds so." if busy else ""
-        )
-        parts.append(f"{letter}: {machine}. {days}: {'; or '.join(sorted(with_what))}.{disturbed}")
-    return "\n\n".join(parts)
