@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from shutil import copytree, rmtree
 
@@ -139,10 +140,10 @@ class _Trials:
         folder = RunFolder(recipe.output)
 
         def work(session: Session) -> None:
-            watch = partial(self._watch, number, recipe)
+            watched = replace(session, watch=partial(self._watch, number, recipe))
             start = open_on_main(session, folder, recipe, self._corpus)
             with suppress(GivenUp):
-                done = fit(session, recipe, self._corpus, folder, start, [], watch=watch).progress
+                done = fit(watched, recipe, self._corpus, folder, start, []).progress
                 why = "" if done.best_score is not None else f"its {recipe.evaluate.best} was never a finite number"
                 self._tell(number, recipe, "diverged" if why else "complete", done, why)
 

@@ -51,6 +51,7 @@ class Session:
     hardware: Hardware
     stopping: Stopping
     console: Console
+    watch: Watch | None = None  # but for this: of one training only
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,6 @@ def fit(
     start: Start,
     notes: list[str],
     loop: Loop | None = None,
-    watch: Watch | None = None,
 ) -> Fitted:
     """Make a model and train it, in a run folder that is open. Called by all processes.
 
@@ -85,7 +85,6 @@ def fit(
         start: where it starts.
         notes: what the user should know of; takes more.
         loop: in place of the training loop.
-        watch: is told of each evaluation.
 
     Raises:
         Diverged: where its losses are no finite numbers.
@@ -118,9 +117,8 @@ def fit(
     )
     if accelerator.is_main_process:
         folder.rewind(progress.update, progress.evaluated)
-    stopping = session.stopping
-    training = build_training(recipe, plan, inputs, accelerator, model, optimizer, progress, folder, stopping, console)
-    training = replace(training, watch=watch)
+    made = (recipe, plan, inputs, accelerator, model, optimizer, progress)
+    training = replace(build_training(*made, folder, session.stopping, console), watch=session.watch)
     explain = functools.partial(_explain_out_of_memory, training, progress, sizes, key)
     reset_peak_device_memory(accelerator.device)  # what was tried to find a micro-batch's size is over
     _run_loop(loop or _train_to_the_end, hardware.name, training, progress, explain)

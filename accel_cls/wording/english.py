@@ -23,12 +23,12 @@ _QUALITY = re.compile(
 )
 
 
-def swapped(text: str, draw: Random) -> str:
-    """Two neighbouring letters inside a word in the other order; of long texts several."""
+def swapped(text: str, draw: Random, count: int | None = None) -> str:
+    """Two neighbouring letters inside a word in the other order; of long texts several, or `count` of them."""
     places = [i for word in _WORD.finditer(text) for i in range(word.start() + 1, word.end() - 2)]
     places = [i for i in places if text[i].lower() != text[i + 1].lower()]
     letters = list(text)
-    for i in draw.sample(places, min(len(places), 1 + len(text) // _PER_TYPO)):
+    for i in draw.sample(places, min(len(places), count or 1 + len(text) // _PER_TYPO)):
         letters[i], letters[i + 1] = letters[i + 1], letters[i]
     return "".join(letters)
 
