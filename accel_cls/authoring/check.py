@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from accel_cls.authoring.audit import audit, margin_of
 from accel_cls.authoring.findings import Case, Finding
@@ -30,10 +31,12 @@ from accel_cls.recipe import Recipe
 from accel_cls.recipe.repeats import first_run_of, repetitions_of
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.recipe.sections.data import Data
+from accel_cls.reporting.teacher import flattered_by, teacher_results
 from accel_cls.reporting.verdict import score_baselines
 from accel_cls.tasks import task_of
-from accel_cls.tokenization.encode import encode_cached
+from accel_cls.tokenization.encode import Encoded, encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
+from accel_cls.training.teacher import load_teacher
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
     findings = [Finding("idle-setting", f"{'.'.join(key)}: {why}", do) for key, why, do in idle_settings(recipe)]
     findings += audit(corpus, _as_split(one.data))
     findings += labelling_findings(recipe, corpus)
+    findings += [Finding("teacher", what, do) for what, do in flattered_by(teacher_results(recipe, corpus))]
     errors: list[str] = []
     notes: list[str] = []
     kept: list[Kept] = []
@@ -76,6 +80,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
     for require in (
         lambda: task.loss(recipe.train, corpus.train.labels, corpus.classes, torch.device("cpu")),
         lambda: require_decidable(recipe.decide, corpus),
+        lambda: recipe.distill and load_teacher(recipe.distill, corpus, task),
     ):
         try:
             require()
@@ -92,7 +97,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         sides = kept_by_side(train, recipe.data.max_length)
         findings += truncation_findings(kept, sides, recipe.data, corpus.classes.names)
         findings += unknown_findings(train, tokenizer.unk_token_id)
-        lengths = np.minimum(train.lengths, recipe.data.max_length)
+        lengths = _learned_lengths(recipe, corpus, train, tokenizer, notes)
         outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
         ahead = forecast(one, lengths, outline, processes, corpus.digest, _runs(recipe))
     except UserError as error:
@@ -104,6 +109,17 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         errors.append(str(error))
     corpus = replace(corpus, notes=(*corpus.notes, *notes))
     return Report(recipe, corpus, tuple(findings), tuple(errors), tuple(kept), ahead, tuple(simple))
+
+
+def _learned_lengths(
+    recipe: Recipe, corpus: Corpus, train: Encoded, tokenizer: PreTrainedTokenizerBase, notes: list[str]
+) -> np.ndarray:
+    """Tokens of each text that updates are made of; `train` are those of the training examples, cut or not."""
+    longest, more = recipe.data.max_length, corpus.unlabelled
+    lengths = np.minimum(train.lengths, longest)
+    if more is None:
+        return lengths
+    return np.concatenate([lengths, encode_cached(tokenizer, more.texts, longest, notes).lengths])
 
 
 def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, Forecast]:
@@ -119,7 +135,8 @@ def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, F
     notes: list[str] = []
     train = encode_cached(tokenizer, corpus.train.texts, recipe.data.max_length, notes)
     outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
-    ahead = forecast(recipe, train.lengths, outline, processes, corpus.digest, runs)
+    lengths = _learned_lengths(recipe, corpus, train, tokenizer, notes)
+    ahead = forecast(recipe, lengths, outline, processes, corpus.digest, runs)
     return replace(corpus, notes=(*corpus.notes, *notes)), ahead
 
 

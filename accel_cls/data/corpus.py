@@ -21,6 +21,7 @@ from accel_cls.data.reading import SourceTable, read_table
 from accel_cls.data.separated import FileFormat
 from accel_cls.data.split import split_examples
 from accel_cls.data.texts import Texts
+from accel_cls.data.unlabelled import Unlabelled, read_unlabelled
 from accel_cls.errors import UserError, listed, printable, shown
 from accel_cls.recipe import Hub, Recipe
 from accel_cls.recipe.sections.data import Data, Fold
@@ -36,9 +37,20 @@ class Corpus:
     reader: LabelReader  # that has read the labels
     invalid: tuple[InvalidRows, ...]  # rows left out, as data.invalid says
     notes: tuple[str, ...]  # decisions that the user should know of
-    digest: str  # SHA-256 over the texts and labels of training and validation examples, in order
+    digest: str  # SHA-256 over all that updates and choices follow from: see `digest_of`
     test: Examples | None = None  # that nothing is chosen by; they change no update, and are not in the digest
     fold: np.ndarray | None = None  # bool [training and validation examples in their order]: these are validated on
+    unlabelled: Unlabelled | None = None  # of distill.texts: learned after the training examples, from a teacher
+
+    @property
+    def learned_rows(self) -> tuple[str, ...]:
+        """Where the texts stand that updates are made of: the training examples, and then those without labels."""
+        return (*self.train.rows, *(self.unlabelled.rows if self.unlabelled is not None else ()))
+
+    @property
+    def learned(self) -> int:
+        """How many these are."""
+        return len(self.learned_rows)
 
     @property
     def test_digest(self) -> str | None:
@@ -55,6 +67,7 @@ class Corpus:
         """What has to be the same in all processes of a run."""
         return {
             "training examples": f"{len(self.train):,}",
+            "texts without labels": f"{self.learned - len(self.train):,}",
             "validation examples": f"{len(self.validation):,}",
             "classes": ", ".join(self.classes.names),
             "data digest": self.digest[:16],
@@ -70,7 +83,8 @@ class Corpus:
         by = self.reader.split_by
         test = "" if self.test is None else f", {len(self.test):,} for the test ({_origin(data.test, 'test', by)})"
         split = _origin(data.validation if data.fold is None else data.fold, "validation", by)
-        parts = f"{len(self.train):,} for training, {len(self.validation):,} for validation ({split}){test}"
+        more = "" if self.unlabelled is None else f" and {len(self.unlabelled):,} without labels (distill.texts)"
+        parts = f"{len(self.train):,}{more} for training, {len(self.validation):,} for validation ({split}){test}"
         return [("examples", parts), self.reader.describe(self.train.labels, self.classes.names)]
 
 
@@ -134,8 +148,12 @@ def load_corpus(recipe: Recipe, reader: LabelReader) -> Corpus:
     _check_labels(train, classes, reader)
     is_split = fold is not None or isinstance(data.validation, float)
     notes.extend(_missing_classes(train, validation, is_split, classes, reader))
-    digest = digest_of(train, validation)
-    return Corpus(train, validation, classes, reader, tuple(invalid), tuple(notes), digest, test, fold)
+    unlabelled, digest = None, digest_of(train, validation)
+    if recipe.distill is not None and recipe.distill.texts is not None:
+        known = [train, validation, *([] if test is None else [test])]
+        unlabelled = read_unlabelled(recipe.distill.texts, data, "distill.texts", known, notes)
+        digest = hashlib.sha256(f"{digest} {unlabelled.texts.digest()}".encode()).hexdigest()
+    return Corpus(train, validation, classes, reader, tuple(invalid), tuple(notes), digest, test, fold, unlabelled)
 
 
 def _check_labels(train: Examples, classes: Classes, reader: LabelReader) -> None:
@@ -328,7 +346,10 @@ def _examples(
 
 
 def digest_of(*parts: Examples) -> str:
-    """SHA-256 over the texts and labels of some examples, in order."""
+    """SHA-256 over the texts and labels of some examples, in order; of a corpus, of those for training and validation.
+
+    Where there are texts without labels, they are in the corpus's, too.
+    """
     digest = hashlib.sha256()
     for part in parts:
         for name in part.texts.column_names:

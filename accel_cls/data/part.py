@@ -13,7 +13,7 @@ def part_of(corpus: Corpus, trained: int, scored: int, seed: int) -> Corpus | No
     """About so many training examples to train on, and others to be scored on.
 
     None where they can't hold each class. Both are stratified by label, and examples of one text are on one side only.
-    The corpus's validation and test examples have no part in it. Deterministic.
+    The corpus's validation and test examples, and texts without labels, have no part in it. Deterministic.
 
     Args:
         corpus: the run's.
@@ -32,7 +32,8 @@ def part_of(corpus: Corpus, trained: int, scored: int, seed: int) -> Corpus | No
         return None
     train, validation = parts
     digest = digest_of(*parts)
-    return replace(corpus, train=train, validation=validation, test=None, invalid=(), notes=(), digest=digest)
+    part = replace(corpus, train=train, validation=validation, test=None, unlabelled=None)
+    return replace(part, invalid=(), notes=(), digest=digest)
 
 
 def _split(corpus: Corpus, examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples] | None:

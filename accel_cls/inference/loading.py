@@ -19,7 +19,7 @@ from accel_cls.models.classifier import check_embeddings, check_weights
 from accel_cls.models.configuration import saved_configuration
 from accel_cls.models.packing import make_packable
 from accel_cls.recipe import Recipe, load_recipe
-from accel_cls.runs.folder import RunFolder
+from accel_cls.runs.folder import RunFolder, model_folder_of
 from accel_cls.runs.postprocessing import OURS, POSTPROCESSING
 from accel_cls.runs.results import one_run_expected
 from accel_cls.tasks import Task, task_of_model
@@ -60,8 +60,7 @@ def load_classifier(folder: str | Path) -> Classifier:
 
 def _model_folder(folder: str | Path) -> Path:
     """Where a folder has its model. Raises UserError where it has none."""
-    path = Path(folder)
-    path = path if (path / "config.json").is_file() else RunFolder(path).model
+    path = model_folder_of(folder)
     if (path / "config.json").is_file():
         return path
     if RunFolder(folder).repetitions:

@@ -110,7 +110,7 @@ def _logged(folder: RunFolder) -> str:
 
 def _spec_of(recipe: Recipe) -> RunSpec:
     corpus = load_corpus(first_run_of(recipe), task_of(recipe))
-    return RunSpec(recipe, corpus.digest, len(corpus.train), precision=_precision_of(recipe), test=corpus.test_digest)
+    return RunSpec(recipe, corpus.digest, corpus.learned, precision=_precision_of(recipe), test=corpus.test_digest)
 
 
 def _instead(folder: RunFolder, where: str, command: str) -> Iterator[tuple[str, str]]:

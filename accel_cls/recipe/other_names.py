@@ -154,7 +154,7 @@ OTHER_NAMES = {
     "resume_from_checkpoint": "the same command continues an unfinished run by itself",
     "overwrite_output_dir": "--fresh starts over, and keeps the run that is there under another name",
     "calibration": "evaluate.calibrate",
-    "temperature": "evaluate.calibrate",
+    "temperature": "evaluate.calibrate fits one; distill.temperature softens what a teacher answers",
     "thresholds": "decide.threshold",
     # The run, and what it runs on.
     "output_dir": "output",
@@ -184,6 +184,8 @@ OTHER_NAMES = {
     "tracker": "train.trackers",
     "logging_dir": _TRACKERS_FOLDER,
     "wandb_project": "train.trackers; the project is the run's `name`",
+    "teacher_model": "distill.teacher",
+    "teacher_name_or_path": "distill.teacher",
     "push_to_hub": _NO_HUB,
     "hub_model_id": _NO_HUB,
 }
@@ -199,4 +201,5 @@ OTHER_SECTIONS = {
     "decisions": "decide",
     "rules": "decide",
     "checkpoints": "checkpoint",
+    "distillation": "distill",
 }

@@ -15,6 +15,7 @@ from accel_cls.recipe.section import Section
 from accel_cls.recipe.sections.checkpoint import Checkpoint
 from accel_cls.recipe.sections.data import Data, Fold, Hub
 from accel_cls.recipe.sections.decide import Decide
+from accel_cls.recipe.sections.distill import Distill
 from accel_cls.recipe.sections.evaluate import Evaluate
 from accel_cls.recipe.sections.model import Model, Scratch
 from accel_cls.recipe.sections.repeat import Repeat
@@ -29,6 +30,7 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("model", Model),
     ("model.scratch", Scratch),
     ("train", Train),
+    ("distill", Distill),
     ("evaluate", Evaluate),
     ("decide", Decide),
     ("checkpoint", Checkpoint),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from accel_cls.errors import UserError, listed
 from accel_cls.recipe.decide_rules import broken_decisions, unknown_classes
+from accel_cls.recipe.distill_rules import broken_distillation, idle_in_distillation
 from accel_cls.recipe.metrics import METRICS_OF, is_own
 from accel_cls.recipe.schema import Recipe
 from accel_cls.recipe.search_rules import broken_search
@@ -61,6 +62,7 @@ def broken_rules(recipe: Recipe) -> _Broken:
         broken.append((("train", "max_updates"), message))
     broken += [
         *broken_decisions(recipe),
+        *broken_distillation(recipe),
         *_broken_repeats(recipe),
         *broken_search(recipe, broken_rules, idle_settings),
     ]
@@ -229,6 +231,7 @@ def idle_settings(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
     if data.label_separator != "," and (recipe.task != "multi_label" or isinstance(data.label, list)):
         why = "not used: it is for task: multi_label with one label column"
         idle.append((("data", "label_separator"), why, "remove it"))
+    idle += idle_in_distillation(recipe)
     return idle + (_idle_when_frozen(recipe) if model.freeze else [])
 
 
@@ -289,15 +292,25 @@ def is_hub_id(name: str) -> bool:
 
 def missing_folders(recipe: Recipe) -> _Broken:
     """Folders of models and hub data sets that are not there; what is written as a path is looked up nowhere else."""
-    return [(key, said) for key, name in _hub_ids_or_folders(recipe) if (said := missing_folder(name)) is not None]
+    missing = [(key, said) for key, name in _hub_ids_or_folders(recipe) if (said := missing_folder(name)) is not None]
+    if recipe.distill is not None and not Path(recipe.distill.teacher).exists():
+        path = Path(recipe.distill.teacher)
+        said = f"there is no folder {_short(path)!r}; train the teacher first, or name a run that is there"
+        missing.append((("distill", "teacher"), said + _hint_for_folder(path)))
+    return missing
 
 
 def missing_folder(name: str) -> str | None:
     """What is said of a model's or data set's absolute path where nothing is there; None for all else."""
     if not os.path.isabs(name) or Path(name).exists():
         return None
-    where, hint = min(os.path.relpath(name), name, key=len), _hint_for_folder(Path(name))
-    return f"there is no folder {where!r}, and a path is not looked up on the hub{hint}"
+    hint = _hint_for_folder(Path(name))
+    return f"there is no folder {_short(Path(name))!r}, and a path is not looked up on the hub{hint}"
+
+
+def _short(path: Path) -> str:
+    """A path as it is shortest from here."""
+    return min(os.path.relpath(path), str(path), key=len)
 
 
 def _hub_ids_or_folders(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:

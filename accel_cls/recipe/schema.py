@@ -11,6 +11,7 @@ from accel_cls.recipe.section import Section, setting
 from accel_cls.recipe.sections.checkpoint import Checkpoint
 from accel_cls.recipe.sections.data import Data
 from accel_cls.recipe.sections.decide import Decide
+from accel_cls.recipe.sections.distill import Distill
 from accel_cls.recipe.sections.evaluate import Evaluate
 from accel_cls.recipe.sections.model import Model
 from accel_cls.recipe.sections.repeat import Repeat
@@ -31,6 +32,8 @@ PATHS: dict[tuple[str, ...], Literal["input", "output", "input or name"]] = {
     ("data", "validation", "hub"): "input or name",
     ("data", "test", "hub"): "input or name",
     ("model", "name"): "input or name",
+    ("distill", "teacher"): "input",
+    ("distill", "texts"): "input",
 }
 
 
@@ -61,6 +64,9 @@ class Recipe(Section):
     data: Data = setting(..., "a mapping", "training, validation and test data")
     model: Model = setting(Model(), "a mapping", "what is trained")
     train: Train = setting(Train(), "a mapping", "how it is trained")
+    distill: Distill | None = setting(
+        None, "a mapping of teacher, temperature, weight, texts", "a finished model that teaches this one"
+    )
     evaluate: Evaluate = setting(Evaluate(), "a mapping", "how it is evaluated")
     decide: Decide | None = setting(
         None,

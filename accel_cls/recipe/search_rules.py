@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from accel_cls.recipe.keys import RATE, all_keys, field_of
-from accel_cls.recipe.schema import Recipe
+from accel_cls.recipe.schema import PATHS, Recipe
 from accel_cls.recipe.sections.search import Number, Range
 from accel_cls.recipe.values import with_values
 
@@ -69,6 +69,8 @@ def _why_not(key: str) -> str:
         near = difflib.get_close_matches(key, [one for one in all_keys() if not _why_not(one)], n=1)
         hint = f"did you mean {near[0]}?" if near else "expected such as train.learning_rate or train.epochs"
         return f"a recipe has no such key that holds one value; {hint}"
+    if tuple(key.split(".")) in PATHS:
+        return "can't be searched for: it names a model or files; train a recipe for each, and see accel-cls compare"
     section, _, name = key.partition(".")
     if section in _FIXED:
         return f"can't be searched for: {_FIXED[section]}"
@@ -109,8 +111,12 @@ def _why_not_value(
     """Why a trial can't have a value; "" where it can."""
     try:
         trial = with_values(base, {key: value})
-    except ValidationError:
-        extra = field_of(key.split("."))[1].json_schema_extra
+    except ValidationError as error:
+        parts = key.split(".")
+        others = [detail["loc"] for detail in error.errors() if [*detail["loc"][: len(parts)]] != parts]
+        if others:  # the key's own section is not there, and has keys that have no default
+            return f"can't be searched for without {'.'.join(map(str, others[0]))}, which the recipe does not give"
+        extra = field_of(parts)[1].json_schema_extra
         why = f": {extra['why']}" if extra["why"] else ""
         return f"found {value!r}; expected {extra['expects']}{why}"
     if broken := rules(trial):

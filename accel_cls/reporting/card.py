@@ -17,6 +17,7 @@ from accel_cls.recipe import Hub, Recipe
 from accel_cls.recipe.rules import is_hub_id
 from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.markdown import describe_score, table, verdict_of
+from accel_cls.reporting.teacher import describe_flattery
 
 _MOST_CLASSES = 100  # that are listed
 _LETTER = re.compile(r"[^\W\d_]")
@@ -111,7 +112,15 @@ def _what_it_does(facts: Facts) -> str:
     base = "built from its recipe and learned from nothing" if name is None else f"fine-tuned from {_base(name)}"
     what = f"one or more of {len(names)} classes" if _has_several(facts) else f"{len(names)} classes"
     does = f"Classifies {of}: {what}, {listed}." if names else f"Gives {of} a number."
-    return f"{does} {base[:1].upper()}{base[1:]}."
+    distill = facts.recipe.distill
+    taught = "" if distill is None else f", taught by {_base(_run_name(distill.teacher))}"
+    return f"{does} {base[:1].upper()}{base[1:]}{taught}."
+
+
+def _run_name(folder: str) -> str:
+    """A run's folder, of a path to its model perhaps."""
+    path = Path(folder)
+    return str(path.parent if path.name == "model" else path)
 
 
 def _has_several(facts: Facts) -> bool:
@@ -166,6 +175,7 @@ def _limits(facts: Facts) -> list[str]:
         "The scores are of texts like those it has learned from; of others nothing is known.",
         f"Of texts longer than {data.max_length} tokens only the {cut} is read.",
     ]
+    sentences += [f"{said[:1].upper()}{said[1:]}." for said in describe_flattery(results.get("teacher"))]
     weak = [one["name"] for one in results.get("classes", ()) if one["examples"] and not one["predicted"]]
     if weak:
         sentences.append(f"Never predicted: {', '.join(_plain(shown(name)) for name in weak[:_MOST_CLASSES])}.")

@@ -22,6 +22,7 @@ from accel_cls.reporting.decisions import put_in_place, settle
 from accel_cls.reporting.looks import count_looks
 from accel_cls.reporting.mistakes import write_neighbours
 from accel_cls.reporting.slices import slice_results
+from accel_cls.reporting.teacher import teacher_results
 from accel_cls.reporting.verdict import advice, compare_with_baselines, score_answers, verdict
 from accel_cls.reporting.write import write_reports
 from accel_cls.runs.folder import RunFolder
@@ -75,6 +76,8 @@ def finish_run(run: FinishedRun, notes: list[str]) -> dict[str, Any]:
     results["test"] = None if run.test is None else _tested(run, run.test, simple, notes)
     results["slices"] = _slices(run)
     results["behaviour"] = run.behaviour
+    if (teacher := teacher_results(run.recipe, run.corpus)) is not None:
+        results["teacher"] = teacher
     names = run.corpus.classes.names
     settled = settle(run.recipe, run.task, names, run.validation, run.test)
     put_in_place(settled, run.folder, run.task, names, run.validation, run.test)

@@ -10,6 +10,7 @@ from accel_cls.errors import shown
 from accel_cls.memory.forecast import format_bytes
 from accel_cls.recipe import Recipe
 from accel_cls.reporting.decision_words import sections
+from accel_cls.reporting.teacher import describe_teaching
 from accel_cls.reporting.verdict import measure_of
 from accel_cls.runs.suspects import KeptSuspect
 from accel_cls.tasks import Table
@@ -38,6 +39,8 @@ def report(
     text += f"{model}, trained on {results['hardware']} in {duration(results['seconds'])}. "
     text += f"Best by {results['decided_by']} after update {results['update']} (epoch {results['epoch']:.2f}) "
     text += f"of {results['updates']}; that model is in `model/`.\n\n"
+    if (teaching := describe_teaching(results)) is not None:
+        text += f"{teaching}.\n\n"
     if results["skipped"]:
         text += f"Updates skipped, since their loss or gradient was no finite number: {results['skipped']}; "
         text += "`metrics.jsonl` names their rows.\n\n"

@@ -20,6 +20,7 @@ from accel_cls.evaluation.statistics.paired import paired_difference
 from accel_cls.recipe import Recipe
 from accel_cls.reporting.decision_words import advice_on_rules
 from accel_cls.reporting.slices import worst_in_words
+from accel_cls.reporting.teacher import describe_flattery
 from accel_cls.tasks import Task
 
 _CHANCE = 0.05  # from this p on a difference may be chance
@@ -151,6 +152,7 @@ def advice(recipe: Recipe, results: dict[str, Any]) -> list[str]:
     worst = worst_in_words(results["slices"]["validation"])
     return [
         *advice_on_rules(results),
+        *describe_flattery(results.get("teacher")),
         *_beside_baselines(recipe, results),
         *_never_predicted(recipe, results),
         *_course(recipe, results),

@@ -15,7 +15,7 @@ from accel_cls.data.files import expand
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, leaves, read_plain, recipe_to_plain
 from accel_cls.recipe.keys import RATE, field_of
-from accel_cls.runs.folder import RunFolder
+from accel_cls.runs.folder import RunFolder, model_folder_of
 from accel_cls.runs.out_of_memory import read_out_of_memory
 
 # Keys that change nothing of what an update does; train.non_finite only decides about one that does nothing. Of the
@@ -30,12 +30,14 @@ _END = ("train.max_updates", "evaluate.patience")
 _COUNTS = ("repeat.seeds", "search.trials")
 _EPOCHS = "train.epochs"  # likewise, where no update's learning rate follows from it
 # Where the data lie does not matter by itself: the digest of what was read does.
-_DATA_FILES = ("data.train", "data.validation", "data.fold", "data.split_seed")
+_DATA_FILES = ("data.train", "data.validation", "data.fold", "data.split_seed", "distill.texts")
 _TEST = "data.test"  # what is scored at the end: no update follows from it
 # How the best model is judged at the end, and what is made of its answers: likewise.
 _JUDGED = ("data.slices", "evaluate.behaviour", "evaluate.calibrate", "decide")
 _AFTER = (_TEST, *_JUDGED)
 TOKENS = "train.micro_batch_tokens"
+# In a model's folder, what is written anew where a run is judged anew: its card; its temperature and rules.
+_RETOLD = ("README.md", "config.json")
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     if origin.get("data", spec.data) != spec.data:
         lines += lines_of([key for key in differing if _is_under(key, (*_DATA_FILES, _TEST))])
         lines = lines or [": ".join(["the data files' content", *_changed_files(origin, recipe)])]
+    if origin.get("teacher") not in (None, teacher_digest(recipe)):
+        lines.append(f"distill.teacher: the model in {recipe.distill.teacher if recipe.distill else 'it'}")
     precision = _precision_of(origin)
     if None not in (precision, spec.precision) and precision != spec.precision:
         where = "mixed_precision, of the hardware profile or of accelerate launch's command line"
@@ -146,13 +150,27 @@ def digests_of(recipe: Recipe) -> dict[str, str]:
     Of what is packed it is that of the content: packing it again changes nothing.
     """
     found = {}
-    for source in (recipe.data.train, recipe.data.validation, recipe.data.test):
+    more = None if recipe.distill is None else recipe.distill.texts
+    for source in (recipe.data.train, recipe.data.validation, recipe.data.test, more):
         if isinstance(source, str | list):
             with suppress(UserError, OSError):  # it has just been read; who removes it now is told of the content only
                 for path in expand(source):
                     with DataFile.at(path).open() as file:
                         found[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
+
+
+def teacher_digest(recipe: Recipe) -> str | None:
+    """SHA-256 of the files from which the answers of a recipe's teacher follow; None where there is no such model."""
+    folder = None if recipe.distill is None else model_folder_of(recipe.distill.teacher)
+    if folder is None or not folder.is_dir():
+        return None
+    whole = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.name not in _RETOLD:
+            with open(path, "rb") as file:
+                whole.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()
 
 
 def _default(key: str) -> Any:

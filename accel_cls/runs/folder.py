@@ -153,6 +153,11 @@ class RunFolder:
             write_text(path, "".join(kept))
 
 
+def model_folder_of(path: str | Path) -> Path:
+    """Where a folder has its model, if it has one: it is a model's itself, or a run's."""
+    return Path(path) if (Path(path) / "config.json").is_file() else RunFolder(path).model
+
+
 def free_name(path: Path) -> Path:
     """The first of `NAME.1`, `NAME.2` ... that nothing has."""
     number = 1

@@ -17,7 +17,16 @@ from accel_cls.errors import UserError
 from accel_cls.memory.sizes import with_micro_batch_tokens
 from accel_cls.recipe import Recipe, RecipeError, leaves, read_plain, recipe_to_yaml, with_values
 from accel_cls.recipe.keys import RATE
-from accel_cls.runs.changes import TOKENS, Changes, RunSpec, changes_of, digests_of, found_of, origin_of
+from accel_cls.runs.changes import (
+    TOKENS,
+    Changes,
+    RunSpec,
+    changes_of,
+    digests_of,
+    found_of,
+    origin_of,
+    teacher_digest,
+)
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.out_of_memory import read_out_of_memory
 from accel_cls.runs.versions import versions
@@ -126,7 +135,9 @@ def open_run(folder: RunFolder, spec: RunSpec, fresh: bool, notes: list[str]) ->
             "changes": changed,
         }
     )
-    _write_origin(folder, {"data": spec.data, "test": spec.test, "files": digests_of(recipe), "starts": starts}, found)
+    origin = {"data": spec.data, "test": spec.test, "files": digests_of(recipe), "starts": starts}
+    teacher = teacher_digest(recipe)
+    _write_origin(folder, origin if teacher is None else origin | {"teacher": teacher}, found)
     return Start(checkpoint=checkpoint, tokens=decision.tokens, rate=decision.rate)
 
 

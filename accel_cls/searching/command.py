@@ -101,7 +101,7 @@ class _Trials:
             self._judge_best()
 
     def _open(self) -> Sequence[int]:
-        recipe, examples = self._recipe, len(self._corpus.train)
+        recipe, examples = self._recipe, self._corpus.learned
         longest = next(
             (int(max(axis.values)) for axis in self._axes if axis.key == "train.epochs"), recipe.train.epochs
         )
@@ -158,7 +158,7 @@ class _Trials:
             return f"{'.'.join(broken[0][0])}: {broken[0][1]}"
         train = recipe.train
         try:
-            check_warmup(train.warmup, train.epochs, count_updates(len(self._corpus.train), train.batch_size, 1))
+            check_warmup(train.warmup, train.epochs, count_updates(self._corpus.learned, train.batch_size, 1))
         except UserError as error:
             return str(error)
         return ""
@@ -169,7 +169,7 @@ class _Trials:
         Raises:
             GivenUp: on all processes, where the pruner ends it.
         """
-        examples = len(self._corpus.train)
+        examples = self._corpus.learned
 
         def reported() -> Sequence[int]:
             place = place_of(self._recipe, recipe, progress.update, examples)
@@ -186,7 +186,7 @@ class _Trials:
         """Keep in the study how a trial has ended, and say so."""
         if not self._accelerator.is_main_process:
             return
-        epoch = count_updates(len(self._corpus.train), recipe.train.batch_size, 1)
+        epoch = count_updates(self._corpus.learned, recipe.train.batch_size, 1)
         score, told = None, dict[str, float]()
         if progress is not None:
             score, told = progress.best_score, {"seconds": round(progress.seconds, 2)}

@@ -28,6 +28,7 @@ from accel_cls.tasks.class_weights import class_weights
 from accel_cls.tasks.linear import NEVER, fit_indicators
 from accel_cls.tasks.lists import BITS, read_list, vector_length
 from accel_cls.tasks.questions import Question
+from accel_cls.tasks.soft_targets import SoftLoss, sigmoid_divergence
 from accel_cls.tasks.task import Decoded, Loss, Predictor, Table
 
 if TYPE_CHECKING:
@@ -163,6 +164,10 @@ class MultiLabel:
 
         weights = class_weights(train.class_weights, classes.names, balanced)
         return BinaryCrossEntropy(weights, train.label_smoothing, device)
+
+    def soft_loss(self, labels: np.ndarray, temperature: float) -> SoftLoss:
+        """The divergence of each class, averaged over the classes."""
+        return sigmoid_divergence(temperature)
 
     def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
         """Mean binary cross-entropy over examples and classes."""

@@ -18,6 +18,7 @@ from accel_cls.recipe.sections.data import Data
 from accel_cls.recipe.sections.train import Train
 from accel_cls.tasks.linear import fit_numbers
 from accel_cls.tasks.questions import Question
+from accel_cls.tasks.soft_targets import SoftLoss, squared_difference
 from accel_cls.tasks.task import Decoded, Loss, Predictor, Table
 
 if TYPE_CHECKING:
@@ -104,6 +105,10 @@ class Regression:
     def loss(self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device) -> Loss:
         """The squared error, in deviations of the training labels."""
         return SquaredError(_deviation(labels))
+
+    def soft_loss(self, labels: np.ndarray, temperature: float) -> SoftLoss:
+        """The squared difference, in deviations of the training labels."""
+        return squared_difference(_deviation(labels))
 
     def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
         """The mean squared error, in the label's unit."""

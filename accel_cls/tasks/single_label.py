@@ -22,6 +22,7 @@ from accel_cls.tasks.class_weights import class_weights
 from accel_cls.tasks.linear import NEVER, fit_classes
 from accel_cls.tasks.lists import read_list
 from accel_cls.tasks.questions import Question
+from accel_cls.tasks.soft_targets import SoftLoss, softmax_divergence
 from accel_cls.tasks.task import Decoded, Loss, Predictor, Table
 
 if TYPE_CHECKING:
@@ -109,6 +110,10 @@ class SingleLabel:
     def output_scale(self, labels: np.ndarray) -> OutputScale | None:
         """None: logits have no unit."""
         return None
+
+    def soft_loss(self, labels: np.ndarray, temperature: float) -> SoftLoss:
+        """The divergence of two distributions over the classes."""
+        return softmax_divergence(temperature)
 
     def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
         """Mean cross-entropy."""

@@ -13,6 +13,7 @@ from accel_cls.data.labels import Classes, LabelReader
 from accel_cls.models.output_scale import OutputScale
 from accel_cls.recipe.sections.train import Train
 from accel_cls.tasks.questions import Question
+from accel_cls.tasks.soft_targets import SoftLoss
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -73,6 +74,14 @@ class Task(LabelReader, Protocol):
 
         Raises:
             UserError: where the recipe's class weights do not name just the classes.
+        """
+
+    def soft_loss(self, labels: np.ndarray, temperature: float) -> SoftLoss:
+        """What is learned of a teacher's answers.
+
+        Args:
+            labels: of the training examples, from which the unit of a number follows.
+            temperature: what logits are divided by, where they stand for probabilities.
         """
 
     def output_scale(self, labels: np.ndarray) -> OutputScale | None:

@@ -51,6 +51,13 @@ class Encoded:
         """SHA-256 of the ids."""
         return self.known_digest or hashlib.sha256(self.ids.data).hexdigest()
 
+    def followed_by(self, other: Encoded) -> Encoded:
+        """Both, one after the other."""
+        types = None if self.types is None or other.types is None else np.concatenate([self.types, other.types])
+        offsets = np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]])
+        ids, truncated = np.concatenate([self.ids, other.ids]), self.truncated + other.truncated
+        return Encoded(ids, types, offsets, truncated, self.from_cache and other.from_cache)
+
     def describe(self, longest: int) -> tuple[str, str]:
         """Name and text of the banner's line about lengths."""
         share = self.truncated / len(self.lengths)

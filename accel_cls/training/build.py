@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -36,7 +37,8 @@ from accel_cls.tokenization.encode import Encoded, encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
 from accel_cls.training.loop import Training
 from accel_cls.training.non_finite import NonFiniteGuard
-from accel_cls.training.objective import Supervised
+from accel_cls.training.objective import Objective, Supervised
+from accel_cls.training.objectives.distilled import Distilled
 from accel_cls.training.trace import Trace
 
 
@@ -49,12 +51,14 @@ class Inputs:
     loss: Loss
     tokenizer: PreTrainedTokenizerBase
     model: PreTrainedModel  # not yet prepared for the hardware
-    train: Encoded
+    train: Encoded  # the labelled examples
+    learned: Encoded  # all texts that updates are made of: these, and after them those without labels
     validation: Encoded
     packed: bool  # whether several texts lie in a row
     first_position: int  # the position id of a packed text's first token
     padding: Padding
     scaled: ScaledLayer | None  # the last layer, where logits have a unit
+    teacher: np.ndarray | None = None  # float32 [learned texts, outputs]: what a teacher says of them
 
     def batches(
         self,
@@ -67,9 +71,18 @@ class Inputs:
         """What makes micro-batches of one part of the corpus; see `Batches`."""
         return Batches(texts, examples.labels, self.padding, device, fixed_tokens, fixed_rows, self.first_position)
 
+    def learned_batches(
+        self, device: torch.device, fixed_tokens: int | None = None, fixed_rows: int | None = None
+    ) -> Batches:
+        """The same of all that updates are made of; zeros stand where there is no label."""
+        train = self.corpus.train
+        missing = np.zeros((len(self.learned.lengths) - len(train), *train.labels.shape[1:]), train.labels.dtype)
+        whole = replace(train, labels=np.concatenate([train.labels, missing]))
+        return self.batches(self.learned, whole, device, fixed_tokens, fixed_rows)
+
 
 def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Accelerator, notes: list[str]) -> Inputs:
-    """Tokenizer, token ids, model and loss.
+    """Tokenizer, token ids, model and loss; no teacher's answers yet.
 
     Raises:
         UserError: for a model that can't be used, or class weights that do not fit the classes.
@@ -79,6 +92,10 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
         encode_cached(tokenizer, part.texts, recipe.data.max_length, notes)
         for part in (corpus.train, corpus.validation)
     )
+    learned = train
+    if corpus.unlabelled is not None:
+        texts = corpus.unlabelled.texts
+        learned = train.followed_by(encode_cached(tokenizer, texts, recipe.data.max_length, notes))
     model = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type, train)
     able = ask_model(model, tokenizer, str(recipe.model.name), notes)
     settle_training(model, tokenizer, able.padding, notes)
@@ -89,9 +106,8 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     packed = recipe.train.packing and able.packed and not is_xla(accelerator)
     first_position = make_packable(model, recipe.train.kernels) if packed else 0
     loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device)
-    return Inputs(
-        corpus, task, loss, tokenizer, model, train, validation, packed, first_position, able.padding, scaled
-    )
+    encoded = train, learned, validation
+    return Inputs(corpus, task, loss, tokenizer, model, *encoded, packed, first_position, able.padding, scaled)
 
 
 def resolve_micro_batch_tokens(
@@ -109,15 +125,26 @@ def resolve_micro_batch_tokens(
     Raises:
         UserError: where not even the smallest micro-batch fits.
     """
-    sizes = MicroBatchSizes.of(recipe, inputs.train.lengths, few_shapes=is_xla(accelerator))
+    sizes = MicroBatchSizes.of(recipe, inputs.learned.lengths, few_shapes=is_xla(accelerator))
     if recipe.train.micro_batch_tokens != "auto":
         return recipe, sizes, None
     classes, problem_type = inputs.corpus.classes, inputs.task.problem_type
     outline = functools.partial(outline_model, recipe, inputs.tokenizer, classes, problem_type, inputs.train)
-    batches = inputs.batches(inputs.train, inputs.corpus.train, accelerator.device)
+    batches = inputs.learned_batches(accelerator.device)
     search = Search.of(accelerator, sizes, inputs.model, outline, batches)
     tokens = known or find_micro_batch_tokens(search, notes)
     return with_micro_batch_tokens(recipe, tokens), sizes, search.key
+
+
+def _objective_of(recipe: Recipe, inputs: Inputs) -> Objective:
+    """What is minimized."""
+    labels = inputs.corpus.train.labels
+    supervised = Supervised(inputs.loss, labels)
+    if recipe.distill is None:
+        return supervised
+    assert inputs.teacher is not None
+    soft = inputs.task.soft_loss(labels, recipe.distill.temperature)
+    return Distilled(supervised, soft, inputs.teacher, recipe.distill.weight)
 
 
 def build_training(
@@ -142,15 +169,15 @@ def build_training(
     task, tokenizer, scaled = inputs.task, inputs.tokenizer, inputs.scaled
     artifacts = Artifacts(folder, recipe, corpus, task, tokenizer, scaled, tracking, accelerator.is_main_process)
     saver = Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress)
-    policy, rows = recipe.train.non_finite, corpus.train.rows
+    policy, rows = recipe.train.non_finite, corpus.learned_rows
     return Training(
         recipe,
         plan,
         accelerator,
         model,
         optimizer,
-        Supervised(inputs.loss, corpus.train.labels),
-        inputs.batches(inputs.train, corpus.train, accelerator.device, fixed, plan.batch_size),
+        _objective_of(recipe, inputs),
+        inputs.learned_batches(accelerator.device, fixed, plan.batch_size),
         inputs.batches(inputs.validation, corpus.validation, accelerator.device, fixed),
         artifacts,
         Trace(folder.trace if recipe.train.trace else None, accelerator.process_index),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils.memory import clear_device_cache
 from transformers import PreTrainedTokenizerBase
 
 from accel_cls.atomic import write_text
@@ -38,6 +39,7 @@ from accel_cls.training.linear_probe import fit_last_layer
 from accel_cls.training.loop import Training, Watch, train
 from accel_cls.training.optimizer import make_optimizer
 from accel_cls.training.out_of_memory import explain_out_of_memory
+from accel_cls.training.teacher import Teacher, describe_teacher, load_teacher
 
 # What goes through the updates: the training loop, or what measures some of them. Takes the training, its counters,
 # and what it runs on, as people call it.
@@ -93,17 +95,18 @@ def fit(
     hardware, console = session.hardware, session.console
     accelerator = hardware.accelerator
     inputs = load_inputs(recipe, task_of(recipe), corpus, accelerator, notes)
-    facts = {
-        "token ids": inputs.train.digest[:16],
-        "weights": f"{inputs.model.num_parameters():,}",
-        "checkpoint": manifest_digest(start.checkpoint),
-    }
+    teacher = None if recipe.distill is None else load_teacher(recipe.distill, corpus, inputs.task)
+    facts = _facts(inputs, start, teacher)
     hardware.require_same("model", facts, "Give all machines the same model folder, and one disk for `output`")
     hardware.rendezvous.close()
+    if teacher is not None:  # before what is trained takes the device's memory
+        console.set_state("the teacher answers")
+        inputs, teacher = replace(inputs, teacher=teacher.answers(accelerator, notes)), None
+        clear_device_cache(garbage_collection=True)
     recipe, sizes, key = resolve_micro_batch_tokens(recipe, inputs, accelerator, start.tokens, notes)
     if key is not None and accelerator.is_main_process:
         write_text(folder.recipe, recipe_to_yaml(recipe))
-    plan = Plan.of(recipe, inputs.train.lengths, is_xla(accelerator), inputs.packed)
+    plan = Plan.of(recipe, inputs.learned.lengths, is_xla(accelerator), inputs.packed)
     _show_what_is_trained(recipe, inputs, plan, accelerator, notes, console)
 
     fit_seconds = _fit_last_layer(recipe, inputs, accelerator, plan, console) if start.checkpoint is None else 0.0
@@ -124,6 +127,16 @@ def fit(
     _run_loop(loop or _train_to_the_end, hardware.name, training, progress, explain)
     truncated = {"training": inputs.train.truncated, "validation": inputs.validation.truncated}
     return Fitted(recipe, plan, progress, _device_peak_bytes(accelerator), truncated, inputs.tokenizer)
+
+
+def _facts(inputs: Inputs, start: Start, teacher: Teacher | None) -> dict[str, str]:
+    """What has to be the same in all processes."""
+    return {
+        "token ids": inputs.learned.digest[:16],
+        "weights": f"{inputs.model.num_parameters():,}",
+        "checkpoint": manifest_digest(start.checkpoint),
+        "teacher": "" if teacher is None else teacher.key[:16],
+    }
 
 
 def _device_peak_bytes(accelerator: Accelerator) -> int | None:
@@ -161,9 +174,10 @@ def _show_what_is_trained(
 ) -> None:
     """The banner's sections on data, model and plan, and all notes."""
     compiled = [("programs", plan.programs(inputs.validation.lengths))] if is_xla(accelerator) else []
-    lengths = inputs.train.describe(recipe.data.max_length)
+    lengths = inputs.learned.describe(recipe.data.max_length)
     console.section("data", [*inputs.corpus.describe(recipe.data), lengths])
-    console.section("model", [describe_model(inputs.model, recipe)])
+    taught = [] if recipe.distill is None else [describe_teacher(recipe.distill)]
+    console.section("model", [describe_model(inputs.model, recipe), *taught])
     console.section("plan", [*plan.describe(recipe, accelerator.num_processes), *compiled])
     for note in notes:
         console.note(note)
@@ -239,7 +253,7 @@ def open_on_main(session: Session, folder: RunFolder, recipe: Recipe, corpus: Co
 
     def opened() -> Sequence[int]:
         digests = corpus.digest, corpus.test_digest
-        spec = RunSpec(recipe, digests[0], len(corpus.train), hardware.name, hardware.precision, digests[1])
+        spec = RunSpec(recipe, digests[0], corpus.learned, hardware.name, hardware.precision, digests[1])
         start = lock_and_open_run(folder, spec, fresh, notes)
         update = new if start.checkpoint is None else update_of(start.checkpoint)
         return finished if start.finished else update, start.tokens or 0, float_bits(start.rate or 0)

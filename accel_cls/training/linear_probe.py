@@ -8,14 +8,10 @@ minimum from wherever.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch.nn.functional import linear
@@ -28,11 +24,11 @@ from accel_cls.models.features import FeatureModel, last_layer
 from accel_cls.models.output_scale import ScaledLayer
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import Loss, Task
-from accel_cls.tokenization.cache import find, find_or_make
 from accel_cls.training.build import Inputs
+from accel_cls.training.kept_outputs import key_of, made_once
 
-_KIND, _FILE = "features", "features.npy"  # in the cache
-_FORMAT = 1  # of what is kept; another number makes all anew
+_KIND = "features"  # in the cache
+_FORMAT = 2  # of what is kept; another number makes all anew
 # Of these the one is taken that is best where a fifth of the training texts is held out: of few texts, which tell
 # little, each fifth in turn.
 _PENALTIES = (10.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4)
@@ -40,8 +36,6 @@ _FOLDS, _MANY = 5, 2000
 _STRONG = 1  # so many of them are for few texts only
 _FEW, _PENALTY_OF_FEW = 20, 1.0  # texts, of which none are held out
 _STEPS, _CHANGE = 100, 1e-6  # of L-BFGS at the most, and of the value by which it ends
-# Of a configuration: what no feature follows from.
-_IRRELEVANT = ("id2label", "label2id", "num_labels", "problem_type", "_name_or_path", "dtype", "accel_cls")
 
 
 @dataclass(frozen=True)
@@ -121,48 +115,21 @@ def _features(
 
     Other processes than the main one may get None.
     """
-    key = _key(inputs, layer, accelerator) if accelerator.is_main_process else None  # it reads all weights
-    kept = None if key is None else _kept(key, (len(inputs.corpus.train), layer.in_features))
-    is_kept = torch.tensor(int(kept is not None), device=accelerator.device)
-    if int(accelerator.reduce(is_kept, "sum")):
-        return kept
-    batches = inputs.batches(inputs.train, inputs.corpus.train, accelerator.device)
-    model = FeatureModel(inputs.model, layer, place)
-    with accelerator.autocast():
-        made = predict_examples(accelerator, model, batches, layout, layer.in_features)
-    assert isinstance(made, Predictions)
-    if key is not None:
-        find_or_make(_KIND, "features", key, lambda folder: np.save(folder / _FILE, made.logits), notes)
-    return made.logits
+    facts = [_FORMAT, inputs.train.digest, inputs.packed, accelerator.device.type, accelerator.mixed_precision]
+    shape = len(inputs.corpus.train), layer.in_features
 
+    def made() -> np.ndarray:
+        batches = inputs.batches(inputs.train, inputs.corpus.train, accelerator.device)
+        model = FeatureModel(inputs.model, layer, place)
+        with accelerator.autocast():
+            found = predict_examples(accelerator, model, batches, layout, layer.in_features)
+        assert isinstance(found, Predictions)
+        return found.logits
 
-def _key(inputs: Inputs, layer: torch.nn.Linear, accelerator: Accelerator) -> str:
-    """A digest of all that the features follow from, to the bit: weights, token ids, and what computes."""
-    digest = hashlib.sha256()
-    last = {*layer.parameters()}
-    for name, tensor in inputs.model.state_dict(keep_vars=True).items():
-        if tensor not in last:
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    config = {key: value for key, value in inputs.model.config.to_dict().items() if key not in _IRRELEVANT}
-    facts: list[Any] = [
-        _FORMAT,
-        type(inputs.model).__name__,
-        config,
-        inputs.train.digest,
-        inputs.packed,
-        accelerator.device.type,
-        accelerator.mixed_precision,
-        torch.__version__,
-        transformers.__version__,
-    ]
-    digest.update(json.dumps(facts, sort_keys=True, default=str).encode())
-    return digest.hexdigest()[:32]
+    def key() -> str:
+        return key_of(inputs.model, facts, without=[*layer.parameters()])
 
-
-def _kept(key: str, shape: tuple[int, int]) -> np.ndarray | None:
-    entry = find(_KIND, key, lambda folder: np.load(folder / _FILE, mmap_mode="r").shape == shape)
-    return None if entry is None else np.load(entry.folder / _FILE)
+    return made_once(_KIND, accelerator, key, shape, made, notes)
 
 
 def _fit(recipe: Recipe, inputs: Inputs, features: np.ndarray) -> Fitted:

@@ -49,4 +49,8 @@ class Supervised:
 
     def losses(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Of logits in float32, whatever the precision of the pass."""
-        return self.loss.losses(model(**batch.inputs).logits.float(), batch.labels)
+        return self.of_logits(model(**batch.inputs).logits.float(), batch)
+
+    def of_logits(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Of what a pass has answered, float32 [R, outputs]."""
+        return self.loss.losses(logits, batch.labels)

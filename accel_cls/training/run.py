@@ -35,6 +35,7 @@ from accel_cls.reporting.markdown import (
     describe_test,
     verdict_of,
 )
+from accel_cls.reporting.teacher import describe_flattery, teacher_results
 from accel_cls.runs.answers import read_answers, write_answers
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.results import read_results
@@ -138,7 +139,10 @@ def notes_of(command: Command, session: Session, corpus: Corpus) -> list[str]:
     """What the user should know of before a training."""
     is_cpu = session.hardware.accelerator.device.type == "cpu"
     idle = [f"{'.'.join(key)} is {why}" for key, why, _ in idle_settings(command.recipe)]
-    return [*command.notes, *corpus.notes, *(command.cpu_notes if is_cpu else ()), *idle]
+    notes = [*command.notes, *corpus.notes, *(command.cpu_notes if is_cpu else ()), *idle]
+    if command.recipe.distill is not None and session.hardware.accelerator.is_main_process:  # it may read data again
+        notes += describe_flattery(teacher_results(command.recipe, corpus))
+    return notes
 
 
 def with_found_rate(

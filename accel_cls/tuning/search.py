@@ -77,7 +77,7 @@ def search(
     console = session.console
     hidden = hidden_size_of(recipe.model.name)
     axes = axes_of(asked, hidden)
-    candidates, examples = candidates_of(axes), len(corpus.train)
+    candidates, examples = candidates_of(axes), corpus.learned
     halving, part = _design(recipe, axes, corpus)
     trials = Trials(session, recipe, part, folder, halving, candidates, examples)
     trials.open(spec_of(recipe, corpus, axes, session.hardware.precision), fresh)
@@ -101,7 +101,7 @@ def _design(recipe: Recipe, axes: Axes, corpus: Corpus) -> tuple[Halving, Corpus
     train, examples = recipe.train, len(corpus.train)
     epochs = [int(values.get(EPOCHS, train.epochs)) for values in candidates_of(axes)]
     for one in epochs:
-        check_warmup(train.warmup, one, count_updates(examples, train.batch_size, 1))
+        check_warmup(train.warmup, one, count_updates(corpus.learned, train.batch_size, 1))
     halving = Halving.of(epochs, train.epochs, train.batch_size, examples)
     why = halving.obstacle
     part = part_of(corpus, halving.trained, halving.scored, recipe.seed) if why is None else None

@@ -1,0 +1,1 @@
+"""Objectives besides the task's own loss: what else is minimized."""
