@@ -31,6 +31,8 @@ from accel_cls.recipe import Recipe
 from accel_cls.recipe.repeats import first_run_of, repetitions_of
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.recipe.sections.data import Data
+from accel_cls.reporting.augmentation import augmentation_results
+from accel_cls.reporting.augmentation import in_words as describe_changes
 from accel_cls.reporting.teacher import flattered_by, teacher_results
 from accel_cls.reporting.verdict import score_baselines
 from accel_cls.tasks import task_of
@@ -115,11 +117,10 @@ def _learned_lengths(
     recipe: Recipe, corpus: Corpus, train: Encoded, tokenizer: PreTrainedTokenizerBase, notes: list[str]
 ) -> np.ndarray:
     """Tokens of each text that updates are made of; `train` are those of the training examples, cut or not."""
-    longest, more = recipe.data.max_length, corpus.unlabelled
-    lengths = np.minimum(train.lengths, longest)
-    if more is None:
-        return lengths
-    return np.concatenate([lengths, encode_cached(tokenizer, more.texts, longest, notes).lengths])
+    longest = recipe.data.max_length
+    more = [part.texts for part in (corpus.changed, corpus.unlabelled) if part is not None]
+    others = [encode_cached(tokenizer, texts, longest, notes).lengths for texts in more]
+    return np.concatenate([np.minimum(train.lengths, longest), *others])
 
 
 def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, Forecast]:
@@ -156,6 +157,9 @@ def show_report(report: Report, console: Console, rows: int) -> None:
     if corpus.reader.has_classes:
         margin = f"an accuracy of 0.90 on {len(corpus.validation):,} examples is known to ± "
         lines.append(("score", f"{margin}{margin_of(len(corpus.validation)):.3f}"))
+    if (augmentation := augmentation_results(report.recipe, corpus)) is not None:
+        lines.append(("augment", describe_changes(augmentation)))
+        lines += [("", f"{text} → {copy}") for text, copy in augmentation["examples"]]
     console.section("data", lines)
     for note in corpus.notes:
         is_finding = isinstance(note, MarksLeftOut) or note.startswith(tuple(fault.key for fault in corpus.invalid))
@@ -227,6 +231,7 @@ def report_as_json(report: Report) -> dict[str, Any]:
         "notes": list(corpus.notes),
         "data": {
             "train": len(corpus.train),
+            "augmentation": augmentation_results(report.recipe, corpus),
             **{part: len(examples) for part, examples in corpus.judged.items()},
             "classes": {
                 part: dict(zip(corpus.classes.names, corpus.class_counts(examples).tolist(), strict=True))

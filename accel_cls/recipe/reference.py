@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 from accel_cls.recipe.keys import names_of
 from accel_cls.recipe.schema import Recipe
 from accel_cls.recipe.section import Section
+from accel_cls.recipe.sections.augment import Augment
 from accel_cls.recipe.sections.checkpoint import Checkpoint
 from accel_cls.recipe.sections.data import Data, Fold, Hub
 from accel_cls.recipe.sections.decide import Decide
@@ -30,6 +31,7 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("model", Model),
     ("model.scratch", Scratch),
     ("train", Train),
+    ("augment", Augment),
     ("distill", Distill),
     ("evaluate", Evaluate),
     ("decide", Decide),

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from accel_cls.errors import UserError, listed
+from accel_cls.recipe.augment_rules import broken_augmentation
 from accel_cls.recipe.decide_rules import broken_decisions, unknown_classes
 from accel_cls.recipe.distill_rules import broken_distillation, idle_in_distillation
 from accel_cls.recipe.metrics import METRICS_OF, is_own
@@ -62,6 +63,7 @@ def broken_rules(recipe: Recipe) -> _Broken:
         broken.append((("train", "max_updates"), message))
     broken += [
         *broken_decisions(recipe),
+        *broken_augmentation(recipe),
         *broken_distillation(recipe),
         *_broken_repeats(recipe),
         *broken_search(recipe, broken_rules, idle_settings),

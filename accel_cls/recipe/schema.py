@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from accel_cls.recipe.metrics import DISTANCE_METRICS, Task
 from accel_cls.recipe.section import Section, setting
+from accel_cls.recipe.sections.augment import Augment
 from accel_cls.recipe.sections.checkpoint import Checkpoint
 from accel_cls.recipe.sections.data import Data
 from accel_cls.recipe.sections.decide import Decide
@@ -64,6 +65,11 @@ class Recipe(Section):
     data: Data = setting(..., "a mapping", "training, validation and test data")
     model: Model = setting(Model(), "a mapping", "what is trained")
     train: Train = setting(Train(), "a mapping", "how it is trained")
+    augment: Augment | None = setting(
+        None,
+        "a mapping, {copies: 1, edits: [delete, swap], share: 0.1}",
+        "changed copies of the training texts, which are learned, too",
+    )
     distill: Distill | None = setting(
         None, "a mapping of teacher, temperature, weight, texts", "a finished model that teaches this one"
     )

@@ -74,6 +74,8 @@ def _why_not(key: str) -> str:
     section, _, name = key.partition(".")
     if section in _FIXED:
         return f"can't be searched for: {_FIXED[section]}"
+    if key == "augment.copies":
+        return "can't be searched for: it changes how long an epoch is, and trials are compared by epochs"
     if section == "train" and name in _FIXED_IN_TRAIN:
         return "can't be searched for: it changes nothing that is learned, or ends all trials alike"
     return ""
@@ -109,6 +111,8 @@ def _why_not_value(
     base: Recipe, key: str, value: Any, rules: Callable[[Recipe], Broken], idle_in: Callable[[Recipe], Idle]
 ) -> str:
     """Why a trial can't have a value; "" where it can."""
+    if key.startswith("augment.") and base.augment is None:
+        return "can't be searched for without a section augment, which says how many copies there are"
     try:
         trial = with_values(base, {key: value})
     except ValidationError as error:

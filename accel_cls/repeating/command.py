@@ -7,8 +7,10 @@ what it would be alone. The folder around them keeps the recipe, and what they h
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
+from accel_cls.data.changed import changed_copies
 from accel_cls.data.corpus import Corpus
 from accel_cls.hardware.main_process import decided_by_main
 from accel_cls.recipe import with_values
@@ -48,6 +50,11 @@ def repeat(command: Command, session: Session, folder: RunFolder) -> Callable[[]
     return partial(show_repeats, folder, session.console, command.began)
 
 
+def _drawn_anew(corpus: Corpus, run: Repetition) -> Corpus:
+    """The corpus with the changed copies that the run's own seed draws."""
+    return replace(corpus, changed=changed_copies(corpus.train, run.recipe))
+
+
 class _Runs:
     """Trains one run after the other."""
 
@@ -67,7 +74,7 @@ class _Runs:
         with self._series.going_on(lambda: f"{len(self._done)} of {len(runs)} runs"):
             for run in runs:
                 is_first_corpus = first.fold is None or run is runs[0]
-                corpus = first if is_first_corpus else load_checked(self._session, run.recipe)
+                corpus = _drawn_anew(first, run) if is_first_corpus else load_checked(self._session, run.recipe)
                 title = f"run {len(self._done) + 1} of {len(runs)} · {run.name}"
                 self._done.append(self._train(run, corpus, notes if run is runs[0] else [], title))
         return self._done

@@ -9,6 +9,7 @@ from accel_cls.console import duration
 from accel_cls.errors import shown
 from accel_cls.memory.forecast import format_bytes
 from accel_cls.recipe import Recipe
+from accel_cls.reporting.augmentation import describe_augmentation
 from accel_cls.reporting.decision_words import sections
 from accel_cls.reporting.teacher import describe_teaching
 from accel_cls.reporting.verdict import measure_of
@@ -39,8 +40,8 @@ def report(
     text += f"{model}, trained on {results['hardware']} in {duration(results['seconds'])}. "
     text += f"Best by {results['decided_by']} after update {results['update']} (epoch {results['epoch']:.2f}) "
     text += f"of {results['updates']}; that model is in `model/`.\n\n"
-    if (teaching := describe_teaching(results)) is not None:
-        text += f"{teaching}.\n\n"
+    told = [said for said in (describe_teaching(results), describe_augmentation(results)) if said is not None]
+    text += "".join(f"{said}.\n\n" for said in told)
     if results["skipped"]:
         text += f"Updates skipped, since their loss or gradient was no finite number: {results['skipped']}; "
         text += "`metrics.jsonl` names their rows.\n\n"

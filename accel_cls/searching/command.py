@@ -15,6 +15,7 @@ from shutil import copytree, rmtree
 from accel_cls.atomic import whole_folder
 from accel_cls.batching.plan import check_warmup, count_updates, updates_of
 from accel_cls.checkpoints.checkpoint import Progress
+from accel_cls.data.changed import changed_copies
 from accel_cls.data.corpus import Corpus
 from accel_cls.errors import UserError
 from accel_cls.evaluation.metrics.scores import less_is_better
@@ -141,15 +142,22 @@ class _Trials:
 
         def work(session: Session) -> None:
             watched = replace(session, watch=partial(self._watch, number, recipe))
-            start = open_on_main(session, folder, recipe, self._corpus)
+            corpus = self._corpus_of(recipe)
+            start = open_on_main(session, folder, recipe, corpus)
             with suppress(GivenUp):
-                done = fit(watched, recipe, self._corpus, folder, start, []).progress
+                done = fit(watched, recipe, corpus, folder, start, []).progress
                 why = "" if done.best_score is not None else f"its {recipe.evaluate.best} was never a finite number"
                 self._tell(number, recipe, "diverged" if why else "complete", done, why)
 
         diverged = self._series.train(folder, work, is_quiet=True)
         if diverged is not None:
             self._tell(number, recipe, "diverged", why=diverged)
+
+    def _corpus_of(self, recipe: Recipe) -> Corpus:
+        """The corpus with the changed copies of a trial."""
+        if recipe.augment == self._recipe.augment:
+            return self._corpus
+        return replace(self._corpus, changed=changed_copies(self._corpus.train, recipe))
 
     def _why_not(self, recipe: Recipe) -> str:
         """Why values that are right each can't go together; "" where they can."""
@@ -213,9 +221,10 @@ class _Trials:
         folder = RunFolder(recipe.output)
 
         def work(session: Session) -> None:
-            start = open_on_main(session, folder, recipe, self._corpus)
+            corpus = self._corpus_of(recipe)
+            start = open_on_main(session, folder, recipe, corpus)
             if not start.finished:
-                finish(self._session, self._corpus, folder, fit(session, recipe, self._corpus, folder, start, []))
+                finish(self._session, corpus, folder, fit(session, recipe, corpus, folder, start, []))
 
         self._series.train(folder, work, is_quiet=True)
 

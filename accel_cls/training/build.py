@@ -52,7 +52,7 @@ class Inputs:
     tokenizer: PreTrainedTokenizerBase
     model: PreTrainedModel  # not yet prepared for the hardware
     train: Encoded  # the labelled examples
-    learned: Encoded  # all texts that updates are made of: these, and after them those without labels
+    learned: Encoded  # all texts that updates are made of: these, their changed copies, those without labels
     validation: Encoded
     packed: bool  # whether several texts lie in a row
     first_position: int  # the position id of a packed text's first token
@@ -75,7 +75,7 @@ class Inputs:
         self, device: torch.device, fixed_tokens: int | None = None, fixed_rows: int | None = None
     ) -> Batches:
         """The same of all that updates are made of; zeros stand where there is no label."""
-        train = self.corpus.train
+        train = self.corpus.labelled
         missing = np.zeros((len(self.learned.lengths) - len(train), *train.labels.shape[1:]), train.labels.dtype)
         whole = replace(train, labels=np.concatenate([train.labels, missing]))
         return self.batches(self.learned, whole, device, fixed_tokens, fixed_rows)
@@ -93,9 +93,9 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
         for part in (corpus.train, corpus.validation)
     )
     learned = train
-    if corpus.unlabelled is not None:
-        texts = corpus.unlabelled.texts
-        learned = train.followed_by(encode_cached(tokenizer, texts, recipe.data.max_length, notes))
+    for more in (corpus.changed, corpus.unlabelled):
+        if more is not None:
+            learned = learned.followed_by(encode_cached(tokenizer, more.texts, recipe.data.max_length, notes))
     model = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type, train)
     able = ask_model(model, tokenizer, str(recipe.model.name), notes)
     settle_training(model, tokenizer, able.padding, notes)
@@ -138,7 +138,7 @@ def resolve_micro_batch_tokens(
 
 def _objective_of(recipe: Recipe, inputs: Inputs) -> Objective:
     """What is minimized."""
-    labels = inputs.corpus.train.labels
+    labels = inputs.corpus.labelled.labels
     supervised = Supervised(inputs.loss, labels)
     if recipe.distill is None:
         return supervised

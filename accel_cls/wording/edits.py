@@ -9,12 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from random import Random
-from typing import Literal
 
+from accel_cls.recipe.sections.augment import Edit
 from accel_cls.wording import chinese, english
 from accel_cls.wording.languages import Language
-
-Edit = Literal["delete", "swap", "typo"]
 
 _WORD = re.compile(r"\S+")
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from accel_cls.reporting.augmentation import describe_augmentation
 from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.html.plots import Bars, bars
 from accel_cls.reporting.markdown import describe_dropped
@@ -30,6 +31,7 @@ class TextFacts:
     truncate: str
     mean: float | None  # tokens; None in runs of older versions
     most: int | None  # that 95% of the training texts stay within
+    augmentation: str | None  # what was learned besides
     dropped: tuple[str, ...]
     counts: Bars | None  # training examples of each class
     unshown: int  # classes between the largest and the smallest
@@ -57,6 +59,7 @@ def content(facts: Facts) -> TextFacts:
         data.truncate,
         tokens.get("mean"),
         tokens.get("95%"),
+        describe_augmentation(facts.results),
         tuple(describe_dropped(facts.results)),
         drawn,
         unshown,
