@@ -51,7 +51,7 @@ def test_edits_change_a_little_and_never_what_negates(text: str, language: Langu
 
     for seed in range(40):
         shorter = edited(text, language, ["delete"], 0.1, Random(seed))
-        assert len(units(text)) - len(units(shorter)) == max(1, round(0.1 * (13 if language == "English" else 21)))
+        assert len(units(text)) - len(units(shorter)) == max(1, round(0.1 * (15 if language == "English" else 21)))
         moved = edited(text, language, ["swap"], 0.3, Random(seed))
         assert sorted(units(moved)) == sorted(units(text))
         mistyped = edited(text, language, ["typo"], 0.1, Random(seed))
@@ -133,8 +133,6 @@ def test_share_of_changes_can_be_searched_for(tmp_path: Path) -> None:
     over = "{augment.share: {from: 0.05, to: 0.5}}"
     done = train(tmp_path, f"search={{trials: 2, over: {over}}}", "train.epochs=1")
     assert done.returncode == 0, done.stderr
-    best = results(tmp_path / "run")["best"]
-    assert (
-        results(tmp_path / "run" / best)["augmentation"]["share"]
-        == results(tmp_path / "run")["values"]["augment.share"]
-    )
+    found = results(tmp_path / "run")
+    share = results(tmp_path / "run" / found["best"])["augmentation"]["share"]
+    assert share == found["values"]["augment.share"]

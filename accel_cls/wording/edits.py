@@ -16,7 +16,6 @@ from accel_cls.wording.languages import Language
 
 _WORD = re.compile(r"\S+")
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
-_NEGATING = re.compile(r"\W*(?:not?|never|none|nothing|nobody|neither|nor|without|cannot|.+n['’]t)\W*", re.IGNORECASE)
 
 
 def edited(text: str, language: Language, edits: Sequence[Edit], share: float, draw: Random) -> str:
@@ -81,7 +80,7 @@ def _units(text: str, language: Language) -> list[re.Match[str]]:
 
 
 def _negates(unit: str, language: Language) -> bool:
-    return unit in chinese.NEGATIONS if language == "Chinese" else _NEGATING.fullmatch(unit) is not None
+    return unit in chinese.NEGATIONS if language == "Chinese" else english.NEGATING.fullmatch(unit) is not None
 
 
 def _count(units: int, share: float) -> int:
