@@ -58,6 +58,8 @@ def test_few_examples_want_a_pretrained_encoder(capsys: pytest.CaptureFixture) -
         _, said = new(capsys, "d.csv", "--force")
         words = "examples are too few to learn a language from: name a pretrained encoder"
         assert (words in said) == (words in Path("d.yaml").read_text(encoding="utf-8")) == (count == 300)
+        recipe = load_recipe(Path("d.yaml"))
+        assert (recipe.evaluate.every == "end") == (count == 300), "few validation examples choose no epoch"
 
 
 def test_uneven_classes_weigh_the_same_where_that_helps(capsys: pytest.CaptureFixture) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,10 @@ from run_results import interrupt, metrics, numbers, read_csv
 from safetensors.torch import load_file
 
 from accel_cls.data.texts import Texts
-from accel_cls.models.own import ngram_bag
+from accel_cls.models.own import ngrams
 from accel_cls.models.own.configurations import NgramBagConfig
-from accel_cls.models.own.ngram_bag import NgramBagForSequenceClassification, count_ngrams
+from accel_cls.models.own.ngram_bag import NgramBagForSequenceClassification
+from accel_cls.models.own.ngrams import count_ngrams
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.errors import RecipeError
 from accel_cls.recipe.rules import idle_settings
@@ -38,9 +40,9 @@ def _flat(texts: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(texts).astype(np.int32), np.cumsum([0, *map(len, texts)]).astype(np.int64)
 
 
-def _model(texts: list[list[int]], pairs: bool = False) -> NgramBagForSequenceClassification:
+def _model(texts: list[list[int]], **kind: Any) -> NgramBagForSequenceClassification:
     counted = count_ngrams(*_flat(texts), vocabulary=20, longest=3, most=1000)
-    config = NgramBagConfig(vocab_size=20, num_ngrams=len(counted.keys), hidden_size=8, num_labels=3, pairs=pairs)
+    config = NgramBagConfig(vocab_size=20, num_ngrams=len(counted.keys), hidden_size=8, num_labels=3, **kind)
     torch.manual_seed(0)
     model = NgramBagForSequenceClassification(config)
     model.set_ngrams(counted)
@@ -66,7 +68,7 @@ def test_counts_the_ngrams_of_two_texts_and_weighs_rare_ones_more(monkeypatch: p
         assert weights[key(*ids)] == pytest.approx(np.log(6 / (1 + texts)) + 1)
     most = count_ngrams(*_flat(TEXTS), vocabulary=20, longest=3, most=3)
     assert most.keys.tolist() == [key(2), key(3), key(5)], "among equals the smaller"
-    monkeypatch.setattr(ngram_bag, "_TOKENS_AT_ONCE", 6)
+    monkeypatch.setattr(ngrams, "_TOKENS_AT_ONCE", 6)
     pieces = count_ngrams(*_flat(TEXTS), vocabulary=20, longest=3, most=1000)
     assert torch.equal(pieces.keys, counted.keys)
     assert torch.equal(pieces.weights, counted.weights)
@@ -100,13 +102,54 @@ def test_texts_of_a_pair_are_compared() -> None:
     same, other = logits(TEXTS[0], TEXTS[0]), logits(TEXTS[0], TEXTS[2])
     assert not torch.allclose(same, other, atol=1e-3)
     assert torch.allclose(logits(TEXTS[0], TEXTS[2], padding=3), other, atol=1e-6)
-    one = model.bag(torch.tensor([TEXTS[0]]), torch.zeros(1, 5, dtype=torch.int64))
+    found = model.bag.find(torch.tensor([TEXTS[0]]), torch.zeros(1, 5, dtype=torch.int64))
+    one = model.bag(found.at, model.bag.dropped(found))
     vector = torch.cat([one, one, one * one, torch.zeros_like(one)], 1)
     assert torch.allclose(same, model.classifier(vector), atol=1e-6)
 
 
-def test_saved_as_transformers_models_are(tmp_path: Path) -> None:
-    model = _model(TEXTS)
+def test_ngrams_that_both_texts_have_are_told_from_those_of_one() -> None:
+    """Held by sets of n-grams, text by text; also in a batch, where other rows and padding stand beside."""
+    model = _model(TEXTS, pairs=True, overlap_size=2)
+    pairs = [(TEXTS[0], TEXTS[1]), (TEXTS[2], TEXTS[0]), (TEXTS[3], TEXTS[4]), (TEXTS[4], [11, 12])]
+    width = max(len(first) + len(second) for first, second in pairs)
+    ids, part = torch.full((len(pairs), width), 5), torch.full((len(pairs), width), ngrams.NONE)
+    for row, (first, second) in enumerate(pairs):
+        ids[row, : len(first) + len(second)] = torch.tensor([*first, *second])
+        part[row, : len(first)], part[row, len(first) : len(first) + len(second)] = 0, 1
+    both = [model.bag.find(ids, part.masked_fill(part != i, ngrams.NONE)) for i in (0, 1)]
+    got = model.overlap(both, [model.bag.dropped(found) for found in both])
+
+    def counted(text: list[int]) -> dict[tuple[int, ...], float]:
+        found: dict[tuple[int, ...], float] = {}
+        for n in (1, 2, 3):
+            for at in range(len(text) - n + 1):
+                key = sum((i + 1) * 21 ** (n - 1 - place) for place, i in enumerate(text[at : at + n]))
+                where = (model.bag.ngrams == key).nonzero()
+                if len(where):
+                    gram = (n, int(where))
+                    found[gram] = found.get(gram, 0.0) + 1.0
+        return found
+
+    for row, texts in enumerate(pairs):
+        sides = [counted(text) for text in texts]
+        sums, squares = torch.zeros(2, 2), torch.zeros(2, 4)
+        for one, other in (sides, sides[::-1]):
+            length = sum(count * float(model.bag.weights[at]) ** 2 for (_, at), count in one.items()) ** 0.5
+            for (n, at), count in one.items():
+                weight, is_in = float(model.bag.weights[at]), (n, at) in other
+                table = model.overlap.common if is_in else model.overlap.apart
+                sums[0 if is_in else 1] += count * weight / length * table.weight[at].detach() / 2
+                for column in (n - 1, 3):
+                    squares[1, column] += count * weight**2
+                    squares[0, column] += count * weight**2 * is_in
+        shares = 4 * squares[0] / squares[1].clamp_min(1e-6)
+        assert torch.allclose(got[row], torch.cat([sums.flatten(), shares]), atol=1e-5), row
+
+
+@pytest.mark.parametrize("kind", [{}, {"pairs": True}, {"pairs": True, "overlap_size": 2}])
+def test_saved_as_transformers_models_are(kind: dict, tmp_path: Path) -> None:
+    model = _model(TEXTS, **kind)
     model.save_pretrained(tmp_path)
     again = NgramBagForSequenceClassification.from_pretrained(tmp_path).eval()
     for name, tensor in model.state_dict().items():

@@ -300,6 +300,7 @@ def test_epoch_is_due_at_the_end_of_each_epoch():
 def test_every_n_updates_and_always_at_the_end():
     plan = plan_of([5] * 20)
     assert [update for update in range(1, 10) if is_due(4, update, plan)] == [4, 8, 9]
+    assert [update for update in range(1, 10) if is_due("end", update, plan)] == [9]
 
 
 def test_due_where_max_updates_ends_the_run():

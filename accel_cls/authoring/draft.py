@@ -11,7 +11,7 @@ from typing import Any
 from accel_cls.authoring.audit import IMBALANCE
 from accel_cls.authoring.class_weights import try_balanced
 from accel_cls.authoring.columns import Choice, Table
-from accel_cls.authoring.hyperparameters import Lines, from_scratch, pretrained
+from accel_cls.authoring.hyperparameters import Lines, from_scratch, pretrained, when_to_evaluate
 from accel_cls.authoring.labelling import Labelling
 from accel_cls.authoring.survey import Survey
 from accel_cls.data.corpus import Corpus
@@ -64,7 +64,7 @@ def draft(table: Table, text: Choice, labelling: Labelling, found: Survey, wishe
     else:
         model, train = pretrained(found, count, _model_name(wishes), wishes.quick, decisions)
     train += _class_weights(found, labelling, split, decisions)
-    evaluate = _evaluate(found, labelling, decisions)
+    evaluate = [*_evaluate(found, labelling, decisions), *when_to_evaluate(wishes.model is not None, count, decisions)]
     sections = {"data": data, "model": model, "train": train, "evaluate": evaluate}
     body = "".join(
         f"\n{name}:\n" + "".join(_line(*entry) for entry in lines) for name, lines in sections.items() if lines

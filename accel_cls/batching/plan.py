@@ -210,7 +210,7 @@ class Plan:
                     f"train.min_micro_batches={processes} makes the same, too",
                 )
             )
-        every = {"epoch": "each epoch"}
+        every = {"epoch": "each epoch", "end": "at the end"}
         score = every.get(str(recipe.evaluate.every), f"every {recipe.evaluate.every} updates")
         if recipe.train.head_init == "probe":
             score = f"of the fitted head, then {score}"
@@ -260,6 +260,6 @@ def seed_of(seed: int, update: int, micro_batch: int) -> int:
 
 
 def is_due(every: str | int, update: int, plan: Plan) -> bool:
-    """Whether something that happens `every` epoch or N updates is due after so many finished updates."""
-    interval = plan.updates_per_epoch if every == "epoch" else int(every)
+    """Whether something that happens `every` epoch, N updates or at the end is due after so many finished updates."""
+    interval = {"epoch": plan.updates_per_epoch, "end": plan.updates}.get(str(every)) or int(every)
     return update % interval == 0 or update == plan.updates

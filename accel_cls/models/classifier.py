@@ -21,7 +21,7 @@ from accel_cls.models.capabilities.text_limit import longest_text
 from accel_cls.models.configuration import configuration_of
 from accel_cls.models.head import HeadClasses, match_head, output_layer
 from accel_cls.models.own.configurations import PooledConfig
-from accel_cls.models.own.ngram_bag import Ngrams, count_ngrams
+from accel_cls.models.own.ngrams import Ngrams, count_ngrams
 from accel_cls.models.own.pooled import PooledForSequenceClassification, without_pooler
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.sections.model import Scratch

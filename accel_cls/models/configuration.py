@@ -10,7 +10,7 @@ from transformers import AutoConfig, BertConfig, PreTrainedConfig, PreTrainedTok
 
 from accel_cls.errors import UserError, listed, shown
 from accel_cls.models.own.configurations import NgramBagConfig, encoder_config
-from accel_cls.models.own.ngram_bag import Ngrams
+from accel_cls.models.own.ngrams import Ngrams
 from accel_cls.models.pooling import with_pooling
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.sections.model import Scratch
@@ -29,6 +29,9 @@ _PLAIN: dict[str, Any] = {
     "return_dict": True,
     "torchscript": False,
 }
+
+# Of the bag of n-grams, where texts come in pairs: with 8 it answers as well, and has over 5 million weights.
+_OVERLAP_SIZE = 4
 
 
 def configuration_of(
@@ -77,6 +80,7 @@ def _new_configuration(
             longest_ngram=scratch.longest_ngram,
             hidden_size=scratch.hidden,
             pairs=_has_pairs(recipe),
+            overlap_size=_OVERLAP_SIZE if _has_pairs(recipe) else 0,
             pad_token_id=tokenizer.pad_token_id,
         )
     return BertConfig(

@@ -234,7 +234,7 @@ class Proof:
 
 def _interval(every: str | int, epoch: int, most: int) -> int:
     """An interval of the recipe, in updates, or a smaller one, to have it happen often enough in a short training."""
-    return max(1, min(epoch if every == "epoch" else int(every), most))
+    return max(1, min({"epoch": epoch, "end": most}.get(str(every)) or int(every), most))
 
 
 def _many(processes: int) -> str:

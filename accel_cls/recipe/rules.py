@@ -123,6 +123,9 @@ def _broken_evaluation(recipe: Recipe) -> _Broken:
     patience, epochs = recipe.evaluate.patience, recipe.train.epochs
     if recipe.model.freeze:
         patience = None
+    if patience is not None and recipe.evaluate.every == "end":
+        message = f"found {patience} beside evaluate.every: end, which is one evaluation; leave one of them out"
+        broken.append((("evaluate", "patience"), message))
     if patience is not None and recipe.evaluate.every == "epoch" and patience >= epochs:
         message = (
             f"found {patience}; expected less than train.epochs, which is {epochs}: with one evaluation an epoch, and "

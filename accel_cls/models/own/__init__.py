@@ -27,3 +27,7 @@ def register_models() -> None:
 
     AutoModelForSequenceClassification.register(NgramBagConfig, NgramBagForSequenceClassification, exist_ok=True)
     AutoModelForSequenceClassification.register(PooledConfig, PooledForSequenceClassification, exist_ok=True)
+
+
+# Before `configurations` may be imported, which has this imported in its midst and would be registered unfinished.
+import transformers.models.auto.configuration_auto  # noqa: E402, F401

@@ -50,6 +50,8 @@ class NgramBagConfig(PreTrainedConfig):
         longest_ngram: tokens of the longest.
         hidden_size: numbers of an embedding.
         pairs: whether texts come in pairs.
+        overlap_size: of pairs, numbers of the embeddings of n-grams that both texts have, and of those that one has; 0
+            looks for none.
         ngram_dropout: the rate at which n-grams of a text are left out.
         classifier_dropout: the rate before the linear layer.
     """
@@ -61,6 +63,7 @@ class NgramBagConfig(PreTrainedConfig):
     longest_ngram: int = 3
     hidden_size: int = 64
     pairs: bool = False
+    overlap_size: int = 0
     ngram_dropout: float | int = 0.3
     classifier_dropout: float | int = 0.3
     initializer_range: float = 0.02

@@ -7,90 +7,16 @@ the model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch.nn import functional
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from accel_cls.models.own.configurations import NgramBagConfig
-
-_NONE = -1  # the key of what is no n-gram
-_TOKENS_AT_ONCE = 200_000  # whose n-grams are in memory at a time, when they are counted
-
-
-@dataclass(frozen=True)
-class Ngrams:
-    """A vocabulary of n-grams."""
-
-    keys: torch.Tensor  # int64 [ngrams], rising; see `ngram_keys`
-    weights: torch.Tensor  # float32 [ngrams]: each one's inverse document frequency
-
-
-def ngram_keys(ids: torch.Tensor, part: torch.Tensor, vocabulary: int, longest: int) -> torch.Tensor:
-    """A number for each n-gram of 1 to `longest` tokens, the same one for the same tokens.
-
-    Args:
-        ids: int64 [texts, tokens].
-        part: int64 [texts, tokens]: n-grams lie within one part of a text; _NONE at padding.
-        vocabulary: how many ids there are; (vocabulary + 1) ** longest is below 2 ** 63.
-        longest: tokens of the longest n-gram.
-
-    Returns:
-        int64 [texts, longest * tokens]: first those of one token, then those of two, each where it begins; _NONE where
-        none does.
-    """
-    tokens = ids.shape[1]
-    ids, ends = functional.pad(ids, (0, longest - 1)), functional.pad(part, (0, longest - 1), value=_NONE)
-    key, keys = torch.zeros_like(part), []
-    for n in range(longest):
-        key = key * (vocabulary + 1) + ids[:, n : n + tokens] + 1
-        is_whole = (part != _NONE) & (ends[:, n : n + tokens] == part)
-        keys.append(torch.where(is_whole, key, _NONE))
-    return torch.cat(keys, 1)
-
-
-def count_ngrams(ids: np.ndarray, offsets: np.ndarray, vocabulary: int, longest: int, most: int) -> Ngrams:
-    """The n-grams that most texts have, and at least two. Deterministic: among equals the smaller key.
-
-    Args:
-        ids: int [tokens] of all texts, one after the other.
-        offsets: int64 [texts + 1]: where each text begins, and the end.
-        vocabulary: how many ids there are.
-        longest: tokens of the longest n-gram.
-        most: n-grams that are kept.
-    """
-    texts = len(offsets) - 1
-    keys, counts = np.empty(0, np.int64), np.empty(0, np.int64)
-    for first, last in _stretches(offsets):
-        begin, end = offsets[first], offsets[last]
-        text = torch.from_numpy(np.repeat(np.arange(last - first), np.diff(offsets[first : last + 1])))
-        row = torch.from_numpy(ids[begin:end].astype(np.int64))
-        found = ngram_keys(row[None], text[None], vocabulary, longest)[0].numpy()
-        order = np.argsort(found, kind="stable")  # of each n-gram, texts now rise
-        found, texts_of = found[order], text.repeat(longest).numpy()[order]
-        is_new = np.append(True, (found[1:] != found[:-1]) | (texts_of[1:] != texts_of[:-1])) & (found != _NONE)
-        more, of_each = np.unique(found[is_new], return_counts=True)
-        keys, places = np.unique(np.concatenate([keys, more]), return_inverse=True)
-        counts = np.bincount(places, np.concatenate([counts, of_each]), len(keys)).astype(np.int64)
-    if (counts > 1).any():
-        keys, counts = keys[counts > 1], counts[counts > 1]
-    kept = np.sort(np.argsort(-counts, kind="stable")[:most])
-    weights = np.log((1 + texts) / (1 + counts[kept])) + 1  # as scikit-learn's TfidfTransformer has it
-    return Ngrams(torch.from_numpy(keys[kept]), torch.from_numpy(weights.astype(np.float32)))
-
-
-def _stretches(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Texts that are counted at once: (the first, the one after the last)."""
-    first, texts = 0, len(offsets) - 1
-    while first < texts:
-        last = int(np.searchsorted(offsets, offsets[first] + _TOKENS_AT_ONCE))
-        yield first, (last := min(max(last, first + 1), texts))
-        first = last
+from accel_cls.models.own.ngram_overlap import NgramOverlap
+from accel_cls.models.own.ngrams import NONE, FoundNgrams, Ngrams, ngram_keys, weighted_sum
 
 
 class NgramBag(torch.nn.Module):
@@ -107,20 +33,31 @@ class NgramBag(torch.nn.Module):
         self.embeddings = torch.nn.Embedding(config.num_ngrams, config.hidden_size)
         self.dropout = torch.nn.Dropout(config.ngram_dropout)
 
-    def forward(self, ids: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
-        """Float [texts, hidden]; arguments as `ngram_keys` has them."""
+    def find(self, ids: torch.Tensor, part: torch.Tensor) -> FoundNgrams:
+        """The n-grams of the vocabulary in texts; arguments as `ngram_keys` has them."""
         keys = ngram_keys(ids, part, self.vocabulary, self.longest)
         at = torch.searchsorted(self.ngrams, keys).clamp_(max=len(self.ngrams) - 1)
-        weights = torch.where(self.ngrams[at] == keys, self.weights[at], 0)
-        weights = functional.normalize(self.dropout(weights.float()))
-        table = self.embeddings.weight
-        return functional.embedding_bag(at, table, per_sample_weights=weights.to(table.dtype), mode="sum")
+        return FoundNgrams(at, torch.where(self.ngrams[at] == keys, self.weights[at], 0).float())
+
+    def dropped(self, found: FoundNgrams) -> torch.Tensor:
+        """The weights as a text's sum has them, float32 [texts, longest * tokens]: some left out, of length 1."""
+        return functional.normalize(self.dropout(found.weights))
+
+    def forward(self, at: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """Float [texts, hidden].
+
+        Args:
+            at: int64 [texts, longest * tokens]: which n-grams.
+            weights: float32, likewise: what each counts.
+        """
+        return weighted_sum(self.embeddings.weight, at, weights)
 
 
 class NgramBagForSequenceClassification(PreTrainedModel):
     """A bag of n-grams, dropout and a linear layer, see `NgramBagConfig`.
 
-    Of a pair of texts, the linear layer reads the vectors of both, their product and their distance, number by number.
+    Of a pair of texts, the linear layer reads the vectors of both, their product and their distance, number by number,
+    and which n-grams both have, see `NgramOverlap`.
     """
 
     config_class = NgramBagConfig
@@ -129,8 +66,11 @@ class NgramBagForSequenceClassification(PreTrainedModel):
     def __init__(self, config: NgramBagConfig):
         super().__init__(config)
         self.bag = NgramBag(config)
+        self.overlap = NgramOverlap(config) if config.overlap_size else None
         self.dropout = torch.nn.Dropout(config.classifier_dropout)
-        self.classifier = torch.nn.Linear(config.hidden_size * (4 if config.pairs else 1), config.num_labels)
+        size = config.hidden_size * (4 if config.pairs else 1)
+        size += 0 if self.overlap is None else self.overlap.output_size
+        self.classifier = torch.nn.Linear(size, config.num_labels)
         self.post_init()
 
     def forward(
@@ -149,13 +89,22 @@ class NgramBagForSequenceClassification(PreTrainedModel):
         """
         part = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
         if attention_mask is not None:
-            part = part.masked_fill(attention_mask == 0, _NONE)
-        if self.config.pairs:
-            first, second = (self.bag(input_ids, part.masked_fill(part != i, _NONE)) for i in (0, 1))
-            vectors = torch.cat([first, second, first * second, (first - second).abs()], 1)
-        else:
-            vectors = self.bag(input_ids, part)
-        return SequenceClassifierOutput(logits=self.classifier(self.dropout(vectors)))
+            part = part.masked_fill(attention_mask == 0, NONE)
+        vectors = self._of_pairs(input_ids, part) if self.config.pairs else self._of_texts(input_ids, part)
+        return SequenceClassifierOutput(logits=self.classifier(vectors))
+
+    def _of_texts(self, ids: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
+        found = self.bag.find(ids, part)
+        return self.dropout(self.bag(found.at, self.bag.dropped(found)))
+
+    def _of_pairs(self, ids: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
+        both = [self.bag.find(ids, part.masked_fill(part != i, NONE)) for i in (0, 1)]
+        weights = [self.bag.dropped(found) for found in both]
+        first, second = (self.bag(found.at, of) for found, of in zip(both, weights, strict=True))
+        vectors = self.dropout(torch.cat([first, second, first * second, (first - second).abs()], 1))
+        if self.overlap is None:
+            return vectors
+        return torch.cat([vectors, self.overlap(both, weights).to(vectors.dtype)], 1)
 
     def set_ngrams(self, ngrams: Ngrams) -> None:
         """Take a vocabulary of `config.num_ngrams`."""

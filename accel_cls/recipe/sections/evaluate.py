@@ -7,16 +7,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from accel_cls.recipe.metrics import METRICS, Metric
-from accel_cls.recipe.section import EVERY, Section, setting
+from accel_cls.recipe.section import Section, setting
 
 
 class Evaluate(Section):
     """How it is evaluated."""
 
-    every: Literal["epoch"] | Annotated[int, Field(ge=1)] = setting(
+    every: Literal["epoch", "end"] | Annotated[int, Field(ge=1)] = setting(
         "epoch",
-        EVERY,
-        "when to score the validation examples; always also at the end",
+        "'epoch', 'end' or a whole number of updates, 1 or more",
+        "when to score the validation examples; always also at the end. With 'end' nothing is chosen by them and the "
+        "last weights are kept: better where validation examples are too few to tell one epoch from the next",
         "an interval of no updates is none; the end is always scored",
     )
     metrics: Annotated[list[Metric], Field(min_length=1)] = setting(
