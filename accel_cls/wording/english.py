@@ -26,7 +26,7 @@ _QUALITY = re.compile(
 
 
 def swapped(text: str, draw: Random, count: int | None = None) -> str:
-    """Two neighbouring letters inside a word that does not negate in the other order; of long texts several, or `count`."""
+    """Two neighbouring letters of a word in the other order, none that negates; of long texts several, or `count`."""
     words = [word for word in _WORD.finditer(text) if not NEGATING.fullmatch(word[0])]
     places = [i for word in words for i in range(word.start() + 1, word.end() - 2)]
     places = [i for i in places if text[i].lower() != text[i + 1].lower()]
