@@ -8,28 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import surroundings  # noqa: F401  (before what imports torch)
 
 from accel_cls.parity.comparison_runs import threads_per_process
 from accel_cls.profiles import read_profile
 from tools import warm
 from tools.warm import free_port as free_port
-
-# Before any library reads them: no test touches the user's caches or obeys the user's accelerate config,
-# none reaches for a network, and no launcher's leftovers leak in.
-os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="accel_cls_tests_")
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="accel_cls_tests_")  # tokens; micro-batches that fit
-os.environ["HF_HUB_OFFLINE"] = "1"
-for _name in [name for name in os.environ if name.startswith(("ACCELERATE_", "FSDP_", "ACCEL_CLS_CACHE"))]:
-    del os.environ[_name]
-os.environ["GOMP_SPINCOUNT"] = "1000"  # tests run beside one another, and beside what else a machine has to do
-for _name in ("OMP_NUM_THREADS", "WORLD_SIZE", "RANK", "LOCAL_RANK"):
-    os.environ.pop(_name, None)
 
 # A shell script ignores Ctrl-C for what it starts in the background, nohup a lost terminal; and all that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -39,6 +28,7 @@ if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_I
 
 ROOT = Path(__file__).resolve().parent.parent
 _THREADS = "OMP_NUM_THREADS"  # which a warm interpreter can have had from its beginning
+_READ_LATE = ("ACCEL_CLS_", "ACCELERATE_")  # variables that are read when they are wanted, not by an import
 _BIN = Path(sys.executable).parent
 
 GOOD = ["好吃", "很快", "味道不错", "分量足", "骑手热情", "包装好", "还会再点", "很新鲜"]
@@ -58,11 +48,12 @@ def write_reviews(path: Path, count: int = 240, seed: int = 0) -> Path:
 
 
 def write_recipe(folder: Path, **sections: str) -> Path:
-    """A recipe over `reviews.csv` beside it: a minute model, 12 updates in 2 epochs."""
+    """A recipe over `reviews.csv` beside it: a minute model, 12 updates in 2 epochs, asked about no changed texts."""
     text = {
         "data": "{train: reviews.csv, text: review, label: label, labels: {0: BAD, 1: GOOD}, max_length: 32}",
         "model": "{scratch: {layers: 1, hidden: 32, heads: 2, vocabulary: 200}}",
         "train": "{epochs: 2, batch_size: 32, micro_batch_tokens: 256, learning_rate: 1e-2, log_every: 1}",
+        "evaluate": "{behaviour: 0}",  # a fifth of such a run
     } | sections
     path = folder / "recipe.yaml"
     body = "".join(f"{key}: {value}\n" for key, value in text.items())
@@ -94,8 +85,11 @@ Run = Callable[..., subprocess.CompletedProcess]
 def command(*arguments: str, cwd: Path, env: dict[str, str] | None = None, stdin: str | None = None):
     """Run a command of the environment under test; its output is on the result, for the failing test to show."""
     program, *rest = arguments
-    if program == "python" and rest[0] == "-m" and rest[1].startswith("accel_cls.") and {*(env or ())} <= {_THREADS}:
-        return warm.run(rest[1], rest[2:], cwd, stdin, env)
+    if all(name == _THREADS or name.startswith(_READ_LATE) for name in env or ()):
+        if program == "python" and rest[0] == "-m" and rest[1].startswith("accel_cls."):
+            return warm.run(rest[1], rest[2:], cwd, stdin, env)
+        if program == "accel-cls" and rest[0] != "launch":  # a training looks at the commands of its parents
+            return warm.run("accel_cls.__main__", rest, cwd, stdin, env)
     return subprocess.run(
         [str(_BIN / program), *rest],
         cwd=cwd,
@@ -150,6 +144,40 @@ def launcher_variables(command: Sequence[str]) -> dict[str, str]:
         return {name: text for name, text in prepare_multi_gpu_env(arguments).items() if os.environ.get(name) != text}
     _, env = prepare_simple_launcher_cmd_env(arguments)
     return {name: text for name, text in env.items() if os.environ.get(name) != text}
+
+
+# Begun last, one of these would leave the other worker with nothing to do: xdist begins with files of many tests.
+_LONGEST = [
+    "test_gpu_check",
+    "test_parity",
+    "test_real_data",
+    "test_hardware",
+    "test_nodes",
+    "test_auto_micro_batches",
+    "test_environment",
+    "test_two_processes",
+    "test_short",
+    "test_stopping",
+    "test_main_job",
+    "test_shipped",
+    "test_profiling",
+    "test_proving",
+    "test_rendezvous",
+    "test_linear_probe",
+    "test_benchmarks",
+    "test_pooling",
+]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have xdist give out files in the order below, where it is there and has files to give out."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; the others stay in their order."""
+    ranks = {name: rank for rank, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
 
 
 @pytest.fixture

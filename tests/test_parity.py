@@ -28,13 +28,13 @@ def parity(folder: Path, *arguments: str) -> tuple[int, list[dict], str]:
 
 @pytest.mark.usefixtures("warm_trainings")
 def test_any_number_of_processes_sharded_or_continued_is_one_training(tmp_path: Path, monkeypatch, capsys) -> None:
-    """204 updates with dropout and class weights; 81 examples in updates of 15, the last of 6; 20 for validation.
+    """72 updates with dropout and class weights; 81 examples in updates of 15, the last of 6; 20 for validation.
 
     An update has 3 to 6 micro-batches: three processes have unlike shares, and one adds several up.
     """
     monkeypatch.chdir(tmp_path)
     write_reviews(tmp_path / "reviews.csv", count=101)
-    size, rate = "epochs: 34, batch_size: 15, micro_batch_tokens: 64", "learning_rate: 1e-3, adam_epsilon: 1e-5"
+    size, rate = "epochs: 12, batch_size: 15, micro_batch_tokens: 64", "learning_rate: 1e-3, adam_epsilon: 1e-5"
     write_recipe(tmp_path, train=f"{{{size}, {rate}, class_weights: balanced}}")
     fsdp_on_cpu(tmp_path)
     status, said, errors = cli(
@@ -48,12 +48,12 @@ def test_any_number_of_processes_sharded_or_continued_is_one_training(tmp_path: 
         "3 processes on CPU, precision fp32",
         "fsdp_cpu, 2 processes on CPU with FSDP, precision fp32",
         "1 process on CPU, precision fp32, micro-batches × 4, no dropout",
-        "1 process on CPU, precision fp32, continued after update 102 by 1 process",
-        "1 process on CPU, precision fp32, continued after update 102 by 3 processes",
+        "1 process on CPU, precision fp32, continued after update 36 by 1 process",
+        "1 process on CPU, precision fp32, continued after update 36 by 3 processes",
     ]
     for pair in pairs:
         assert pair["verdict"] == "the same", pair
-        assert pair["updates"] == 204
+        assert pair["updates"] == 72
         assert max(pair["loss"], pair["gradient_norm"]) <= 1e-5
         assert max(pair["weights"], pair["largest_weight"]) <= 1e-4
         assert pair["first_other_examples"] is None

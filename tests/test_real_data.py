@@ -35,7 +35,7 @@ def run(real: Path, tmp_path: Path, recipe: str, *overrides: str) -> dict:
 
 
 def test_one_epoch_from_scratch_is_far_above_chance(real: Path, tmp_path: Path) -> None:
-    results = run(real, tmp_path, "food.yaml", "train.epochs=1")
+    results = run(real, tmp_path, "food.yaml", "train.epochs=1", "evaluate.behaviour=0")
     # By texts, of which seven stand twice: the same text is never on both sides.
     lines = (tmp_path / "run" / "predictions.csv").read_text(encoding="utf-8-sig").count("\n")
     assert lines == 1 + 2398
@@ -46,7 +46,8 @@ def test_real_pretrained_weights_train(real: Path, tmp_path: Path) -> None:
     encoder = next((real / "models").iterdir())
     results = run(
         real, tmp_path, "food_bert.yaml", f"model.name={encoder}",
-        "data.validation=0.05", "train.max_updates=25", "train.learning_rate=2e-4", "train.log_every=1",
+        "data.validation=0.02", "train.max_updates=25", "train.learning_rate=2e-4", "train.log_every=1",
+        "evaluate.behaviour=0",
     )  # fmt: skip
     assert results["updates"] == 25
     lines = (tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()

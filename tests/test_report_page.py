@@ -76,7 +76,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, write in WRITERS.items():
         folder = tmp_path_factory.mktemp(name)
         write(folder)
-        done = train(folder)
+        done = train(folder, "~evaluate.behaviour")
         assert done.returncode == 0, done.stderr
         found[name] = folder / "run"
     return found
