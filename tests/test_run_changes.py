@@ -39,7 +39,8 @@ def test_more_epochs_are_the_same_run_where_no_rate_follows_from_them(tmp_path):
     opened(tmp_path)
     make_checkpoint(tmp_path / "food/checkpoints", 20)
     with pytest.raises(
-        UserError, match=r"train\.epochs: 3 → 4 \(with train\.schedule: constant and a train\.warmup in"
+        UserError,
+        match=r"train\.epochs: 3 → 4 \(with train\.schedule: constant, or inverse_sqrt, and train\.warmup",
     ):
         opened(tmp_path, recipe_of(tmp_path, train={"epochs": 4}))
     steady = {"schedule": "constant", "warmup": 5}
@@ -48,6 +49,14 @@ def test_more_epochs_are_the_same_run_where_no_rate_follows_from_them(tmp_path):
     assert opened(tmp_path, recipe_of(tmp_path, train={**steady, "epochs": 4}))[0] == Start(checkpoint=newest)
     with pytest.raises(UserError, match=r"train\.warmup: 5 → 6"):
         opened(tmp_path, recipe_of(tmp_path, train={**steady, "epochs": 4, "warmup": 6}))
+
+
+def test_run_whose_mean_is_made_at_its_end_has_one_end(tmp_path):
+    average = {"average": {"last": 2}, "train": {"max_updates": 30}}
+    opened(tmp_path, recipe_of(tmp_path, **average))
+    make_checkpoint(tmp_path / "food/checkpoints", 20)
+    with pytest.raises(UserError, match=r"train\.max_updates: 30 → 40"):
+        opened(tmp_path, recipe_of(tmp_path, **average | {"train": {"max_updates": 40}}))
 
 
 def test_run_that_is_further_than_it_is_to_go_is_left_as_it_is(tmp_path):

@@ -14,9 +14,17 @@ from accel_cls.batching.plan import MicroBatchStats, Plan
 from accel_cls.console import duration
 from accel_cls.memory.activations import activation_bytes
 from accel_cls.memory.estimate import estimate_micro_batch_tokens
-from accel_cls.memory.forecast import TrainingMemory, format_bytes, training_memory, weight_bytes
+from accel_cls.memory.forecast import (
+    TrainingMemory,
+    averaged_copies,
+    format_bytes,
+    trained_bytes,
+    training_memory,
+    weight_bytes,
+)
 from accel_cls.memory.setup import ParallelSetup
 from accel_cls.memory.sizes import with_micro_batch_tokens
+from accel_cls.models.adapters import adapter_bytes
 from accel_cls.models.packing import can_pack, make_packable
 from accel_cls.profiles import find_profile
 from accel_cls.recipe import Recipe, with_values
@@ -57,7 +65,7 @@ class Forecast:
         """Name and text of each line that a person reads."""
         plan, memory = self.plan, self.memory
         lines = plan.describe(recipe, self.processes)
-        if recipe.model.freeze:
+        if recipe.model.is_fitted:
             return [
                 *lines,
                 ("disk", f"the model {format_bytes(self.model)}, a checkpoint as much"),
@@ -194,9 +202,9 @@ def forecast(
         processes=processes,
         cutting=cutting,
         tokens_from=tokens_from,
-        memory=_most_demanding(outline, setup, shapes),
-        checkpoint=3 * weights + buffers,
-        model=weights + buffers,
+        memory=_most_demanding(outline, setup, shapes, averaged_copies(recipe, setup.device)),
+        checkpoint=weights + (2 + averaged_copies(recipe)) * trained_bytes(outline) + buffers,
+        model=weights - adapter_bytes(outline) + buffers,
         kept=recipe.checkpoint.keep + 1,  # and the best
         rate_from=rate_from,
         speed=speed_of(recipe),
@@ -210,13 +218,14 @@ def _filled_up(plan: Plan, shapes: Iterable[tuple[int, int]]) -> set[tuple[int, 
 
 
 def _most_demanding(
-    outline: PreTrainedModel, setup: ParallelSetup, shapes: Iterable[tuple[int, int]]
+    outline: PreTrainedModel, setup: ParallelSetup, shapes: Iterable[tuple[int, int]], copies: int
 ) -> TrainingMemory:
     """The memory that the most demanding micro-batch needs, of these shapes (rows, width)."""
     # What is saved grows with the tokens, and with tokens × width: one of these two is the largest.
     candidates = {max(shapes, key=lambda s: s[0] * s[1]), max(shapes, key=lambda s: s[0] * s[1] ** 2)}
     needed = [
-        training_memory(outline, setup, shape, activation_bytes(outline, *shape)) for shape in sorted(candidates)
+        training_memory(outline, setup, shape, activation_bytes(outline, *shape), copies)
+        for shape in sorted(candidates)
     ]
     return max(needed, key=lambda memory: memory.activations or 0)
 

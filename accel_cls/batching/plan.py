@@ -8,36 +8,25 @@ than there are processes is cut finer.
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from accel_cls.batching.layout import Layout, MicroBatch, padded_widths, width_step
-from accel_cls.errors import UserError
+from accel_cls.batching.schedule import Schedule, check_warmup
 from accel_cls.recipe import Recipe
 
 
 def updates_of(recipe: Recipe, examples: int) -> int:
     """Updates that a recipe makes of so many examples at the most; with a frozen encoder one, which is the fit."""
     train = recipe.train
-    return 1 if recipe.model.freeze else count_updates(examples, train.batch_size, train.epochs, train.max_updates)
+    return 1 if recipe.model.is_fitted else count_updates(examples, train.batch_size, train.epochs, train.max_updates)
 
 
 def count_updates(examples: int, batch_size: int, epochs: int, max_updates: int | None = None) -> int:
     """Updates in so many passes over the examples, of each of which the last may be smaller; at most `max_updates`."""
     scheduled = epochs * -(-examples // batch_size)
     return min(scheduled, max_updates or scheduled)
-
-
-def check_warmup(warmup: float | int, epochs: int, updates_per_epoch: int) -> None:
-    """Raise UserError where a warm-up that is given in updates is longer than the run."""
-    updates = epochs * updates_per_epoch
-    if isinstance(warmup, int) and warmup and warmup >= updates:
-        raise UserError(
-            f"train.warmup: found {warmup} updates; expected less than the {updates:,} of the "
-            f"run ({epochs} epochs × {updates_per_epoch:,}): the rate would never reach its height"
-        )
 
 
 @dataclass(frozen=True)
@@ -65,6 +54,8 @@ class Plan:
     warmup: float | int
     schedule: str
     seed: int
+    decay: float = 0.1
+    power: float = 2.0
 
     @classmethod
     def of(cls, recipe: Recipe, lengths: np.ndarray, few_shapes: bool = False, packed: bool = False) -> Plan:
@@ -77,7 +68,7 @@ class Plan:
         # `auto` has become a number before anything is planned.
         assert train.micro_batch_tokens != "auto"
         assert train.learning_rate != "auto"
-        longest, frozen = recipe.data.max_length, recipe.model.freeze is not None
+        longest, frozen = recipe.data.max_length, recipe.model.is_fitted
         plan = cls(
             lengths=lengths,
             layout=Layout(train.micro_batch_tokens, longest, width_step(longest, few_shapes), packed),
@@ -89,6 +80,8 @@ class Plan:
             warmup=0.0 if frozen else train.warmup,
             schedule=train.schedule,
             seed=recipe.seed,
+            decay=train.decay,
+            power=train.power,
         )
         check_warmup(plan.warmup, plan.epochs, plan.updates_per_epoch)
         return plan
@@ -108,30 +101,19 @@ class Plan:
         """Updates that the run makes: all that are scheduled, unless max_updates stops it early."""
         return count_updates(len(self.lengths), self.batch_size, self.epochs, self.max_updates)
 
-    @property
-    def warmup_updates(self) -> int:
-        """Updates over which the rate rises; of a fraction, at least one update of the schedule is left after them."""
-        if isinstance(self.warmup, float):
-            return min(self._fraction_of_updates, self.scheduled_updates - 1)
-        return self.warmup
+    @functools.cached_property
+    def rates(self) -> Schedule:
+        """The learning rate of each update."""
+        return Schedule(self.schedule, self.learning_rate, self.warmup, self.scheduled_updates, self.decay, self.power)
 
     @property
-    def _fraction_of_updates(self) -> int:
-        """A fractional warm-up in updates, rounded up: 0.9 of 3 updates are all 3."""
-        return math.ceil(self.warmup * self.scheduled_updates)
+    def warmup_updates(self) -> int:
+        """Updates over which the rate rises."""
+        return self.rates.warmup_updates
 
     def rate(self, update: int) -> float:
         """The learning rate of an update, counted from 0."""
-        if update < self.warmup_updates:
-            # (update + 1): an update at rate 0 would be a forward and backward pass for nothing.
-            return self.learning_rate * (update + 1) / (self.warmup_updates + 1)
-        if self.schedule == "constant":
-            return self.learning_rate
-        past = (update - self.warmup_updates) / max(1, self.scheduled_updates - self.warmup_updates)
-        if self.schedule == "linear":
-            return self.learning_rate * (1 - past)
-        assert self.schedule == "cosine", self.schedule
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * past))
+        return self.rates.rate(update)
 
     def examples(self, update: int) -> np.ndarray:
         """The examples of an update, int64, in the order of the epoch's permutation."""
@@ -178,7 +160,7 @@ class Plan:
 
     def describe(self, recipe: Recipe, processes: int) -> list[tuple[str, str]]:
         """Name and text of each line of the banner that is about the plan: the arithmetic, spelled out."""
-        if recipe.model.freeze:
+        if recipe.model.is_fitted:
             return [self._describe_fit(processes), ("evaluation", f"at the end, by {recipe.evaluate.best}")]
         updates = (
             f"{self.scheduled_updates:,} = {self.epochs} epochs × {self.updates_per_epoch:,} "
@@ -192,7 +174,7 @@ class Plan:
             f"{stats.micro_batches:.1f} an update, of at most {self.layout.tokens:,} {kind}; "
             f"{stats.padding:.0%} of them padding"
         )
-        lines = [("updates", updates), ("rate", self._describe_rate()), ("micro-batches", micro)]
+        lines = [("updates", updates), ("rate", self.rates.describe(self.updates)), ("micro-batches", micro)]
         idle = processes - min(self.batch_size, len(self.lengths))
         if idle > 0:
             lines.append(
@@ -232,21 +214,6 @@ class Plan:
             f"none by gradients: the {len(self.lengths):,} training texts go through the encoder once, in {passes:,} "
             f"micro-batches of at most {self.layout.tokens:,} tokens; then the head is fitted to what comes out",
         )
-
-    def _describe_rate(self) -> str:
-        """How the learning rate goes, and where a warm-up is not what the recipe says."""
-        fall = {"constant": "stays", "linear": "falls to 0", "cosine": "falls to 0 as a cosine"}[self.schedule]
-        many = f"{self.warmup_updates:,} update{'s' if self.warmup_updates > 1 else ''}"
-        highest = f"{self.learning_rate:g}"
-        text = f"rises to {highest} over {many}" if self.warmup_updates else f"starts at {highest}"
-        text += f", then {fall}"
-        if isinstance(self.warmup, float) and self.warmup_updates < self._fraction_of_updates:
-            if self.scheduled_updates == 1:
-                return f"{text}; no warm-up in a schedule of one update"
-            text += f"; {self.warmup:g} of {self.scheduled_updates:,} would be all of them: one stays"
-        if self.updates <= self.warmup_updates:
-            text += f"; stopped before at {self.rate(self.updates - 1):g}"
-        return text
 
 
 @functools.lru_cache(maxsize=2)  # this epoch's and the next one's

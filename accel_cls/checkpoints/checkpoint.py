@@ -21,6 +21,7 @@ from accel_cls.devices.prepare import has_whole_weights
 from accel_cls.errors import UserError
 
 SCALER = "scaler.json"  # what fp16's gradient scaler has found
+AVERAGE = "average.safetensors"  # weights that are averaged over updates
 _MANIFEST = "manifest.json"
 _OLD = ".old"  # ends the name of a checkpoint whose place another one of the same update takes
 
@@ -98,6 +99,12 @@ def load_checkpoint(
     else:
         accelerator.load_state(str(checkpoint))
     return Progress(**json.loads((checkpoint / "progress.json").read_text(encoding="utf-8")))
+
+
+def load_average(checkpoint: Path) -> dict[str, torch.Tensor]:
+    """The averaged weights that a checkpoint holds, by name; none where a training averages nothing."""
+    path = checkpoint / AVERAGE
+    return load_file(path) if path.is_file() else {}
 
 
 def manifest_digest(checkpoint: Path | None) -> str:

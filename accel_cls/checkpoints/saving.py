@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 
 from accel_cls.atomic import write_json
 from accel_cls.checkpoints.checkpoint import (
+    AVERAGE,
     SCALER,
     Progress,
     checkpoint_path,
@@ -40,12 +41,29 @@ from accel_cls.memory.available import USABLE_FRACTION, available_memory, local_
 class Saver:
     """Saves the checkpoints of a run. What it does is done by all processes: sharded weights need all."""
 
-    def __init__(self, accelerator: Accelerator, folder: Path, keep: int, console: Console, progress: Progress):
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        folder: Path,
+        keep: int,
+        console: Console,
+        progress: Progress,
+        average: Callable[[], Tensors] = dict,
+    ):
+        """For a training.
+
+        Args:
+            folder: of its checkpoints.
+            keep: how many of them stay, the best one's besides.
+            progress: what is saved, and what counts the saves.
+            average: the averaged weights, by name, where there are some.
+        """
         self._accelerator = accelerator
         self._folder = folder
         self._keep = keep
         self._console = console
-        self.progress = progress  # of the training: what is saved, and what counts the saves
+        self.progress = progress
+        self._average = average
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._pending: Future[None] | None = None
         self._snapshot: Snapshot | None = None  # of tensors that the optimizer's next step will change
@@ -140,7 +158,9 @@ class Saver:
         for name, buffer in inner.named_buffers():  # but these, which may change in a forward pass
             if name in weights:
                 weights[name] = buffer.clone()
-        return {"model.safetensors": weights, "optimizer.safetensors": optimizer_tensors(inner, optimizer)}
+        files = {"model.safetensors": weights, "optimizer.safetensors": optimizer_tensors(inner, optimizer)}
+        averaged = self._average()
+        return files | {AVERAGE: averaged} if averaged else files
 
     def _write_snapshot(
         self, progress: Progress, snapshot: Snapshot, scale: dict[str, Any] | None, began: float

@@ -15,6 +15,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from accel_cls.devices.cpu.modules import use_fast_modules
+from accel_cls.errors import UserError
 
 # What divides weights among processes, or keeps them where only it can reach them. All else is DDP.
 _SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM, DistributedType.XLA)
@@ -78,6 +79,15 @@ def is_xla(accelerator: Accelerator) -> bool:
 def has_whole_weights(accelerator: Accelerator) -> bool:
     """Whether each process has all weights and gradients, as tensors of its own: one process, or DDP on any device."""
     return accelerator.distributed_type not in _SHARDED
+
+
+def require_whole_weights(accelerator: Accelerator, place: str) -> None:
+    """Raise UserError where weights are divided among processes, for a key of the recipe that needs them whole."""
+    if not has_whole_weights(accelerator):
+        raise UserError(
+            f"{place}: works where each process has all weights, not with {accelerator.distributed_type.value}. "
+            "Leave it out, or take a hardware profile without that"
+        )
 
 
 def seed_generators(device: torch.device, seed: int) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
+
+from accel_cls.models.recomputing import keeping_all, recomputed_layers
 
 
 def activation_bytes(model: PreTrainedModel, rows: int, width: int) -> int | None:
@@ -40,23 +42,57 @@ def extrapolate(saved_bytes: Callable[[int], int], rows: int) -> int:
 
 
 def saved_tensor_bytes(model: PreTrainedModel, inputs: dict[str, Any]) -> int:
-    """Bytes that autograd saves of a forward pass over these inputs, in train mode, besides the weights."""
-    saved: dict[int, torch.UntypedStorage] = {}
+    """Bytes that autograd saves of a forward pass over these inputs, in train mode, besides the weights.
 
-    def save(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        saved[storage._cdata] = storage  # the storage itself: freed, its address would come again
-        return tensor
-
+    Of layers that are recomputed it is what goes into each, and all that the one saves whose turn it is.
+    """
+    layers, saved = recomputed_layers(model), _Saved()
+    hooks = [layer.register_forward_pre_hook(saved.enter, with_kwargs=True) for layer in layers]
+    hooks += [layer.register_forward_hook(saved.leave, always_call=True) for layer in layers]
     was_training = model.training
     model.train()
     try:
-        with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
+        with torch.autograd.graph.saved_tensors_hooks(saved.save, lambda tensor: tensor), keeping_all(model):
             loss_for_memory(model(**inputs).logits)
     finally:
         model.train(was_training)
-    own = {t.untyped_storage()._cdata for t in (*model.parameters(), *model.buffers())}
-    return sum(storage.nbytes() for address, storage in saved.items() if address not in own)
+        for hook in hooks:
+            hook.remove()
+    return saved.count({t.untyped_storage()._cdata for t in (*model.parameters(), *model.buffers())})
+
+
+class _Saved:
+    """What a forward pass saves: in each layer that is recomputed, and outside of these."""
+
+    def __init__(self) -> None:
+        # The storages themselves, by address: freed, its address would come again.
+        self._outside: dict[int, torch.UntypedStorage] = {}
+        self._inside: list[dict[int, torch.UntypedStorage]] = []
+        self._here = self._outside
+
+    def save(self, tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        self._here[storage._cdata] = storage
+        return tensor
+
+    def enter(self, _: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        for value in (*arguments, *options.values()):
+            if isinstance(value, torch.Tensor):
+                self.save(value)  # outside: the second pass begins with it
+        self._here = {}
+        self._inside.append(self._here)
+
+    def leave(self, *_: Any) -> None:
+        self._here = self._outside
+
+    def count(self, weights: Set[int]) -> int:
+        """Bytes, besides those of the weights, by address."""
+
+        def size(storages: dict[int, torch.UntypedStorage], others: Set[int]) -> int:
+            return sum(storage.nbytes() for address, storage in storages.items() if address not in others)
+
+        own = weights | self._outside.keys()
+        return size(self._outside, weights) + max((size(layer, own) for layer in self._inside), default=0)
 
 
 def loss_for_memory(logits: torch.Tensor) -> torch.Tensor:

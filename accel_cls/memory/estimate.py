@@ -7,7 +7,7 @@ from transformers import PreTrainedModel
 
 from accel_cls.memory.activations import activation_bytes
 from accel_cls.memory.available import DeviceMemory
-from accel_cls.memory.forecast import TrainingMemory, format_bytes, training_memory
+from accel_cls.memory.forecast import TrainingMemory, averaged_copies, format_bytes, training_memory
 from accel_cls.memory.remembered import remembered_tokens, search_key
 from accel_cls.memory.setup import ParallelSetup
 from accel_cls.memory.sizes import MicroBatchSizes, largest_that_fits
@@ -37,15 +37,15 @@ def estimate_micro_batch_tokens(
         setup: the hardware that is expected.
     """
     sizes = MicroBatchSizes.of(recipe, lengths, few_shapes=setup.strategy == "XLA")
-    available, notes = setup.available(), list[str]()
+    available, notes, copies = setup.available(), list[str](), averaged_copies(recipe, setup.device)
     candidates = sizes.candidates(setup.processes)
-    remembered = remembered_tokens(search_key(setup, available, sizes, model), notes)
+    remembered = remembered_tokens(search_key(setup, available, sizes, model, copies), notes)
     if remembered in candidates:
         return remembered, "remembered from an earlier run"
 
     def needed(size: int) -> TrainingMemory:
         shape = sizes.worst_shape(size)
-        return training_memory(model, setup, shape, activation_bytes(model, *shape))
+        return training_memory(model, setup, shape, activation_bytes(model, *shape), copies)
 
     index = largest_that_fits(candidates, lambda size: should_fit(setup, available, needed(size), sizes))
     memory = needed(tokens := candidates[index or 0])

@@ -9,6 +9,7 @@ import torch
 from transformers import PreTrainedModel
 
 from accel_cls.memory.setup import ParallelSetup
+from accel_cls.recipe import Recipe
 
 FLOAT = 4  # bytes: weights, gradients and AdamW's two moments are fp32 on every hardware
 # What a backward pass has of its own, as a share of the activations. Measured on a CPU with a BERT of 12 layers and
@@ -27,6 +28,7 @@ class TrainingMemory:
     autocast_copies: int  # of the weights, in 16 bits
     activations: int | None  # what the forward pass saves for the backward pass, in fp32; None: not known
     shape: tuple[int, int]  # of the micro-batch: rows, tokens in each
+    averages: int = 0  # weights averaged over updates, or kept for it
 
     @property
     def backward(self) -> int | None:
@@ -39,7 +41,7 @@ class TrainingMemory:
         if self.activations is None or self.backward is None:
             return None
         fixed = self.weights + self.gradients + self.optimizer + self.communication + self.autocast_copies
-        return fixed + self.activations + self.backward
+        return fixed + self.averages + self.activations + self.backward
 
     def __str__(self) -> str:
         """The parts and their sum, as people read it."""
@@ -49,6 +51,7 @@ class TrainingMemory:
             "AdamW": self.optimizer,
             "communication buffers": self.communication,
             "16-bit copies of weights": self.autocast_copies,
+            "averaged weights": self.averages,
         }
         text = " + ".join(f"{name} {format_bytes(size)}" for name, size in parts.items() if size)
         if self.activations is None or self.backward is None or self.total is None:
@@ -65,7 +68,7 @@ class TrainingMemory:
 
 
 def training_memory(
-    model: PreTrainedModel, setup: ParallelSetup, shape: tuple[int, int], activations: int | None
+    model: PreTrainedModel, setup: ParallelSetup, shape: tuple[int, int], activations: int | None, copies: int = 0
 ) -> TrainingMemory:
     """The memory of a training of a model.
 
@@ -75,11 +78,12 @@ def training_memory(
         shape: of a micro-batch: rows, tokens in each.
         activations: bytes that its forward pass saves, see `activation_bytes`; None where that is not known. In fp32:
             autocast saves 0.50 to 0.76 of them (ALBERT, BERT), so this is an upper bound.
+        copies: of the trained weights on the device besides, see `averaged_copies`.
     """
-    whole, processes = weight_bytes(model), setup.processes
+    whole, trained, processes = weight_bytes(model), trained_bytes(model), setup.processes
     half = setup.mixed_precision != "no"
     weights, shards = whole, 1
-    communication = whole if processes > 1 else 0  # DDP's buckets hold all gradients once more
+    communication = trained if processes > 1 else 0  # DDP's buckets hold all gradients once more
     autocast_copies = whole // 2 if half else 0  # kept from the forward to the backward pass
     if setup.strategy == "FSDP":
         weights, shards = whole // processes, processes
@@ -88,16 +92,39 @@ def training_memory(
         communication, autocast_copies = 3 * _largest_part(model), 0
     elif setup.strategy == "DEEPSPEED":
         # ZeRO-2: whole weights, in 16 bits where it is told so, not by autocast; and an fp32 copy, which is sharded.
-        weights, shards = (whole // 2 if half else whole) + whole // processes, processes
-        communication, autocast_copies = whole, 0  # its buckets hold gradients before they are sharded
+        weights, shards = (whole // 2 if half else whole) + trained // processes, processes
+        communication, autocast_copies = trained, 0  # its buckets hold gradients before they are sharded
     return TrainingMemory(
-        weights, whole // shards, 2 * whole // shards, communication, autocast_copies, activations, shape
+        weights,
+        trained // shards,
+        2 * trained // shards,
+        communication,
+        autocast_copies,
+        activations,
+        shape,
+        copies * trained,
     )
+
+
+def averaged_copies(recipe: Recipe, device: torch.device | None = None) -> int:
+    """How many copies of the trained weights a training keeps to average them: on a device, or in a checkpoint.
+
+    Those of evaluations wait in the host's memory.
+    """
+    average = recipe.average
+    if average is None or recipe.model.is_fitted:
+        return 0
+    return average.last * (device is None or device.type == "cpu") if average.last is not None else 1
 
 
 def weight_bytes(model: torch.nn.Module) -> int:
     """Bytes of all weights in fp32."""
     return FLOAT * sum(p.numel() for p in model.parameters())
+
+
+def trained_bytes(model: torch.nn.Module) -> int:
+    """Bytes of those that are trained."""
+    return FLOAT * sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def _largest_part(model: PreTrainedModel) -> int:

@@ -14,8 +14,10 @@ import torch
 import transformers
 
 from accel_cls.memory.available import DeviceMemory
+from accel_cls.memory.forecast import trained_bytes
 from accel_cls.memory.setup import ParallelSetup
 from accel_cls.memory.sizes import MicroBatchSizes
+from accel_cls.models.recomputing import recomputed_layers
 from accel_cls.tokenization.cache import cache_folder
 
 _MOST = 300  # entries kept, the newest; an entry has about 200 bytes
@@ -24,7 +26,11 @@ _IRRELEVANT = ("id2label", "label2id", "_name_or_path", "transformers_version", 
 
 
 def search_key(
-    setup: ParallelSetup, available: DeviceMemory, sizes: MicroBatchSizes, model: transformers.PreTrainedModel
+    setup: ParallelSetup,
+    available: DeviceMemory,
+    sizes: MicroBatchSizes,
+    model: transformers.PreTrainedModel,
+    copies: int = 0,
 ) -> str:
     """All that decides which micro-batch fits, as a short text to remember the answer under."""
     config = {key: value for key, value in model.config.to_dict().items() if key not in _IRRELEVANT}
@@ -32,6 +38,7 @@ def search_key(
         [available.device_name, available.total],
         [setup.strategy, setup.processes, setup.local_processes, setup.mixed_precision],
         [type(model).__name__, model.config._attn_implementation, model.config.num_labels, config],
+        [trained_bytes(model), copies, len(recomputed_layers(model))],
         [torch.__version__, transformers.__version__],
         asdict(sizes),
     ]

@@ -40,6 +40,7 @@ class Search:
     model: PreTrainedModel  # not prepared: a pass through it is no collective operation
     outline: Callable[[], PreTrainedModel]  # makes the same on the meta device
     batches: Batches  # the training examples
+    copies: int = 0  # of the trained weights, to average them
 
     @classmethod
     def of(
@@ -49,20 +50,21 @@ class Search:
         model: PreTrainedModel,
         outline: Callable[[], PreTrainedModel],
         batches: Batches,
+        copies: int = 0,
     ) -> Search:
         """A search with this process's hardware."""
         setup = ParallelSetup.of(accelerator)
-        return cls(accelerator, setup, setup.available(), sizes, model, outline, batches)
+        return cls(accelerator, setup, setup.available(), sizes, model, outline, batches, copies)
 
     @property
     def key(self) -> str:
         """What the result is remembered under."""
-        return search_key(self.setup, self.available, self.sizes, self.model)
+        return search_key(self.setup, self.available, self.sizes, self.model, self.copies)
 
     @property
     def trial(self) -> Trial:
         """What tries a size on this process."""
-        return Trial(self.accelerator, self.setup, self.sizes.widest, self.model, self.batches)
+        return Trial(self.accelerator, self.setup, self.sizes.widest, self.model, self.batches, self.copies)
 
 
 def find_micro_batch_tokens(search: Search, notes: list[str]) -> int:
@@ -164,7 +166,7 @@ def needed_memory(search: Search) -> Callable[[int], TrainingMemory]:
         activations = activation_bytes(outline, rows, width)
         if activations is None:
             activations = extrapolate(saved_bytes, rows)
-        return training_memory(outline, search.setup, (rows, width), activations)
+        return training_memory(outline, search.setup, (rows, width), activations, search.copies)
 
     return needed
 
@@ -190,7 +192,7 @@ def _nothing_fits(search: Search, failures: int) -> UserError:
     shape = sizes.worst_shape(sizes.candidates()[0])
     outline = search.outline()
     # Not measured where the meta device can't tell: there is no memory for it.
-    needed = training_memory(outline, setup, shape, activation_bytes(outline, *shape))
+    needed = training_memory(outline, setup, shape, activation_bytes(outline, *shape), search.copies)
     there = available.device_name
     if available.free is not None and available.total is not None:
         there += (

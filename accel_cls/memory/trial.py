@@ -30,18 +30,19 @@ class Trial:
     width: int  # tokens of each row
     model: PreTrainedModel  # not prepared
     batches: Batches  # the training examples
+    copies: int = 0  # of the trained weights, to average them
 
     def fits(self, rows: int, available: DeviceMemory) -> bool:
         """Whether a forward and a backward pass of so many rows end without running out of memory.
 
-        Gradients are there, and ballast stands for what is not: AdamW's moments and DDP's buckets. Afterwards the
-        model is as it was before, but on the device, where training puts it anyway.
+        Gradients are there, and ballast stands for what is not: AdamW's moments, DDP's buckets, averaged weights.
+        Afterwards the model is as it was before, but on the device, where training puts it anyway.
         """
         model = self.model
         was_training = model.training
         buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-        memory = training_memory(model, self.setup, (rows, self.width), None)
-        ballast = memory.optimizer + memory.communication
+        memory = training_memory(model, self.setup, (rows, self.width), None, self.copies)
+        ballast = memory.optimizer + memory.communication + memory.averages
         if self.setup.device.type != "cpu":  # there, the forecast has a reserve
             ballast += int(_RESERVE * (available.free or 0))
         try:

@@ -23,6 +23,7 @@ from accel_cls.models.head import HeadClasses, match_head, output_layer
 from accel_cls.models.own.configurations import PooledConfig
 from accel_cls.models.own.ngrams import Ngrams, count_ngrams
 from accel_cls.models.own.pooled import PooledForSequenceClassification, without_pooler
+from accel_cls.models.trained import settle_trained
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.sections.model import Scratch
 from accel_cls.tokenization.encode import Encoded
@@ -120,12 +121,13 @@ def outline_model(
     problem_type: str,
     train: Encoded | None = None,
 ) -> PreTrainedModel:
-    """The same classifier on torch's meta device: every shape, no weights, made in a moment. For arithmetic."""
+    """The same classifier on torch's meta device, as it is trained: every shape, no weights. For arithmetic."""
     config = configuration_of(recipe, tokenizer, [], _ngrams(recipe, tokenizer, train))
     HeadClasses(classes.names, problem_type).set_in(config)
     model = _outline(config, str(recipe.model.name))
     _check_length(model, recipe)
     check_embeddings(model, tokenizer, str(recipe.model.name))
+    settle_trained(model, recipe)
     return model
 
 

@@ -51,7 +51,7 @@ def configuration_of(
     name, pooling = recipe.model.name, None if recipe.model.pooling == "auto" else recipe.model.pooling
     # A head that is fitted to the encoder as it is reads more from the mean of all tokens than from a first one that
     # nothing has trained for this.
-    is_fitted = recipe.model.freeze is not None or recipe.train.head_init == "probe"
+    is_fitted = recipe.model.is_fitted or recipe.train.head_init == "probe"
     pairs_by = tokenizer if _has_pairs(recipe) else None
     if name is None:
         scratch = recipe.model.scratch or Scratch()

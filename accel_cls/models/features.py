@@ -62,15 +62,6 @@ class FeatureModel(torch.nn.Module):
         return SimpleNamespace(logits=features)
 
 
-def freeze_encoder(model: PreTrainedModel) -> None:
-    """Let nothing be trained but the last layer."""
-    layer = last_layer(model, "model.freeze")
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    for parameter in layer.parameters():
-        parameter.requires_grad_(True)
-
-
 def head_parameters(model: PreTrainedModel) -> set[torch.nn.Parameter]:
     """The parameters that are not the encoder's.
 

@@ -55,7 +55,11 @@ def output_layer(outline: PreTrainedModel) -> tuple[str, ...]:
     config.num_labels = outline.config.num_labels + 1
     with torch.device("meta"):
         larger = dict(AutoModelForSequenceClassification.from_config(config).named_parameters())
-    return tuple(name for name, p in outline.named_parameters() if len(p.shape) and len(p) + 1 == len(larger[name]))
+    return tuple(
+        name
+        for name, p in outline.named_parameters()
+        if name in larger and len(p.shape) and len(p) + 1 == len(larger[name])  # adapters are in none of transformers'
+    )
 
 
 def match_head(

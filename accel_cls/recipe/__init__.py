@@ -19,6 +19,7 @@ from accel_cls.recipe.section import Section
 from accel_cls.recipe.sections.data import Hub
 from accel_cls.recipe.source import Node, leaves, merge, origin_of, read_chain, read_override, read_plain, to_yaml
 from accel_cls.recipe.trackers import missing_trackers
+from accel_cls.recipe.training_rules import missing_adapters
 from accel_cls.recipe.values import with_values
 
 __all__ = [
@@ -53,12 +54,14 @@ def load_to_train(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """As `load_recipe`, for a command that reads what the recipe names.
 
     Raises:
-        RecipeError: also where a folder is not there that it names by its path, or a tracker is not installed.
+        RecipeError: also where a folder is not there that it names by its path, or a tracker or peft is not installed.
     """
     recipe, tree = resolve_recipe(path, overrides)
     missing = missing_folders(recipe)
     if (lacking := missing_trackers(recipe.train.trackers)) is not None:
         missing.append((("train", "trackers"), lacking))
+    if (lacking := missing_adapters(recipe)) is not None:
+        missing.append((("model", "lora"), lacking))
     if missing:
         raise RecipeError([Problem(origin_of(tree, key), ".".join(key), message) for key, message in missing])
     return recipe

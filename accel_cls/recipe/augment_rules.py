@@ -12,7 +12,7 @@ def broken_augmentation(recipe: Recipe) -> Iterator[tuple[tuple[str, ...], str]]
     augment = recipe.augment
     if augment is None:
         return
-    if recipe.model.freeze == "encoder":
+    if recipe.model.is_fitted:
         message = "found it beside model.freeze, which fits the head to the texts as they are; leave one of them out"
         yield ("augment",), message
     if len(set(augment.edits)) < len(augment.edits):

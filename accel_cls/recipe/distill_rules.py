@@ -16,7 +16,7 @@ def broken_distillation(recipe: Recipe) -> Iterator[tuple[tuple[str, ...], str]]
     if Path(distill.teacher) in (Path(recipe.output), Path(recipe.output) / "model"):
         message = "found the run's own output, which this training writes; name a finished run, or another output"
         yield ("distill", "teacher"), message
-    if recipe.model.freeze is not None:
+    if recipe.model.is_fitted:
         message = "found it beside model.freeze, which fits the head to labels, in one go; leave one of the two out"
         yield ("distill",), message
     if distill.texts is not None and not distill.weight:

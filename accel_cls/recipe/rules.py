@@ -17,6 +17,7 @@ from accel_cls.recipe.schema import Recipe
 from accel_cls.recipe.search_rules import broken_search
 from accel_cls.recipe.sections.data import Hub
 from accel_cls.recipe.sections.model import Scratch
+from accel_cls.recipe.training_rules import broken_training, idle_in_training
 
 
 def canonical_label(value: object) -> str:
@@ -65,6 +66,7 @@ def broken_rules(recipe: Recipe) -> _Broken:
         *broken_decisions(recipe),
         *broken_augmentation(recipe),
         *broken_distillation(recipe),
+        *broken_training(recipe),
         *_broken_repeats(recipe),
         *broken_search(recipe, broken_rules, idle_settings),
     ]
@@ -121,7 +123,7 @@ def _broken_evaluation(recipe: Recipe) -> _Broken:
         message = f"found {best!r}; expected 'loss' or one of evaluate.metrics, which are {', '.join(metrics)}"
         broken.append((("evaluate", "best"), message))
     patience, epochs = recipe.evaluate.patience, recipe.train.epochs
-    if recipe.model.freeze:
+    if recipe.model.is_fitted:
         patience = None
     if patience is not None and recipe.evaluate.every == "end":
         message = f"found {patience} beside evaluate.every: end, which is one evaluation; leave one of them out"
@@ -236,8 +238,8 @@ def idle_settings(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
     if data.label_separator != "," and (recipe.task != "multi_label" or isinstance(data.label, list)):
         why = "not used: it is for task: multi_label with one label column"
         idle.append((("data", "label_separator"), why, "remove it"))
-    idle += idle_in_distillation(recipe)
-    return idle + (_idle_when_frozen(recipe) if model.freeze else [])
+    idle += [*idle_in_distillation(recipe), *idle_in_training(recipe)]
+    return idle + (_idle_when_frozen(recipe) if model.is_fitted else [])
 
 
 def _idle_in_scratch(scratch: Scratch) -> list[tuple[tuple[str, ...], str, str]]:
@@ -250,8 +252,9 @@ def _idle_in_scratch(scratch: Scratch) -> list[tuple[tuple[str, ...], str, str]]
 def _idle_when_frozen(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
     why = "not used, since model.freeze trains the head alone, by logistic regression"
     sections = {"train": recipe.train.model_fields_set & _OF_UPDATES, "evaluate": recipe.evaluate.model_fields_set}
-    keys = [("train", key) for key in sorted(sections["train"])]
+    keys: list[tuple[str, ...]] = [("train", key) for key in sorted(sections["train"])]
     keys += [("evaluate", key) for key in ("every", "patience") if key in sections["evaluate"]]
+    keys += [("average",)] if recipe.average is not None else []
     return [(key, why, "remove it") for key in keys]
 
 
@@ -260,8 +263,10 @@ _OF_UPDATES = {
     "adam_epsilon",
     "batch_size",
     "epochs",
+    "gradient_checkpointing",
     "head_init",
     "head_rate",
+    "layer_decay",
     "learning_rate",
     "log_every",
     "max_grad_norm",
@@ -356,7 +361,7 @@ def require_one_training(recipe: Recipe, who: str) -> None:
 
 def require_updates(recipe: Recipe) -> None:
     """Raise UserError where a recipe trains by no updates: for what measures or compares these."""
-    if recipe.model.freeze:
+    if recipe.model.is_fitted:
         raise UserError(
             "model.freeze: found 'encoder', with which there are no updates to look at: the head is fitted in one go. "
             "Leave it out, as ~model.freeze does"

@@ -9,6 +9,7 @@ from pydantic import model_validator
 from accel_cls.recipe.metrics import DISTANCE_METRICS, Task
 from accel_cls.recipe.section import Section, setting
 from accel_cls.recipe.sections.augment import Augment
+from accel_cls.recipe.sections.average import Average
 from accel_cls.recipe.sections.checkpoint import Checkpoint
 from accel_cls.recipe.sections.data import Data
 from accel_cls.recipe.sections.decide import Decide
@@ -69,6 +70,9 @@ class Recipe(Section):
         None,
         "a mapping, {copies: 1, edits: [delete, swap], share: 0.1}",
         "changed copies of the training texts, which are learned, too",
+    )
+    average: Average | None = setting(
+        None, "a mapping, {ema: 0.999} or {last: 3}", "the mean of several updates' weights, as what is kept"
     )
     distill: Distill | None = setting(
         None, "a mapping of teacher, temperature, weight, texts", "a finished model that teaches this one"

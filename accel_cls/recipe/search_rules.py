@@ -66,7 +66,9 @@ def broken_search(
 def _why_not(key: str) -> str:
     """Why a key can't be searched for; "" where it can."""
     if key not in all_keys():
-        near = difflib.get_close_matches(key, [one for one in all_keys() if not _why_not(one)], n=1)
+        is_section = any(one.startswith(f"{key}.") for one in all_keys())
+        able = [] if is_section else [one for one in all_keys() if not _why_not(one)]
+        near = difflib.get_close_matches(key, able, n=1)
         hint = f"did you mean {near[0]}?" if near else "expected such as train.learning_rate or train.epochs"
         return f"a recipe has no such key that holds one value; {hint}"
     if tuple(key.split(".")) in PATHS:

@@ -96,13 +96,15 @@ def _course_of(run: FinishedRun) -> dict[str, Any]:
     """How the training went, and its best scores."""
     progress, evaluations = run.progress, run.folder.evaluations()
     best = next(record for record in evaluations if record["update"] == progress.best_update)
+    mean = run.folder.kept_average()
     return {
         "name": run.recipe.name,
         "task": run.task.name,
         "decided_by": run.recipe.evaluate.best,
-        "scores": best["evaluation"],
-        "update": best["update"],
-        "epoch": best["epoch"],
+        "scores": best["evaluation"] if mean is None else mean["scores"],
+        "averaged": 1 if mean is None else mean["averaged"],  # so many evaluations' weights are the model's mean
+        "update": (mean or best)["update"],
+        "epoch": (mean or best)["epoch"],
         "updates": progress.update,
         "stopped_early": progress.update < run.plan.updates,
         "skipped": progress.skipped,

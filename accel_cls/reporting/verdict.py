@@ -169,7 +169,7 @@ def _beside_baselines(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
         f"a pretrained encoder (model.name) usually is what beats it{_of_bert(recipe)}"
         if recipe.model.name is None
         else "train the encoder, too (without model.freeze), or take another one"
-        if recipe.model.freeze
+        if recipe.model.is_fitted
         else "try other rates, which accel-cls tune does, and more epochs"
     )
     yield f"this model is {how} {one['name']} ({one['about']}), which takes seconds: {do}"
@@ -185,7 +185,7 @@ def _never_predicted(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
     classes = results.get("classes", [])  # numbers have none
     predicted = [one for one in classes if one["predicted"]]
     missed = [one["name"] for one in classes if one["examples"] and not one["predicted"]]
-    again = "another encoder" if recipe.model.freeze else "another rate, or more epochs"
+    again = "another encoder" if recipe.model.is_fitted else "another rate, or more epochs"
     if len(predicted) == 1 and "confusion" in results:
         yield f"all rows are said to be {predicted[0]['name']!r}: nothing was learned; {again}"
     elif missed:
@@ -209,5 +209,6 @@ def _course(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
     gain = (scores[-2] - scores[-1]) if less_is_better(key) else (scores[-1] - scores[-2])
     least = _GAIN * (abs(scores[-2]) if key in _WITH_UNIT else 1)
     is_whole = recipe.train.max_updates is None and not results["stopped_early"]
-    if is_whole and recipe.train.schedule != "constant" and results["update"] == results["updates"] and gain > least:
+    falls = recipe.train.schedule not in ("constant", "inverse_sqrt")
+    if is_whole and falls and results["update"] == results["updates"] and gain > least:
         yield f"{key} was still improving when the rate reached 0: more epochs (train.epochs)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,12 +17,14 @@ from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics.scores import compute_scores
 from accel_cls.evaluation.predictions import Predictions
-from accel_cls.models.output_scale import ScaledLayer
 from accel_cls.recipe import Recipe
 from accel_cls.runs.answers import write_answers
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.tracking import Tracking
 from accel_cls.tasks import Task
+
+# Weights by name as they are saved, of those that are trained: a plain model of transformers.
+Fold = Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]
 
 
 class Artifacts:
@@ -34,7 +37,7 @@ class Artifacts:
         corpus: Corpus,
         task: Task,
         tokenizer: PreTrainedTokenizerBase,
-        scaled: ScaledLayer | None,
+        folds: Sequence[Fold],
         tracking: Tracking,
         is_main: bool,
     ):
@@ -46,7 +49,7 @@ class Artifacts:
         self._validation = corpus.validation
         self._task = task
         self._tokenizer = tokenizer
-        self._scaled = scaled
+        self._folds = folds
         self.tracking = tracking
         self._is_main = is_main
         self._unwritten: list[dict[str, Any]] = []
@@ -81,7 +84,8 @@ class Artifacts:
             # What a text was in training, which the folder's files do not tell by themselves: one column, or a pair.
             text = self._recipe.data.text
             inner.config.accel_cls = {"text": [text] if isinstance(text, str) else list(text)}
-            state = state if self._scaled is None else self._scaled.fold(state)
+            for fold in self._folds:
+                state = fold(state)
             with whole_folder(self.folder.model) as beside:
                 inner.save_pretrained(beside, state_dict=state)
                 self._tokenizer.save_pretrained(beside)

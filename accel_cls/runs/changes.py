@@ -26,6 +26,7 @@ _HARMLESS = (
 )
 # Keys that only decide after which update the run ends.
 _END = ("train.max_updates", "evaluate.patience")
+_MEAN_AT_THE_END = "average.last"
 # Likewise, where both recipes have them: how many runs with seeds, how many trials of a search.
 _COUNTS = ("repeat.seeds", "search.trials")
 _EPOCHS = "train.epochs"  # likewise, where no update's learning rate follows from it
@@ -80,7 +81,9 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
         differing.remove(TOKENS)
     if RATE in differing and new[RATE] == "auto" and found_of(folder).get(RATE) == old[RATE]:
         differing.remove(RATE)
-    ends = (*_END, _EPOCHS) if _has_rate_without_end(old) and _has_rate_without_end(new) else _END
+    # With a mean that was made at the end, and perhaps kept, there is one end.
+    end = () if new.get(_MEAN_AT_THE_END) else _END
+    ends = (*end, _EPOCHS) if end and _has_rate_without_end(old) and _has_rate_without_end(new) else end
     ends = (*ends, *(key for key in _COUNTS if key in old and key in new))
 
     def lines_of(keys: list[str]) -> list[str]:
@@ -89,7 +92,9 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     training = [key for key in differing if not _is_under(key, (*_HARMLESS, *ends, *_DATA_FILES, *_AFTER))]
     lines = lines_of(training)
     if training == [_EPOCHS]:
-        lines[0] += " (with train.schedule: constant and a train.warmup in updates, the run would go on)"
+        lines[0] += (
+            " (with train.schedule: constant, or inverse_sqrt, and train.warmup in updates the run would go on)"
+        )
     origin = origin_of(folder)
     if origin.get("data", spec.data) != spec.data:
         lines += lines_of([key for key in differing if _is_under(key, (*_DATA_FILES, _TEST))])
@@ -113,7 +118,7 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
 
 def _has_rate_without_end(values: dict[str, Any]) -> bool:
     """Whether the learning rate of an update is the same, however many epochs a recipe of these values has."""
-    return values.get("train.schedule") == "constant" and isinstance(values.get("train.warmup"), int)
+    return values.get("train.schedule") in ("constant", "inverse_sqrt") and isinstance(values.get("train.warmup"), int)
 
 
 def settings_of(recipe: Recipe) -> dict[str, Any]:

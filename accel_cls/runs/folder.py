@@ -127,11 +127,17 @@ class RunFolder:
 
     def evaluations(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl that tell of an evaluation; a score that is no finite number is nan."""
+        return self._scored("evaluation")
+
+    def kept_average(self) -> dict[str, Any] | None:
+        """The line that tells of weights averaged over evaluations, where they are the ones that were kept."""
+        return next((record for record in self._scored("scores") if record["kept"]), None)
+
+    def _scored(self, key: str) -> list[dict[str, Any]]:
         lines = self.metrics.read_text(encoding="utf-8").splitlines()
-        records = [record for record in map(json.loads, lines) if "evaluation" in record]
+        records = [record for record in map(json.loads, lines) if key in record]
         for record in records:
-            scores = record["evaluation"].items()
-            record["evaluation"] = {name: math.nan if score is None else score for name, score in scores}
+            record[key] = {name: math.nan if score is None else score for name, score in record[key].items()}
         return records
 
     def rewind(self, update: int, evaluated: int) -> None:
@@ -148,7 +154,8 @@ class RunFolder:
                     record = json.loads(line)
                 except json.JSONDecodeError:
                     break
-                if record["update"] <= (evaluated if "evaluation" in record else update):
+                # What is averaged is judged again at each end.
+                if "averaged" not in record and record["update"] <= (evaluated if "evaluation" in record else update):
                     kept.append(line + "\n")
             write_text(path, "".join(kept))
 

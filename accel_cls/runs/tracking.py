@@ -94,8 +94,9 @@ def _values(record: dict[str, Any]) -> dict[str, float]:
     """
     if "skipped" in record:
         return {}
-    part = "eval" if "evaluation" in record else "train"
-    found = record.get("evaluation") or {name: value for name, value in record.items() if name != "update"}
+    part = "eval" if "evaluation" in record else "averaged" if "averaged" in record else "train"
+    scores = record.get("evaluation") or record.get("scores")
+    found = scores or {name: value for name, value in record.items() if name != "update"}
     return {
         f"{part}/{name}": float(value)
         for name, value in found.items()

@@ -17,16 +17,19 @@ from accel_cls.checkpoints.saving import Saver
 from accel_cls.console import Console
 from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Examples
-from accel_cls.devices.prepare import is_xla
+from accel_cls.devices.prepare import is_xla, require_whole_weights
+from accel_cls.memory.forecast import averaged_copies
 from accel_cls.memory.search import Search, find_micro_batch_tokens
 from accel_cls.memory.sizes import MicroBatchSizes, with_micro_batch_tokens
+from accel_cls.models.adapters import Adapters, describe_adapters
 from accel_cls.models.capabilities import ask_model
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.capabilities.training import settle_training
 from accel_cls.models.classifier import load_model, outline_model
-from accel_cls.models.features import freeze_encoder, last_layer
+from accel_cls.models.features import last_layer
 from accel_cls.models.output_scale import ScaledLayer, scale_output
 from accel_cls.models.packing import make_packable
+from accel_cls.models.trained import settle_trained
 from accel_cls.recipe import Recipe
 from accel_cls.runs.artifacts import Artifacts
 from accel_cls.runs.folder import RunFolder
@@ -35,11 +38,13 @@ from accel_cls.stopping import Stopping
 from accel_cls.tasks import Loss, Task
 from accel_cls.tokenization.encode import Encoded, encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
+from accel_cls.training.averaging import Average
 from accel_cls.training.loop import Training
 from accel_cls.training.non_finite import NonFiniteGuard
 from accel_cls.training.objective import Objective, Supervised
 from accel_cls.training.objectives.distilled import Distilled
 from accel_cls.training.trace import Trace
+from accel_cls.training.unfreezing import Unfreezing
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Inputs:
     first_position: int  # the position id of a packed text's first token
     padding: Padding
     scaled: ScaledLayer | None  # the last layer, where logits have a unit
+    adapters: Adapters | None  # of the encoder, where these are trained in its place
     teacher: np.ndarray | None = None  # float32 [learned texts, outputs]: what a teacher says of them
 
     def batches(
@@ -101,13 +107,18 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     settle_training(model, tokenizer, able.padding, notes)
     scale, place = task.output_scale(corpus.train.labels), f"task: {task.name}"
     scaled = None if scale is None else scale_output(model, last_layer(model, place), scale, place)
-    if recipe.model.freeze:
-        freeze_encoder(model)
+    if recipe.model.lora is not None:
+        require_whole_weights(accelerator, "model.lora")
+    adapters = settle_trained(model, recipe)
+    if adapters is not None:
+        notes.append(describe_adapters(model, adapters))
     packed = recipe.train.packing and able.packed and not is_xla(accelerator)
     first_position = make_packable(model, recipe.train.kernels) if packed else 0
     loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device)
     encoded = train, learned, validation
-    return Inputs(corpus, task, loss, tokenizer, model, *encoded, packed, first_position, able.padding, scaled)
+    return Inputs(
+        corpus, task, loss, tokenizer, model, *encoded, packed, first_position, able.padding, scaled, adapters
+    )
 
 
 def resolve_micro_batch_tokens(
@@ -131,7 +142,8 @@ def resolve_micro_batch_tokens(
     classes, problem_type = inputs.corpus.classes, inputs.task.problem_type
     outline = functools.partial(outline_model, recipe, inputs.tokenizer, classes, problem_type, inputs.train)
     batches = inputs.learned_batches(accelerator.device)
-    search = Search.of(accelerator, sizes, inputs.model, outline, batches)
+    copies = averaged_copies(recipe, accelerator.device)
+    search = Search.of(accelerator, sizes, inputs.model, outline, batches, copies)
     tokens = known or find_micro_batch_tokens(search, notes)
     return with_micro_batch_tokens(recipe, tokens), sizes, search.key
 
@@ -155,6 +167,8 @@ def build_training(
     model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     progress: Progress,
+    average: Average,
+    unfreezing: Unfreezing,
     folder: RunFolder,
     stopping: Stopping,
     console: Console,
@@ -166,9 +180,10 @@ def build_training(
     """
     corpus, fixed = inputs.corpus, plan.layout.tokens if is_xla(accelerator) else None
     tracking = Tracking(accelerator, folder, recipe)
-    task, tokenizer, scaled = inputs.task, inputs.tokenizer, inputs.scaled
-    artifacts = Artifacts(folder, recipe, corpus, task, tokenizer, scaled, tracking, accelerator.is_main_process)
-    saver = Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress)
+    task, tokenizer, is_main = inputs.task, inputs.tokenizer, accelerator.is_main_process
+    folds = [one.fold for one in (inputs.adapters, inputs.scaled) if one is not None]
+    artifacts = Artifacts(folder, recipe, corpus, task, tokenizer, folds, tracking, is_main)
+    saver = Saver(accelerator, folder.checkpoints, recipe.checkpoint.keep, console, progress, average.tensors)
     policy, rows = recipe.train.non_finite, corpus.learned_rows
     return Training(
         recipe,
@@ -185,4 +200,6 @@ def build_training(
         NonFiniteGuard(policy, accelerator, optimizer, plan, rows, progress, artifacts, saver, console),
         stopping,
         console,
+        average,
+        unfreezing,
     )

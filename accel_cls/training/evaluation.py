@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from accelerate import Accelerator
 
@@ -30,15 +32,7 @@ def evaluate(
     Returns:
         Whether it is; and what told the run to stop in between: then nothing was scored.
     """
-    console.set_state("evaluating …")
-    predictions = predict_examples(
-        accelerator,
-        model,
-        validation,
-        plan.layout,
-        len(artifacts.classes),
-        lambda: stopping.agree(accelerator, artifacts.folder.path)[0],
-    )
+    predictions = _predict(accelerator, model, validation, plan, artifacts, stopping, console)
     if isinstance(predictions, str):
         return False, predictions
     is_best = _score(accelerator, predictions, plan, progress, artifacts, console)
@@ -46,6 +40,67 @@ def evaluate(
         artifacts.keep(accelerator, model, predictions)
     progress.evaluated = progress.update
     return is_best, None
+
+
+def evaluate_average(
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    validation: Batches,
+    plan: Plan,
+    progress: Progress,
+    artifacts: Artifacts,
+    stopping: Stopping,
+    console: Console,
+    evaluations: int,
+) -> str | None:
+    """Score a model whose weights are the mean of several evaluations', and keep it where none of these was better.
+
+    Called by all processes. No evaluation of the training: it counts for neither patience nor the best checkpoint.
+
+    Returns:
+        What told the run to stop in between: then nothing was scored.
+    """
+    predictions = _predict(accelerator, model, validation, plan, artifacts, stopping, console)
+    if isinstance(predictions, str):
+        return predictions
+    found = torch.zeros(1, device=accelerator.device)
+    if accelerator.is_main_process:
+        scores, key = artifacts.score(predictions), artifacts.best_by
+        best = progress.best_score
+        is_kept = math.isfinite(scores[key]) and (best is None or not is_better(key, best, scores[key]))
+        found += float(is_kept)
+        epoch = progress.update / plan.updates_per_epoch
+        record = {"averaged": evaluations, "scores": scores, "kept": is_kept}
+        artifacts.log({"update": progress.update, "epoch": epoch, **record})
+        than = "none" if best is None else f"{best:.4f}"
+        console.note(
+            f"average.last: the mean of the weights at {evaluations} evaluations has {key} {scores[key]:.4f}, "
+            f"the best evaluation {than}: {'kept' if is_kept else 'not kept'}"
+        )
+    if bool(accelerator.reduce(found, "sum")):
+        artifacts.keep(accelerator, model, predictions)
+    return None
+
+
+def _predict(
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    validation: Batches,
+    plan: Plan,
+    artifacts: Artifacts,
+    stopping: Stopping,
+    console: Console,
+) -> Predictions | str:
+    """What a model says of the validation examples, or what told the run to stop."""
+    console.set_state("evaluating …")
+    return predict_examples(
+        accelerator,
+        model,
+        validation,
+        plan.layout,
+        len(artifacts.classes),
+        lambda: stopping.agree(accelerator, artifacts.folder.path)[0],
+    )
 
 
 def _score(

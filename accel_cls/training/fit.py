@@ -16,7 +16,13 @@ from transformers import PreTrainedTokenizerBase
 
 from accel_cls.atomic import write_text
 from accel_cls.batching.plan import Plan
-from accel_cls.checkpoints.checkpoint import Progress, checkpoint_path, load_checkpoint, manifest_digest, update_of
+from accel_cls.checkpoints.checkpoint import (
+    Progress,
+    checkpoint_path,
+    load_checkpoint,
+    manifest_digest,
+    update_of,
+)
 from accel_cls.checkpoints.saving import Saver
 from accel_cls.console import Console
 from accel_cls.data.corpus import Corpus
@@ -33,6 +39,7 @@ from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.resume import Start, lock_and_open_run
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
 from accel_cls.tasks import task_of
+from accel_cls.training.averaging import make_average
 from accel_cls.training.build import Inputs, build_training, load_inputs, resolve_micro_batch_tokens
 from accel_cls.training.gradient_buckets import settle_buckets
 from accel_cls.training.linear_probe import fit_last_layer
@@ -40,6 +47,7 @@ from accel_cls.training.loop import Training, Watch, train
 from accel_cls.training.optimizer import make_optimizer
 from accel_cls.training.out_of_memory import explain_out_of_memory
 from accel_cls.training.teacher import Teacher, describe_teacher, load_teacher
+from accel_cls.training.unfreezing import make_unfreezing
 
 # What goes through the updates: the training loop, or what measures some of them. Takes the training, its counters,
 # and what it runs on, as people call it.
@@ -107,20 +115,21 @@ def fit(
     if key is not None and accelerator.is_main_process:
         write_text(folder.recipe, recipe_to_yaml(recipe))
     plan = Plan.of(recipe, inputs.learned.lengths, is_xla(accelerator), inputs.packed)
+    unfreezing = make_unfreezing(recipe, inputs.model, plan, accelerator)
+    notes += unfreezing.describe(plan.updates)
     _show_what_is_trained(recipe, inputs, plan, accelerator, notes, console)
 
     fit_seconds = _fit_last_layer(recipe, inputs, accelerator, plan, console) if start.checkpoint is None else 0.0
     optimizer = make_optimizer(inputs.model, recipe.train, accelerator.device)
     model, optimizer = prepare(accelerator, inputs.model, optimizer, recipe.train.max_grad_norm, recipe.train.kernels)
-    progress = (
-        # A head that was fitted is judged before the first update, too: it may be hard to beat.
-        Progress(seconds=fit_seconds, evaluated=-1 if recipe.train.head_init == "probe" else 0)
-        if start.checkpoint is None
-        else load_checkpoint(accelerator, model, optimizer, start.checkpoint)
-    )
+    # A head that was fitted is judged before the first update, too: it may be hard to beat.
+    progress = Progress(seconds=fit_seconds, evaluated=-1 if recipe.train.head_init == "probe" else 0)
+    if start.checkpoint is not None:
+        progress = load_checkpoint(accelerator, model, optimizer, start.checkpoint)
+    average = make_average(recipe, inputs.model, accelerator, start.checkpoint)
     if accelerator.is_main_process:
         folder.rewind(progress.update, progress.evaluated)
-    made = (recipe, plan, inputs, accelerator, model, optimizer, progress)
+    made = (recipe, plan, inputs, accelerator, model, optimizer, progress, average, unfreezing)
     training = replace(build_training(*made, folder, session.stopping, console), watch=session.watch)
     explain = functools.partial(_explain_out_of_memory, training, progress, sizes, key)
     reset_peak_device_memory(accelerator.device)  # what was tried to find a micro-batch's size is over
@@ -151,7 +160,7 @@ def _device_peak_bytes(accelerator: Accelerator) -> int | None:
 
 def _fit_last_layer(recipe: Recipe, inputs: Inputs, accelerator: Accelerator, plan: Plan, console: Console) -> float:
     """Where the recipe says so, fit the head to the encoder as it is; returns the seconds that it took."""
-    if recipe.model.freeze is None and recipe.train.head_init != "probe":
+    if not recipe.model.is_fitted and recipe.train.head_init != "probe":
         return 0.0
     began, told = time.monotonic(), list[str]()
     fit_last_layer(recipe, inputs, accelerator, plan.layout, told)
@@ -162,7 +171,7 @@ def _fit_last_layer(recipe: Recipe, inputs: Inputs, accelerator: Accelerator, pl
 
 def _train_to_the_end(training: Training, progress: Progress, hardware: str) -> None:
     t = training
-    if t.recipe.model.freeze:
+    if t.recipe.model.is_fitted:
         progress.update = t.plan.updates  # the fit was the one update: what is left is to evaluate and to save
     else:
         settle_buckets(t.accelerator, t.model, t.optimizer, t.objective, t.train, t.plan)

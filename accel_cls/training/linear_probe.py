@@ -60,7 +60,7 @@ def fit_last_layer(recipe: Recipe, inputs: Inputs, accelerator: Accelerator, lay
     Raises:
         UserError: where the model's head has no such layer.
     """
-    place = "model.freeze" if recipe.model.freeze else "train.head_init"
+    place = "model.freeze" if recipe.model.is_fitted else "train.head_init"
     layer = last_layer(inputs.model, place)
     inputs.model.to(accelerator.device)
     features = _features(inputs, layer, place, accelerator, layout, notes)

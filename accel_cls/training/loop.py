@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from accelerate import Accelerator
@@ -20,13 +20,15 @@ from accel_cls.devices.prepare import mark_step, seed_generators, zero_gradients
 from accel_cls.recipe import Recipe
 from accel_cls.runs.artifacts import Artifacts
 from accel_cls.stopping import Stopped, Stopping
-from accel_cls.training.evaluation import evaluate
+from accel_cls.training.averaging import Average
+from accel_cls.training.evaluation import evaluate, evaluate_average
 from accel_cls.training.log_window import LogWindow
 from accel_cls.training.non_finite import NonFiniteGuard
 from accel_cls.training.objective import MicroBatchLoss, Objective
 from accel_cls.training.optimizer import clip_gradient, set_rate, take_step
 from accel_cls.training.spans import span, update_done
 from accel_cls.training.trace import Trace
+from accel_cls.training.unfreezing import Unfreezing
 
 # Is told of each evaluation, on all processes, and of its scores on the main one; may end the training by raising.
 Watch = Callable[[Progress, Mapping[str, float]], None]
@@ -50,6 +52,8 @@ class Training:
     guard: NonFiniteGuard
     stopping: Stopping
     console: Console
+    average: Average = field(default_factory=Average)
+    unfreezing: Unfreezing = field(default_factory=Unfreezing)
     watch: Watch | None = None
 
 
@@ -69,6 +73,7 @@ def train(t: Training, progress: Progress) -> None:
         rate = plan.rate(progress.steps)
         set_rate(t.optimizer, rate)
         losses = accumulate_gradient(t, update)
+        t.unfreezing.drop_closed(update)
         with span("optimizer"):
             norm = clip_gradient(accelerator, t.model, t.optimizer, recipe.train.max_grad_norm or math.inf)
             take_step(accelerator, t.optimizer, norm)
@@ -78,6 +83,7 @@ def train(t: Training, progress: Progress) -> None:
         t.trace.update(progress.update, rate, norm)
         if t.guard.counts(update, losses, rate, norm):
             window.add(losses, len(plan.examples(update)), rate, norm)
+            t.average.add_update(progress.steps)
         t.console.advance(progress.update)
 
         is_log_due = progress.update % recipe.train.log_every == 0 or progress.update == plan.updates
@@ -88,6 +94,7 @@ def train(t: Training, progress: Progress) -> None:
             t.console.log(progress.update, record)
         after_update(t, progress, window)
         update_done()
+    _try_average(t, progress)
     t.saver.finish()
     t.trace.weights(accelerator, t.model)
 
@@ -135,13 +142,15 @@ def after_update(t: Training, progress: Progress, window: LogWindow) -> None:
     is_best = False
     if cause is None and _is_evaluation_due(t, progress):
         t.guard.check_pending()
-        with window.paused():
+        with window.paused(), t.average.judged():
             is_best, cause = evaluate(
                 t.accelerator, t.model, t.validation, t.plan, progress, t.artifacts, t.stopping, t.console
             )
             if t.watch is not None and cause is None:
                 window.synchronize()
                 t.watch(progress, t.artifacts.scores)  # before the checkpoint: what it says is made again, or known
+        if cause is None:
+            t.average.add_evaluation()
     is_new = progress.update > t.saver.update  # else a checkpoint has it already
     is_over = _is_patience_over(t, progress)
     is_wanted = is_best or is_long_ago or is_over or is_due(every, progress.update, t.plan)
@@ -154,6 +163,18 @@ def after_update(t: Training, progress: Progress, window: LogWindow) -> None:
     if cause is not None:
         t.saver.finish()
         raise Stopped(cause)
+
+
+def _try_average(t: Training, progress: Progress) -> None:
+    """Judge the mean of the last evaluations' weights where there is one, and keep it where none was better."""
+    with t.average.tried() as evaluations:
+        if evaluations:
+            cause = evaluate_average(
+                t.accelerator, t.model, t.validation, t.plan, progress, t.artifacts, t.stopping, t.console, evaluations
+            )
+            if cause is not None:
+                t.saver.finish()
+                raise Stopped(cause)
 
 
 def _is_patience_over(t: Training, progress: Progress) -> bool:

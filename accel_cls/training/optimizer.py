@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from accel_cls.devices.prepare import has_whole_weights, inner_optimizer
 from accel_cls.models.features import head_parameters
+from accel_cls.models.layers import depths
 from accel_cls.recipe.sections.train import Train
 
 # Devices for which torch has the fused AdamW; on a CPU it is 5 to 6 times as fast as the default.
@@ -21,19 +22,34 @@ def make_optimizer(model: PreTrainedModel, train: Train, device: torch.device) -
     """AdamW (Loshchilov and Hutter, 2019); biases and norms, which are 1-D, have no weight decay.
 
     Raises:
-        UserError: where the head has a rate of its own and the model no head apart.
+        UserError: where the head has a rate of its own and the model no head apart, or layers have and can't be told.
     """
     assert train.learning_rate != "auto"  # it has become a number
     trained = [p for p in model.parameters() if p.requires_grad]
-    head = head_parameters(model) if train.head_rate != 1 else set()
-    parts = [(1.0, [p for p in trained if p not in head]), (train.head_rate, [p for p in trained if p in head])]
+    scales = _rate_scales(model, train)
     groups = [
-        {"params": [p for p in part if (p.ndim >= 2) is decayed], "weight_decay": decay, "lr_scale": scale}
-        for scale, part in parts
+        {"params": found, "weight_decay": decay, "lr_scale": scale}
+        for scale in dict.fromkeys(scales[p] for p in trained)
         for decayed, decay in ((True, train.weight_decay), (False, 0.0))
-        if part
+        if (found := [p for p in trained if scales[p] == scale and (p.ndim >= 2) is decayed])
     ]
     return torch.optim.AdamW(groups, lr=train.learning_rate, eps=train.adam_epsilon, fused=device.type in _FUSED)
+
+
+def _rate_scales(model: PreTrainedModel, train: Train) -> dict[torch.nn.Parameter, float]:
+    """Each parameter's rate as a multiple of the schedule's: of the head, and of layers by their depth.
+
+    With decay d and L layers it is 1 above them, d in the top one, d^L in the lowest and d^(L + 1) below: ELECTRA's
+    layerwise rates (Clark et al. 2020) as BEiT counts them.
+    """
+    scales = dict.fromkeys(model.parameters(), 1.0)
+    if train.layer_decay != 1:
+        depth = depths(model, "train.layer_decay")
+        above = max(depth.values())
+        scales = {parameter: train.layer_decay ** (above - at) for parameter, at in depth.items()}
+    if train.head_rate != 1:
+        scales |= dict.fromkeys(head_parameters(model), train.head_rate)
+    return scales
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

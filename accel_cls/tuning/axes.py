@@ -57,7 +57,7 @@ def wanted_axes(recipe: Recipe, tries: Sequence[str], is_search: bool) -> dict[s
     """
     if tries and not is_search:
         raise UserError(f"--try: found {tries[0]!r}; expected it with --tune only")
-    if is_search and recipe.model.freeze:
+    if is_search and recipe.model.is_fitted:
         raise UserError(
             f"model.freeze: found {recipe.model.freeze}: no rate is used, so that there is none to search for"
         )

@@ -23,7 +23,7 @@ def expected_rate(recipe: Recipe, data: str) -> tuple[float, str]:
     Raises:
         UserError: where the model's configuration can't be read.
     """
-    if recipe.model.freeze:
+    if recipe.model.is_fitted:
         return DEFAULT_RATE, "which model.freeze does not use"
     folder = RunFolder(recipe.output)
     record = found_for(folder, recipe, data)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from accel_cls.batching.plan import check_warmup, count_updates
+from accel_cls.batching.plan import count_updates
+from accel_cls.batching.schedule import check_warmup
 from accel_cls.data.corpus import Corpus
 from accel_cls.data.part import part_of
 from accel_cls.errors import UserError
@@ -34,7 +35,7 @@ def find_rate(session: Session, recipe: Recipe, corpus: Corpus, folder: RunFolde
         UserError: where no search can be made, or all candidates diverge.
         Stopped: where it was told to stop; the same command goes on with it.
     """
-    if recipe.model.freeze:
+    if recipe.model.is_fitted:
         return {RATE: DEFAULT_RATE}
 
     def known() -> Sequence[int]:

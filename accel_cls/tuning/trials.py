@@ -162,7 +162,7 @@ class Trials:
         if isinstance(warmup, int):  # in updates: the same part of a shorter schedule
             epochs = int(values.get(EPOCHS, train.epochs))
             warmup = warmup / count_updates(self._examples, train.batch_size, epochs)
-        own = {
+        own: dict[str, Any] = {
             "name": f"{self._recipe.name}: {in_words(values)}",
             "output": str(self._folders[trial].path),
             "train.warmup": warmup,
@@ -174,6 +174,9 @@ class Trials:
             "checkpoint.every": whole,
             "checkpoint.keep": 1,
         }
+        average = self._recipe.average
+        if average is not None and average.last is not None:  # a mean that is made at a run's end, not at a rung's
+            own["average"] = None
         return with_values(self._recipe, values | own)
 
     def _best(self, alive: Sequence[int], rung: int, count: int) -> list[int]:

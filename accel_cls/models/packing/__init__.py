@@ -20,7 +20,7 @@ The result is the padded model's up to rounding: tests hold logits and gradients
 from __future__ import annotations
 
 from accel_cls.models.packing.attention import Kernels
-from accel_cls.models.packing.families import can_pack, make_packable, reads_first_token
+from accel_cls.models.packing.families import can_pack, make_packable, packing_again, reads_first_token
 from accel_cls.models.packing.row import Packing, move, pack
 
-__all__ = ["Kernels", "Packing", "can_pack", "make_packable", "move", "pack", "reads_first_token"]
+__all__ = ["Kernels", "Packing", "can_pack", "make_packable", "move", "pack", "packing_again", "reads_first_token"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -97,6 +99,20 @@ def make_packable(model: PreTrainedModel, kernels: Kernels = "fast") -> int:
     positions = [m for name, m in model.named_modules() if name.endswith("position_embeddings")]
     padding = positions[0].padding_idx if positions else None
     return 0 if padding is None else padding + 1
+
+
+def packing_again() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Contexts for a pass of a layer, and for a second one later: in that, too, its packing is what it is now."""
+    return nullcontext(), _within(_packing.get())
+
+
+@contextmanager
+def _within(packing: Packing | None) -> Iterator[None]:
+    token = _packing.set(packing)
+    try:
+        yield
+    finally:
+        _packing.reset(token)
 
 
 def _compute_first_tokens_only(layer: torch.nn.Module, names: _Layer, rows: RowKernels) -> None:

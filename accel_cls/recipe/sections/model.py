@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from accel_cls.recipe.section import Section, setting
 
@@ -68,6 +70,32 @@ class Scratch(Section):
     )
 
 
+class Lora(Section):
+    """Low-rank adapters (Hu et al. 2022): of the encoder, only they are trained, and then added to its weights.
+
+    A linear layer's weights W become W + alpha / rank × B A, A of `rank` rows, B of as many columns, which begin at 0.
+    """
+
+    rank: int = setting(8, "a whole number, 1 or more", "of the matrices", "without a row nothing is learned", ge=1)
+    alpha: float = setting(
+        16.0,
+        "a number above 0",
+        "what is learned counts alpha / rank times",
+        "at 0 the adapters would change nothing",
+        gt=0,
+    )
+    dropout: float = setting(
+        0.0, "a number from 0 up to, not including, 1", "of what an adapter reads", DROPOUT, ge=0, lt=1
+    )
+    targets: Literal["auto"] | Annotated[list[str], Field(min_length=1)] = setting(
+        "auto",
+        "'auto' or a list of names of linear layers",
+        "which linear layers get one: 'auto' takes all of the encoder's layers, a list those whose name ends so, such "
+        "as [query, value]",
+        "without one nothing of the encoder is learned, which model.freeze says",
+    )
+
+
 class Model(Section):
     """What is trained."""
 
@@ -86,11 +114,18 @@ class Model(Section):
         "whose weights are learned; 'auto' takes what sentence-transformers' files beside the model say, else the "
         "family's habit",
     )
-    freeze: Literal["encoder"] | None = setting(
+    freeze: Literal["encoder", "embeddings"] | Annotated[int, Field(ge=1)] | None = setting(
         None,
-        "null or 'encoder'",
+        "null, 'encoder', 'embeddings' or a whole number of layers, 1 or more",
         "'encoder' trains the head alone, in seconds: logistic regression on what the encoder makes of each text, "
-        "which is computed once and kept",
+        "which is computed once and kept. 'embeddings' stay as they are; with a number so many of the lowest layers, "
+        "too",
+        "0 layers without the embeddings are null, with them 'embeddings'",
+    )
+    lora: Lora | None = setting(
+        None,
+        "a mapping of rank, alpha, dropout, targets; {} takes the defaults",
+        "of the encoder train low-rank adapters only, by peft; the saved model has them in its weights",
     )
     dropout: float | None = setting(
         None,
@@ -100,3 +135,8 @@ class Model(Section):
         ge=0,
         lt=1,
     )
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether training is a fit of the head to the encoder as it is, without updates by gradients."""
+        return self.freeze == "encoder"

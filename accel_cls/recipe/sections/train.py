@@ -60,6 +60,12 @@ class Train(Section):
         "whether CUDA devices take algorithms that give the same bits each time, which may be slower; with false two "
         "runs of one command differ in the last digits, and so does a run that goes on. A CPU always repeats itself",
     )
+    gradient_checkpointing: bool = setting(
+        False,
+        "true or false",
+        "whether a layer's activations are computed again in the backward pass instead of kept: less memory for about "
+        "a third more computing; changes nothing that is learned",
+    )
     min_micro_batches: int = setting(
         1,
         "a whole number, 1 or more",
@@ -81,6 +87,22 @@ class Train(Section):
         "at 0 the head would stay as it began",
         gt=0,
         le=1000,
+    )
+    layer_decay: float = setting(
+        1.0,
+        "a number above 0, 1 at most",
+        "each layer's learning rate, as a multiple of that of the layer above it: the head has the rate itself, the "
+        "top layer rate × layer_decay, the embeddings, below all L layers, rate × layer_decay^(L + 1)",
+        "at 0 only the head would learn, which model.freeze does sooner; above 1 the lowest layers would learn most",
+        gt=0,
+        le=1,
+    )
+    unfreeze: Annotated[float, Field(gt=0)] | Annotated[int, Field(ge=1)] | None = setting(
+        None,
+        "a number of epochs, above 0",
+        "gradual unfreezing: at first the head alone is trained, then one layer more after each so many epochs, the "
+        "top one first, the embeddings last; null trains all from the start",
+        "at 0 all would be open from the start, which null says",
     )
     head_init: Literal["random", "probe"] = setting(
         "random",
@@ -111,8 +133,27 @@ class Train(Section):
         "a fraction leaves one update or more at the full rate",
         "at 1.0 the rate would never reach its height; whole numbers count updates",
     )
-    schedule: Literal["linear", "cosine", "constant"] = setting(
-        "linear", "'linear', 'cosine' or 'constant'", "how the rate falls to 0 after the warm-up"
+    schedule: Literal["linear", "cosine", "constant", "polynomial", "inverse_sqrt", "wsd"] = setting(
+        "linear",
+        "'linear', 'cosine', 'constant', 'polynomial', 'inverse_sqrt' or 'wsd'",
+        "how the rate goes after the warm-up: 'linear', 'cosine' and 'polynomial' fall to 0 over the rest of the run; "
+        "'wsd' stays, and falls to 0 as a line at the end; 'inverse_sqrt' falls as 1 / √update, to no end; 'constant' "
+        "stays",
+    )
+    decay: float = setting(
+        0.1,
+        "a fraction of all updates, above 0, 1 at most",
+        "with schedule: wsd, the last part of the run, in which the rate falls",
+        "at 0 it would never fall, which schedule: constant says",
+        gt=0,
+        le=1,
+    )
+    power: float = setting(
+        2.0,
+        "a number above 0",
+        "with schedule: polynomial, the power of the part of the run that is left",
+        "at 0 the rate would stay, which schedule: constant says",
+        gt=0,
     )
     max_grad_norm: float = setting(
         1.0,

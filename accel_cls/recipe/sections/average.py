@@ -1,0 +1,27 @@
+"""The recipe's section `average`: the mean of several updates' weights."""
+
+from __future__ import annotations
+
+from accel_cls.recipe.section import Section, setting
+
+
+class Average(Section):
+    """The mean of several updates' weights, as a better model than the last ones. One of the two."""
+
+    ema: float | None = setting(
+        None,
+        "a number above 0 and below 1, such as 0.999",
+        "after each update the mean of the weights moves towards them, with so much of what it was: what is evaluated "
+        "and kept is the mean, while training goes on from the weights",
+        "at 0 it would be the last weights, and at 1 the first",
+        gt=0,
+        lt=1,
+    )
+    last: int | None = setting(
+        None,
+        "a whole number of evaluations, 2 or more",
+        "at the end the mean of the weights at the last so many evaluations is evaluated, and kept where its score is "
+        "no worse than the best one's",
+        "the mean of one is itself",
+        ge=2,
+    )

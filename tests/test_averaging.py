@@ -1,0 +1,147 @@
+"""Averaged weights: what they are after each update, what is judged and kept, and how a run with them goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from conftest import train, train_by
+from run_results import interrupt, metrics, weights_of
+from safetensors.torch import load_file
+
+from accel_cls.checkpoints.checkpoint import Progress
+from accel_cls.training import evaluation
+from accel_cls.training.averaging import _ExponentialAverage
+
+EACH = ("checkpoint.every=1", "checkpoint.keep=20")
+PLAIN = ("model.dropout=0", "train.min_micro_batches=2")
+AVERAGE = "average.safetensors"
+
+
+def checkpoint(run: Path, update: int, file: str = "model.safetensors") -> dict[str, torch.Tensor]:
+    return load_file(run / "checkpoints" / f"update-{update:06d}" / file)
+
+
+def test_exponential_average_is_its_recurrence_and_what_is_judged_and_kept(work: Path) -> None:
+    decay = 0.7
+    done = train(work, f"average={{ema: {decay}}}", *EACH)
+    assert done.returncode == 0, done.stderr
+    assert train(work, "output=without", *EACH).returncode == 0
+    total: dict[str, torch.Tensor] = {}
+    for update in range(1, 13):
+        weights = checkpoint(work / "run", update)
+        # Training goes on from its own weights: those of a run that averages nothing, to the bit.
+        without = checkpoint(work / "without", update)
+        assert all(torch.equal(weights[name], without[name]) for name in weights)
+        means = checkpoint(work / "run", update, AVERAGE)
+        for name, mean in means.items():  # as Adam has it: from 0, and then divided by 1 - d^k
+            total[name] = decay * total.get(name, 0) + (1 - decay) * weights[name].double()
+            torch.testing.assert_close(mean.double(), total[name] / (1 - decay**update), rtol=1e-5, atol=1e-6)
+    results = json.loads((work / "run" / "results.json").read_text(encoding="utf-8"))
+    kept, best = (
+        load_file(work / "run" / "model" / "model.safetensors"),
+        checkpoint(work / "run", results["update"], AVERAGE),
+    )
+    assert all(torch.equal(kept[name], best[name]) for name in best)
+    assert metrics(work / "run")[-1]["evaluation"]["loss"] != metrics(work / "without")[-1]["evaluation"]["loss"]
+
+    before = [
+        weights_of(work / "run" / "checkpoints" / "update-000012" / file) for file in (AVERAGE, "model.safetensors")
+    ]
+    log = metrics(work / "run")
+    interrupt(work / "run", 5)
+    again = train(work, f"average={{ema: {decay}}}", *EACH)
+    assert "continues an unfinished run from update 5" in again.stdout, again.stderr
+    assert before == [
+        weights_of(work / "run" / "checkpoints" / "update-000012" / file) for file in (AVERAGE, "model.safetensors")
+    ]
+    assert [line.get("evaluation") for line in log] == [line.get("evaluation") for line in metrics(work / "run")]
+
+
+@pytest.mark.parametrize("average", ["{ema: 0.9}", "{last: 2}"])
+def test_two_processes_average_as_one(work: Path, average: str) -> None:
+    assert train(work, f"average={average}", *PLAIN, "output=one").returncode == 0
+    two = train_by(2, work, f"average={average}", *PLAIN, "output=two")
+    assert two.returncode == 0, two.stderr
+    one = checkpoint(work / "one", 12, AVERAGE)
+    for name, mean in checkpoint(work / "two", 12, AVERAGE).items():
+        torch.testing.assert_close(mean, one[name], rtol=1e-3, atol=1e-4)
+    for left, right in zip(metrics(work / "one"), metrics(work / "two"), strict=True):
+        for key in ("evaluation", "scores"):
+            assert right.get(key, {}) == pytest.approx(left.get(key, {}), rel=1e-3)
+
+
+def test_mean_of_the_last_evaluations_is_tried_at_the_end_and_after_a_stop_too(work: Path) -> None:
+    overrides = (
+        "average={last: 2}",
+        "evaluate.every=4",
+        "checkpoint.every=1",
+        "checkpoint.keep=20",
+        "evaluate.best=loss",
+    )
+    done = train(work, *overrides)
+    assert done.returncode == 0, done.stderr
+    (tried,) = [line for line in metrics(work / "run") if "averaged" in line]
+    best = min(line["evaluation"]["loss"] for line in metrics(work / "run") if "evaluation" in line)
+    assert (tried["averaged"], tried["kept"]) == (2, tried["scores"]["loss"] <= best)
+    assert "the mean of the weights at 2 evaluations has loss" in " ".join(done.stdout.split())
+    results = json.loads((work / "run" / "results.json").read_text(encoding="utf-8"))
+    kept = load_file(work / "run" / "model" / "model.safetensors")
+    first, last = checkpoint(work / "run", 8), checkpoint(work / "run", 12)
+    means = {name: torch.stack([first[name], last[name]]).mean(0) for name in first if first[name].is_floating_point()}
+    assert all(torch.equal(kept[name], mean) for name, mean in means.items()) == tried["kept"]
+    assert results["averaged"] == (2 if tried["kept"] else 1)
+    assert (results["scores"]["loss"] == tried["scores"]["loss"]) == tried["kept"]
+
+    log, model = metrics(work / "run"), weights_of(work / "run" / "model" / "model.safetensors")
+    interrupt(work / "run", 9)
+    assert train(work, *overrides).returncode == 0
+    assert [line for line in metrics(work / "run") if "averaged" in line] == [tried]
+    assert len(metrics(work / "run")) == len(log)
+    assert weights_of(work / "run" / "model" / "model.safetensors") == model
+
+
+@pytest.mark.parametrize(
+    ("best", "score", "found", "kept"),
+    [
+        ("accuracy", 0.9, 0.9, True),
+        ("accuracy", 0.9, 0.91, True),
+        ("accuracy", 0.9, 0.89, False),
+        ("loss", 0.3, 0.31, False),
+        ("loss", 0.3, float("nan"), False),
+        ("loss", None, 0.3, True),
+    ],
+)
+def test_mean_is_kept_where_no_evaluation_was_better(monkeypatch, best, score, found, kept) -> None:
+    monkeypatch.setattr(evaluation, "_predict", lambda *_: object())
+    logged, models = [], []
+    artifacts = SimpleNamespace(
+        best_by=best, score=lambda _: {best: found}, log=logged.append, keep=lambda _, model, __: models.append(model)
+    )
+    accelerator = SimpleNamespace(device=torch.device("cpu"), is_main_process=True, reduce=lambda tensor, _: tensor)
+    told = SimpleNamespace(note=lambda _: None)
+    plan, progress = SimpleNamespace(updates_per_epoch=4), Progress(update=8, best_score=score)
+    cause = evaluation.evaluate_average(accelerator, "model", None, plan, progress, artifacts, None, told, 3)
+    assert cause is None
+    assert models == ["model"] * kept
+    assert logged == [
+        {"update": 8, "epoch": 2.0, "averaged": 3, "scores": {best: pytest.approx(found, nan_ok=True)}, "kept": kept}
+    ]
+
+
+def test_trained_weights_are_back_after_a_failed_evaluation() -> None:
+    layer = torch.nn.Linear(2, 2)
+    average = _ExponentialAverage(dict(layer.named_parameters()), 0.9)
+    first = layer.weight.detach().clone()
+    with torch.no_grad():
+        layer.weight.add_(1)
+
+    inside = []
+    with pytest.raises(ZeroDivisionError), average.judged():
+        inside.append(layer.weight.detach().clone()) or 1 / 0
+    assert torch.equal(inside[0], first)
+    assert torch.equal(layer.weight, first + 1)
+    assert torch.equal(average.tensors()["weight"], first)
