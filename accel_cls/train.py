@@ -124,6 +124,7 @@ def _train(options: argparse.Namespace, started: float) -> int:
         with heavy_imports(names_the_hub(recipe)) as cpu_notes:
             import accel_cls.training.run as run
             from accel_cls.repeating.command import repeat
+            from accel_cls.searching.command import search_values
             from accel_cls.training.pretraining.run import pretrain
             from accel_cls.tuning.search import find_rate, search
         loop = None
@@ -139,8 +140,8 @@ def _train(options: argparse.Namespace, started: float) -> int:
         again = ["accel-cls", "launch", options.recipe, *options.overrides]
         only = functools.partial(search, asked=axes, fresh=options.fresh, train=again)
         searching = only if options.tune else find_rate, options.tune
-        work = pretrain if options.pretrain else None if recipe.repeat is None else repeat
-        command = run.Command(*asked, *searching, notes, cpu_notes, loop, work)
+        several = repeat if recipe.repeat is not None else search_values if recipe.search is not None else None
+        command = run.Command(*asked, *searching, notes, cpu_notes, loop, pretrain if options.pretrain else several)
         run.run_command(command, stopping)
     except UserError as error:
         stopping.restore_signals()

@@ -13,12 +13,12 @@ from conftest import train, train_by, write_recipe, write_reviews
 
 from accel_cls.data.examples import Examples
 from accel_cls.data.texts import Texts
-from accel_cls.evaluation.behaviour import chinese, english
-from accel_cls.evaluation.behaviour.languages import languages_of
-from accel_cls.evaluation.behaviour.script import other_script
 from accel_cls.evaluation.behaviour.transformations import TRANSFORMATIONS
 from accel_cls.evaluation.behaviour.variations import behaviour_results, vary
 from accel_cls.tasks import MultiLabel, SingleLabel
+from accel_cls.wording import chinese, english
+from accel_cls.wording.languages import languages_of
+from accel_cls.wording.script import other_script
 
 # What becomes of a text
 

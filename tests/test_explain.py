@@ -35,7 +35,7 @@ def origins(*overrides: str) -> dict[str, tuple[object, str]]:
 def test_every_key_is_explained_once() -> None:
     keys = [s.key for s in explain("r.yaml")]
     # A section that is not there has one value, null.
-    optional = r"data\.fold|data\.windows|model\.lora|pretrain|distill|average|decide|repeat|few_shot"
+    optional = r"data\.fold|data\.windows|model\.lora|pretrain|augment|distill|average|decide|repeat|few_shot|search"
     assert keys == [*dict.fromkeys(re.sub(rf"^({optional})\..*", r"\1", key) for key in all_keys())]
 
 

@@ -33,6 +33,8 @@ from accel_cls.recipe import Recipe
 from accel_cls.recipe.repeats import first_run_of, repetitions_of
 from accel_cls.recipe.rules import idle_settings
 from accel_cls.recipe.sections.data import Data
+from accel_cls.reporting.augmentation import augmentation_results
+from accel_cls.reporting.augmentation import in_words as describe_changes
 from accel_cls.reporting.pretraining import pretraining_results, read_beforehand
 from accel_cls.reporting.teacher import flattered_by, teacher_results
 from accel_cls.reporting.verdict import score_baselines
@@ -108,7 +110,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
         sizes = Cutting.of(recipe.data).sizes(train.lengths, special)
         lengths, windows = _learned_sizes(recipe, corpus, sizes, tokenizer, notes)
         outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
-        classes = task.strata(corpus.train.labels)
+        classes = task.strata(corpus.labelled.labels)
         told = corpus.digest, _runs(recipe), windows, classes, _pairs(one, corpus)
         ahead = forecast(one, lengths, outline, processes, *told)
     except UserError as error:
@@ -130,12 +132,13 @@ def _learned_sizes(
     notes: list[str],
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Tokens and windows of each text that updates are made of; `sizes` are those of the training examples."""
-    if corpus.unlabelled is None:
-        return sizes
-    more = encode_cached(tokenizer, corpus.unlabelled.texts, Cutting.of(recipe.data), notes)
     lengths, windows = sizes
-    both = None if windows is None or more.windows is None else np.concatenate([windows, more.windows])
-    return np.concatenate([lengths, more.lengths]), both
+    for part in (corpus.changed, corpus.unlabelled):
+        if part is not None:
+            more = encode_cached(tokenizer, part.texts, Cutting.of(recipe.data), notes)
+            lengths = np.concatenate([lengths, more.lengths])
+            windows = None if windows is None or more.windows is None else np.concatenate([windows, more.windows])
+    return lengths, windows
 
 
 def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, Forecast]:
@@ -152,7 +155,7 @@ def plan_recipe(recipe: Recipe, processes: int | None = None) -> tuple[Corpus, F
     train = encode_cached(tokenizer, corpus.train.texts, Cutting.of(recipe.data), notes)
     outline = outline_model(recipe, tokenizer, corpus.classes, task.problem_type, train)
     sizes = _learned_sizes(recipe, corpus, (train.lengths, train.windows), tokenizer, notes)
-    classes = task.strata(corpus.train.labels)
+    classes = task.strata(corpus.labelled.labels)
     told = corpus.digest, runs, sizes[1], classes, _pairs(recipe, corpus)
     ahead = forecast(recipe, sizes[0], outline, processes, *told)
     return replace(corpus, notes=(*corpus.notes, *notes)), ahead
@@ -164,7 +167,7 @@ def _pairs(recipe: Recipe, corpus: Corpus) -> np.ndarray | None:
 
 
 def _runs(recipe: Recipe) -> int:
-    return len(repetitions_of(recipe)) or 1
+    return recipe.search.trials if recipe.search is not None else len(repetitions_of(recipe)) or 1
 
 
 def _as_split(data: Data) -> Data:
@@ -179,6 +182,9 @@ def show_report(report: Report, console: Console, rows: int) -> None:
     if corpus.reader.has_classes:
         margin = f"an accuracy of 0.90 on {len(corpus.validation):,} examples is known to ± "
         lines.append(("score", f"{margin}{margin_of(len(corpus.validation)):.3f}"))
+    if (augmentation := augmentation_results(report.recipe, corpus)) is not None:
+        lines.append(("augment", describe_changes(augmentation)))
+        lines += [("", f"{text} → {copy}") for text, copy in augmentation["examples"]]
     console.section("data", lines)
     for note in corpus.notes:
         is_finding = isinstance(note, MarksLeftOut) or note.startswith(tuple(fault.key for fault in corpus.invalid))
@@ -265,6 +271,7 @@ def report_as_json(report: Report) -> dict[str, Any]:
         "notes": list(corpus.notes),
         "data": {
             "train": len(corpus.train),
+            "augmentation": augmentation_results(report.recipe, corpus),
             **{part: len(examples) for part, examples in corpus.judged.items()},
             "classes": {
                 part: dict(zip(corpus.classes.names, corpus.class_counts(examples).tolist(), strict=True))

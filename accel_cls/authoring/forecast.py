@@ -66,7 +66,11 @@ class Forecast:
         plan, memory = self.plan, self.memory
         lines = plan.describe(recipe, self.processes)
         if recipe.model.is_fitted:
-            return [*lines, ("disk", f"the model {format_bytes(self.model)}, a checkpoint as much"), *self._repeats()]
+            return [
+                *lines,
+                ("disk", f"the model {format_bytes(self.model)}, a checkpoint as much"),
+                *self._repeats(recipe),
+            ]
         real = plan.tokens_per_epoch
         padded = real / (1 - self.cutting.padding)
         tokens = f"{real:,} an epoch, about {padded:,.0f} with padding; {_tokens_of(plan):,} in all"
@@ -92,13 +96,18 @@ class Forecast:
                 "ones are written",
             )
         )
-        return [*lines, *self._repeats()]
+        return [*lines, *self._repeats(recipe)]
 
-    def _repeats(self) -> list[tuple[str, str]]:
+    def _repeats(self, recipe: Recipe) -> list[tuple[str, str]]:
         """What all runs take that the recipe asks for; of one run nothing."""
         if self.runs == 1:
             return []
         time = "" if self.seconds is None else f"about {duration(self.runs * self.seconds)} and "
+        if recipe.search is not None:
+            kept = f"up to {format_bytes(2 * self.disk)} of disk"
+            return [
+                ("search", f"{self.runs} trials, {time}{kept}: the best so far and the one that trains keep weights")
+            ]
         return [("repeat", f"{self.runs} such runs, {time}up to {format_bytes(self.runs * self.disk)} of disk in all")]
 
     @property

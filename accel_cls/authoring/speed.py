@@ -27,7 +27,7 @@ def speed_of(recipe: Recipe) -> Speed | None:
     """That of the run, or runs, in the recipe's folder, else of a trial of its search; None where neither tells."""
     folder = RunFolder(recipe.output)
     wanted = _decisive(recipe_to_plain(recipe))
-    for one in (folder, *folder.repetitions, *map(RunFolder, sorted(folder.search.glob("*/")))):
+    for one in (folder, *folder.repetitions, *folder.trials, *map(RunFolder, sorted(folder.search.glob("*/")))):
         if one.recipe.is_file() and one.metrics.is_file() and _decisive(read_plain(one.recipe)) == wanted:
             logged = _logged(one.metrics)
             if logged:

@@ -26,7 +26,7 @@ RunPath = Annotated[
 def report(run: RunPath) -> None:
     """Write the reports on a finished run anew, from its folder alone: report.html, report.md, the model's card.
 
-    Needs neither the data nor the model. Of runs of a recipe with repeat: the page of all of them.
+    Needs neither the data nor the model. Of runs of a recipe with repeat, and of a search: the page of all of them.
 
     Examples:
 
@@ -36,8 +36,10 @@ def report(run: RunPath) -> None:
     with no_garbage_collection():
         from accel_cls.repeating.page import write_reports_anew
         from accel_cls.runs.folder import RunFolder
+        from accel_cls.searching.page import write_pages_anew
 
-    for path in write_reports_anew(RunFolder(run)):
+    folder = RunFolder(run)
+    for path in write_pages_anew(folder) or write_reports_anew(folder):
         typer.echo(f"wrote {os.path.relpath(path)}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from accel_cls.data.byte_order_marks import MARK, MarksLeftOut, unmarked
 from accel_cls.data.cells import as_texts, declared_name, label_of_cell, text_table, unmarked_cell
+from accel_cls.data.changed import changed_copies
 from accel_cls.data.column_names import UnknownColumn
 from accel_cls.data.examples import Examples, InvalidRows, Part
 from accel_cls.data.few import take_few
@@ -41,12 +43,18 @@ class Corpus:
     digest: str  # SHA-256 over all that updates and choices follow from: see `digest_of`
     test: Examples | None = None  # that nothing is chosen by; they change no update, and are not in the digest
     fold: np.ndarray | None = None  # bool [training and validation examples in their order]: these are validated on
-    unlabelled: Unlabelled | None = None  # of distill.texts: learned after the training examples, from a teacher
+    unlabelled: Unlabelled | None = None  # of distill.texts: learned after those with labels, from a teacher
+    changed: Examples | None = None  # of `augment`: copies of the training examples, learned after these
+
+    @cached_property
+    def labelled(self) -> Examples:
+        """All that is learned by its labels: the training examples, and then their changed copies."""
+        return self.train if self.changed is None else self.train.followed_by(self.changed)
 
     @property
     def learned_rows(self) -> tuple[str, ...]:
         """Where the texts stand that updates are made of: the training examples, and then those without labels."""
-        return (*self.train.rows, *(self.unlabelled.rows if self.unlabelled is not None else ()))
+        return (*self.labelled.rows, *(self.unlabelled.rows if self.unlabelled is not None else ()))
 
     @property
     def learned(self) -> int:
@@ -68,7 +76,7 @@ class Corpus:
         """What has to be the same in all processes of a run."""
         return {
             "training examples": f"{len(self.train):,}",
-            "texts without labels": f"{self.learned - len(self.train):,}",
+            "texts without labels": f"{self.learned - len(self.labelled):,}",
             "validation examples": f"{len(self.validation):,}",
             "classes": ", ".join(self.classes.names),
             "data digest": self.digest[:16],
@@ -84,7 +92,12 @@ class Corpus:
         by = self.reader.split_by
         test = "" if self.test is None else f", {len(self.test):,} for the test ({_origin(data.test, 'test', by)})"
         split = _origin(data.validation if data.fold is None else data.fold, "validation", by)
-        more = "" if self.unlabelled is None else f" and {len(self.unlabelled):,} without labels (distill.texts)"
+        copies = "" if self.changed is None else f" and {len(self.changed):,} changed copies (augment)"
+        more = (
+            copies
+            if self.unlabelled is None
+            else f"{copies} and {len(self.unlabelled):,} without labels (distill.texts)"
+        )
         parts = f"{len(self.train):,}{more} for training, {len(self.validation):,} for validation ({split}){test}"
         return [("examples", parts), self.reader.describe(self.train.labels, self.classes.names)]
 
@@ -155,7 +168,8 @@ def load_corpus(recipe: Recipe, reader: LabelReader) -> Corpus:
         known = [train, validation, *([] if test is None else [test])]
         unlabelled = read_unlabelled(recipe.distill.texts, data, "distill.texts", known, notes)
         digest = hashlib.sha256(f"{digest} {unlabelled.texts.digest()}".encode()).hexdigest()
-    return Corpus(train, validation, classes, reader, tuple(invalid), tuple(notes), digest, test, fold, unlabelled)
+    changed, told = changed_copies(train, recipe), (tuple(invalid), tuple(notes))
+    return Corpus(train, validation, classes, reader, *told, digest, test, fold, unlabelled, changed)
 
 
 def _check_labels(train: Examples, classes: Classes, reader: LabelReader) -> None:

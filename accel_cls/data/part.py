@@ -32,7 +32,7 @@ def part_of(corpus: Corpus, trained: int, scored: int, seed: int) -> Corpus | No
         return None
     train, validation = parts
     digest = digest_of(*parts)
-    part = replace(corpus, train=train, validation=validation, test=None, unlabelled=None)
+    part = replace(corpus, train=train, validation=validation, test=None, unlabelled=None, changed=None)
     return replace(part, invalid=(), notes=(), digest=digest)
 
 

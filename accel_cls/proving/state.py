@@ -44,7 +44,7 @@ class State:
     end: Sequence[str] = ()  # in the recipe: only where the run ends
     harmless: Sequence[str] = ()  # in the recipe: nothing of what it does
     scores: dict[str, float] = field(default_factory=dict)
-    runs: Sequence[str] = ()  # of a recipe with `repeat`, each with its state
+    runs: Sequence[str] = ()  # of a recipe with `repeat` or `search`, each with its state
     action: str = ""  # what the command would do: begin, continue, show, set aside, refuse
     next: str = ""  # the same in words
     command: str | None = None  # that does so; None where it would be refused
@@ -93,12 +93,20 @@ def state_of(path: str, recipe: Recipe, overrides: Sequence[str]) -> State:
 
 
 def _runs(recipe: Recipe) -> Iterator[str]:
-    """The runs of a recipe with `repeat`, each with where it stands."""
+    """The runs of a recipe with `repeat`, or trials of one with `search` so far, each with where it stands."""
     for run in repetitions_of(recipe):
         folder = RunFolder(run.recipe.output)
-        logged = _last_logged(folder)
         state = "finished" if folder.is_finished else "unfinished" if folder.is_run else "not begun"
-        yield f"{run.name}: {state}{'' if logged is None else f', logged up to update {logged:,}'}"
+        yield f"{run.name}: {state}{_logged(folder)}"
+    if recipe.search is not None:
+        trials = RunFolder(recipe.output).trials
+        yield f"{len(trials)} of {recipe.search.trials} trials have begun"
+        yield from (f"trial {trial.path.name}: begun{_logged(trial)}" for trial in trials[-1:])
+
+
+def _logged(folder: RunFolder) -> str:
+    last = _last_logged(folder)
+    return "" if last is None else f", logged up to update {last:,}"
 
 
 def _spec_of(recipe: Recipe) -> RunSpec:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from accel_cls.recipe.sections.data import Hub
 from accel_cls.recipe.source import Node, leaves, merge, origin_of, read_chain, read_override, read_plain, to_yaml
 from accel_cls.recipe.trackers import missing_trackers
 from accel_cls.recipe.training_rules import missing_adapters
+from accel_cls.recipe.values import with_values
 
 __all__ = [
     "Hub",
@@ -90,22 +91,6 @@ def resolve_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Rec
         problems = list(dict.fromkeys(problems))
         raise RecipeError(sorted(problems, key=lambda p: (p.origin.source, p.origin.line or 0, p.origin.column or 0)))
     return recipe, tree
-
-
-def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
-    """A recipe with other values under some dotted keys, each checked by itself.
-
-    Raises:
-        ValidationError: pydantic's, for a value that its key does not take.
-    """
-    plain = recipe.model_dump(exclude_unset=True)
-    for key, value in values.items():
-        *sections, name = key.split(".")
-        section = plain
-        for part in sections:
-            section = section.setdefault(part, {})
-        section[name] = value
-    return Recipe.model_validate(plain)
 
 
 def recipe_to_plain(recipe: Recipe) -> dict[str, Any]:

@@ -42,9 +42,8 @@ class Setting:
 
     def as_json(self) -> dict[str, Any]:
         """The same for programs."""
-        value = self.value.model_dump(exclude_none=True) if isinstance(self.value, Section) else self.value
         replaced = [{"value": value, "origin": origin} for value, origin in self.replaced]
-        return asdict(self) | {"value": value, "replaced": replaced}
+        return asdict(self) | {"value": _plain(self.value), "replaced": replaced}
 
 
 def explain(path: str | Path, overrides: Sequence[str] = (), keys: Sequence[str] = ()) -> list[Setting]:
@@ -111,11 +110,17 @@ def _before(setting: Setting) -> str:
 
 def as_written(value: Any) -> str:
     """A value on one line, as a recipe would have it; a path under the current folder relative to it."""
-    if isinstance(value, Section):
-        value = value.model_dump(exclude_none=True)
+    value = _plain(value)
     if isinstance(value, str) and os.path.isabs(value) and Path(value).is_relative_to(Path.cwd()):
         value = os.path.relpath(value)
     return to_yaml_line(value)
+
+
+def _plain(value: Any) -> Any:
+    """A value without sections, which are mappings."""
+    if isinstance(value, Section):
+        return value.model_dump(exclude_none=True)
+    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def _is_under(key: str, asked: str) -> bool:

@@ -17,6 +17,7 @@ _CONTRARY = {
     ("loss", "adversarial"): lambda recipe: recipe.loss.adversarial is not None,
     ("train", "sampling"): lambda recipe: recipe.train.sampling != "all",
     ("train", "unfreeze"): lambda recipe: recipe.train.unfreeze is not None,
+    ("augment",): lambda recipe: recipe.augment is not None,
     ("distill",): lambda recipe: recipe.distill is not None,
     ("average",): lambda recipe: recipe.average is not None,
 }

@@ -76,6 +76,8 @@ def _tidy(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]
         tidy["anyOf"] = [_tidy(arm, definitions) for arm in tidy["anyOf"]]
     if isinstance(tidy.get("items"), dict):
         tidy["items"] = _tidy(tidy["items"], definitions)
+    if isinstance(tidy.get("additionalProperties"), dict):
+        tidy["additionalProperties"] = _tidy(tidy["additionalProperties"], definitions)
     if "properties" in tidy:
         tidy["properties"] = {key: _property(value, definitions) for key, value in tidy["properties"].items()}
     return tidy

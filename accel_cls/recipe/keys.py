@@ -34,6 +34,16 @@ def sections_of(annotation: Any) -> list[type[Section]]:
     return []
 
 
+def values_of(annotation: Any) -> list[type[Section]]:
+    """The sections that the values of a field may be which is a mapping with free keys."""
+    return sections_of(typing.get_args(annotation)[1]) if typing.get_origin(annotation) is dict else []
+
+
+def names_of(section: type[Section]) -> list[str]:
+    """A section's keys, as recipes have them."""
+    return [info.alias or name for name, info in section.model_fields.items()]
+
+
 def field_of(key: Sequence[Any]) -> tuple[type[Section], Any]:
     """The innermost section that `key` leads into, and the field of it that `key` names (None for none)."""
     section: type[Section] = Recipe

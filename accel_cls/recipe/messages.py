@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from accel_cls.recipe.errors import Origin, Problem
-from accel_cls.recipe.keys import all_keys, field_of, is_union, sections_of
+from accel_cls.recipe.keys import all_keys, field_of, is_union, names_of, sections_of, values_of
 from accel_cls.recipe.other_names import OTHER_NAMES, OTHER_SECTIONS
 from accel_cls.recipe.schema import Recipe
 from accel_cls.recipe.section import Section
@@ -54,10 +54,18 @@ def _hint_for_key(key: str, section: type[Section]) -> str:
     """What may have been meant by a key that does not exist: by its meaning, else by its letters."""
     if hint := hint_by_meaning(key):
         return hint
-    near = difflib.get_close_matches(key, section.model_fields, n=1)
+    names = names_of(section)
+    near = difflib.get_close_matches(key, names, n=1)
     if near:
         return f"did you mean {near[0]}?"
-    return f"expected one of {', '.join(section.model_fields)}"
+    return f"expected one of {', '.join(names)}"
+
+
+def _section_at(above: Sequence[Any]) -> type[Section]:
+    """The section that holds what stands under these keys, also within a mapping whose keys are free."""
+    section, info = field_of(above)
+    inner = values_of(info.annotation) if info is not None else []
+    return inner[0] if inner else section
 
 
 def hint_by_meaning(key: str) -> str:
@@ -112,7 +120,7 @@ def explain_errors(error: ValidationError, tree: Node, has_gaps: bool) -> Iterat
             problem = Problem(origin, _dotted(parts), f"required, but not given; expected {_expected(parts)}")
         elif detail["type"] == "extra_forbidden":
             *above, key = parts
-            section = field_of(above)[0] if above else Recipe
+            section = _section_at(above)
             owner = walked[-2][1] if len(walked) > 1 else tree
             message = f"unknown key; {_hint_for_key(key, section)}"
             problem = Problem(owner.key_origins[key], _dotted(parts), message)

@@ -9,8 +9,10 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
+from accel_cls.recipe.keys import names_of
 from accel_cls.recipe.schema import Recipe
 from accel_cls.recipe.section import Section
+from accel_cls.recipe.sections.augment import Augment
 from accel_cls.recipe.sections.checkpoint import Checkpoint
 from accel_cls.recipe.sections.data import Data, Fold, Hub
 from accel_cls.recipe.sections.decide import Decide
@@ -21,6 +23,7 @@ from accel_cls.recipe.sections.loss import Loss
 from accel_cls.recipe.sections.model import Model, Scratch
 from accel_cls.recipe.sections.pretrain import Pretrain
 from accel_cls.recipe.sections.repeat import Repeat
+from accel_cls.recipe.sections.search import Range, Search
 from accel_cls.recipe.sections.train import Train
 
 _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
@@ -33,12 +36,15 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("pretrain", Pretrain),
     ("train", Train),
     ("loss", Loss),
+    ("augment", Augment),
     ("distill", Distill),
     ("evaluate", Evaluate),
     ("decide", Decide),
     ("checkpoint", Checkpoint),
     ("repeat", Repeat),
     ("few_shot", FewShot),
+    ("search", Search),
+    ("search.over.KEY", Range),
 )
 
 
@@ -50,7 +56,7 @@ def reference() -> str:
         doc = " ".join((section.__doc__ or "").split())
         text += f"\n## {f'`{name}`' if name else 'Top level'}\n\n{doc}\n\n"
         text += "| key | default | takes | meaning |\n| --- | --- | --- | --- |\n"
-        for key, info in section.model_fields.items():
+        for key, info in zip(names_of(section), section.model_fields.values(), strict=True):
             extra: Any = info.json_schema_extra
             cells = [f"`{key}`", _default(info.default), extra["expects"], info.description or ""]
             text += "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from accel_cls.errors import UserError, listed
+from accel_cls.recipe.augment_rules import broken_augmentation
 from accel_cls.recipe.decide_rules import broken_decisions, unknown_classes
 from accel_cls.recipe.distill_rules import broken_distillation, idle_in_distillation
 from accel_cls.recipe.few_shot_rules import broken_few_shot, idle_few_shot
@@ -16,6 +17,7 @@ from accel_cls.recipe.head_rules import broken_heads
 from accel_cls.recipe.loss_rules import broken_losses, idle_losses
 from accel_cls.recipe.metrics import METRICS_OF, is_own
 from accel_cls.recipe.schema import Recipe
+from accel_cls.recipe.search_rules import broken_search
 from accel_cls.recipe.sections.data import Hub
 from accel_cls.recipe.sections.model import Scratch
 from accel_cls.recipe.text_rules import broken_lengths, idle_lengths
@@ -61,6 +63,7 @@ def broken_rules(recipe: Recipe) -> _Broken:
     broken += [*broken_lengths(recipe), *broken_decisions(recipe), *broken_losses(recipe), *broken_training(recipe)]
     broken += [*broken_heads(recipe), *_broken_repeats(recipe)]
     broken += [*broken_distillation(recipe), *broken_few_shot(recipe)]
+    broken += [*broken_augmentation(recipe), *broken_search(recipe, broken_rules, idle_settings)]
     broken += _broken_evaluation(recipe) + _broken_labels(recipe) + _broken_columns(recipe)
     return broken + (_broken_numbers(recipe) if recipe.task == "regression" else [])
 
@@ -337,10 +340,16 @@ def _hint_for_folder(path: Path) -> str:
 
 def require_one_training(recipe: Recipe, who: str) -> None:
     """Raise UserError where a recipe is trained several times, for what looks at one training."""
+    found = None
     if recipe.repeat is not None:
-        key, count = ("seeds", recipe.repeat.seeds) if recipe.repeat.seeds else ("folds", recipe.repeat.folds)
+        found = ("repeat.seeds", recipe.repeat.seeds) if recipe.repeat.seeds else ("repeat.folds", recipe.repeat.folds)
+    elif recipe.search is not None:
+        found = ("search.trials", recipe.search.trials)
+    if found is not None:
+        key, count = found
+        section = key.partition(".")[0]
         raise UserError(
-            f"repeat.{key}: found {count}, so many trainings; {who} looks at one. Leave it out, as ~repeat does"
+            f"{key}: found {count}, so many trainings; {who} looks at one. Leave it out, as ~{section} does"
         )
 
 

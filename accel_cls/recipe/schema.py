@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from accel_cls.recipe.metrics import DISTANCE_METRICS, Task
 from accel_cls.recipe.section import Section, setting
+from accel_cls.recipe.sections.augment import Augment
 from accel_cls.recipe.sections.average import Average
 from accel_cls.recipe.sections.checkpoint import Checkpoint
 from accel_cls.recipe.sections.data import Data
@@ -19,6 +20,7 @@ from accel_cls.recipe.sections.loss import Loss
 from accel_cls.recipe.sections.model import Model
 from accel_cls.recipe.sections.pretrain import Pretrain
 from accel_cls.recipe.sections.repeat import Repeat
+from accel_cls.recipe.sections.search import Search
 from accel_cls.recipe.sections.train import Train
 
 # How the strings under these keys become paths: "input" is relative to the recipe that says it (on the
@@ -73,6 +75,11 @@ class Recipe(Section):
         "how the encoder is trained on texts before, by a command of its own",
     )
     train: Train = setting(Train(), "a mapping", "how it is trained")
+    augment: Augment | None = setting(
+        None,
+        "a mapping, {copies: 1, edits: [delete, swap], share: 0.1}",
+        "changed copies of the training texts, which are learned, too",
+    )
     loss: Loss = setting(Loss(), "a mapping", "what is minimized")
     distill: Distill | None = setting(
         None, "a mapping of teacher, temperature, weight, texts", "a finished model that teaches this one"
@@ -92,6 +99,11 @@ class Recipe(Section):
     )
     few_shot: FewShot | None = setting(
         None, "a mapping of examples, pairs", "how a few labelled texts of each class are learned from"
+    )
+    search: Search | None = setting(
+        None,
+        "a mapping, {trials: 20, over: {train.learning_rate: {from: 1e-5, to: 1e-3, log: true}}}",
+        "which values are searched for, by trials",
     )
 
     @property

@@ -18,6 +18,7 @@ from accel_cls.evaluation.answers import Answers
 from accel_cls.evaluation.baselines import Baseline, baselines
 from accel_cls.evaluation.judged import Judged
 from accel_cls.recipe import Recipe
+from accel_cls.reporting.augmentation import augmentation_results
 from accel_cls.reporting.decisions import put_in_place, settle
 from accel_cls.reporting.looks import count_looks
 from accel_cls.reporting.mistakes import write_neighbours
@@ -81,6 +82,8 @@ def finish_run(run: EndedTraining, notes: list[str]) -> dict[str, Any]:
         results["teacher"] = teacher
     if (pretraining := pretraining_results(run.recipe, run.corpus)) is not None:
         results["pretraining"] = pretraining
+    if (augmentation := augmentation_results(run.recipe, run.corpus)) is not None:
+        results["augmentation"] = augmentation
     names = run.corpus.classes.names
     settled = settle(run.recipe, run.task, names, run.validation, run.test)
     put_in_place(settled, run.folder, run.task, names, run.validation, run.test)

@@ -9,6 +9,7 @@ from accel_cls.console import duration
 from accel_cls.errors import shown
 from accel_cls.memory.forecast import format_bytes
 from accel_cls.recipe import Recipe
+from accel_cls.reporting.augmentation import describe_augmentation
 from accel_cls.reporting.decision_words import sections
 from accel_cls.reporting.pretraining import describe_pretraining
 from accel_cls.reporting.teacher import describe_teaching
@@ -40,8 +41,8 @@ def report(
     text += f"{model}, trained on {results['hardware']} in {duration(results['seconds'])}. "
     text += f"Best by {results['decided_by']} after update {results['update']} (epoch {results['epoch']:.2f}) "
     text += f"of {results['updates']}; that model is in `model/`.\n\n"
-    for told in filter(None, (describe_pretraining(results), describe_teaching(results))):
-        text += f"{told}.\n\n"
+    told = (describe_pretraining(results), describe_teaching(results), describe_augmentation(results))
+    text += "".join(f"{said}.\n\n" for said in told if said is not None)
     if results["skipped"]:
         text += f"Updates skipped, since their loss or gradient was no finite number: {results['skipped']}; "
         text += "`metrics.jsonl` names their rows.\n\n"

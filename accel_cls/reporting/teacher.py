@@ -19,7 +19,7 @@ def teacher_results(recipe: Recipe, corpus: Corpus) -> dict[str, Any] | None:
         "folder": recipe.distill.teacher,
         "weight": recipe.distill.weight,
         "temperature": recipe.distill.temperature,
-        "texts_without_labels": corpus.learned - len(corpus.train),
+        "texts_without_labels": corpus.learned - len(corpus.labelled),
         "judged_texts_learned": learned.counts,
         "why_not_known": learned.why,
     }

@@ -55,6 +55,7 @@ class Artifacts:
         self.tracking = tracking
         self._is_main = is_main
         self._unwritten: list[dict[str, Any]] = []
+        self.scores: dict[str, float] = {}  # of the last evaluation, on rank 0
 
     def log(self, record: dict[str, Any]) -> None:
         """Add a line to metrics.jsonl, for which it waits in memory while the disk is full, and tell the trackers."""
@@ -73,7 +74,8 @@ class Artifacts:
     def score(self, predictions: Predictions) -> dict[str, float]:
         """The loss and the recipe's metrics."""
         judged = Judged.of(self._task, predictions.labels, predictions.logits)
-        return compute_scores(["loss", *self._recipe.evaluate.metrics], judged)
+        self.scores = compute_scores(["loss", *self._recipe.evaluate.metrics], judged)
+        return self.scores
 
     def keep(self, accelerator: Accelerator, model: torch.nn.Module, predictions: Predictions) -> None:
         """Put the model and its validation predictions in place. Called by all processes: weights may be sharded."""

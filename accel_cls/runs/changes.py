@@ -27,7 +27,8 @@ _HARMLESS = (
 # Keys that only decide after which update the run ends.
 _END = ("train.max_updates", "evaluate.patience")
 _MEAN_AT_THE_END = "average.last"
-_SEEDS = "repeat.seeds"  # likewise, where both are several runs with seeds
+# Likewise, where both recipes have them: how many runs with seeds, how many trials of a search.
+_COUNTS = ("repeat.seeds", "search.trials")
 _EPOCHS = "train.epochs"  # likewise, where no update's learning rate follows from it
 # Where the data lie does not matter by itself: the digest of what was read does.
 _DATA_FILES = ("data.train", "data.validation", "data.fold", "data.split_seed", "distill.texts", "pretrain.texts")
@@ -89,7 +90,7 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     # With a mean that was made at the end, and perhaps kept, there is one end.
     end = () if new.get(_MEAN_AT_THE_END) else _END
     ends = (*end, _EPOCHS) if end and _has_rate_without_end(old) and _has_rate_without_end(new) else end
-    ends = (*ends, _SEEDS) if _SEEDS in old and _SEEDS in new else ends
+    ends = (*ends, *(key for key in _COUNTS if key in old and key in new))
 
     def lines_of(keys: list[str]) -> list[str]:
         return [f"{key}: {old.get(key, 'not set')} → {new.get(key, 'not set')}" for key in keys]

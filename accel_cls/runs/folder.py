@@ -22,6 +22,7 @@ from accel_cls.stopping import SAVE_FILE
 _PREFIX: dict[Part, str] = {"validation": "", "test": "test_"}
 _SEARCH = "tune"  # in a run folder: what the search for a learning rate leaves; an older one is `tune.1` …
 _REPETITION = re.compile(r"(?:seed|fold)-(\d+)")  # in a run folder: the runs that its recipe's `repeat` stands for
+_TRIALS = "trials"  # in a run folder: the runs that its recipe's `search` has tried
 _LITTLE = 1 << 20  # bytes that are left on a full disk, at most
 
 
@@ -39,6 +40,8 @@ class RunFolder:
         self.model = self.path / "model"  # the best model so far, as transformers loads it
         self.out_of_memory = self.path / "out_of_memory.json"  # is there after a run that ended so, until it goes on
         self.search = self.path / _SEARCH  # trials of other learning rates, and what came of them
+        self.study = self.path / "study.jsonl"  # Optuna's: the trials of a recipe with `search`
+        self.best_recipe = self.path / "best.yaml"  # that of the best of them
         self.results = self.path / "results.json"  # is there once the run is finished
         self.report = self.path / "report.md"
         self.page = self.path / "report.html"  # the same and more, for a browser
@@ -63,6 +66,16 @@ class RunFolder:
         found = {path: match for path in self.path.iterdir() if (match := _REPETITION.fullmatch(path.name))}
         runs = [RunFolder(path) for path in sorted(found, key=lambda path: int(found[path][1]))]
         return [run for run in runs if run.is_run]
+
+    def trial(self, number: int) -> RunFolder:
+        """The run that a trial of its recipe's `search` is; they count from 1."""
+        return RunFolder(self.path / _TRIALS / f"{number:03d}")
+
+    @property
+    def trials(self) -> list[RunFolder]:
+        """The runs in it that its recipe's `search` has tried, in order, as far as they have begun; mostly none."""
+        found = (RunFolder(path) for path in (self.path / _TRIALS).glob("*") if path.name.isdecimal())
+        return sorted((run for run in found if run.is_run), key=lambda run: int(run.path.name))
 
     @property
     def is_run(self) -> bool:

@@ -26,6 +26,9 @@ def read_results(folder: RunFolder) -> dict[str, Any]:
             f"{folder.path}: found a pre-training, which classifies nothing; expected a classifier's run, such as one "
             f"that has {folder.model} as its model.name"
         )
+    if "trials" in results:
+        best = os.path.join(str(folder.path), results["best"])
+        raise UserError(f"{folder.path}: found the trials of a search; expected one run, such as their best, {best}")
     return results
 
 
@@ -42,6 +45,16 @@ def read_repeats(folder: RunFolder) -> dict[str, Any] | None:
     """
     results = _read(folder)
     return results if "runs" in results else None
+
+
+def read_search(folder: RunFolder) -> dict[str, Any] | None:
+    """What a finished search has come to; None where the folder holds none.
+
+    Raises:
+        UserError: where it holds nothing that is finished.
+    """
+    results = _read(folder)
+    return results if "trials" in results else None
 
 
 def one_run_expected(folder: RunFolder) -> str:

@@ -184,7 +184,7 @@ def decide(folder: RunFolder, spec: RunSpec, fresh: bool = False) -> Decision:
         changes = changes_of(folder, spec)
     except RecipeError as error:
         return Decision(Action.REFUSE, f"holds a run whose recipe can't be read:\n{error}\n", elsewhere)
-    has_checkpoints = bool(list_checkpoints(folder.checkpoints) or folder.repetitions)
+    has_checkpoints = bool(list_checkpoints(folder.checkpoints) or folder.repetitions or folder.trials)
     if changes.training and (folder.is_finished or not has_checkpoints):
         state = "a finished run" if folder.is_finished else "a run without a checkpoint yet,"
         why = f"{folder.path.name} held {state} of another recipe ({'; '.join(changes.training)}); it"

@@ -76,7 +76,7 @@ class Inputs:
     tokenizer: PreTrainedTokenizerBase
     model: PreTrainedModel  # not yet prepared for the hardware
     train: Encoded  # the labelled examples
-    learned: Encoded  # all texts that updates are made of: these, and after them those without labels
+    learned: Encoded  # all texts that updates are made of: these, their changed copies, those without labels
     validation: Encoded
     packed: bool  # whether several texts lie in a row
     first_position: int  # the position id of a packed text's first token
@@ -104,7 +104,7 @@ class Inputs:
         self, device: torch.device, fixed_tokens: int | None = None, fixed_rows: int | None = None
     ) -> Batches:
         """The same of all texts that are learned from; zeros stand where there is no label."""
-        train = self.corpus.train
+        train = self.corpus.labelled
         missing = np.zeros((len(self.learned.lengths) - len(train), *train.labels.shape[1:]), train.labels.dtype)
         whole = replace(train, labels=np.concatenate([train.labels, missing]))
         return self.batches(self.learned, whole, device, fixed_tokens, fixed_rows)
@@ -125,7 +125,7 @@ class Inputs:
         """What is minimized."""
         if self.contrast is not None:
             return CosineOfPairs(self.contrast.layer)
-        labels = self.corpus.train.labels
+        labels = self.corpus.labelled.labels
         supervised = Supervised(self.loss, labels)
         inner: Objective = supervised
         if recipe.distill is not None:
@@ -136,7 +136,7 @@ class Inputs:
 
     def strata(self) -> np.ndarray | None:
         """The class of each training example, as train.sampling: balanced counts it; None where there are none."""
-        return self.task.strata(self.corpus.train.labels)
+        return self.task.strata(self.corpus.labelled.labels)
 
     def artifacts(self, folder: RunFolder, recipe: Recipe, tracking: Tracking, is_main: bool) -> Artifacts:
         """What writes the run's log and its best model."""
@@ -170,9 +170,9 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
         for part in (corpus.train, corpus.validation)
     )
     learned = train
-    if corpus.unlabelled is not None:
-        texts = corpus.unlabelled.texts
-        learned = train.followed_by(encode_cached(tokenizer, texts, Cutting.of(recipe.data), notes))
+    for more in (corpus.changed, corpus.unlabelled):
+        if more is not None:
+            learned = learned.followed_by(encode_cached(tokenizer, more.texts, Cutting.of(recipe.data), notes))
     model = load_model(recipe, tokenizer, corpus.classes, notes, task.problem_type, train)
     if recipe.data.windows is not None:
         if is_xla(accelerator):

@@ -43,7 +43,7 @@ from accel_cls.training.averaging import make_average
 from accel_cls.training.build import Inputs, build_training, load_inputs, resolve_micro_batch_tokens
 from accel_cls.training.gradient_buckets import settle_buckets
 from accel_cls.training.linear_probe import fit_last_layer, refit_last_layer
-from accel_cls.training.loop import Training, train
+from accel_cls.training.loop import Training, Watch, train
 from accel_cls.training.optimizer import make_optimizer
 from accel_cls.training.out_of_memory import explain_out_of_memory
 from accel_cls.training.teacher import Teacher, describe_teacher, load_teacher
@@ -65,6 +65,7 @@ class Session:
     hardware: Hardware
     stopping: Stopping
     console: Console
+    watch: Watch | None = None  # but for this: of one training only
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ def fit(
         folder.rewind(progress.update, progress.evaluated)
     made = (recipe, plan, inputs, accelerator, model, optimizer, progress, average, unfreezing)
     training = _judged_with_fitted_head(build_training(*made, folder, session.stopping, console), inputs)
+    training = replace(training, watch=session.watch)
     explain = functools.partial(_explain_out_of_memory, training, progress, sizes, key)
     reset_peak_device_memory(accelerator.device)  # what was tried to find a micro-batch's size is over
     _run_loop(loop or _train_to_the_end, hardware.name, training, progress, explain)

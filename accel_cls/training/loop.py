@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -31,6 +31,9 @@ from accel_cls.training.spans import span, update_done
 from accel_cls.training.trace import Trace
 from accel_cls.training.unfreezing import Unfreezing
 
+# Is told of each evaluation, on all processes, and of its scores on the main one; may end the training by raising.
+Watch = Callable[[Progress, Mapping[str, float]], None]
+
 
 @dataclass(frozen=True)
 class Training:
@@ -52,6 +55,7 @@ class Training:
     console: Console
     average: Average = field(default_factory=Average)
     unfreezing: Unfreezing = field(default_factory=Unfreezing)
+    watch: Watch | None = None
     before_evaluation: Callable[[], None] = lambda: None  # what it takes to make the model answer
 
 
@@ -145,6 +149,9 @@ def after_update(t: Training, progress: Progress, window: LogWindow) -> None:
             is_best, cause = evaluate(
                 t.accelerator, t.model, t.validation, t.plan, progress, t.artifacts, t.stopping, t.console
             )
+            if t.watch is not None and cause is None:
+                window.synchronize()
+                t.watch(progress, t.artifacts.scores)  # before the checkpoint: what it says is made again, or known
         if cause is None:
             t.average.add_evaluation()
     is_new = progress.update > t.saver.update  # else a checkpoint has it already

@@ -70,7 +70,7 @@ class Command:
     notes: Sequence[str] = ()  # what was decided before, and is to be told
     cpu_notes: Sequence[str] = ()  # likewise, of what matters on a CPU only
     loop: Loop | None = None  # in place of the training loop: then nothing is finished, and no result shown
-    work: Work | None = None  # in place of one training: several, for a recipe with `repeat`, or a pre-training
+    work: Work | None = None  # in place of one training: several, for `repeat` or `search`, or a pre-training
 
 
 def run_command(command: Command, stopping: Stopping) -> None:

@@ -89,7 +89,7 @@ def load_teacher(distill: Distill, corpus: Corpus, task: Task) -> Teacher:
             "names, in any order; data.labels gives classes their names"
         )
     columns = [theirs.index(name) for name in ours] if task.has_classes else [0]
-    parts = [corpus.train.texts] if corpus.unlabelled is None else [corpus.train.texts, corpus.unlabelled.texts]
+    parts = [corpus.labelled.texts, *([] if corpus.unlabelled is None else [corpus.unlabelled.texts])]
     return Teacher(classifier, Texts.joined(parts), np.array(columns, np.int64))
 
 

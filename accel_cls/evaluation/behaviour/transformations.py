@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from accel_cls.evaluation.behaviour import chinese, english
-from accel_cls.evaluation.behaviour.languages import Language
-from accel_cls.evaluation.behaviour.script import other_script
+from accel_cls.wording import chinese, english
+from accel_cls.wording.languages import Language
+from accel_cls.wording.script import other_script
 
 Change = Callable[[str, Random], str]
 Expected = Literal["same", "opposite"]

@@ -11,10 +11,10 @@ import numpy as np
 
 from accel_cls.data.examples import Examples
 from accel_cls.data.texts import Texts
-from accel_cls.evaluation.behaviour.languages import languages_of
 from accel_cls.evaluation.behaviour.transformations import TRANSFORMATIONS, Expected, Transformation
 from accel_cls.evaluation.statistics.mean_interval import mean_interval
 from accel_cls.tasks import Task
+from accel_cls.wording.languages import languages_of
 
 _SHOWN = 3  # changed texts of each way, those whose answers are farthest from what is expected
 

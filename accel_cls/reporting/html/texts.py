@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from accel_cls.reporting.augmentation import describe_augmentation
 from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.html.plots import Bars, bars
 from accel_cls.reporting.long_texts import how_cut
@@ -31,6 +32,7 @@ class TextFacts:
     longer: str  # what becomes of longer texts
     mean: float | None  # tokens; None in runs of older versions
     most: int | None  # that 95% of the training texts stay within
+    augmentation: str | None  # what was learned besides
     dropped: tuple[str, ...]
     counts: Bars | None  # training examples of each class
     unshown: int  # classes between the largest and the smallest
@@ -58,6 +60,7 @@ def content(facts: Facts) -> TextFacts:
         how_cut(data),
         tokens.get("mean"),
         tokens.get("95%"),
+        describe_augmentation(facts.results),
         tuple(describe_dropped(facts.results)),
         drawn,
         unshown,

@@ -16,7 +16,7 @@ _HOMOPHONES = """
 """
 _LIKE = {one: group.replace(one, "") for group in _HOMOPHONES.split() for one in group}
 _HAN = "[\u4e00-\u9fff]"
-_NEGATIONS = "不没无未别非"
+NEGATIONS = "不没无未别非"
 _PER_TYPO = 40  # characters of a text, for each of which there is one more
 
 _DEGREE = (
@@ -52,21 +52,21 @@ _CLAUSE = re.compile(r"[^，。！？；、,.!?;~～…\s]*$")
 _BINDING = ("越", "最", "更", "么", "地", "该", "要", "请", "望", "能", "想", "免", "微", "加", "强", "以")
 
 
-def homophones(text: str, draw: Random) -> str:
-    """A character that sounds alike in place of another; of long texts several."""
+def homophones(text: str, draw: Random, count: int | None = None) -> str:
+    """A character that sounds alike in place of another; of long texts several, or `count` of them."""
     places = [i for i, character in enumerate(text) if character in _LIKE]
     characters = list(text)
-    for i in draw.sample(places, min(len(places), _typos(text))):
+    for i in draw.sample(places, min(len(places), count or _typos(text))):
         characters[i] = draw.choice(_LIKE[text[i]])
     return "".join(characters)
 
 
-def swapped(text: str, draw: Random) -> str:
-    """Two neighbouring characters in the other order, none of which negates; of long texts several."""
+def swapped(text: str, draw: Random, count: int | None = None) -> str:
+    """Two neighbouring characters in the other order, none of which negates; of long texts several, or `count`."""
     places = [found.start() for found in re.finditer(f"(?={_HAN}{_HAN})", text)]
-    places = [i for i in places if text[i] != text[i + 1] and not {*_NEGATIONS} & {*text[i : i + 2]}]
+    places = [i for i in places if text[i] != text[i + 1] and not {*NEGATIONS} & {*text[i : i + 2]}]
     characters = list(text)
-    for i in draw.sample(places, min(len(places), _typos(text))):
+    for i in draw.sample(places, min(len(places), count or _typos(text))):
         characters[i], characters[i + 1] = characters[i + 1], characters[i]
     return "".join(characters)
 
@@ -102,7 +102,7 @@ def _is_bound(before: str) -> bool:
     """Whether what follows can't simply be denied."""
     clause = _CLAUSE.search(before)
     assert clause is not None
-    return bool({*_NEGATIONS, "比"} & {*clause[0]}) or clause[0].endswith(_BINDING)
+    return bool({*NEGATIONS, "比"} & {*clause[0]}) or clause[0].endswith(_BINDING)
 
 
 _WIDE = {0xFEE0 + code: code for code in range(0x21, 0x7F)} | {ord("。"): ord("."), ord("、"): ord(",")}

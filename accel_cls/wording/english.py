@@ -7,6 +7,8 @@ from random import Random
 
 _PER_TYPO = 60  # characters of a text, for each of which there is one more
 _WORD = re.compile("[A-Za-z]{4,}")
+# A word that negates, perhaps with marks around it.
+NEGATING = re.compile(r"\W*(?:not?|never|none|nothing|nobody|neither|nor|without|cannot|.+n['’]t)\W*", re.IGNORECASE)
 _AUXILIARY = "is|are|was|were|am|can|could|will|would|should|must|do|does|did|have|has|had"
 _NEGATED = re.compile(rf"\b(ca|wo|sha|{_AUXILIARY})n['’]t\b|\s+not\b(?! only)|\bcannot\b|\bnever\b", re.IGNORECASE)
 _PRONOUN = "it|this|that|there|he|she|they|you|we|i"
@@ -23,12 +25,13 @@ _QUALITY = re.compile(
 )
 
 
-def swapped(text: str, draw: Random) -> str:
-    """Two neighbouring letters inside a word in the other order; of long texts several."""
-    places = [i for word in _WORD.finditer(text) for i in range(word.start() + 1, word.end() - 2)]
+def swapped(text: str, draw: Random, count: int | None = None) -> str:
+    """Two neighbouring letters of a word in the other order, none that negates; of long texts several, or `count`."""
+    words = [word for word in _WORD.finditer(text) if not NEGATING.fullmatch(word[0])]
+    places = [i for word in words for i in range(word.start() + 1, word.end() - 2)]
     places = [i for i in places if text[i].lower() != text[i + 1].lower()]
     letters = list(text)
-    for i in draw.sample(places, min(len(places), 1 + len(text) // _PER_TYPO)):
+    for i in draw.sample(places, min(len(places), count or 1 + len(text) // _PER_TYPO)):
         letters[i], letters[i + 1] = letters[i + 1], letters[i]
     return "".join(letters)
 
