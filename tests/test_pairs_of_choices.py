@@ -15,8 +15,12 @@ from accel_cls.recipe import load_recipe
 from accel_cls.recipe.errors import RecipeError
 from benchmarks.craft.choices import CHOICES, PLAIN
 
-# What the benchmark does not measure, since it changes no score.
-_MORE = {"checkpointing": ("train.gradient_checkpointing=true",), "unpacked": ("train.packing=false",)}
+# What the benchmark does not measure: what changes no score, or learns from other examples.
+_MORE = {
+    "checkpointing": ("train.gradient_checkpointing=true",),
+    "unpacked": ("train.packing=false",),
+    "few-shot": ("few_shot={examples: 8}",),
+}
 ALL = {one.name: one.overrides for one in CHOICES.values() if one is not PLAIN and "e5" in one.starts} | _MORE
 _FEWEST = "train.max_updates=2"
 

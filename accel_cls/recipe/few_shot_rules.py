@@ -78,7 +78,10 @@ def _broken_pairs(recipe: Recipe) -> _Broken:
 
 def idle_few_shot(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
     """Settings that pairs leave without an effect: (key, why it changes nothing, what to do) for each."""
-    if not recipe.learns_from_pairs or recipe.train.head_rate == 1:
+    model = recipe.model
+    # Of other heads all but the last layer is trained, at that rate.
+    is_only_fitted = model.head in ("auto", "linear") and model.pooling != "attention" and model.last_layers is None
+    if not recipe.learns_from_pairs or recipe.train.head_rate == 1 or not is_only_fitted:
         return []
     return [
         (("train", "head_rate"), "not used, since few_shot.pairs fits the head by logistic regression", "remove it")
