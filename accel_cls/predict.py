@@ -22,7 +22,7 @@ import typer
 
 from accel_cls.completion import complete_run
 from accel_cls.errors import UserError, printable
-from accel_cls.recipe.rules import is_encoding
+from accel_cls.recipe.canonical import is_encoding
 from accel_cls.startup import heavy_imports, run_command
 
 if TYPE_CHECKING:

@@ -23,9 +23,10 @@ from accel_cls.hardware.launcher import how_started
 from accel_cls.hardware.nodes import JOIN_TIMEOUT
 from accel_cls.profiling.measurements import Request
 from accel_cls.recipe import load_to_train, with_values
+from accel_cls.recipe.commands import require_one_training
 from accel_cls.recipe.keys import RATE
+from accel_cls.recipe.places import names_the_hub
 from accel_cls.recipe.pretraining import pretraining_of
-from accel_cls.recipe.rules import names_the_hub, require_one_training
 from accel_cls.recipe.sections.train import DEFAULT_RATE
 from accel_cls.startup import check_interpreter, heavy_imports, output_that_outlives_its_reader, tolerate_encoding
 from accel_cls.stopping import STOPPED, Stopped, Stopping, leave_status

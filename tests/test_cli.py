@@ -212,6 +212,9 @@ def test_shell_completes_recipe_keys(tmp_path: Path) -> None:
     assert done.stdout.split() == ["train.weight_decay=", "train.warmup="]
 
 
+SCHEDULES = ["linear", "cosine", "constant", "polynomial", "inverse_sqrt", "wsd"]
+
+
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
@@ -225,8 +228,8 @@ def test_shell_completes_recipe_keys(tmp_path: Path) -> None:
         ("train r.yaml hardware = multi_", ["multi_gpu", "multi_node"]),
         ("train r.yaml train.schedule=c", ["train.schedule=cosine", "train.schedule=constant"]),
         ("train r.yaml train.schedule = li", ["linear"]),
-        ("train r.yaml train.schedule =", ["linear", "cosine", "constant"]),
-        ("train r.yaml train.sched", [f"train.schedule={one}" for one in ("linear", "cosine", "constant")]),
+        ("train r.yaml train.schedule =", SCHEDULES),
+        ("train r.yaml train.sched", [f"train.schedule={one}" for one in SCHEDULES]),
         ("explain r.yaml train.packing=", ["train.packing=true", "train.packing=false"]),
         ("plan r.yaml evaluate.best=los", ["evaluate.best=loss"]),
         ("plan r.yaml train.micro_batch_tokens=", ["train.micro_batch_tokens=auto"]),

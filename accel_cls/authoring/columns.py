@@ -19,7 +19,7 @@ from accel_cls.data.files import hint
 from accel_cls.data.reading import read_file
 from accel_cls.data.separated import SEPARATORS, FileFormat, Quote, is_quoted, separated_records
 from accel_cls.errors import UserError
-from accel_cls.recipe.rules import canonical_label
+from accel_cls.recipe.canonical import canonical_label
 
 _SURE = ("utf-8", "utf-8-sig", "utf-16", "utf-32")  # by a byte-order mark, or since nothing else is UTF-8
 _SAMPLE = 200  # records by which separator and header are told

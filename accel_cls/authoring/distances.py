@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from accel_cls.authoring.columns import named_like
-from accel_cls.recipe.rules import canonical_label
+from accel_cls.recipe.canonical import canonical_label
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _RATINGS = re.compile(r"ratings?|stars?|scores?|grades?|levels?|评分|星级|打分|等级")

@@ -20,8 +20,8 @@ from accel_cls.authoring.findings import Finding
 from accel_cls.data.corpus import Corpus
 from accel_cls.errors import UserError, shown
 from accel_cls.recipe import Recipe
+from accel_cls.recipe.canonical import canonical_label
 from accel_cls.recipe.metrics import Task
-from accel_cls.recipe.rules import canonical_label
 from accel_cls.tasks.lists import read_list, vector_length
 
 _BINARY = ({"0", "1"}, {"true", "false"})

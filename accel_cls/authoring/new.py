@@ -20,8 +20,8 @@ from accel_cls.data.labels import found_classes
 from accel_cls.errors import UserError
 from accel_cls.profiles import shell
 from accel_cls.recipe import load_recipe
+from accel_cls.recipe.canonical import canonical_label
 from accel_cls.recipe.json_schema import write_schema_beside
-from accel_cls.recipe.rules import canonical_label
 
 
 def new_recipe(

@@ -43,7 +43,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 def load(recipe: str, overrides: list[str] | None) -> Recipe:
     """A recipe, and no network unless it names a hub id."""
     from accel_cls.recipe import load_to_train
-    from accel_cls.recipe.rules import names_the_hub
+    from accel_cls.recipe.places import names_the_hub
 
     loaded = load_to_train(recipe, overrides or ())
     go_offline_unless(names_the_hub(loaded))

@@ -13,7 +13,8 @@ from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, load,
 from accel_cls.completion import complete_override
 from accel_cls.errors import UserError
 from accel_cls.hub import go_offline_unless
-from accel_cls.recipe.rules import is_encoding, is_path, missing_folder
+from accel_cls.recipe.canonical import is_encoding
+from accel_cls.recipe.places import is_path, missing_folder
 from accel_cls.startup import no_garbage_collection
 
 if TYPE_CHECKING:

@@ -153,6 +153,6 @@ def suspects(
 
 def _names_hub(path: str, overrides: list[str] | None) -> bool:
     from accel_cls.recipe import load_to_train
-    from accel_cls.recipe.rules import names_the_hub
+    from accel_cls.recipe.places import names_the_hub
 
     return not Path(path).is_dir() and names_the_hub(load_to_train(path, overrides or ()))

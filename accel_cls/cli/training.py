@@ -9,7 +9,7 @@ import typer
 
 from accel_cls.cli.app import Json, Overrides, Processes, RecipePath, app, load, print_json
 from accel_cls.completion import complete_hardware
-from accel_cls.recipe.rules import require_one_training, require_updates
+from accel_cls.recipe.commands import require_one_training, require_updates
 from accel_cls.startup import no_garbage_collection
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from accel_cls.errors import UserError, shown
-from accel_cls.recipe.rules import canonical_label
+from accel_cls.recipe.canonical import canonical_label
 from accel_cls.recipe.sections.data import Data
 
 _MOST_CLASSES = 1000  # found in a label column; more have to be listed in the recipe

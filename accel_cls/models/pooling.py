@@ -13,7 +13,7 @@ from transformers.utils import cached_file
 from accel_cls.errors import UserError, shown
 from accel_cls.models.own.configurations import HEAD_SIZES, Head, PooledConfig, Pooling
 from accel_cls.models.packing import reads_first_token
-from accel_cls.recipe.head_rules import pooling_not_of
+from accel_cls.recipe.rules.heads import pooling_not_of
 from accel_cls.recipe.sections.model import POOLINGS_OF, Model
 
 # sentence-transformers' words for what we have, as its file has them: one word, or a mapping of flags.

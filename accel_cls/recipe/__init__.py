@@ -13,13 +13,14 @@ from accel_cls.profiles import profile_names
 from accel_cls.recipe.errors import Origin, Problem, RecipeError
 from accel_cls.recipe.keys import sections_of
 from accel_cls.recipe.messages import explain_errors
-from accel_cls.recipe.rules import broken_rules, is_path, missing_folders
+from accel_cls.recipe.places import is_path, missing_folders
+from accel_cls.recipe.rules import broken_rules
+from accel_cls.recipe.rules.training import missing_adapters
 from accel_cls.recipe.schema import PATHS, Recipe
 from accel_cls.recipe.section import Section
 from accel_cls.recipe.sections.data import Hub
 from accel_cls.recipe.source import Node, leaves, merge, origin_of, read_chain, read_override, read_plain, to_yaml
 from accel_cls.recipe.trackers import missing_trackers
-from accel_cls.recipe.training_rules import missing_adapters
 from accel_cls.recipe.values import with_values
 
 __all__ = [

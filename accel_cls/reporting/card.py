@@ -14,7 +14,7 @@ import yaml
 
 from accel_cls.errors import printable, shown
 from accel_cls.recipe import Hub, Recipe
-from accel_cls.recipe.rules import is_hub_id
+from accel_cls.recipe.places import is_hub_id
 from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.long_texts import what_is_read, what_truncation_does
 from accel_cls.reporting.markdown import describe_score, table, verdict_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from accel_cls.hardware.main_process import float_bits, float_of_bits
 from accel_cls.recipe import Recipe, leaves
-from accel_cls.recipe.search_rules import is_whole
+from accel_cls.recipe.rules.search import is_whole
 from accel_cls.recipe.sections.search import Range
 from accel_cls.recipe.source import to_yaml_line
 

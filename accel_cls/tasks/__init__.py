@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from accel_cls.recipe import Recipe
-from accel_cls.recipe.rules import canonical_label
+from accel_cls.recipe.canonical import canonical_label
 from accel_cls.tasks.multi_label import MultiLabel
 from accel_cls.tasks.ordinal import Ordinal
 from accel_cls.tasks.regression import Regression

@@ -18,7 +18,7 @@ import torch
 from accel_cls.data.labels import Classes, described_counts, found_classes, lacking_classes, named_classes
 from accel_cls.errors import UserError, shown
 from accel_cls.models.output_scale import OutputScale
-from accel_cls.recipe.rules import canonical_label
+from accel_cls.recipe.canonical import canonical_label
 from accel_cls.recipe.sections.data import Data
 from accel_cls.recipe.sections.loss import FOCAL
 from accel_cls.recipe.sections.loss import Loss as Form

@@ -10,7 +10,7 @@ from accel_cls.data.corpus import Corpus
 from accel_cls.errors import UserError
 from accel_cls.evaluation.deciding.decisions import Rules
 from accel_cls.evaluation.deciding.thresholds import CONFIDENCE, rows_for, rows_for_coverage
-from accel_cls.recipe.decide_rules import unknown_classes
+from accel_cls.recipe.rules.decisions import unknown_classes
 from accel_cls.recipe.sections.decide import Decide
 
 _MORE = "ask for less, or give more rows (data.validation)"

@@ -21,6 +21,12 @@ _OF_LAYERS = {
 
 def broken_training(recipe: Recipe) -> Iterator[tuple[_Key, str]]:
     """(key to blame, what is wrong and what to do) for each choice of a training that can't be made so."""
+    if recipe.train.learning_rate == "auto" and recipe.train.max_updates is not None:
+        message = (
+            f"found {recipe.train.max_updates} beside train.learning_rate: auto, whose search is made for the whole "
+            "schedule; leave it out, or give a rate (accel-cls tune finds one)"
+        )
+        yield ("train", "max_updates"), message
     yield from _broken_layers(recipe)
     yield from _broken_schedule(recipe)
     yield from _broken_average(recipe)
