@@ -177,6 +177,14 @@ def test_each_run_has_the_sections_that_it_has_facts_for(pages: dict[str, Page])
         assert linked == ["#scores", *(f"#{key}" for key in sections[name])]
 
 
+def test_losses_that_measure_different_things_have_a_chart_each(pages: dict[str, Page]) -> None:
+    """Numbers are learned in deviations, and judged in their own unit."""
+    for name, page in pages.items():
+        captions = [one.text for one in page.all("figcaption")]
+        apart = [title for title in ("Training loss", "Validation loss") if title in captions]
+        assert apart == (["Training loss", "Validation loss"] if name == "numbers" else []), captions
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 def test_mistakes_are_those_of_the_predictions_the_surest_first(
     kind: str, runs: dict[str, Path], pages: dict[str, Page]

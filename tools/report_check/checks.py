@@ -74,7 +74,7 @@ def _sorting(page: Page) -> Iterator[str]:
     button = 'document.querySelectorAll("table[data-sortable] thead button")[2]'
     for down in (True, False):
         page.ask(f"{button}.click()")
-        found = [int(text.replace(",", "")) for text in page.ask(column)]
+        found = [float(text.replace(",", "")) for text in page.ask(column)]
         if found != sorted(found, reverse=down):
             yield f"sorting {'down' if down else 'up'} by examples gives {found[:5]} …"
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from accel_cls.console import duration
+from accel_cls.recipe import Recipe
+from accel_cls.recipe.sections.loss import Loss
 from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.html.plots import Chart, chart
 from accel_cls.reporting.markdown import describe_memory, describe_saves, number
 
 _EPOCH = "epoch"
+_Judged = list[tuple[float, dict[str, float | None]]]  # epochs, and the scores of their evaluations
+_Mark = tuple[float, float, str] | None  # where the kept model is, in words, too
 
 
 @dataclass(frozen=True)
@@ -52,16 +57,12 @@ def _charts(facts: Facts) -> list[Chart]:
     results, key = facts.results, facts.results["decided_by"]
     logged = [one for one in facts.log if "examples_per_second" in one]
     judged = [(one["epoch"], one["evaluation"]) for one in results["evaluations"]]
-    losses = [
-        ("training", "second", [(one["epoch"], one["loss"]) for one in logged]),
-        ("validation", "main", [(epoch, scores["loss"]) for epoch, scores in judged]),
-    ]
     best = results["scores"].get(key)
     mark = None if best is None else (results["epoch"], best, f"kept: {number(best)}")
     rate = [(one["epoch"], one["learning_rate"]) for one in logged]
     speed = [(one["epoch"], one["examples_per_second"]) for one in logged]
     wanted = [
-        chart("Loss", "training and validation loss by epoch", _EPOCH, losses, mark if key == "loss" else None),
+        *_losses(facts.recipe, logged, judged, mark if key == "loss" else None),
         *_score(judged, key, mark),
         chart("Learning rate", "the rate by epoch", _EPOCH, [("rate", "second", rate)], from_zero=True),
         chart("Speed, examples a second", "speed by epoch", _EPOCH, [("speed", "second", speed)], from_zero=True),
@@ -69,9 +70,22 @@ def _charts(facts: Facts) -> list[Chart]:
     return [one for one in wanted if one is not None]
 
 
-def _score(
-    judged: list[tuple[float, dict[str, float | None]]], key: str, mark: tuple[float, float, str] | None
-) -> list[Chart | None]:
+def _losses(recipe: Recipe, logged: list[dict[str, Any]], judged: _Judged, mark: _Mark) -> list[Chart | None]:
+    """Both in one chart, or each in its own where they do not measure the same."""
+    training = ("training", "second", [(one["epoch"], one["loss"]) for one in logged])
+    validation = ("validation", "main", [(epoch, scores["loss"]) for epoch, scores in judged])
+    # Numbers are learned in deviations and judged in their unit; what an objective adds, evaluations do not have.
+    others = recipe.task == "regression", recipe.loss != Loss(), recipe.distill, recipe.few_shot
+    if not any(others):
+        about = "training and validation loss by epoch"
+        return [chart("Loss", about, _EPOCH, [training, validation], mark)]
+    return [
+        chart("Training loss", "what is minimized, by epoch", _EPOCH, [training]),
+        chart("Validation loss", "the task's loss by epoch", _EPOCH, [validation], mark),
+    ]
+
+
+def _score(judged: _Judged, key: str, mark: _Mark) -> list[Chart | None]:
     """The curve of the deciding score, which has its own place where it is not the loss."""
     if key == "loss":
         return []
