@@ -18,6 +18,8 @@ from accel_cls.cli import app
 from accel_cls.recipe import load_recipe
 from benchmarks import __main__ as benchmarks
 from benchmarks.cases import named
+from benchmarks.craft import __main__ as craft
+from benchmarks.craft.settings import by_name
 from benchmarks.quality import __main__ as quality
 from tools.gpu_check import __main__ as gpu_check
 from tools.model_matrix import __main__ as model_matrix
@@ -86,7 +88,7 @@ def check(words: list[str]) -> None:
     elif words[:2] == ["accelerate", "launch"]:
         options = launch_command_parser().parse_args(words[2:])
         assert options.module, joined
-        assert options.training_script == "accel_cls.train"
+        assert options.training_script in ("accel_cls.train", "accel_cls.pretrain")
         assert options.config_file is None or Path(options.config_file).is_file(), joined
         _check_training(options.training_script_args)
     elif words[:3] == ["python", "-m", "accel_cls.train"]:
@@ -97,6 +99,8 @@ def check(words: list[str]) -> None:
         named(benchmarks.command_line().parse_args(words[3:]).names)  # raises where there is no such case
     elif words[:3] == ["python", "-m", "benchmarks.quality"]:
         quality.command_line().parse_args(words[3:])
+    elif words[:3] == ["python", "-m", "benchmarks.craft"]:
+        by_name(craft.command_line().parse_args(words[3:]).settings)  # likewise
     elif words[:3] == ["python", "-m", "tools.gpu_check"]:
         gpu_check.command_line().parse_args(words[3:])
     elif words[:3] == ["python", "-m", "tools.model_matrix"]:

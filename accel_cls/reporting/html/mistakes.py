@@ -19,7 +19,7 @@ class Near:
     """A training text that is like a mistake."""
 
     texts: tuple[str, ...]
-    label: str
+    labels: tuple[str, ...]  # names of classes, which may be none, or a number
     row: str
     likeness: float
     like: str  # "true" or "predicted": whose label it has; "" for another one
@@ -81,7 +81,7 @@ def _mistake(facts: Facts, at: int, loss: float, texts: tuple[str, ...]) -> Mist
     near = tuple(
         Near(
             tuple(one[name] for name in ("text", "pair") if name in one),
-            one["label"],
+            facts.named(facts.task.parse_texts([one["label"]], facts.names)[0]),
             one["row"],
             one["likeness"],
             like.get(one["label"], ""),
