@@ -66,8 +66,8 @@ def test_several_processes_judge_each_row_once_in_order(tmp_path: Path) -> None:
 def test_row_that_is_doubled_or_lost_is_an_error(accelerator, monkeypatch, wrong, told: str) -> None:
     whole = Layout.to_micro_batches
 
-    def one_row_each(*arguments: object) -> list:
-        parts = whole(*arguments)  # type: ignore[arg-type]
+    def one_row_each(*arguments: object, **options: object) -> list:
+        parts = whole(*arguments, **options)  # type: ignore[arg-type]
         return wrong([type(part)((i,), part.width) for part in parts for i in part.examples])
 
     monkeypatch.setattr(Layout, "to_micro_batches", one_row_each)

@@ -57,7 +57,7 @@ def test_text_says_what_it_does_and_how_good_it_is(finished: Path) -> None:
     text = ModelCard.load(finished / "one" / "model" / "README.md").text
     assert "Classifies a text: 2 classes, BAD, A\\|B\\_c." in text
     results = json.loads((finished / "one" / "results.json").read_text(encoding="utf-8"))
-    assert f"| test | {results['test']['scores']['loss']:.4f} |" in text
+    assert f"| test | {results['test']['scores']['loss']:.4f} (" in text
     assert results["test"]["verdict"].partition(";")[2] in text
     assert str(finished) not in text, "the folders of whoever has trained are nobody's business"
 

@@ -208,7 +208,7 @@ def test_infinite_loss_with_a_finite_gradient_is_seen_in_the_norm() -> None:
             plan=SimpleNamespace(
                 seed=0, examples=lambda _: np.array([5]), micro_batches=lambda *_: [MicroBatch((5,), 8)]
             ),
-            train=SimpleNamespace(make=lambda _, batch=batch: batch),
+            train=SimpleNamespace(make=lambda *_, batch=batch: batch),
             objective=Supervised(loss, np.array([label] * 6)),
             trace=SimpleNamespace(micro_batch=lambda *_: None),
         )
