@@ -22,7 +22,7 @@ from accel_cls.batching.layout import Layout
 from accel_cls.errors import UserError
 from accel_cls.models.adapters import add_adapters
 from accel_cls.models.packing import make_packable
-from accel_cls.recipe import training_rules
+from accel_cls.recipe.rules import training as training_rules
 from accel_cls.recipe.sections.model import Lora
 
 
