@@ -37,8 +37,7 @@ def parts_of(corpus: Corpus) -> list[Part]:
 
 
 def _joined(examples: Examples) -> list[str]:
-    columns = [examples.texts[name][:] for name in examples.texts.column_names]
-    return ["\n".join(cells) for cells in zip(*columns, strict=True)]
+    return ["\n".join(cells) for cells in examples.texts.cells()]
 
 
 def repeated(corpus: Corpus, parts: Sequence[Part]) -> Iterator[Finding]:

@@ -329,9 +329,8 @@ def _examples(
 ) -> Examples:
     """The usable rows; the others are an error or, where the recipe says so, dropped."""
     known = {value: i for i, value in enumerate(classes.values)}
-    columns = [read.texts[name][:] for name in read.texts.column_names]
     reasons: dict[str, list[int]] = {}
-    for i, (label, cells) in enumerate(zip(read.labels, zip(*columns, strict=True), strict=True)):
+    for i, (label, cells) in enumerate(zip(read.labels, read.texts.cells(), strict=True)):
         if all(not cell.strip() for cell in cells):
             reasons.setdefault("the text is empty", []).append(i)
         elif i in read.faults:

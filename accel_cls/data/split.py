@@ -11,10 +11,8 @@ from accel_cls.errors import UserError
 
 def distinct_texts(examples: Examples, strata: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The first example of each example's text, int64; and those firsts whose stratum has another text, int64."""
-    columns = [examples.texts[name][:] for name in examples.texts.column_names]
-    first: dict[tuple[str, ...], int] = {}
-    text_of = np.array([first.setdefault(cells, i) for i, cells in enumerate(zip(*columns, strict=True))], np.int64)
-    texts = np.fromiter(first.values(), np.int64)
+    text_of = examples.texts.firsts()
+    texts = np.unique(text_of)
     counts = np.bincount(strata[texts])
     return text_of, texts[counts[strata[texts]] > 1]
 

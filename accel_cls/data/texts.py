@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -48,6 +48,15 @@ class Texts:
         assert step == 1
         part = self._table.slice(start, max(0, stop - start))
         return {name: part[name].to_pylist() for name in part.column_names}
+
+    def cells(self) -> Iterator[tuple[str, ...]]:
+        """What each row holds: a text, or both of a pair."""
+        return zip(*(self[name] for name in self.column_names), strict=True)
+
+    def firsts(self) -> np.ndarray:
+        """The first row with the same texts as each, int64 [rows]: those of copies are one."""
+        first: dict[tuple[str, ...], int] = {}
+        return np.array([first.setdefault(cells, i) for i, cells in enumerate(self.cells())], np.int64)
 
     def select(self, indices: np.ndarray) -> Texts:
         """The rows at these positions, in this order."""

@@ -47,8 +47,8 @@ def read_unlabelled(
     tables = read_table(source, columns, [], FileFormat.of(data), notes)
     texts = Texts.joined([text_table(one.table, columns) for one in tables])
     rows = [f"{Path(one.name).name}:{row + 1}" for one in tables for row in range(len(one.table))]
-    seen = {cells for examples in known for cells in zip(*examples.texts[:].values(), strict=True)}
-    cells = [*zip(*texts[:].values(), strict=True)]
+    seen = {cells for examples in known for cells in examples.texts.cells()}
+    cells = [*texts.cells()]
     is_empty = np.array([not any(map(str.strip, one)) for one in cells], bool)
     is_known = np.array([one in seen for one in cells], bool)
     good = np.flatnonzero(~is_empty & ~is_known)

@@ -31,7 +31,4 @@ class Answers:
 
         Copies are no independent evidence. What is resampled, or permuted, are therefore groups.
         """
-        texts = self.examples.texts
-        columns = [texts[name][:] for name in texts.column_names]
-        numbers: dict[tuple[str, ...], int] = {}
-        return np.array([numbers.setdefault(cells, len(numbers)) for cells in zip(*columns, strict=True)], np.int64)
+        return np.unique(self.examples.texts.firsts(), return_inverse=True)[1]

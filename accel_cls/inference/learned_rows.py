@@ -49,9 +49,5 @@ def learned_by(model: str, corpus: Corpus) -> Learned:
 
 
 def _counts(train: Examples, corpus: Corpus) -> dict[Part, int]:
-    known = {*_cells(train)}
-    return {part: sum(cells in known for cells in _cells(examples)) for part, examples in corpus.judged.items()}
-
-
-def _cells(examples: Examples) -> list[tuple[str, ...]]:
-    return [*zip(*examples.texts[:].values(), strict=True)]
+    known = {*train.texts.cells()}
+    return {part: sum(cells in known for cells in rows.texts.cells()) for part, rows in corpus.judged.items()}

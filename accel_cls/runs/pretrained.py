@@ -63,6 +63,6 @@ def count_learned(folder: Path, examples: Examples) -> int:
 
 
 def _digests(examples: Examples) -> np.ndarray:
-    cells = zip(*examples.texts[:].values(), strict=True)
-    found = (hashlib.blake2b("\0".join(c).encode("utf-8", "surrogatepass"), digest_size=8).digest() for c in cells)
+    texts = ("\0".join(cells).encode("utf-8", "surrogatepass") for cells in examples.texts.cells())
+    found = (hashlib.blake2b(text, digest_size=8).digest() for text in texts)
     return np.frombuffer(b"".join(found), np.uint64)

@@ -126,7 +126,7 @@ def _shown(probability: float) -> str:
 def _twins(given: Answered) -> Iterator[tuple[int, str, str]]:
     """Rows of which another one says the same, or nearly, with another label: (which, kind, why)."""
     examples = given.answers.examples
-    texts = ["\n".join(cells) for cells in zip(*examples.texts[:].values(), strict=True)]
+    texts = ["\n".join(cells) for cells in examples.texts.cells()]
     for twin in twins_with_other_labels(texts, examples.labels):
         other = f"{examples.rows[twin.other]} is {given.task.text_of(examples.labels[twin.other], given.names)}"
         is_same = texts[twin.one] == texts[twin.other]

@@ -54,9 +54,7 @@ def likeness(examples: Examples, seed: int) -> np.ndarray:
     0 is like none. Copies of a text count as one. Of more than 10,000 texts so many are drawn to be compared with.
     """
     features = together(fit_vectorizer(examples)[1]).tocsr()
-    texts = list(zip(*examples.texts[:].values(), strict=True))
-    first: dict[tuple[str, ...], int] = {}
-    text_of = np.array([first.setdefault(cells, i) for i, cells in enumerate(texts)])
+    text_of = examples.texts.firsts()
     others = np.unique(text_of)
     if len(others) > _MOST_OTHERS:
         others = np.sort(np.random.default_rng(seed).choice(others, _MOST_OTHERS, replace=False))

@@ -53,7 +53,7 @@ def content(facts: Facts) -> Mistakes:
     found = worst(facts.validation, facts.task, facts.temperature)
     labels, predicted = facts.validation.labels, facts.answered.predicted
     texts = facts.validation.examples.texts.select(np.array([at for at, _ in found], np.int64))
-    cells = zip(*texts[:].values(), strict=True)
+    cells = texts.cells()
     shown = _as_many_as_fit(_mistake(facts, at, loss, cut) for (at, loss), cut in zip(found, cells, strict=True))
     wrong = int((labels != predicted).reshape(len(labels), -1).any(1).sum())
     used = {name for one in shown for name in (*one.true, *one.predicted)}

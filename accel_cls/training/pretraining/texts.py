@@ -46,14 +46,9 @@ def load_texts(recipe: Recipe) -> Corpus:
     return Corpus(train, held_out, classes, reader, of_classifier.invalid, tuple(notes), digest_of(train, held_out))
 
 
-def cells_of(texts: Texts) -> list[tuple[str, ...]]:
-    """Each text, or pair of them."""
-    return [*zip(*texts[:].values(), strict=True)]
-
-
 def _without(examples: Examples, judged: Sequence[Examples], notes: list[str]) -> Unlabelled:
-    seen = {cells for part in judged for cells in cells_of(part.texts)}
-    good = np.array([i for i, cells in enumerate(cells_of(examples.texts)) if cells not in seen], np.int64)
+    seen = {cells for part in judged for cells in part.texts.cells()}
+    good = np.array([i for i, cells in enumerate(examples.texts.cells()) if cells not in seen], np.int64)
     if len(good) < len(examples):
         count = len(examples) - len(good)
         notes.append(f"{count:,} training texts are validation or test texts, too: left out (pretrain.judged: false)")
@@ -62,10 +57,9 @@ def _without(examples: Examples, judged: Sequence[Examples], notes: list[str]) -
 
 def _split(whole: Examples, seed: int) -> tuple[Examples, Examples]:
     """What is learned, and what perplexity is measured on; the same text is on one side."""
-    first: dict[tuple[str, ...], int] = {}
-    text_of = np.array([first.setdefault(cells, len(first)) for cells in cells_of(whole.texts)], np.int64)
-    if len(first) < 2:
+    different, text_of = np.unique(whole.texts.firsts(), return_inverse=True)
+    if len(different) < 2:
         raise UserError("data.train: no two different texts are left to learn from, and to measure by; give more")
-    count = min(max(1, round(_HELD_OUT * len(first))), _MOST_HELD_OUT)
-    is_held_out = np.isin(text_of, np.random.default_rng(seed).permutation(len(first))[:count])
+    count = min(max(1, round(_HELD_OUT * len(different))), _MOST_HELD_OUT)
+    is_held_out = np.isin(text_of, np.random.default_rng(seed).permutation(len(different))[:count])
     return whole.select(np.flatnonzero(~is_held_out)), whole.select(np.flatnonzero(is_held_out))
