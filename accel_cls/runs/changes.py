@@ -15,7 +15,7 @@ from accel_cls.data.files import expand
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe, leaves, read_plain, recipe_to_plain
 from accel_cls.recipe.keys import RATE, field_of
-from accel_cls.runs.folder import RunFolder, model_folder_of
+from accel_cls.runs.folder import RunFolder, content_digest, model_folder_of
 from accel_cls.runs.out_of_memory import read_out_of_memory
 
 # Keys that change nothing of what an update does; train.non_finite only decides about one that does nothing. Of the
@@ -177,12 +177,7 @@ def teacher_digest(recipe: Recipe) -> str | None:
     folder = None if recipe.distill is None else model_folder_of(recipe.distill.teacher)
     if folder is None or not folder.is_dir():
         return None
-    whole = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.name not in _RETOLD:
-            with open(path, "rb") as file:
-                whole.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return whole.hexdigest()
+    return content_digest(folder, without=_RETOLD).hex()
 
 
 def _default(key: str) -> Any:

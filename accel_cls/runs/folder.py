@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import math
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,16 @@ class RunFolder:
 def model_folder_of(path: str | Path) -> Path:
     """Where a folder has its model, if it has one: it is a model's itself, or a run's."""
     return Path(path) if (Path(path) / "config.json").is_file() else RunFolder(path).model
+
+
+def content_digest(folder: Path, without: Collection[str] = ()) -> bytes:
+    """SHA-256 of the names and the content of a folder's files, but for those of some names."""
+    whole = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.name not in without:
+            with open(path, "rb") as file:
+                whole.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return whole.digest()
 
 
 def free_name(path: Path) -> Path:

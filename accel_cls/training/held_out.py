@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from accel_cls.hardware.accelerator import several_machines
 from accel_cls.hardware.main_process import decided_by_main
 from accel_cls.inference.classifier import Classifier
 from accel_cls.inference.loading import load_classifier
-from accel_cls.runs.folder import RunFolder
+from accel_cls.runs.folder import RunFolder, content_digest
 
 
 class KeptModel:
@@ -66,8 +65,4 @@ class KeptModel:
 
 def _digest(model: Path) -> int:
     """A number of 63 bits for the content of a model's folder; 0 where there is none."""
-    digest = hashlib.sha256()
-    for path in sorted(model.iterdir()) if model.is_dir() else ():
-        with open(path, "rb") as file:
-            digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return int.from_bytes(digest.digest()[:8], "little") >> 1 if model.is_dir() else 0
+    return int.from_bytes(content_digest(model)[:8], "little") >> 1 if model.is_dir() else 0
