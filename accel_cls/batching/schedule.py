@@ -60,9 +60,7 @@ class Schedule:
             return self.highest * 0.5 * (1 + math.cos(math.pi * past))
         if self.kind == "polynomial":
             return self.highest * (1 - past) ** self.power
-        if (
-            self.kind == "inverse_sqrt"
-        ):  # the line of the warm-up reaches the curve at its first update (Vaswani et al.)
+        if self.kind == "inverse_sqrt":  # the warm-up's line meets the curve at its first update (Vaswani et al. 2017)
             return self.highest * math.sqrt((self.warmup_updates + 1) / (update + 1))
         assert self.kind == "wsd", self.kind  # warm-up, stable, decay (Hu et al. 2024)
         return self.highest * min(1.0, (self.updates - update) / self.decay_updates)

@@ -22,7 +22,7 @@ from accel_cls.errors import UserError, listed
 from accel_cls.evaluation.deciding.postprocessing import Postprocessing
 from accel_cls.inference.classifier import Classifier
 from accel_cls.models.capabilities import ask_model
-from accel_cls.models.classifier import check_embeddings, check_weights
+from accel_cls.models.classifier import LOADING, check_embeddings, check_weights
 from accel_cls.models.configuration import saved_configuration
 from accel_cls.models.packing import make_packable
 from accel_cls.models.windows import make_windowed
@@ -86,9 +86,7 @@ def _load_model(path: Path, folder: str) -> PreTrainedModel:
     """The trained model. Raises UserError where it can't be read, or is none that was trained."""
     config = saved_configuration(str(path), [], folder)
     try:
-        model, loading = AutoModelForSequenceClassification.from_pretrained(
-            path, config=config, trust_remote_code=False, weights_only=True, output_loading_info=True
-        )
+        model, loading = AutoModelForSequenceClassification.from_pretrained(path, config=config, **LOADING)
     except Exception as error:  # whatever the folder lacks
         raise load_error(str(path), "model", error, folder) from error
     check_weights(model, loading, str(path), folder)

@@ -20,6 +20,7 @@ from accel_cls.errors import UserError, listed
 from accel_cls.models.capabilities.text_limit import longest_text
 from accel_cls.models.configuration import configuration_of, saved_configuration
 from accel_cls.models.head import HeadClasses, match_head, output_layer
+from accel_cls.models.layers import token_embeddings
 from accel_cls.models.own.configurations import PooledConfig
 from accel_cls.models.own.ngrams import Ngrams, count_ngrams
 from accel_cls.models.own.pooled import PooledForSequenceClassification, without_pooler
@@ -36,6 +37,14 @@ _WRAPPERS = {
     "_orig_mod": "torch.compile",
     "_fsdp_wrapped_module": "FSDP",
     "_checkpoint_wrapped_module": "checkpoint_wrapper",
+}
+
+
+# How weights are loaded from anywhere: no code that comes with a model is run, and what was missing is told.
+LOADING: dict[str, Any] = {
+    "trust_remote_code": False,
+    "weights_only": True,  # a pickle's tensors without its code
+    "output_loading_info": True,
 }
 
 
@@ -76,7 +85,7 @@ def load_model(
             model.set_ngrams(ngrams)
         return model
     outline = _outline(config, name)
-    _check_length(outline, recipe)
+    check_length(outline, recipe)
     set_seed(recipe.seed)  # every process draws the same head
     try:
         model, loading = _load(name, config)
@@ -108,11 +117,9 @@ def _reads_else(name: str, config: Any) -> bool:
 def _load(name: str, config: Any) -> tuple[PreTrainedModel, Mapping[str, Any]]:
     """A classifier in fp32 with the weights of a folder or hub id, and transformers' `loading_info`."""
     options: dict[str, Any] = {
+        **LOADING,
         "dtype": torch.float32,
-        "trust_remote_code": False,
-        "weights_only": True,  # a pickle's tensors without its code
         "ignore_mismatched_sizes": True,  # a head for other classes is replaced; a note says so
-        "output_loading_info": True,
     }
     if not isinstance(config, PooledConfig) or config.name_or_path:  # it is the folder's own
         return AutoModelForSequenceClassification.from_pretrained(name, config=config, **options)
@@ -136,7 +143,7 @@ def outline_model(
     config = configuration_of(recipe, tokenizer, [], _ngrams(recipe, tokenizer, train))
     HeadClasses(classes.names, problem_type).set_in(config)
     model = _outline(config, str(recipe.model.name))
-    _check_length(model, recipe)
+    check_length(model, recipe)
     check_embeddings(model, tokenizer, str(recipe.model.name))
     settle_trained(model, recipe)
     return model
@@ -159,7 +166,7 @@ def _outline(config: Any, name: str) -> PreTrainedModel:
         raise load_error(name, "model", error) from error
 
 
-def _check_length(model: PreTrainedModel, recipe: Recipe) -> None:
+def check_length(model: PreTrainedModel, recipe: Recipe) -> None:
     """Raise UserError where texts may be longer than the model can take."""
     longest, limit = recipe.data.max_length, longest_text(model)
     if limit is not None and longest > limit:
@@ -218,11 +225,7 @@ def check_embeddings(
 
 def _embedding_count(model: PreTrainedModel) -> int | None:
     """How many tokens a model has embeddings for; None where it has no table with an entry for each (CANINE)."""
-    try:
-        table = model.get_input_embeddings()
-    except NotImplementedError:
-        return None
-    weight = getattr(table, "weight", None)
+    weight = getattr(token_embeddings(model), "weight", None)
     return None if weight is None else len(weight)
 
 

@@ -10,9 +10,10 @@ from transformers import PreTrainedModel
 
 from accel_cls.errors import UserError
 from accel_cls.models.head import output_layer
+from accel_cls.models.passes import inputs_of
 
 # Where a head does not end with a linear layer that reads a vector of each text.
-ADVICE = "Set model.pooling to mean, which gives it a head that does, or leave this out"
+_ADVICE = "Set model.pooling to mean, which gives it a head that does, or leave this out"
 
 
 def last_layer(model: PreTrainedModel, place: str) -> torch.nn.Linear:
@@ -28,7 +29,7 @@ def last_layer(model: PreTrainedModel, place: str) -> torch.nn.Linear:
     names = {name.rpartition(".")[0] for name in output_layer(model)}
     layer = model.get_submodule(names.pop()) if len(names) == 1 else None
     if type(layer) is not torch.nn.Linear:
-        raise UserError(f"{place}: the head of a {type(model).__name__} does not end with a linear layer. {ADVICE}")
+        raise UserError(f"{place}: the head of a {type(model).__name__} does not end with a linear layer. {_ADVICE}")
     return layer
 
 
@@ -49,17 +50,18 @@ class FeatureModel(torch.nn.Module):
 
     def forward(self, **inputs: Any) -> SimpleNamespace:
         """Runs the whole classifier and keeps what its last layer is given."""
-        read: list[torch.Tensor] = []
-        hook = self._layer[0].register_forward_pre_hook(lambda _, given: read.append(given[0]))
-        try:
+        with inputs_of(self._layer[0]) as read:
             self.model(**inputs)
-        finally:
-            hook.remove()
         (features,) = read
-        if features.ndim != 2:
-            kind = type(self.model).__name__
-            raise UserError(f"{self._place}: the last layer of a {kind} reads each token, not each text. {ADVICE}")
+        require_vectors_of_texts(self.model, features, self._place)
         return SimpleNamespace(logits=features)
+
+
+def require_vectors_of_texts(model: PreTrainedModel, read: torch.Tensor, place: str) -> None:
+    """Raise UserError where what a model's last layer reads is not [texts, hidden], for a key that needs that."""
+    if read.ndim != 2:
+        kind = type(model).__name__
+        raise UserError(f"{place}: the last layer of a {kind} reads each token, not each text. {_ADVICE}")
 
 
 def keep_head_fitted(model: PreTrainedModel, layer: torch.nn.Linear) -> None:

@@ -58,6 +58,14 @@ def depths(model: PreTrainedModel, place: str) -> dict[torch.nn.Parameter, int]:
     return {parameter: found.get(parameter, above) for parameter in model.parameters()}
 
 
+def token_embeddings(model: PreTrainedModel) -> torch.nn.Module | None:
+    """What makes a vector of each token id; None where the family has no one module for that (CANINE)."""
+    try:
+        return model.get_input_embeddings()
+    except NotImplementedError:
+        return None
+
+
 def _outermost_lists(module: torch.nn.Module) -> Iterator[torch.nn.ModuleList]:
     for child in module.children():
         if not isinstance(child, torch.nn.ModuleList):

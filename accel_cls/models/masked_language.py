@@ -14,10 +14,9 @@ from transformers.modeling_outputs import MaskedLMOutput
 
 from accel_cls.errors import UserError, listed
 from accel_cls.models.capabilities.padding import TRIAL_TEXTS, pad_rows
-from accel_cls.models.capabilities.text_limit import longest_text
-from accel_cls.models.classifier import check_embeddings, check_weights
+from accel_cls.models.classifier import LOADING, check_embeddings, check_length, check_weights
 from accel_cls.models.configuration import configuration_of
-from accel_cls.models.own.configurations import PooledConfig
+from accel_cls.models.own.configurations import encoder_config
 from accel_cls.recipe import Recipe
 from accel_cls.tokenization.pretrained import load_error
 
@@ -55,9 +54,7 @@ def load_language_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, note
     else:
         model = _loaded(recipe, name, tokenizer, notes)
         _settle_mask_token(model, tokenizer, Path(name).name, notes)
-    longest, limit = recipe.data.max_length, longest_text(model)
-    if limit is not None and longest > limit:
-        raise UserError(f"data.max_length: found {longest}; {name} takes at most {limit} tokens")
+    check_length(model, recipe)
     _guess_only_hidden(model)
     _check(model, tokenizer, str(name))
     return model
@@ -70,8 +67,7 @@ def outline_language_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -
 
 
 def _configuration(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, notes: list[str]) -> Any:
-    config = configuration_of(recipe, tokenizer, notes)
-    return config.encoder if isinstance(config, PooledConfig) else config
+    return encoder_config(configuration_of(recipe, tokenizer, notes))
 
 
 def _made(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, notes: list[str]) -> PreTrainedModel:
@@ -86,14 +82,7 @@ def _loaded(recipe: Recipe, name: str, tokenizer: PreTrainedTokenizerBase, notes
         raise UserError(f"model.name: {name} has a decoder, and no head that guesses hidden tokens; take an encoder")
     set_seed(recipe.seed)  # every process draws the same head
     try:
-        model, loading = AutoModelForMaskedLM.from_pretrained(
-            name,
-            config=config,
-            dtype=torch.float32,
-            trust_remote_code=False,
-            weights_only=True,
-            output_loading_info=True,
-        )
+        model, loading = AutoModelForMaskedLM.from_pretrained(name, config=config, dtype=torch.float32, **LOADING)
     except Exception as error:  # whatever the folder lacks
         raise load_error(name, "model", error) from error
     check_weights(model, loading, name)

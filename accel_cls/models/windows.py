@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from accel_cls.errors import UserError
-from accel_cls.models.features import ADVICE, last_layer
+from accel_cls.models.features import last_layer, require_vectors_of_texts
 from accel_cls.models.own.heads import Pooling
 from accel_cls.models.packing import move
 
@@ -71,9 +70,7 @@ def make_windowed(model: PreTrainedModel, how: str) -> None:
     def pool(_: Any, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         (vectors,) = given
         windows = _windows.get()
-        if vectors.ndim != 2:
-            kind = type(model).__name__
-            raise UserError(f"{_KEY}: the last layer of a {kind} reads each token, not each text. {ADVICE}")
+        require_vectors_of_texts(model, vectors, _KEY)
         if windows is None:
             if own is None:
                 return given

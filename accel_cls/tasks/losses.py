@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, log_softmax, logsigmoid
@@ -28,7 +30,7 @@ class CrossEntropy:
         return (first.softmax(1) - second.softmax(1)).mul(first - second).sum(1) / 2
 
 
-class _ByClass(CrossEntropy):
+class _ByClass(CrossEntropy, ABC):
     """Another loss in the place of the logarithm, with weights and smoothing as cross-entropy has them.
 
     The loss of a text is that of its class times the class's weight; smoothing spreads a share of the label over all
@@ -45,9 +47,9 @@ class _ByClass(CrossEntropy):
             return own
         return (1 - self._smoothing) * own + self._smoothing * each.mean(1)
 
+    @abstractmethod
     def _of_each(self, log_probabilities: torch.Tensor) -> torch.Tensor:
         """What the loss would be if this were the class, [R, classes], of log probabilities [R, classes]."""
-        raise NotImplementedError
 
 
 class FocalLoss(_ByClass):

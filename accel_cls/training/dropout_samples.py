@@ -14,7 +14,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from accel_cls.errors import UserError
-from accel_cls.models.capabilities.padding import TRIAL_TEXTS, Padding, pad_rows
+from accel_cls.models.capabilities.padding import Padding, trial_rows
 from accel_cls.models.features import last_layer
 from accel_cls.tasks import Loss
 
@@ -52,9 +52,7 @@ def sample_dropout(model: PreTrainedModel, samples: int, tokenizer: PreTrainedTo
     Raises:
         UserError: where no dropout comes right before the last layer, or one whose draws are all alike.
     """
-    dropout = _dropout_before_last_layer(
-        model, pad_rows(tokenizer(list(TRIAL_TEXTS[:2])), padding.token, padding.side)
-    )
+    dropout = _dropout_before_last_layer(model, trial_rows(tokenizer, padding))
     if not dropout.p:
         raise UserError(
             f"{_PLACE}: found {samples}, but the dropout before the last layer has the rate 0, so that all draws are "

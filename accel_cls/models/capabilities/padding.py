@@ -112,6 +112,11 @@ def pad_rows(encoded: Mapping[str, Sequence[Sequence[int]]], token: int, side: S
     return batch
 
 
+def trial_rows(tokenizer: PreTrainedTokenizerBase, padding: Padding) -> dict[str, torch.Tensor]:
+    """The first two of the texts that a model is tried with, as `pad_rows` makes them."""
+    return pad_rows(tokenizer(list(TRIAL_TEXTS[:2])), padding.token, padding.side)
+
+
 def columns_of_text(tokens: int, width: int, side: Side) -> slice:
     """Where a text of so many tokens lies in a row of `width` that is padded on that side."""
     return slice(0, tokens) if side == "right" else slice(width - tokens, width)

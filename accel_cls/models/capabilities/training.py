@@ -6,7 +6,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from accel_cls.errors import UserError, listed, shown
-from accel_cls.models.capabilities.padding import TRIAL_TEXTS, Padding, pad_rows
+from accel_cls.models.capabilities.padding import Padding, trial_rows
 from accel_cls.models.own.configurations import encoder_config
 from accel_cls.models.packing import can_pack
 
@@ -31,7 +31,7 @@ def settle_training(
     """
     if can_pack(model.config):
         return
-    inputs = pad_rows(tokenizer(list(TRIAL_TEXTS[:2])), padding.token, padding.side)
+    inputs = trial_rows(tokenizer, padding)
     was_training = model.training
     try:
         unused = _unused_parameters(model, inputs)

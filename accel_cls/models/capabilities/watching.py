@@ -11,8 +11,10 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from accel_cls.errors import UserError
-from accel_cls.models.capabilities.padding import TRIAL_TEXTS, Padding, pad_rows
+from accel_cls.models.capabilities.padding import Padding, trial_rows
 from accel_cls.models.features import FeatureModel, last_layer
+from accel_cls.models.layers import token_embeddings
+from accel_cls.models.passes import outputs_of
 from accel_cls.recipe.sections.loss import Loss
 
 
@@ -40,7 +42,7 @@ def watched_parts(
     """
     if not form.wraps:
         return WatchedParts()
-    inputs = pad_rows(tokenizer(list(TRIAL_TEXTS[:2])), padding.token, padding.side)
+    inputs = trial_rows(tokenizer, padding)
     with _as_in_training(model):
         if form.r_drop:
             _require_dropout(model, inputs)
@@ -74,18 +76,10 @@ def _require_dropout(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) ->
 
 
 def _embedding(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> torch.nn.Module:
-    seen: list[Any] = []
-    try:
-        embedding = model.get_input_embeddings()
-    except NotImplementedError:  # CANINE, which has no table of tokens
-        embedding = None
+    embedding, seen, shape = token_embeddings(model), list[Any](), inputs["input_ids"].shape
     if embedding is not None:
-        hook = embedding.register_forward_hook(lambda _, __, output: seen.append(output))
-        try:
+        with outputs_of(embedding) as seen:
             model(**inputs)
-        finally:
-            hook.remove()
-    shape = inputs["input_ids"].shape
     if embedding is None or not seen or any(getattr(one, "shape", ())[:2] != shape for one in seen):
         raise UserError(
             f"loss.adversarial: a {type(model).__name__} does not make a vector of each token by a table that could "

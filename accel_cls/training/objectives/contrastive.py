@@ -9,8 +9,8 @@ import torch
 from torch.nn.functional import log_softmax, normalize
 
 from accel_cls.batching.batches import Batch
+from accel_cls.models.passes import inputs_of
 from accel_cls.training.objective import Objective, Supervised, at_least_float32
-from accel_cls.training.objectives.watching import inputs_of
 
 
 @dataclass(frozen=True)

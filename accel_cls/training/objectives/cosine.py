@@ -10,8 +10,8 @@ from torch.nn.functional import cosine_similarity
 
 from accel_cls.batching.batches import Batch
 from accel_cls.batching.pair_batches import PairBatch
+from accel_cls.models.passes import inputs_of
 from accel_cls.training.objective import at_least_float32
-from accel_cls.training.objectives.watching import inputs_of
 
 
 @dataclass(frozen=True)

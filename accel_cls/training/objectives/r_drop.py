@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from accel_cls.batching.batches import Batch
+from accel_cls.models.passes import outputs_of
 from accel_cls.training.objective import Objective, Supervised, at_least_float32
-from accel_cls.training.objectives.watching import outputs_of
 
 
 @dataclass(frozen=True)

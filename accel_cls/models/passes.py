@@ -1,4 +1,4 @@
-"""What modules put out while an objective's passes go through the model."""
+"""What modules are given and put out while passes go through a model."""
 
 from __future__ import annotations
 
