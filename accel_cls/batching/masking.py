@@ -35,7 +35,10 @@ class Masking:
         Whole words may make it a few less; a text's weight in a mean is this number all the same, which is known
         before anything is drawn.
         """
-        usable = np.diff(np.concatenate([[0], np.cumsum(self.words != NO_WORD)])[offsets])
+        return self._wanted(np.diff(np.concatenate([[0], np.cumsum(self.words != NO_WORD)])[offsets]))
+
+    def _wanted(self, usable: np.ndarray) -> np.ndarray:
+        """How many of so many tokens, int64."""
         return np.where(usable, np.maximum(1, np.rint(self.share * usable)), 0).astype(np.int64)
 
     def draw(self, ids: np.ndarray, words: np.ndarray, example: int, update: int) -> tuple[np.ndarray, np.ndarray]:
@@ -43,7 +46,7 @@ class Masking:
         place = [_TRAINED, update, example] if self.is_training else [_JUDGED, example]
         draw = np.random.default_rng([self.seed, *place])
         usable = np.flatnonzero(words != NO_WORD)
-        wanted = max(1, round(self.share * len(usable))) if len(usable) else 0
+        wanted = int(self._wanted(np.array(len(usable))))
         chosen: list[int] = []
         sizes = np.bincount(words[usable]) if len(usable) else np.empty(0, np.int64)
         for word in draw.permutation(np.flatnonzero(sizes)).tolist():

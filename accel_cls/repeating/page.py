@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accel_cls.atomic import json_text, write_text
 from accel_cls.console import duration
 from accel_cls.recipe import load_recipe
 from accel_cls.repeating.report import report
+from accel_cls.reporting.html.part import Part
 from accel_cls.reporting.html.spans import Span, Spans, spans
 from accel_cls.reporting.verdict import measure_of
-from accel_cls.reporting.write import write_anew
+from accel_cls.reporting.write import write_anew, write_together
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.results import read_repeats
 from accel_cls.runs.suspects import read_suspects
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of the page."""
-
-    key: str
-    title: str
 
 
 @dataclass(frozen=True)
@@ -102,11 +93,7 @@ def write_pages(folder: RunFolder, results: dict[str, Any]) -> list[Path]:
         folder: the one around the runs.
         results: what its results.json is, or is going to be.
     """
-    results = json.loads(json_text(results))  # as it will be read back
-    written = {folder.page: render_repeats(folder, results), folder.report: report(results)}
-    for path, text in written.items():
-        write_text(path, text)
-    return [*written]
+    return write_together(folder, results, render_repeats, report)
 
 
 def render_repeats(folder: RunFolder, results: dict[str, Any]) -> str:

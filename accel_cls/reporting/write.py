@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from accel_cls.atomic import write_text
+from accel_cls.atomic import json_text, write_text
 from accel_cls.evaluation.answers import Answers
 from accel_cls.recipe import Recipe
 from accel_cls.reporting.card import model_card
@@ -48,3 +50,24 @@ def _write(folder: RunFolder, facts: Facts) -> list[Path]:
     for path, text in written.items():
         write_text(path, text)
     return list(written)
+
+
+def write_together(
+    folder: RunFolder,
+    results: dict[str, Any],
+    render: Callable[[RunFolder, dict[str, Any]], str],
+    tell: Callable[[dict[str, Any]], str],
+) -> list[Path]:
+    """Write report.html and report.md on several trainings; returns what was written.
+
+    Args:
+        folder: the one around them.
+        results: what its results.json is, or is going to be.
+        render: makes the page.
+        tell: makes the text.
+    """
+    results = json.loads(json_text(results))  # as it will be read back
+    written = {folder.page: render(folder, results), folder.report: tell(results)}
+    for path, text in written.items():
+        write_text(path, text)
+    return [*written]

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accel_cls.atomic import json_text, write_text
 from accel_cls.console import duration
 from accel_cls.recipe import load_recipe
+from accel_cls.reporting.html.part import Part
 from accel_cls.reporting.html.spans import Span, Spans, spans
+from accel_cls.reporting.write import write_together
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.results import read_search
 from accel_cls.searching.report import best_in_words, report, short_names
 from accel_cls.searching.space import short
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of the page."""
-
-    key: str
-    title: str
 
 
 @dataclass(frozen=True)
@@ -87,11 +79,7 @@ def write_pages(folder: RunFolder, results: dict[str, Any]) -> list[Path]:
         folder: the search's.
         results: what its results.json is, or is going to be.
     """
-    results = json.loads(json_text(results))  # as it will be read back
-    written = {folder.page: render_search(folder, results), folder.report: report(results)}
-    for path, text in written.items():
-        write_text(path, text)
-    return [*written]
+    return write_together(folder, results, render_search, report)
 
 
 def render_search(folder: RunFolder, results: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -15,6 +15,7 @@ from accel_cls.console import duration
 from accel_cls.errors import printable
 from accel_cls.recipe import Recipe
 from accel_cls.reporting.facts import Facts
+from accel_cls.reporting.html.part import Part
 from accel_cls.reporting.html.plots import has_wide_letters
 from accel_cls.reporting.html.sections import SECTIONS
 
@@ -27,18 +28,6 @@ class Heading:
     kind: str  # the task
     model: str
     about: str  # how the model was trained
-
-
-class Part(Protocol):
-    """A part of a page."""
-
-    @property
-    def key(self) -> str:
-        """Its anchor, and the name of its template."""
-
-    @property
-    def title(self) -> str:
-        """Its heading, also in the contents."""
 
 
 def render_page(facts: Facts) -> str:

@@ -22,14 +22,13 @@ from accel_cls.reporting.html import (
     tables,
     texts,
 )
+from accel_cls.reporting.html.part import Part
 
 
 @dataclass(frozen=True)
-class Section:
-    """A part of the page with a heading and an entry in its contents."""
+class Section(Part):
+    """A part of the page of a run."""
 
-    key: str  # its anchor, and the name of its template
-    title: str
     content: Callable[[Facts], Any | None]  # what the template sees as `it`; None: this run has no such section
 
 
