@@ -16,22 +16,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from accel_cls.errors import UserError
-from benchmarks import machine
 from benchmarks.craft.choices import CHOICES, PLAIN
-from benchmarks.craft.page import PAGE, publish
+from benchmarks.craft.page import BEGIN, END, PAGE, tables
 from benchmarks.craft.settings import NAMES, Setting, by_name
 from benchmarks.craft.trials import CraftJob, CraftTrials
-from benchmarks.processes import ROOT, Failed
+from benchmarks.processes import ROOT
+from benchmarks.quality.command import do_all, publish_kept
 from benchmarks.quality.kept import Kept
-from benchmarks.workshop import Workshop
 
 _RESULTS = ROOT / "benchmarks" / "results" / "craft"
-_LAST_LINES = 8  # that are told of a command that failed
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -56,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     kept = Kept(options.results)
     if options.publish:
-        return _publish(kept, options.page)
+        return publish_kept(kept, options.page, tables, BEGIN, END)
     try:
         settings, missing = by_name(options.settings or NAMES)
     except ValueError as error:
@@ -87,37 +84,12 @@ def all_jobs(settings: Sequence[Setting], choices: Sequence[str], seeds: Sequenc
 
 
 def measure(jobs: Sequence[CraftJob], kept: Kept) -> int:
-    """Do jobs, with a line for each as it ends; returns how many failed."""
-    on = machine.describe()
-    failed = 0
-    with tempfile.TemporaryDirectory(prefix="accel_cls_craft_", ignore_cleanup_errors=True) as place:
-        device = "cuda" if on["gpu"] else "cpu"
-        shop = Workshop(Path(place), 1, False, lambda line: print(line, flush=True), device=device)
-        trials = CraftTrials(shop, kept, on)
-        for number, job in enumerate(jobs, start=1):
-            which = f"{number} of {len(jobs)}: {job.title}"
-            try:
-                facts = trials.do(job)
-            except (Failed, UserError) as error:
-                failed += 1
-                first, *rest = str(error).splitlines()
-                shop.say("\n    ".join([f"{which} failed: {first}", *[line for line in rest if line][-_LAST_LINES:]]))
-            else:
-                shop.say(f"{which}: accuracy {facts['scores']['accuracy']:.4f}, {facts['seconds']:,.0f} s")
-    return failed
+    """Do jobs; returns how many failed."""
 
+    def said(facts: dict[str, Any]) -> str:
+        return f"accuracy {facts['scores']['accuracy']:.4f}, {facts['seconds']:,.0f} s"
 
-def _publish(kept: Kept, page: Path) -> int:
-    results = [*kept.results()]
-    if not results:
-        print(f"--results {kept.folder}: nothing is kept there", file=sys.stderr)
-        return 2
-    try:
-        publish(results, page)
-    except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return do_all(jobs, "craft", lambda shop, on: CraftTrials(shop, kept, on).do, said)
 
 
 if __name__ == "__main__":

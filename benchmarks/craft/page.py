@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import fmean
 
 from scipy import stats
 
 from benchmarks.craft.choices import CHOICES, PLAIN
 from benchmarks.craft.settings import NAMES
-from benchmarks.page import between_markers, markdown
+from benchmarks.page import markdown
 from benchmarks.processes import ROOT
 from benchmarks.quality.comparison import Entry, difference, entries
 from benchmarks.quality.kept import Result
@@ -19,17 +18,6 @@ from benchmarks.quality.measured_on import letters_of, measured_on
 
 PAGE = ROOT / "docs" / "craft.md"
 BEGIN, END = "<!-- figures: written by python -m benchmarks.craft -->", "<!-- end of figures -->"
-
-
-def publish(results: Sequence[Result], page: Path) -> None:
-    """Put the tables of all results between the markers of a page; what stands around them stays.
-
-    Raises:
-        OSError: where the page can't be read or written.
-        ValueError: where the page has no markers, or results are of different rows.
-    """
-    text = between_markers(page.read_text(encoding="utf-8"), tables(results), BEGIN, END)
-    page.write_text(text, encoding="utf-8")
 
 
 def tables(results: Sequence[Result]) -> str:
@@ -53,16 +41,11 @@ def tables(results: Sequence[Result]) -> str:
 def _plain_row(name: str, entry: Entry) -> list[str]:
     return [
         name,
-        _spread(entry, "accuracy"),
-        _spread(entry, "f1_macro"),
+        str(entry.score("accuracy")),
+        str(entry.score("f1_macro")),
         f"{fmean(one.facts['training_seconds'] for one in entry.results):,.0f}",
         ", ".join(map(str, entry.seeds)),
     ]
-
-
-def _spread(entry: Entry, score: str) -> str:
-    spread = entry.score(score)
-    return f"{spread.mean:.4f}" + ("" if spread.deviation is None else f" ± {spread.deviation:.4f}")
 
 
 def _row(name: str, pairs: Sequence[tuple[Entry | None, Entry]]) -> list[str]:

@@ -18,24 +18,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from accel_cls.errors import UserError
-from benchmarks import machine
 from benchmarks.data import NoRealData
-from benchmarks.processes import ROOT, Failed
+from benchmarks.processes import ROOT
 from benchmarks.quality import encoders, sets
+from benchmarks.quality.command import do_all, publish_kept
 from benchmarks.quality.encoders import Encoder, NoEncoder, encoder
 from benchmarks.quality.jobs import CONTESTANTS, Job, all_jobs
 from benchmarks.quality.kept import Kept
-from benchmarks.quality.page import PAGE, publish
+from benchmarks.quality.page import BEGIN, END, PAGE, tables
 from benchmarks.quality.sets import DataSet, data_set
-from benchmarks.workshop import Workshop
 
 _RESULTS = ROOT / "benchmarks" / "results" / "quality"
-_LAST_LINES = 8  # that are told of a command that failed
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -68,16 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     kept = Kept(options.results)
     if options.publish:
-        results = [*kept.results()]
-        if not results:
-            print(f"--results {options.results}: nothing is kept there", file=sys.stderr)
-            return 2
-        try:
-            publish(results, options.page)
-        except (OSError, ValueError) as error:
-            print(error, file=sys.stderr)
-            return 2
-        return 0
+        return publish_kept(kept, options.page, tables, BEGIN, END)
     try:
         chosen = _sets(options.sets or sets.NAMES)
         with_what = _encoders(options.encoders, options.minilm)
@@ -120,33 +108,15 @@ def _encoders(names: Sequence[str], minilm: Path | None) -> list[Encoder]:
 
 
 def measure(jobs: Sequence[Job], kept: Kept) -> int:
-    """Do jobs, with a line for each as it ends; returns how many failed."""
+    """Do jobs; returns how many failed."""
     # Torch takes seconds to import, and a page is written without it.
-    from benchmarks.quality.trials import Skipped, Trials
+    from benchmarks.quality.trials import Trials
 
-    on = machine.describe()
-    failed = 0
-    with tempfile.TemporaryDirectory(prefix="accel_cls_quality_", ignore_cleanup_errors=True) as place:
-        shop = Workshop(
-            Path(place), 1, False, lambda line: print(line, flush=True), device="cuda" if on["gpu"] else "cpu"
-        )
-        trials = Trials(shop, kept, on)
-        for number, job in enumerate(jobs, start=1):
-            which = f"{number} of {len(jobs)}: {job.title}"
-            try:
-                facts = trials.do(job)
-                scores = facts["scores"]
-                shop.say(
-                    f"{which}: accuracy {scores['accuracy']:.4f}, macro F1 {scores['f1_macro']:.4f}, "
-                    f"{facts['seconds']:,.0f} s"
-                )
-            except Skipped as error:
-                shop.say(f"{which} skipped: {error}")
-            except (Failed, UserError) as error:
-                failed += 1
-                first, *rest = str(error).splitlines()
-                shop.say("\n    ".join([f"{which} failed: {first}", *[line for line in rest if line][-_LAST_LINES:]]))
-    return failed
+    def said(facts: dict[str, Any]) -> str:
+        scores = facts["scores"]
+        return f"accuracy {scores['accuracy']:.4f}, macro F1 {scores['f1_macro']:.4f}, {facts['seconds']:,.0f} s"
+
+    return do_all(jobs, "quality", lambda shop, on: Trials(shop, kept, on).do, said)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,9 @@ class Spread:
         """Of one value or more."""
         return cls(fmean(values), stdev(values) if len(values) > 1 else None)
 
+    def __str__(self) -> str:
+        return f"{self.mean:.4f}" + ("" if self.deviation is None else f" ± {self.deviation:.4f}")
+
 
 @dataclass(frozen=True)
 class Entry:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from benchmarks.page import between_markers, markdown
+from benchmarks.page import markdown
 from benchmarks.processes import ROOT
-from benchmarks.quality.comparison import Difference, Entry, Spread, best_simple, difference, entries
+from benchmarks.quality.comparison import Difference, Entry, best_simple, difference, entries
 from benchmarks.quality.encoders import NAMES as ENCODERS
 from benchmarks.quality.goals import verdicts
 from benchmarks.quality.jobs import CONTESTANTS, SHOWN, shown_encoder
@@ -26,17 +25,6 @@ _HEAD = (
     "seconds", "CPU seconds", "seeds", "machine and commit",
 )  # fmt: skip
 _ORDER = ("majority", "tfidf", "tfidf-balanced", "frozen", "quick", "trainer", "accel_cls")
-
-
-def publish(results: Sequence[Result], page: Path) -> None:
-    """Put tables of all results between the markers of a page; what stands around them stays.
-
-    Raises:
-        OSError: where the page can't be read or written.
-        ValueError: where the page has no markers, or results are of different rows.
-    """
-    text = between_markers(page.read_text(encoding="utf-8"), tables(results), BEGIN, END)
-    page.write_text(text, encoding="utf-8")
 
 
 def tables(results: Sequence[Result]) -> str:
@@ -101,19 +89,15 @@ def _row(entry: Entry, found: Sequence[Entry], letters: dict[str, str]) -> list[
     return [
         shown_encoder(entry.encoder),
         SHOWN.get(entry.contestant, entry.contestant),
-        _show(entry.score("accuracy")),
-        "" if last is None else _show(last),
-        _show(entry.score("f1_macro")),
+        str(entry.score("accuracy")),
+        "" if last is None else str(last),
+        str(entry.score("f1_macro")),
         "" if simple is None else _show_difference(difference(entry, simple)),
         f"{entry.seconds:,.0f}",
         f"{entry.cpu_seconds:,.0f}",
         ", ".join(map(str, entry.seeds)) or "all the same",
         ", ".join(places),
     ]
-
-
-def _show(spread: Spread) -> str:
-    return f"{spread.mean:.4f}" + ("" if spread.deviation is None else f" ± {spread.deviation:.4f}")
 
 
 def _show_difference(found: Difference) -> str:

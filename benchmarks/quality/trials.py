@@ -18,14 +18,11 @@ from accel_cls.inference.output import TAKEN
 from accel_cls.tasks import task_of
 from benchmarks.contestants import ours
 from benchmarks.processes import Ended, Failed, accelerate_launch, python
+from benchmarks.quality.command import Skipped
 from benchmarks.quality.jobs import Job
 from benchmarks.quality.kept import Kept
 from benchmarks.quality.request import Answers, Request
 from benchmarks.workshop import Workshop
-
-
-class Skipped(Exception):
-    """Why a job can't be done here."""
 
 
 @dataclass(frozen=True)
