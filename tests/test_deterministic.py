@@ -8,7 +8,8 @@ import sys
 import numpy as np
 import pytest
 import torch
-from test_packing import _CASES, _batches, _model
+from packed_texts import batches_of_texts
+from test_packing import _CASES, _model
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from accel_cls.batching.layout import Layout
@@ -115,7 +116,7 @@ class Operations(TorchDispatchMode):
 @pytest.mark.parametrize(("family", "more"), _CASES, ids=lambda case: str(case))
 def test_packing_adds_nothing_up_in_any_order(family: str, more: dict[str, object]) -> None:
     model = _model(family, more, dropout=0.1).train()
-    batches = _batches(make_packable(model))
+    batches = batches_of_texts(make_packable(model))
     (part, *_) = Layout(160, 160, packed=True).to_micro_batches(np.arange(9), batches.encoded.lengths)
     with Operations() as seen:
         model(**batches.make(part).inputs).logits.sum().backward()

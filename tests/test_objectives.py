@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from memory_setups import setup_of
-from test_packing import _batches, _model
+from packed_texts import batches_of_texts
+from test_packing import _model
 from torch.nn.functional import cross_entropy
 
 from accel_cls.batching.batches import Batch
@@ -26,7 +27,7 @@ from accel_cls.training.objectives.contrastive import Contrastive, contrast
 from accel_cls.training.objectives.r_drop import RDrop
 
 CPU = torch.device("cpu")
-LABELS = _batches(0).labels
+LABELS = batches_of_texts(0).labels
 WEIGHTS = np.array([1.0, 0.5, 4.0])  # float64, as the models here are
 SUPERVISED = Supervised(CrossEntropy(WEIGHTS, 0.1, CPU), LABELS)
 SIZE, TEMPERATURE = 0.5, 0.4
@@ -45,7 +46,7 @@ def passed(objective, model: torch.nn.Module, micro_batches: list[MicroBatch], f
     model.zero_grad()
     losses = torch.zeros(len(LABELS), dtype=torch.float64)
     for at, part in enumerate(micro_batches):
-        batch = _batches(first).make(part)
+        batch = batches_of_texts(first).make(part)
         torch.manual_seed(at)
         found = objective.losses(model, batch)
         assert found.shape == batch.mask.shape
@@ -56,7 +57,7 @@ def passed(objective, model: torch.nn.Module, micro_batches: list[MicroBatch], f
 
 def layouts() -> tuple[list[MicroBatch], list[MicroBatch], list[MicroBatch]]:
     """All examples in one micro-batch, padded; in one, packed; and in several, packed."""
-    lengths = _batches(0).encoded.lengths
+    lengths = batches_of_texts(0).encoded.lengths
     whole = Layout(70 * 9, 160)
     padded = [whole.lay_out(np.argsort(-lengths, kind="stable").tolist(), lengths)]
     packed = [Layout(400, 160, packed=True).to_micro_batches(np.arange(9), lengths)[0]]
@@ -75,7 +76,7 @@ def assert_same(found, expected) -> None:
 
 
 def text_of(example: int) -> torch.Tensor:
-    encoded = _batches(0).encoded
+    encoded = batches_of_texts(0).encoded
     start, end = encoded.offsets[example], encoded.offsets[example + 1]
     return torch.from_numpy(encoded.ids[start:end].astype(np.int64))[None]
 
@@ -133,7 +134,7 @@ def test_adversarial_loss_is_that_of_the_text_and_of_the_moved_text(steps: int) 
 
 def moves_of(model: torch.nn.Module, objective: Adversarial, part: MicroBatch, first: int) -> list[torch.Tensor]:
     """How far each pass has moved what the embedding puts out, [tokens, hidden]."""
-    outputs, batch = [], _batches(first).make(part)
+    outputs, batch = [], batches_of_texts(first).make(part)
     inner, clean = objective.inner, model.get_input_embeddings().weight[batch.inputs["input_ids"]]
 
     class Spy:
@@ -155,7 +156,7 @@ def test_moves_have_the_norm_of_each_text_and_stay_in_the_ball() -> None:
     model = bert()
     first = make_packable(model)
     _, (part,), _ = layouts()
-    lengths = _batches(0).encoded.lengths[list(part.examples)].tolist()
+    lengths = batches_of_texts(0).encoded.lengths[list(part.examples)].tolist()
 
     def norms(move: torch.Tensor) -> list[float]:
         *texts, fillers = move.split([*lengths, len(move) - sum(lengths)])
@@ -215,7 +216,7 @@ def test_r_drop_is_the_mean_of_two_passes_and_their_divergence() -> None:
     model = bert(dropout=0.3)
     make_packable(model)
     _, (part,), _ = layouts()
-    batch = _batches(0).make(part)
+    batch = batches_of_texts(0).make(part)
     torch.manual_seed(7)
     found = RDrop(SUPERVISED, SUPERVISED, 2.0).losses(model, batch)
     torch.manual_seed(7)
@@ -319,7 +320,7 @@ def test_process_without_examples_goes_along() -> None:
     model = bert(dropout=0.3)
     make_packable(model)
     inner = RDrop(Contrastive(SUPERVISED, SUPERVISED, model.classifier, 0.75, TEMPERATURE), SUPERVISED, 1.0)
-    batch: Batch = _batches(0).make(MicroBatch((), 32, packed=True))
+    batch: Batch = batches_of_texts(0).make(MicroBatch((), 32, packed=True))
     losses = adversarial(model, 2, inner=inner).losses(model, batch)
     (losses * batch.mask).sum().backward()
     assert all(p.grad is not None and not p.grad.any() for p in model.parameters())
@@ -348,7 +349,7 @@ def saved_bytes(objective, model: torch.nn.Module) -> int:
 
     with pytest.MonkeyPatch.context() as patch, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         patch.setattr(torch.autograd, "grad", forget)
-        objective.losses(model, _batches(0).make(padded[0]))
+        objective.losses(model, batches_of_texts(0).make(padded[0]))
     own = {tensor.untyped_storage()._cdata for tensor in model.state_dict().values()}
     return sum(storage.nbytes() for at, storage in saved.items() if at not in own)
 

@@ -7,17 +7,14 @@ import re
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
+from packed_texts import assert_packed_as_padded, batches_of_texts
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from accel_cls.batching.batches import Batches
-from accel_cls.batching.layout import Layout, MicroBatch
+from accel_cls.batching.layout import Layout
 from accel_cls.devices.cpu.dropout import keep_mask
-from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.packing import can_pack, make_packable, pack
 from accel_cls.models.packing.cpu_attention import attention_with_dropout
 from accel_cls.models.packing.families import _FAMILIES
-from accel_cls.tokenization.encode import Encoded
 
 _SMALL = {
     "vocab_size": 90,
@@ -48,51 +45,13 @@ def _model(family: str, more: dict[str, object], dropout: float = 0.0) -> torch.
     return AutoModelForSequenceClassification.from_config(config).double()
 
 
-def _batches(first_position: int, count: int = 9, types: bool = False) -> Batches:
-    draw = np.random.default_rng(3)
-    lengths = np.array([70, 3, 16, 15, 17, 44, 2, 1, 33, 20, 8, 64])[:count]
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    ids = draw.integers(4, 90, offsets[-1]).astype(np.int32)
-    kinds = draw.integers(0, 2, offsets[-1]).astype(np.int8) if types else None
-    encoded = Encoded(ids, kinds, offsets, 0)
-    labels = draw.integers(0, 3, count)
-    device = torch.device("cpu")
-    return Batches(encoded, labels, Padding(1), device, None, first_position=first_position)
-
-
-def _run(model: torch.nn.Module, batches: Batches, micro_batches: list[MicroBatch]) -> tuple[torch.Tensor, dict]:
-    """Logits by example, and the gradient of all losses."""
-    model.zero_grad()
-    logits = torch.empty(len(batches.labels), 3, dtype=torch.float64)
-    for part in micro_batches:
-        batch = batches.make(part)
-        output = model(**batch.inputs).logits
-        logits[list(part.examples)] = output.detach()[: len(part.examples)]
-        (cross_entropy(output, batch.labels, reduction="none") * batch.mask).sum().backward()
-    return logits, {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
-
-
 @pytest.mark.parametrize(("family", "more"), _CASES, ids=lambda case: str(case))
 def test_packed_texts_have_the_logits_and_gradients_of_padded_ones(family: str, more: dict[str, object]) -> None:
     model = _model(family, more).train()
     assert can_pack(model.config)
     types = getattr(model.config, "type_vocab_size", 0) > 1
-    everything = np.arange(9)
-    lengths = _batches(0).encoded.lengths
-    padded = Layout(160, 160).to_micro_batches(everything, lengths)
-    logits, gradients = _run(model, _batches(0, types=types), padded)
-    first = make_packable(model)
-    packed = Layout(160, 160, packed=True).to_micro_batches(everything, lengths)
-    assert [part.packed for part in packed] == [True, True]
-    assert len(padded) > 2
-    logits_packed, gradients_packed = _run(model, _batches(first, types=types), packed)
-    # In double precision, so that what differs is not rounding.
-    assert (logits - logits_packed).abs().max() < 1e-10 * logits.abs().max()
+    logits, _ = assert_packed_as_padded(model, types)
     assert logits.std(0).min() > 1e-3  # the texts differ in what the model says of them
-    scale = max(g.abs().max() for g in gradients.values())
-    assert gradients.keys() == gradients_packed.keys()
-    for name, gradient in gradients.items():
-        assert (gradient - gradients_packed[name]).abs().max() < 1e-10 * scale, name
 
 
 @pytest.mark.parametrize("window", [None, 9])
@@ -140,7 +99,7 @@ def test_what_nothing_reads_of_the_last_layer_is_not_computed(family: str, more:
     for name, module in model.base_model.named_modules():
         if isinstance(module, torch.nn.Linear):
             module.register_forward_pre_hook(lambda _, x, name=name: seen.__setitem__(name, x[0].shape[-2]))
-    batches = _batches(first)
+    batches = batches_of_texts(first)
     (micro_batch, _) = Layout(160, 160, packed=True).to_micro_batches(np.arange(9), batches.encoded.lengths)
     batch = batches.make(micro_batch)
     model(**batch.inputs)

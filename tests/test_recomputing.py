@@ -9,8 +9,8 @@ import pytest
 import torch
 from conftest import train
 from memory_setups import TINY, on_meta
+from packed_texts import batches_of_texts, logits_and_gradients
 from run_results import metrics, numbers, weights_of
-from test_packing import _batches, _run
 from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig
 
 from accel_cls.batching.layout import Layout
@@ -31,10 +31,10 @@ def test_gradients_are_the_same(family: str, packed: bool) -> None:
     torch.manual_seed(5)
     model = AutoModelForSequenceClassification.from_config(config).double().train()
     first = make_packable(model) if packed else 0
-    lengths = _batches(0).encoded.lengths
+    lengths = batches_of_texts(0).encoded.lengths
     parts = Layout(160, 160, packed=packed).to_micro_batches(np.arange(9), lengths)
     torch.manual_seed(7)
-    logits, gradients = _run(model, _batches(first), parts)
+    logits, gradients = logits_and_gradients(model, batches_of_texts(first), parts)
     calls = 0
 
     def count(*_: object) -> None:
@@ -45,7 +45,7 @@ def test_gradients_are_the_same(family: str, packed: bool) -> None:
     inner = next(m for m in model.base_model.modules() if isinstance(m, torch.nn.Linear))
     inner.register_forward_hook(count)
     torch.manual_seed(7)
-    logits_again, gradients_again = _run(model, _batches(first), parts)
+    logits_again, gradients_again = logits_and_gradients(model, batches_of_texts(first), parts)
     assert calls > len(parts), "nothing was computed again"
     assert torch.equal(logits, logits_again)
     for name, gradient in gradients.items():
