@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import BAD, GOOD, cli, command, train, train_by, write_recipe
-from run_results import interrupt, metrics, numbers, read_csv, weights_of
+from run_results import metrics, numbers, read_csv
+from same_training import assert_goes_on_exactly
 from sklearn import metrics as sk
 from tiny import write_model, write_texts
 from transformers import pipeline
@@ -108,7 +109,7 @@ def test_predict_gives_numbers_and_scores_them(prices: Path) -> None:
 
 
 def test_regression_goes_on_exactly_and_trains_alike_on_two_processes(prices: Path) -> None:
-    before, weights = metrics(prices / "run"), weights_of(prices / "run" / "model" / "model.safetensors")
+    before = metrics(prices / "run")
     two = train_by(2, prices, "train.max_updates=20", "output=two")
     assert two.returncode == 0, two.stderr
     *logged, scored = metrics(prices / "two")
@@ -116,11 +117,7 @@ def test_regression_goes_on_exactly_and_trains_alike_on_two_processes(prices: Pa
         assert numbers(left) == pytest.approx(numbers(right), rel=1e-4)
     one = train(prices, "train.max_updates=20", "output=one")
     assert numbers(metrics(prices / "one")[-1]) == pytest.approx(numbers(scored), rel=1e-4), one.stderr
-    interrupt(prices / "run", 100)
-    again = train(prices)
-    assert "continues an unfinished run from update 100" in again.stdout, again.stderr
-    assert [numbers(record) for record in metrics(prices / "run")] == [numbers(record) for record in before]
-    assert weights_of(prices / "run" / "model" / "model.safetensors") == weights
+    assert_goes_on_exactly(prices / "run", update=100)
 
 
 def test_head_alone_is_ridge_regression_in_the_unit(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from conftest import cli, train, train_by, write_recipe
+from conftest import cli, train, write_recipe
 from run_results import interrupt, metrics, numbers, read_csv
 from safetensors.torch import load_file, save_file
+from same_training import assert_goes_on_exactly, assert_two_processes_train_as_one
 from tiny import write_model, write_texts
 
 from accel_cls.batching.batches import Batch
@@ -158,21 +159,10 @@ def test_texts_without_labels_are_learned_by_two_processes_and_after_a_stop(taug
         file.writelines((taught / "texts.csv").read_text(encoding="utf-8").splitlines(keepends=True)[1:11])
         file.write('" ",\n')
     options = (*SMALL, TEACH, "distill.texts=more.csv", "model.dropout=0", "checkpoint={every: 10, keep: 9}")
-    one = train(taught, *options, "output=one")
-    two = train_by(2, taught, *options, "output=two")
-    assert one.returncode == two.returncode == 0, one.stderr + two.stderr
-    assert "and 40 without labels (distill.texts)" in one.stdout
-    assert "of 51 texts 40 are taken; 1 are empty; 10 are training, validation or test texts" in one.stdout
-    before, others = metrics(taught / "one"), metrics(taught / "two")
-    assert len(before) == len(others)
-    for left, right in zip(before, others, strict=True):
-        assert numbers(left) == pytest.approx(numbers(right), rel=1e-4)
-    last = weights(taught / "one")
-    interrupt(taught / "one", 10)
-    again = train(taught, *options, "output=one")
-    assert "continues an unfinished run from update 10" in again.stdout, again.stderr
-    assert [*map(numbers, metrics(taught / "one"))] == [*map(numbers, before)]
-    assert all(torch.equal(last[name], tensor) for name, tensor in weights(taught / "one").items())
+    said = assert_two_processes_train_as_one(taught, *options)
+    assert "and 40 without labels (distill.texts)" in said
+    assert "of 51 texts 40 are taken; 1 are empty; 10 are training, validation or test texts" in said
+    assert_goes_on_exactly(taught / "one", *options, update=10)
 
 
 def test_answers_are_kept_and_asked_for_anew_of_another_teacher(taught: Path) -> None:

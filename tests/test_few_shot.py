@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import command, train, train_by, write_recipe
-from run_results import interrupt, metrics, numbers, read_csv, weights_of
+from run_results import metrics, numbers, read_csv, weights_of
+from same_training import assert_goes_on_exactly
 from tiny import write_model, write_texts
 
 from accel_cls.batching.batches import Batches
@@ -156,13 +157,7 @@ def test_few_labels_teach_an_encoder_to_classify(folder: Path) -> None:
 
 def test_run_that_goes_on_ends_in_the_same_model(folder: Path) -> None:
     assert train(folder).returncode == 0
-    run = folder / "run"
-    before, log = weights_of(run / "model" / "model.safetensors"), metrics(run)
-    interrupt(run, 8)
-    done = train(folder)
-    assert "continues an unfinished run from update 8" in done.stdout
-    assert weights_of(run / "model" / "model.safetensors") == before
-    assert [numbers(one) for one in metrics(run)] == [numbers(one) for one in log]
+    assert_goes_on_exactly(folder / "run", update=8)
 
 
 _STOPS_AT_THE_END = """

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import command, train, train_by
-from run_results import interrupt, metrics, numbers, read_csv
-from test_pooling import _config, _weights
+from conftest import command, train
+from run_results import metrics, read_csv
+from same_training import assert_goes_on_exactly, assert_two_processes_train_as_one
+from test_pooling import _config
 from test_pooling import folder as folder
 from tiny import write_model, write_texts
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
@@ -29,19 +30,9 @@ _ALL = ("model.last_layers=2", "model.dropout=0.1", "model.dropout_samples=3", "
 def test_same_training_on_two_processes_and_after_a_stop(folder: Path) -> None:
     write_texts(folder / "texts.csv", 60, range(1, 9))
     overrides = ("model.head=bilstm", *_ALL, "train.head_rate=2", "train.min_micro_batches=2")
-    one = train(folder, *overrides, "output=one")
-    two = train_by(2, folder, *overrides, "output=two")
-    assert one.returncode == 0, one.stderr
-    assert two.returncode == 0, two.stderr
-    for left, right in zip(metrics(folder / "one"), metrics(folder / "two"), strict=True):
-        assert numbers(left) == pytest.approx(numbers(right), rel=1e-4)
-    before, weights = metrics(folder / "one"), _weights(folder / "one")
-    interrupt(folder / "one", next(record["update"] for record in before if record.get("evaluation")))
-    again = train(folder, *overrides, "output=one")
-    assert "continues an unfinished run from update" in again.stdout, again.stderr
-    assert [numbers(record) for record in metrics(folder / "one")] == [numbers(record) for record in before]
-    for name, weight in _weights(folder / "one").items():
-        assert torch.equal(weight, weights[name]), name
+    assert_two_processes_train_as_one(folder, *overrides)
+    first = next(record["update"] for record in metrics(folder / "one") if record.get("evaluation"))
+    assert_goes_on_exactly(folder / "one", *overrides, update=first)
 
 
 def test_saved_head_is_found_by_transformers(folder: Path) -> None:

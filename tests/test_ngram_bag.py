@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import command, train, train_by, write_recipe
-from run_results import interrupt, metrics, numbers, read_csv
-from safetensors.torch import load_file
+from run_results import metrics, numbers, read_csv
+from same_training import assert_goes_on_exactly, assert_two_processes_train_as_one
 
 from accel_cls.data.texts import Texts
 from accel_cls.models.own import ngrams
@@ -174,20 +174,10 @@ def test_tokens_are_characters(tmp_path: Path) -> None:
 
 def test_same_training_on_two_processes_and_after_a_stop(bag: Path) -> None:
     settings = ["model.dropout=0", "train.batch_size=31"]
-    one, two = train(bag, *settings, "output=one"), train_by(2, bag, *settings, "output=two")
-    assert one.returncode == 0, one.stderr
-    assert two.returncode == 0, two.stderr
-    for left, right in zip(metrics(bag / "one"), metrics(bag / "two"), strict=True):
-        assert numbers(left) == pytest.approx(numbers(right), rel=1e-4)
+    assert_two_processes_train_as_one(bag, *settings)
     whole = train(bag, "output=whole")
     assert whole.returncode == 0, whole.stderr
-    before, weights = metrics(bag / "whole"), load_file(bag / "whole" / "model" / "model.safetensors")
-    interrupt(bag / "whole", 7)
-    again = train(bag, "output=whole")
-    assert "continues an unfinished run from update" in again.stdout, again.stderr
-    assert [numbers(record) for record in metrics(bag / "whole")] == [numbers(record) for record in before]
-    for name, weight in load_file(bag / "whole" / "model" / "model.safetensors").items():
-        assert torch.equal(weight, weights[name]), name
+    assert_goes_on_exactly(bag / "whole", update=6)
 
 
 def test_two_processes_have_the_losses_of_one_with_dropout(bag: Path) -> None:

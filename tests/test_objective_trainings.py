@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from accelerate.utils import DistributedType
-from conftest import command, fsdp_on_cpu, train, train_by, write_recipe, write_reviews
-from run_results import interrupt, metrics, numbers
-from safetensors.torch import load_file
+from conftest import command, fsdp_on_cpu, train, write_recipe, write_reviews
+from run_results import metrics, numbers
+from same_training import assert_goes_on_exactly, assert_two_processes_train_as_one
 from tiny import write_model
 
 from accel_cls.errors import UserError
@@ -77,19 +77,8 @@ SAME_CUT = ("train.min_micro_batches=2", "train.sampling=balanced")
 @pytest.mark.parametrize("packing", ["true", "false"])
 def test_same_training_on_two_processes_and_after_a_stop(packing: str, work: Path) -> None:
     overrides = [*EVERYTHING, *SAME_CUT, f"train.packing={packing}"]
-    one = train(work, *overrides, "output=one")
-    two = train_by(2, work, *overrides, "output=two")
-    assert one.returncode == 0, one.stderr
-    assert two.returncode == 0, two.stderr
-    for left, right in zip(metrics(work / "one"), metrics(work / "two"), strict=True):
-        assert numbers(left) == pytest.approx(numbers(right), rel=1e-3)
-    before, weights = metrics(work / "one"), load_file(work / "one" / "model" / "model.safetensors")
-    interrupt(work / "one", 6)
-    again = train(work, *overrides, "output=one")
-    assert "continues an unfinished run from update 6" in again.stdout, again.stderr
-    assert [numbers(record) for record in metrics(work / "one")] == [numbers(record) for record in before]
-    for name, weight in load_file(work / "one" / "model" / "model.safetensors").items():
-        assert torch.equal(weight, weights[name]), name
+    assert_two_processes_train_as_one(work, *overrides, rel=1e-3)
+    assert_goes_on_exactly(work / "one", *overrides, update=6)
 
 
 def test_fsdp_makes_the_same_training(work: Path) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import command, train, train_by, write_recipe
+from conftest import command, train, write_recipe
 from packed_texts import assert_packed_as_padded
-from run_results import interrupt, metrics, numbers, read_csv
+from run_results import read_csv
 from safetensors.torch import load_file
+from same_training import assert_goes_on_exactly, assert_two_processes_train_as_one
 from tiny import write_model, write_texts
 from transformers import AutoConfig
 
@@ -81,10 +82,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _weights(run: Path) -> dict[str, torch.Tensor]:
-    return load_file(run / "model" / "model.safetensors")
-
-
 def _config(run: Path) -> dict:
     return json.loads((run / "model" / "config.json").read_text(encoding="utf-8"))
 
@@ -125,19 +122,8 @@ def test_files_that_cannot_be_read_are_named(broken: str | None, folder: Path) -
 @pytest.mark.parametrize("pooling", ["mean", "attention"])
 def test_same_training_on_two_processes_and_after_a_stop(pooling: str, folder: Path) -> None:
     overrides = [f"model.pooling={pooling}", "train.head_rate=5"]
-    one = train(folder, *overrides, "output=one")
-    two = train_by(2, folder, *overrides, "output=two")
-    assert one.returncode == 0, one.stderr
-    assert two.returncode == 0, two.stderr
-    for left, right in zip(metrics(folder / "one"), metrics(folder / "two"), strict=True):
-        assert numbers(left) == pytest.approx(numbers(right), rel=1e-4)
-    before, weights = metrics(folder / "one"), _weights(folder / "one")
-    interrupt(folder / "one", 7)
-    again = train(folder, *overrides, "output=one")
-    assert "continues an unfinished run from update" in again.stdout, again.stderr
-    assert [numbers(record) for record in metrics(folder / "one")] == [numbers(record) for record in before]
-    for name, weight in _weights(folder / "one").items():
-        assert torch.equal(weight, weights[name]), name
+    assert_two_processes_train_as_one(folder, *overrides)
+    assert_goes_on_exactly(folder / "one", *overrides, update=7)
 
 
 def test_model_is_found_by_transformers_whoever_is_imported_first(folder: Path) -> None:
@@ -192,7 +178,7 @@ def test_texts_of_a_pair_are_pooled_each_by_itself(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     config = _config(tmp_path / "run")
     assert config["is_pair"]
-    assert _weights(tmp_path / "run")["classifier.weight"].shape == (2, 4 * 16)
+    assert load_file(tmp_path / "run" / "model" / "model.safetensors")["classifier.weight"].shape == (2, 4 * 16)
     row = read_csv(tmp_path / "run" / "predictions.csv")[0]
     pair = ("--text", row["text"], "--pair", row["pair"])
     said = command("python", "-m", "accel_cls.predict", "run", *pair, cwd=tmp_path)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import command, train, train_by, write_recipe
-from run_results import interrupt, metrics, numbers, read_csv
-from safetensors.torch import load_file
+from conftest import command, train, write_recipe
+from run_results import read_csv
+from same_training import assert_goes_on_exactly, assert_two_processes_train_as_one
 from test_cutting import answers_as_judged, frame, plain, rows_of, texts_of, tokenizer
 from tiny import write_model, write_texts
 from transformers import AutoConfig, AutoModelForSequenceClassification, pipeline
@@ -142,28 +142,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    return load_file(run / "model" / "model.safetensors")
-
-
 @pytest.mark.parametrize("how", ["mean", "attention"])
 def test_same_training_on_two_processes_and_after_a_stop(how: str, folder: Path) -> None:
     overrides = [f"data.windows.pooling={how}", "train.min_micro_batches=2"]
-    one = train(folder, *overrides, "output=run")
-    two = train_by(2, folder, *overrides, "output=two")
-    assert one.returncode == 0, one.stderr
-    assert two.returncode == 0, two.stderr
-    assert "read in windows of data.max_length 16" in one.stdout
-    for left, right in zip(metrics(folder / "run"), metrics(folder / "two"), strict=True):
-        assert numbers(left) == pytest.approx(numbers(right), rel=1e-4)
+    said = assert_two_processes_train_as_one(folder, *overrides)
+    assert "read in windows of data.max_length 16" in said
+    (folder / "one").rename(folder / "run")
     answers_as_judged(folder)
-    before, kept = metrics(folder / "run"), weights(folder / "run")
-    interrupt(folder / "run", 5)
-    again = train(folder, *overrides, "output=run")
-    assert "continues an unfinished run from update" in again.stdout, again.stderr
-    assert [numbers(record) for record in metrics(folder / "run")] == [numbers(record) for record in before]
-    for name, weight in weights(folder / "run").items():
-        assert torch.equal(weight, kept[name]), name
+    assert_goes_on_exactly(folder / "run", *overrides, update=4)
 
 
 def test_saved_model_answers_one_window_by_pipeline_and_goes_on_without_any(folder: Path) -> None:
