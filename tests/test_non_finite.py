@@ -90,6 +90,16 @@ def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
+def test_updates_of_static_shapes_are_skipped_too(work: Path) -> None:
+    done = train(work, *EVERY, "train.non_finite=skip", "train.cuda_graphs=true")
+    assert done.returncode == 0, done.stderr
+    assert "filled up to" in done.stdout
+    assert results(work / "run")["skipped"] == 2  # one an epoch
+    for bad in (bad_update(0), bad_update(1)):
+        assert_equal(saved(work / "run", bad - 1), saved(work / "run", bad))
+        assert not any(tensor.isnan().any() for tensor in saved(work / "run", bad).values())
+
+
 def test_stop_names_row_and_update_and_skip_goes_on_from_there(work: Path) -> None:
     bad, again = bad_update(0), bad_update(1)
     assert bad > 1, "there has to be a checkpoint before it"

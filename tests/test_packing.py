@@ -68,11 +68,12 @@ def test_attention_with_dropout_has_the_gradients_that_autograd_finds(first_only
     output = attention_with_dropout(*inputs, packing, first_only, window, scaling, rate)
     found = [output.detach(), *torch.autograd.grad((output * wanted).sum(), inputs)]
     torch.manual_seed(2)
-    sizes = [group.rows * heads * (1 if first_only else group.width) * group.width for group in packing.groups]
+    groups = packing.grouping.groups
+    sizes = [group.rows * heads * (1 if first_only else group.width) * group.width for group in groups]
     kept = list(keep_mask(torch.Size([sum(sizes)]), rate, torch.float64).split(sizes))
     assert 0.6 < torch.cat(kept).mean() < 0.8
     expected, text = torch.zeros(90, heads, size, dtype=torch.float64), 0
-    for group, mask in zip(packing.groups, kept, strict=True):
+    for group, mask in zip(groups, kept, strict=True):
         for keep in mask.view(group.rows, heads, -1, group.width):
             start, length = int(packing.first[text]), int(lengths[text])
             queries = 1 if first_only else length

@@ -80,20 +80,21 @@ class Batches:
     def _packed(self, rows: np.ndarray, lengths: np.ndarray, width: int) -> dict[str, Any]:
         # A process without examples keeps step with one token of padding.
         packing, positions = pack(lengths if len(rows) else np.ones(1, np.int64), width, self.device)
-        tokens = _stretches(self.encoded.offsets[rows], lengths)
-
-        def in_a_row(values: np.ndarray, filler: int) -> torch.Tensor:
-            row = np.full((1, width), filler, np.int64)
-            row[0, : len(tokens)] = values[tokens]
-            return move(row, self.device)
-
-        inputs: dict[str, Any] = {
-            "input_ids": in_a_row(self.encoded.ids, self.padding.token),
+        inputs = self.rows_of_tokens(rows, lengths, width)
+        return {
+            **{name: move(array, self.device) for name, array in inputs.items()},
             "position_ids": positions + self.first_position,
             "packing": packing,
         }
+
+    def rows_of_tokens(self, texts: np.ndarray, lengths: np.ndarray, width: int) -> dict[str, np.ndarray]:
+        """The inputs that are given for each token of packed texts, int64 [1, width], padding after the texts."""
+        tokens = _stretches(self.encoded.offsets[texts], lengths)
+        inputs = {"input_ids": np.full((1, width), self.padding.token, np.int64)}
+        inputs["input_ids"][0, : len(tokens)] = self.encoded.ids[tokens]
         if self.encoded.types is not None:
-            inputs["token_type_ids"] = in_a_row(self.encoded.types, 0)
+            inputs["token_type_ids"] = np.zeros((1, width), np.int64)
+            inputs["token_type_ids"][0, : len(tokens)] = self.encoded.types[tokens]
         return inputs
 
     def _padded(self, texts: np.ndarray, lengths: np.ndarray, width: int) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
-from accelerate.utils import DistributedType, set_seed
+from accelerate.utils import DistributedType, broadcast, set_seed
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -27,6 +28,7 @@ def prepare(
     optimizer: torch.optim.Optimizer,
     max_grad_norm: float,
     kernels: Literal["fast", "plain"],
+    sums_gradients: bool = True,
 ) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
     """Wrap model and optimizer for the hardware. Loaders and schedulers are the plan's, and not prepared.
 
@@ -36,6 +38,8 @@ def prepare(
         optimizer: of its weights.
         max_grad_norm: for DeepSpeed, which clips inside its own step.
         kernels: "fast" replaces torch's modules where others are faster, "plain" keeps them.
+        sums_gradients: whether what processes with whole weights are wrapped in sums their gradients; else that is
+            left to `sum_over_processes`.
     """
     plugin = accelerator.state.deepspeed_plugin
     if plugin is not None:
@@ -48,11 +52,24 @@ def prepare(
         _always_apply_mask(model)
     elif accelerator.device.type == "cpu" and kernels == "fast":
         use_fast_modules(model, optimizer, whole=has_whole_weights(accelerator))
-    model, optimizer = accelerator.prepare(model, optimizer)
+    if sums_gradients:
+        model, optimizer = accelerator.prepare(model, optimizer)
+    else:
+        model = accelerator.prepare_model(model, evaluation_mode=True)  # as it is, but for autocast
+        optimizer = accelerator.prepare_optimizer(optimizer)
+        if accelerator.num_processes > 1:  # as DistributedDataParallel begins
+            broadcast([tensor.detach() for tensor in (*model.parameters(), *model.buffers())])
     if is_xla(accelerator):
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)
     return model, optimizer
+
+
+def sum_over_processes(accelerator: Accelerator, tensors: Sequence[torch.Tensor]) -> None:
+    """Replace tensors by their sums over all processes, in place. Called by all of them."""
+    if accelerator.num_processes > 1:
+        for tensor in tensors:  # accelerate's own reduce makes a copy
+            torch.distributed.all_reduce(tensor)
 
 
 def scaler_state(accelerator: Accelerator) -> dict[str, Any] | None:

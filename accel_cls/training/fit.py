@@ -46,6 +46,7 @@ from accel_cls.training.linear_probe import fit_last_layer, refit_last_layer
 from accel_cls.training.loop import Training, Watch, train
 from accel_cls.training.optimizer import make_optimizer
 from accel_cls.training.out_of_memory import explain_out_of_memory
+from accel_cls.training.static_choice import StaticChoice, choose_static
 from accel_cls.training.teacher import Teacher, describe_teacher, load_teacher
 from accel_cls.training.unfreezing import make_unfreezing
 
@@ -115,11 +116,13 @@ def fit(
     plan = _plan_of(recipe, inputs, accelerator)
     unfreezing = make_unfreezing(recipe, inputs.model, plan, accelerator)
     notes += unfreezing.describe(plan.updates)
-    _show_what_is_trained(recipe, inputs, plan, accelerator, notes, console)
+    static = choose_static(recipe, inputs, plan, accelerator)
+    _show_what_is_trained(recipe, inputs, plan, static, accelerator, notes, console)
 
     fit_seconds = _fit_last_layer(recipe, inputs, accelerator, plan, console) if start.checkpoint is None else 0.0
     optimizer = make_optimizer(inputs.model, recipe.train, accelerator.device)
-    model, optimizer = prepare(accelerator, inputs.model, optimizer, recipe.train.max_grad_norm, recipe.train.kernels)
+    clipped, kernels = recipe.train.max_grad_norm, recipe.train.kernels
+    model, optimizer = prepare(accelerator, inputs.model, optimizer, clipped, kernels, not static.is_static)
     progress = Progress(seconds=fit_seconds, evaluated=-1 if inputs.is_judged_first else 0)
     if start.checkpoint is not None:
         progress = load_checkpoint(accelerator, model, optimizer, start.checkpoint)
@@ -128,7 +131,8 @@ def fit(
         folder.rewind(progress.update, progress.evaluated)
     made = (recipe, plan, inputs, accelerator, model, optimizer, progress, average, unfreezing)
     training = _judged_with_fitted_head(build_training(*made, folder, session.stopping, console), inputs)
-    training = replace(training, watch=session.watch)
+    updates = static.updates()
+    training = replace(training, watch=session.watch, make_update=None if updates is None else updates.make)
     explain = functools.partial(_explain_out_of_memory, training, progress, sizes, key)
     reset_peak_device_memory(accelerator.device)  # what was tried to find a micro-batch's size is over
     _run_loop(loop or _train_to_the_end, hardware.name, training, progress, explain)
@@ -216,7 +220,13 @@ def _train_to_the_end(training: Training, progress: Progress, hardware: str) -> 
 
 
 def _show_what_is_trained(
-    recipe: Recipe, inputs: Inputs, plan: Plan, accelerator: Accelerator, notes: Sequence[str], console: Console
+    recipe: Recipe,
+    inputs: Inputs,
+    plan: Plan,
+    static: StaticChoice,
+    accelerator: Accelerator,
+    notes: Sequence[str],
+    console: Console,
 ) -> None:
     """The banner's sections on data, model and plan, and all notes."""
     compiled = [("programs", plan.programs(inputs.validation.lengths))] if is_xla(accelerator) else []
@@ -224,7 +234,7 @@ def _show_what_is_trained(
     console.section("data", [*inputs.describe_data(recipe), lengths])
     taught = [] if recipe.distill is None else [describe_teacher(recipe.distill)]
     console.section("model", [inputs.describe_model(recipe), *taught])
-    console.section("plan", [*plan.describe(recipe, accelerator.num_processes), *compiled])
+    console.section("plan", [*plan.describe(recipe, accelerator.num_processes), *static.describe(), *compiled])
     for note in notes:
         console.note(note)
 

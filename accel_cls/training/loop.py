@@ -33,6 +33,9 @@ from accel_cls.training.unfreezing import Unfreezing
 
 # Is told of each evaluation, on all processes, and of its scores on the main one; may end the training by raising.
 Watch = Callable[[Progress, Mapping[str, float]], None]
+Norm = torch.Tensor | float | None  # of a gradient; None where DeepSpeed keeps it to itself
+# Makes an update as `make_update` does, another way.
+MakeUpdate = Callable[["Training", int, float], tuple[list[MicroBatchLoss], Norm]]
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Training:
     console: Console
     average: Average = field(default_factory=Average)
     unfreezing: Unfreezing = field(default_factory=Unfreezing)
+    make_update: MakeUpdate | None = None  # in place of the one below
     watch: Watch | None = None
     before_evaluation: Callable[[], None] = lambda: None  # what it takes to make the model answer
 
@@ -65,22 +69,15 @@ def train(t: Training, progress: Progress) -> None:
     Raises:
         Stopped: where the run was told to stop, and has saved what it has.
     """
-    recipe, plan, accelerator = t.recipe, t.plan, t.accelerator
-    window = LogWindow(accelerator, progress)
+    recipe, plan = t.recipe, t.plan
+    window = LogWindow(t.accelerator, progress)
     t.model.train()
     if _is_evaluation_due(t, progress):  # the run was stopped before its evaluation, or in it; or begins with one
         after_update(t, progress, window)
     while progress.update < plan.updates and not _is_patience_over(t, progress):
         update = progress.update
         rate = plan.rate(progress.steps)
-        set_rate(t.optimizer, rate)
-        losses = accumulate_gradient(t, update)
-        t.unfreezing.drop_closed(update)
-        with span("optimizer"):
-            norm = clip_gradient(accelerator, t.model, t.optimizer, recipe.train.max_grad_norm or math.inf)
-            take_step(accelerator, t.optimizer, norm)
-            zero_gradients(accelerator, t.optimizer)
-        mark_step(accelerator)
+        losses, norm = (t.make_update or make_update)(t, update, rate)
         progress.update += 1
         t.trace.update(progress.update, rate, norm)
         if t.guard.counts(update, losses, rate, norm):
@@ -98,7 +95,24 @@ def train(t: Training, progress: Progress) -> None:
         update_done()
     _try_average(t, progress)
     t.saver.finish()
-    t.trace.weights(accelerator, t.model)
+    t.trace.weights(t.accelerator, t.model)
+
+
+def make_update(t: Training, update: int, rate: float) -> tuple[list[MicroBatchLoss], Norm]:
+    """One update, counted from 0: forward and backward passes, then a step at this rate.
+
+    Returns:
+        This process's micro-batches; the gradient's norm before it was clipped, the same on all processes.
+    """
+    set_rate(t.optimizer, rate)
+    losses = accumulate_gradient(t, update)
+    t.unfreezing.drop_closed(update)
+    with span("optimizer"):
+        norm = clip_gradient(t.accelerator, t.model, t.optimizer, t.recipe.train.max_grad_norm or math.inf)
+        take_step(t.accelerator, t.optimizer, norm)
+        zero_gradients(t.accelerator, t.optimizer)
+    mark_step(t.accelerator)
+    return losses, norm
 
 
 def accumulate_gradient(t: Training, update: int) -> list[MicroBatchLoss]:

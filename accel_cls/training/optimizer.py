@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from accelerate import Accelerator
@@ -93,6 +95,29 @@ def take_step(accelerator: Accelerator, optimizer: torch.optim.Optimizer, norm: 
     )
     if leaves_out_itself or norm is None or math.isfinite(float(norm)):
         optimizer.step()
+
+
+def take_no_step(optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    """Let a fused AdamW make its state, where it has none yet, by a step that changes neither weights nor state."""
+    inner = inner_optimizer(optimizer)
+    inner.grad_scale = inner.found_inf = torch.ones((), device=device)
+    inner.step()
+
+
+@contextmanager
+def rates_on_device(optimizer: torch.optim.Optimizer, rates: torch.Tensor) -> Iterator[None]:
+    """In the block, let a fused AdamW read its rates from a tensor, float32 [groups], so that a graph can be played
+    again with others. Checkpoints know of numbers only.
+    """
+    groups = inner_optimizer(optimizer).param_groups
+    before = [(group["lr"], group["capturable"]) for group in groups]
+    for group, rate in zip(groups, rates.unbind(), strict=True):
+        group.update(lr=rate, capturable=rates.device.type == "cuda")
+    try:
+        yield
+    finally:
+        for group, (rate, capturable) in zip(groups, before, strict=True):
+            group.update(lr=rate, capturable=capturable)
 
 
 def is_skipped_on_device(accelerator: Accelerator, optimizer: torch.optim.Optimizer) -> bool:

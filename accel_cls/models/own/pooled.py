@@ -6,7 +6,9 @@ tokens, as sentence-transformers' are, has learned little about these.
 
 from __future__ import annotations
 
+import functools
 import inspect
+import operator
 from typing import Any
 
 import torch
@@ -108,9 +110,11 @@ def _parts_of_pair(
     input_ids: torch.Tensor, real: torch.Tensor, tokens: Tokens, config: PooledConfig
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Which tokens are of the first text, and which of the second, bool [*tokens]; special ones are of neither."""
-    is_second = tokens.count(input_ids == torch.tensor(config.separator, device=input_ids.device)) > 0
-    marks = torch.tensor(config.special_tokens, device=input_ids.device)
-    is_text = real & ~torch.isin(input_ids, marks)
+    assert config.separator is not None
+    is_second = tokens.count(input_ids.eq(config.separator)) > 0
+    # Numbers, not a tensor of them: it would be copied to the device in each pass.
+    is_mark = functools.reduce(operator.or_, (input_ids.eq(mark) for mark in config.special_tokens or ()))
+    is_text = real & ~is_mark
     return is_text & ~is_second, is_text & is_second
 
 

@@ -141,7 +141,7 @@ class PackedTokens(GroupedSums):
     def slots(self) -> Slots:
         """See `Tokens`."""
         packing, device = self._packing, self._packing.first.device
-        width = packing.groups[0].width  # the longest text's, known without asking the device
+        width = packing.longest  # known without asking the device
         places = torch.arange(width, device=device)
         token = (packing.first[:, None] + places).clamp_max(packing.real - 1)
         starts = width * torch.arange(len(packing.first), device=device) - packing.first
@@ -182,7 +182,7 @@ class Rows:
 
     def last(self, states: torch.Tensor) -> torch.Tensor:
         """The state, of [texts, width, n], of each text's last token, [texts, n]."""
-        return FAST.gather(states.flatten(0, 1), _row_starts(self.mask)[:, 0] + self.lengths - 1)
+        return FAST.gather(states.flatten(0, 1), _row_starts(self.mask)[:, 0] + self.lengths - 1, None)
 
 
 def _row_starts(rows: torch.Tensor) -> torch.Tensor:

@@ -15,7 +15,7 @@ import torch
 
 from accel_cls.devices.cpu.dropout import apply_mask, keep_mask
 from accel_cls.models.packing.gather import scatter_rows
-from accel_cls.models.packing.row import Packing
+from accel_cls.models.packing.row import Packing, positions_of
 
 
 def attention_with_dropout(
@@ -116,8 +116,9 @@ class _Shapes:
     """How what belongs to all groups, one after the other, is cut into each group's matrices, one a text and head."""
 
     def __init__(self, packing: Packing, heads: int, first_only: bool):
-        count = [group.rows * heads for group in packing.groups]
-        keys = [group.width for group in packing.groups]
+        groups = packing.grouping.groups
+        count = [group.rows * heads for group in groups]
+        keys = [group.width for group in groups]
         queries = [1] * len(keys) if first_only else keys
         self._queries = list(zip(count, queries, strict=True))
         self._keys = list(zip(count, keys, strict=True))
@@ -144,7 +145,7 @@ def _cut(values: torch.Tensor, shapes: Sequence[tuple[int, ...]]) -> Iterator[to
 
 def _to_rows(values: torch.Tensor, slot_of_row: torch.Tensor, queried: torch.Tensor, first_only: bool) -> torch.Tensor:
     """A row for each token and head, of one for each query."""
-    return scatter_rows(values, queried, len(slot_of_row)) if first_only else values.index_select(0, slot_of_row)
+    return scatter_rows(values, queried, None, len(slot_of_row)) if first_only else values.index_select(0, slot_of_row)
 
 
 def _by_head(packing: Packing, heads: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -154,19 +155,19 @@ def _by_head(packing: Packing, heads: int) -> tuple[torch.Tensor, torch.Tensor, 
         The row of each slot, int64 [S × heads]; the slot of each row, int64 [T × heads]; the rows of the texts' first
         tokens, int64 [texts × heads].
     """
-    if heads not in packing.cache:
-        first, lengths, head = packing.first.numpy(), packing.lengths.numpy(), np.arange(heads)
-        widths = np.repeat([group.width for group in packing.groups], [group.rows for group in packing.groups])
+    cache = packing.grouping.cache
+    if heads not in cache:
+        lengths, head, groups = packing.lengths.numpy(), np.arange(heads), packing.grouping.groups
+        widths = np.repeat([group.width for group in groups], [group.rows for group in groups])
         starts = (np.cumsum(widths) - widths) * heads
-        positions = np.arange(packing.real) - np.repeat(first, lengths)
         slot_of_row = np.zeros((packing.tokens, heads), np.int64)
-        slot_of_row[: packing.real] = (np.repeat(starts, lengths) + positions)[:, None]
+        slot_of_row[: packing.real] = (np.repeat(starts, lengths) + positions_of(lengths))[:, None]
         slot_of_row[: packing.real] += np.repeat(widths, lengths)[:, None] * head
         row_of_slot = np.full(widths.sum() * heads, packing.tokens * heads - 1)  # a filler's, which nothing reads
         row_of_slot[slot_of_row[: packing.real].ravel()] = np.arange(packing.real * heads)
-        arrays = row_of_slot, slot_of_row.ravel(), (first[:, None] * heads + head).ravel()
-        packing.cache[heads] = tuple(torch.from_numpy(array) for array in arrays)
-    return packing.cache[heads]
+        arrays = row_of_slot, slot_of_row.ravel(), (packing.first.numpy()[:, None] * heads + head).ravel()
+        cache[heads] = tuple(torch.from_numpy(array) for array in arrays)
+    return cache[heads]
 
 
 def _biases(packing: Packing, window: int | None, first_only: bool, dtype: torch.dtype) -> list[torch.Tensor | None]:
@@ -174,11 +175,11 @@ def _biases(packing: Packing, window: int | None, first_only: bool, dtype: torch
 
     Not -inf: what stands for padding's own queries may see nothing within its window, and must not become NaN.
     """
-    key = window, first_only, dtype
-    if key not in packing.cache:
-        allowed = [group.attention_mask(window, first_only, torch.device("cpu")) for group in packing.groups]
+    cache, key = packing.grouping.cache, (window, first_only, dtype)
+    if key not in cache:
+        allowed = [group.attention_mask(window, first_only, torch.device("cpu")) for group in packing.grouping.groups]
         least = torch.finfo(dtype).min
-        packing.cache[key] = [
+        cache[key] = [
             None if a is None else torch.zeros(a.shape, dtype=dtype).masked_fill_(~a, least) for a in allowed
         ]
-    return packing.cache[key]
+    return cache[key]

@@ -138,11 +138,13 @@ def _compute_first_tokens_only(layer: torch.nn.Module, names: _Layer, rows: RowK
         packing = _packing.get()
         if packing is None:
             return values
-        return tuple(rows.gather(x.squeeze(0), packing.first).unsqueeze(0) for x in values)
+        return tuple(rows.gather(x.squeeze(0), packing.first, packing.text_of_first).unsqueeze(0) for x in values)
 
     def scatter_first(_: Any, __: Any, output: torch.Tensor) -> torch.Tensor:
         packing = _packing.get()
-        return output if packing is None else rows.scatter(output.squeeze(0), packing.first, packing.tokens)[None]
+        if packing is None:
+            return output
+        return rows.scatter(output.squeeze(0), packing.first, packing.text_of_first, packing.tokens)[None]
 
     layer.register_forward_pre_hook(enter, with_kwargs=True)
     layer.register_forward_hook(leave, always_call=True)  # after a failed pass, too
@@ -157,7 +159,7 @@ def _compute_first_tokens_only(layer: torch.nn.Module, names: _Layer, rows: RowK
 def _pool(hidden: torch.Tensor, packing: Packing, pooling: str, rows: RowKernels) -> torch.Tensor:
     """One vector a text, [texts, hidden], of [T, hidden]: its first token's, or the mean of its tokens'."""
     if pooling == "cls":
-        return rows.gather(hidden, packing.first)
+        return rows.gather(hidden, packing.first, packing.text_of_first)
     # Not index_add, which on a GPU adds in any order. In float32 at least: it adds up in the type of its input.
     dtype = torch.promote_types(hidden.dtype, torch.float32)
     texts = hidden[: packing.real].to(dtype)

@@ -19,10 +19,10 @@ class RowKernels:
     # (source, index, inverse, real): source[index], given the inverse index; from row `real` on (None: nowhere) the
     # source gets no gradient.
     permute: Callable[[torch.Tensor, torch.Tensor, torch.Tensor, int | None], torch.Tensor]
-    # (source, index): source[index], of rows that are all different.
-    gather: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-    # (source, index, rows): so many rows: row k of the source at index[k], all different; zeros elsewhere.
-    scatter: Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
+    # (source, index, inverse): source[index], of rows that are all different; `inverse` as `scatter_rows` takes it.
+    gather: Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+    # (source, index, inverse, rows): see `scatter_rows`.
+    scatter: Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None, int], torch.Tensor]
 
 
 class _Permute(torch.autograd.Function):
@@ -45,32 +45,41 @@ class _Permute(torch.autograd.Function):
 
 class _Gather(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, source: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(index)
+    def forward(ctx: Any, source: torch.Tensor, index: torch.Tensor, inverse: torch.Tensor | None) -> torch.Tensor:
+        ctx.save_for_backward(index, inverse)
         ctx.rows = len(source)
         return source.index_select(0, index)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        (index,) = ctx.saved_tensors
-        return scatter_rows(gradient, index, ctx.rows), None
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        index, inverse = ctx.saved_tensors
+        return scatter_rows(gradient, index, inverse, ctx.rows), None, None
 
 
 class _Scatter(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, source: torch.Tensor, index: torch.Tensor, rows: int) -> torch.Tensor:
+    def forward(
+        ctx: Any, source: torch.Tensor, index: torch.Tensor, inverse: torch.Tensor | None, rows: int
+    ) -> torch.Tensor:
         ctx.save_for_backward(index)
-        return scatter_rows(source, index, rows)
+        return scatter_rows(source, index, inverse, rows)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         (index,) = ctx.saved_tensors
-        return gradient.index_select(0, index), None, None
+        return gradient.index_select(0, index), None, None, None
 
 
-def scatter_rows(source: torch.Tensor, index: torch.Tensor, rows: int) -> torch.Tensor:
-    """So many rows: row k of `source` at `index[k]`, all different, and zeros; autograd finds its gradient."""
-    return source.new_zeros(rows, *source.shape[1:]).index_copy_(0, index, source)
+def scatter_rows(source: torch.Tensor, index: torch.Tensor, inverse: torch.Tensor | None, rows: int) -> torch.Tensor:
+    """So many rows: row k of `source` at `index[k]`, all different, and zeros; autograd finds its gradient.
+
+    Args:
+        inverse: int64 [rows], which row of the source each one is, and len(source) for zeros: then rows are read
+            where they would be written; None where there is none.
+    """
+    if inverse is None:
+        return source.new_zeros(rows, *source.shape[1:]).index_copy_(0, index, source)
+    return torch.cat([source, source.new_zeros(1, *source.shape[1:])]).index_select(0, inverse)
 
 
 def _permute_plain(source: torch.Tensor, index: torch.Tensor, inverse: torch.Tensor, real: int | None) -> torch.Tensor:
@@ -81,5 +90,7 @@ def _permute_plain(source: torch.Tensor, index: torch.Tensor, inverse: torch.Ten
 
 FAST = RowKernels(permute=_Permute.apply, gather=_Gather.apply, scatter=_Scatter.apply)
 PLAIN = RowKernels(
-    permute=_permute_plain, gather=lambda source, index: source.index_select(0, index), scatter=scatter_rows
+    permute=_permute_plain,
+    gather=lambda source, index, _: source.index_select(0, index),
+    scatter=lambda source, index, _, rows: scatter_rows(source, index, None, rows),
 )

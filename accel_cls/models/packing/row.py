@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,17 +40,57 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Grouping:
+    """The groups in which the texts of a row attend, which have S slots in all."""
+
+    groups: tuple[Group, ...]
+    token_of_slot: torch.Tensor  # int64 [S]: a filler for padding
+    slot_of_token: torch.Tensor  # int64 [T]: any for a filler
+    cache: dict[Any, Any] = field(default_factory=dict)  # what follows from it, worked out once for all layers
+
+
+@dataclass(frozen=True)
 class Packing:
-    """Where the texts lie in a row of T tokens, and in attention's groups, which have S slots in all."""
+    """Where the texts lie in a row of T tokens, one after the other, with fillers after the last one."""
 
     first: torch.Tensor  # int64 [texts]: each text's first token
     lengths: torch.Tensor  # int64 [texts]
-    token_of_slot: torch.Tensor  # int64 [S]: a filler for padding
-    slot_of_token: torch.Tensor  # int64 [T]: any for a filler
     tokens: int  # T
     real: int  # of these, before the fillers
-    groups: tuple[Group, ...]
-    cache: dict[Any, Any] = field(default_factory=dict)  # what follows from it, worked out once for all layers
+    longest: int  # tokens of the longest text that there may be
+    # The lengths on the host, falling; None where the tensors are filled anew before each pass, and only their shape
+    # is known: then there are no fillers, and attention finds the texts by `offsets`.
+    on_host: np.ndarray | None = None
+
+    @cached_property
+    def grouping(self) -> Grouping:
+        """How attention groups the texts. Made where it is asked for: not all attention does."""
+        assert self.on_host is not None, "groups have shapes that follow from the lengths"
+        return _group(self.on_host, self.tokens, self.first.device)
+
+    @cached_property
+    def offsets(self) -> torch.Tensor:
+        """Where each text begins, and the last one ends; fillers are one text more. Int32 [texts + 1 or 2]."""
+        ends = [self.first.new_full((1,), end) for end in ([] if self.is_full else [self.real]) + [self.tokens]]
+        return torch.cat([self.first, *ends]).int()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are no fillers."""
+        return self.real == self.tokens
+
+    @cached_property
+    def text_of_first(self) -> torch.Tensor | None:
+        """Which text begins with a token, and the number of texts where none does, int64 [T]; None on a CPU.
+
+        By it, rows are put where texts begin by reading instead of writing: of index_copy_ torch's deterministic
+        algorithm on a CUDA device sorts the indices, in ten kernels.
+        """
+        if self.first.device.type == "cpu":
+            return None
+        places = torch.arange(self.tokens, device=self.first.device)
+        text = torch.searchsorted(self.first, places, right=True) - 1
+        return text.masked_fill(self.first[text] != places, len(self.first))
 
 
 def group_widths(lengths: np.ndarray) -> list[tuple[int, int]]:
@@ -75,6 +116,28 @@ def group_widths(lengths: np.ndarray) -> list[tuple[int, int]]:
     return groups
 
 
+def _group(lengths: np.ndarray, tokens: int, device: torch.device) -> Grouping:
+    real, widths_of_groups = int(lengths.sum()), group_widths(lengths)
+    widths = np.repeat([width for _, width in widths_of_groups], [rows for rows, _ in widths_of_groups])
+    slots = np.cumsum(widths) - widths
+    slot_of_token = np.zeros(tokens, np.int64)
+    slot_of_token[:real] = np.repeat(slots, lengths) + positions_of(lengths)
+    # Nothing reads a filler, so no gradient reaches it: padding may take its values from there.
+    token_of_slot = np.full(int(widths.sum()), tokens - 1, np.int64)
+    token_of_slot[slot_of_token[:real]] = np.arange(real)
+    groups, row = [], 0
+    for rows, width in widths_of_groups:
+        mask = np.arange(width) < lengths[row : row + rows, None]
+        groups.append(Group(rows, width, None if mask.all() else move(mask[:, None, None, :], device)))
+        row += rows
+    return Grouping(tuple(groups), move(token_of_slot, device), move(slot_of_token, device))
+
+
+def positions_of(lengths: np.ndarray) -> np.ndarray:
+    """Each token's position in its text, int64, of texts that lie one after the other."""
+    return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+
+
 def pack(lengths: np.ndarray, tokens: int, device: torch.device) -> tuple[Packing, torch.Tensor]:
     """Lay texts out in a row.
 
@@ -87,31 +150,17 @@ def pack(lengths: np.ndarray, tokens: int, device: torch.device) -> tuple[Packin
         The packing, and each token's position in its text, int64 [1, T], 0 for fillers.
     """
     real = int(lengths.sum())
-    groups = group_widths(lengths)
-    widths = np.repeat([width for _, width in groups], [rows for rows, _ in groups])
-    starts, slots = np.cumsum(lengths) - lengths, np.cumsum(widths) - widths
-    positions = np.zeros(tokens, np.int64)
-    positions[:real] = np.arange(real) - np.repeat(starts, lengths)
-    slot_of_token = np.zeros(tokens, np.int64)
-    slot_of_token[:real] = np.repeat(slots, lengths) + positions[:real]
-    # Nothing reads a filler, so no gradient reaches it: padding may take its values from there.
-    token_of_slot = np.full(int(widths.sum()), tokens - 1, np.int64)
-    token_of_slot[slot_of_token[:real]] = np.arange(real)
-    masks, row = [], 0
-    for rows, width in groups:
-        mask = np.arange(width) < lengths[row : row + rows, None]
-        masks.append(Group(rows, width, None if mask.all() else move(mask[:, None, None, :], device)))
-        row += rows
+    positions = np.zeros((1, tokens), np.int64)
+    positions[0, :real] = positions_of(lengths)
     packing = Packing(
-        first=move(starts.astype(np.int64), device),
+        first=move((np.cumsum(lengths) - lengths).astype(np.int64), device),
         lengths=move(lengths.astype(np.int64), device),
-        token_of_slot=move(token_of_slot, device),
-        slot_of_token=move(slot_of_token, device),
         tokens=tokens,
         real=real,
-        groups=tuple(masks),
+        longest=int(lengths.max()),
+        on_host=lengths,
     )
-    return packing, move(positions[None], device)
+    return packing, move(positions, device)
 
 
 def move(array: np.ndarray, device: torch.device) -> torch.Tensor:

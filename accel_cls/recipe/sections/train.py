@@ -60,6 +60,14 @@ class Train(Section):
         "whether CUDA devices take algorithms that give the same bits each time, which may be slower; with false two "
         "runs of one command differ in the last digits, and so does a run that goes on. A CPU always repeats itself",
     )
+    cuda_graphs: Literal["auto"] | bool = setting(
+        "auto",
+        "true, false or 'auto'",
+        "whether updates on CUDA devices are recorded as graphs, each launched at once, of micro-batches that are "
+        "filled up to a few shapes: 'auto' where that can be, and the banner says where not, and why; true makes that "
+        "an error; false launches the same kernels one by one, which changes no bit. On a CPU true fills "
+        "micro-batches up, too, without graphs: slower, to see the same updates there",
+    )
     gradient_checkpointing: bool = setting(
         False,
         "true or false",

@@ -1,0 +1,91 @@
+"""FlashAttention over texts of any lengths in one row (Dao 2023), as torch has it.
+
+torch (2.13) has a public function for it, `torch.nn.attention.varlen.varlen_attn`, without dropout. The operator
+beneath has it, and a backward pass that repeats itself under deterministic algorithms. It is not part of torch's
+interface: so it is looked for, and where it is missing, or is another one, attention goes another way.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+
+_NAME = "_flash_attention_forward"
+# What is passed by position, and by name.
+_POSITIONAL = (
+    *("query", "key", "value", "cum_seq_q", "cum_seq_k", "max_q", "max_k"),
+    *("dropout_p", "is_causal", "return_debug_mask"),
+)
+_NAMED = {"scale", "window_size_left", "window_size_right"}
+_DTYPES = (torch.bfloat16, torch.float16)
+_CAPABILITY = (8, 0)  # Ampere and later
+_MOST_SIZE, _SIZE_STEP = 256, 8  # of a head
+
+
+def has_operator() -> bool:
+    """Whether this torch has the operator, with the arguments that are given to it."""
+    operator = getattr(torch.ops.aten, _NAME, None)
+    if operator is None:
+        return False
+    arguments = [argument.name for argument in operator.default._schema.arguments]
+    return tuple(arguments[: len(_POSITIONAL)]) == _POSITIONAL and set(arguments) >= _NAMED
+
+
+@functools.cache
+def why_not_flash(device: torch.device, dtype: torch.dtype, size: int) -> str | None:
+    """Why attention can't be computed so; None where it can.
+
+    Args:
+        device: where.
+        dtype: of queries, keys and values.
+        size: of each head.
+    """
+    if device.type != "cuda":
+        return f"FlashAttention needs a CUDA device, not {device.type}"
+    if dtype not in _DTYPES:
+        return f"FlashAttention is for bf16 and fp16, not {str(dtype).removeprefix('torch.')}"
+    if not has_operator():
+        return f"torch {torch.__version__} has no operator {_NAME} as it is used here"
+    if not torch.backends.cuda.is_flash_attention_available():
+        return f"torch {torch.__version__} was built without FlashAttention"
+    if torch.cuda.get_device_capability(device) < _CAPABILITY:
+        return f"FlashAttention needs compute capability 8.0, {torch.cuda.get_device_name(device)} has less"
+    if size > _MOST_SIZE or size % _SIZE_STEP:
+        return f"FlashAttention is for heads of a multiple of {_SIZE_STEP} numbers up to {_MOST_SIZE}, not {size}"
+    return None
+
+
+def flash_attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    query_offsets: torch.Tensor,
+    key_offsets: torch.Tensor,
+    most_queries: int,
+    most_keys: int,
+    scaling: float,
+    dropout: float,
+    window: int | None,
+) -> torch.Tensor:
+    """Attention of each text's queries to its keys.
+
+    Args:
+        query: [Q, heads, size] in bf16 or fp16.
+        key, value: [K, heads, size], likewise.
+        query_offsets, key_offsets: int32 [texts + 1], where each text's begin; the last is Q, and K.
+        most_queries, most_keys: that a text may have.
+        scaling: of the products.
+        dropout: the rate at which attention weights are dropped, 0 outside training.
+        window: how far, exclusive, a query attends to both sides; None for no limit.
+
+    Returns:
+        [Q, heads, size].
+    """
+    side = None if window is None else window - 1
+    return torch.ops.aten._flash_attention_forward(
+        *(query, key, value, query_offsets, key_offsets, most_queries, most_keys, dropout, False, False),
+        scale=scaling,
+        window_size_left=side,
+        window_size_right=side,
+    )[0]

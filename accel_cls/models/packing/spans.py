@@ -1,0 +1,84 @@
+"""Attention within each text of a packed row, by where the texts begin: one kernel for all of them, whatever they are.
+
+Groups of texts (`attention.py`) are several kernels each, of shapes that follow from the lengths: good where a kernel
+costs little beside its work, as on a CPU, and where it is in fp32. On a CUDA device FlashAttention takes the row as it
+is, and no shape depends on the lengths, which lets a pass be captured as a graph.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from accel_cls.devices.cuda.flash import flash_attention, why_not_flash
+from accel_cls.models.packing.gather import RowKernels
+from accel_cls.models.packing.row import Packing
+
+
+def attends_by_spans(value: torch.Tensor, packing: Packing) -> bool:
+    """Whether it is done so for these values, [T, heads, size]; it has to be where groups can't be made."""
+    return packing.on_host is None or why_not_flash(value.device, value.dtype, value.shape[-1]) is None
+
+
+def attention_by_spans(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    packing: Packing,
+    first_only: bool,
+    window: int | None,
+    scaling: float,
+    dropout: float,
+    rows: RowKernels,
+) -> torch.Tensor:
+    """Attention within each text: [T, heads, size] each, and so is what it returns.
+
+    Args:
+        first_only: whether of each text only what its first token asks is wanted.
+        window: how far, exclusive, a token attends to both sides; None for no limit.
+        dropout: the rate, 0 outside training.
+        rows: how first tokens are taken, and put back.
+    """
+    query, key = query.to(value.dtype), key.to(value.dtype)
+    # Fillers may be more than the longest text has tokens.
+    longest = max(packing.longest, packing.tokens - packing.real)
+    if window is not None and window >= longest:
+        window = None
+    attend = _dense if why_not_flash(value.device, value.dtype, value.shape[-1]) else flash_attention
+    offsets = packing.offsets
+    # With a window FlashAttention takes a text's only query for its last token; then all tokens ask.
+    if not first_only or window is not None:
+        return attend(query, key, value, offsets, offsets, longest, longest, scaling, dropout, window)
+    queries = rows.gather(query, packing.first, packing.text_of_first)
+    texts = len(packing.first)
+    of_texts = offsets[: texts + 1]
+    ends = torch.arange(texts + 1, dtype=torch.int32, device=query.device)
+    # Keys of fillers lie behind all texts' and are not asked for.
+    output = attend(queries, key, value, ends, of_texts, 1, longest, scaling, dropout, None)
+    return rows.scatter(output, packing.first, packing.text_of_first, packing.tokens)
+
+
+def _dense(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    query_offsets: torch.Tensor,
+    key_offsets: torch.Tensor,
+    most_queries: int,
+    most_keys: int,
+    scaling: float,
+    dropout: float,
+    window: int | None,
+) -> torch.Tensor:
+    """As `flash_attention`, by the products of all queries and keys: for any device and dtype, and few tokens."""
+    places = [torch.arange(len(x), device=x.device) for x in (query, key)]
+    texts = [
+        torch.searchsorted(offsets, place, right=True)
+        for offsets, place in zip((query_offsets, key_offsets), places, strict=True)
+    ]
+    allowed = texts[0][:, None] == texts[1]
+    if window is not None:
+        allowed &= (places[0][:, None] - places[1]).abs() < window
+    q, k, v = (x.transpose(0, 1).unsqueeze(0) for x in (query, key, value))
+    output = scaled_dot_product_attention(q, k, v, attn_mask=allowed, dropout_p=dropout, scale=scaling)
+    return output.squeeze(0).transpose(0, 1)

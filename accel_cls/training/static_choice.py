@@ -1,0 +1,102 @@
+"""Whether a training's updates are static ones, and why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from accel_cls.batching.batches import Batches
+from accel_cls.batching.plan import Plan
+from accel_cls.batching.static_shapes import StaticShape, choose_shapes, shape_for
+from accel_cls.devices.cuda.flash import why_not_flash
+from accel_cls.devices.prepare import has_whole_weights
+from accel_cls.errors import UserError
+from accel_cls.models.own.configurations import encoder_config
+from accel_cls.recipe import Recipe
+from accel_cls.training.build import Inputs
+from accel_cls.training.objective import Supervised
+from accel_cls.training.static_updates import StaticUpdates
+
+
+@dataclass(frozen=True)
+class StaticChoice:
+    """How a training's updates are made."""
+
+    shapes: tuple[StaticShape, ...] = ()  # of static ones; none where they are not
+    captures: bool = False  # whether they become CUDA graphs
+    required: bool = False  # whether it is an error where they can't
+    told: str | None = None  # what the banner says
+
+    @property
+    def is_static(self) -> bool:
+        """Whether they are."""
+        return bool(self.shapes)
+
+    def updates(self) -> StaticUpdates | None:
+        """What makes them in place of the loop."""
+        return StaticUpdates(self.shapes, self.captures, self.required) if self.is_static else None
+
+    def describe(self) -> list[tuple[str, str]]:
+        """The banner's line about them, where there is something to say."""
+        return [] if self.told is None else [("passes", self.told)]
+
+
+def choose_static(recipe: Recipe, inputs: Inputs, plan: Plan, accelerator: Accelerator) -> StaticChoice:
+    """How the updates of a training are made, by its train.cuda_graphs.
+
+    Raises:
+        UserError: where CUDA graphs are asked for and can't be.
+    """
+    wanted, kind = recipe.train.cuda_graphs, accelerator.device.type
+    if kind != "cuda" and wanted is not True:
+        return StaticChoice()
+    why = _why_not(recipe, inputs, accelerator)
+    if why is not None:
+        if wanted is True:
+            raise UserError(f"train.cuda_graphs: found true; expected auto, since {why}")
+        return StaticChoice(told=f"kernel by kernel, in shapes of their own: no CUDA graphs, since {why}")
+    shapes, captures = choose_shapes(plan, accelerator.num_processes), kind == "cuda" and wanted is not False
+    return StaticChoice(shapes, captures, wanted is True, _told(plan, accelerator, shapes, captures))
+
+
+def _told(plan: Plan, accelerator: Accelerator, shapes: tuple[StaticShape, ...], captures: bool) -> str:
+    parts = [part for u in range(min(plan.updates, 200)) for part in plan.micro_batches(u, accelerator.num_processes)]
+    sizes = [(int(plan.lengths[list(part.examples)].sum()), len(part.examples)) for part in parts]
+    filled = sum(shape_for(shapes, *size)[0].tokens for size in sizes)
+    padding = 1 - sum(tokens for tokens, _ in sizes) / filled
+    is_whole = accelerator.num_processes == 1 and len(parts) == min(plan.updates, 200)
+    how = ("a CUDA graph for each update" if is_whole else "CUDA graphs") if captures else "kernel by kernel"
+    text = f"{' and '.join(f'{shape.tokens:,}' for shape in shapes)} tokens, {padding:.0%} of them padding"
+    return f"{how}; micro-batches are filled up to {text}"
+
+
+def _why_not(recipe: Recipe, inputs: Inputs, accelerator: Accelerator) -> str | None:
+    """What stands against it, as a half-sentence; None where nothing does."""
+    train = recipe.train
+    reasons = (
+        (recipe.model.is_fitted, "model.freeze: encoder has no updates"),
+        (not has_whole_weights(accelerator), f"{accelerator.distributed_type.value} divides the weights"),
+        (accelerator.scaler is not None, "fp16's scale of the loss is found by the host"),
+        (not inputs.packed, "texts are padded, not packed, in this training"),
+        (train.kernels == "plain", "train.kernels is plain"),
+        (recipe.data.windows is not None, "data.windows gives each text rows of its own number"),
+        (recipe.model.dropout_samples > 1, "model.dropout_samples draws several times a text"),
+        (train.gradient_checkpointing, "train.gradient_checkpointing asks the device for its random state"),
+        (train.unfreeze is not None, "train.unfreeze changes what is trained"),
+        (
+            type(inputs.objective(recipe)) is not Supervised
+            or type(inputs.update_batches(accelerator.device)) is not Batches,
+            "the loss needs more of each example than one pass over its text",
+        ),
+    )
+    for applies, why in reasons:
+        if applies:
+            return why
+    if accelerator.device.type != "cuda":
+        return None  # without a capture, attention may be computed any way
+    config: Any = encoder_config(inputs.model.config)
+    dtype = torch.bfloat16 if accelerator.mixed_precision == "bf16" else inputs.model.dtype
+    return why_not_flash(accelerator.device, dtype, config.hidden_size // config.num_attention_heads)
