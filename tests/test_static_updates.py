@@ -28,7 +28,7 @@ from accel_cls.devices.cuda.flash import flash_attention, has_operator
 from accel_cls.devices.cuda.static_tensors import StaticTensors
 from accel_cls.models.own.configurations import PooledConfig
 from accel_cls.models.own.pooled import PooledForSequenceClassification
-from accel_cls.models.packing import make_packable
+from accel_cls.models.packing import make_packable, spans
 from accel_cls.tasks.losses import (
     BinaryCrossEntropy,
     BinaryFocalLoss,
@@ -39,6 +39,12 @@ from accel_cls.tasks.losses import (
 from accel_cls.tasks.ordinal import CumulativeCrossEntropy
 
 _CPU = torch.device("cpu")
+_HEADS: list[dict[str, Any]] = [
+    *({"pooling": pooling} for pooling in ("mean", "max", "attention")),
+    *({"head": head} for head in ("cnn", "bilstm", "rcnn", "dpcnn")),
+    {"pooling": "mean", "is_pair": True, "separator": 7, "special_tokens": [7, 8]},
+    {"pooling": "mean", "last_layers": 2},
+]
 
 
 def _plan(lengths: np.ndarray, tokens: int, batch_size: int, min_micro_batches: int = 1) -> Plan:
@@ -180,20 +186,58 @@ def test_no_pass_of_a_family_waits_for_the_device(family: str, more: dict[str, o
     _assert_waits_for_nothing(model, getattr(model.config, "type_vocab_size", 0) > 1)
 
 
-@pytest.mark.parametrize(
-    "head",
-    [
-        *({"pooling": pooling} for pooling in ("mean", "max", "attention")),
-        *({"head": head} for head in ("cnn", "bilstm", "rcnn", "dpcnn")),
-        {"pooling": "mean", "is_pair": True, "separator": 7, "special_tokens": [7, 8]},
-        {"pooling": "mean", "last_layers": 2},
-    ],
-    ids=str,
-)
+def _with_head(head: dict[str, Any]) -> torch.nn.Module:
+    options = {"pooling": "max"} | head
+    config = PooledConfig(encoder=_model("bert", {}).config, **options, num_labels=3, classifier_dropout=0.1)
+    return PooledForSequenceClassification(config).double().train()
+
+
+@pytest.mark.parametrize("head", _HEADS, ids=str)
 def test_no_pass_of_a_head_waits_for_the_device(head: dict[str, Any]) -> None:
-    encoder = _model("bert", {}).config
-    config = PooledConfig(encoder=encoder, **({"pooling": "max"} | head), num_labels=3, classifier_dropout=0.1)
-    _assert_waits_for_nothing(PooledForSequenceClassification(config).double().train())
+    _assert_waits_for_nothing(_with_head(head))
+
+
+def _pass_on_meta(model: torch.nn.Module, types: bool, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """A pass and its backward pass in bf16 on the meta device, by FlashAttention; the shapes of its queries.
+
+    What mixes devices fails there, and so does whatever asks for a number.
+    """
+    monkeypatch.setattr(spans, "why_not_flash", lambda *_: None)
+    shapes = []
+
+    def flash(query: torch.Tensor, *rest: Any) -> torch.Tensor:
+        shapes.append(tuple(query.shape))
+        return flash_attention(query, *rest)
+
+    monkeypatch.setattr(spans, "flash_attention", flash)
+    batches = batches_of_texts(make_packable(model), types=types)
+    part, _ = Layout(160, 160, packed=True).to_micro_batches(np.arange(9), batches.encoded.lengths)
+    shape = StaticShape(256, len(part.examples) + 3, 70)
+    arrays = static_arrays(batches, part, shape)
+    tensors = {name: torch.from_numpy(array).to("meta") for name, array in arrays.items()}
+    batch = static_batch(tensors, shape)
+    model = model.to("meta", torch.bfloat16)
+    logits = model(**batch.inputs).logits
+    assert logits.shape == (shape.texts, 3)
+    (cross_entropy(logits.float(), batch.labels, reduction="none") * batch.mask).sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    return shapes
+
+
+@pytest.mark.parametrize(("family", "more"), _CASES, ids=lambda case: str(case))
+def test_a_pass_needs_only_what_lies_on_the_device(
+    family: str, more: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = _model(family, more, dropout=0.1).train()
+    shapes = _pass_on_meta(model, getattr(model.config, "type_vocab_size", 0) > 1, monkeypatch)
+    # ALBERT's layers are one; ModernBERT's mean reads all tokens, and its last layer here has no window.
+    reads_all = family == "albert" or "classifier_pooling" in more
+    assert [rows == 256 for rows, *_ in shapes] == [True, True, reads_all]
+
+
+@pytest.mark.parametrize("head", _HEADS, ids=str)
+def test_a_head_needs_only_what_lies_on_the_device(head: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _pass_on_meta(_with_head(head), False, monkeypatch)
 
 
 def test_no_loss_waits_for_the_device() -> None:
