@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from benchmarks.cases import CASES
 from tools.gpu_check import libraries, report
 from tools.gpu_check.__main__ import main
 from tools.gpu_check.children.high_scale import HighScaler
 from tools.gpu_check.findings import Finding, StepFailed
+from tools.gpu_check.goals import GOALS, reached
 from tools.gpu_check.steps import STEPS, Step, run_steps
 from tools.gpu_check.trainings import OutOfTime, Trainings
 
@@ -40,12 +42,45 @@ def test_the_short_form_passes_on_a_cpu(tmp_path: Path) -> None:
     only_gpu = {step.name for step in STEPS if step.only_gpu}
     assert {name for name, step in found.items() if step["status"] == "left out"} == only_gpu
     assert {step["status"] for name, step in found.items() if name not in only_gpu} == {"passed"}, done.stdout
-    for name in found.keys() - only_gpu - {"profile"}:
-        assert any(one["ok"] is not None for one in found[name]["findings"]) or name == "main job", name
+    for name in found.keys() - only_gpu - {"profile", "main job", "first update"}:
+        assert any(one["ok"] is not None for one in found[name]["findings"]), name
     assert found["environment"]["findings"][-1]["value"] == "forked from a warm Python"
     assert done.stdout.rstrip().endswith("s of 600 s")
     log = (tmp_path / "log.txt").read_text(encoding="utf-8")
     assert "$ python -m accelerate.commands.launch --config_file accelerate_configs/cpu.yaml" in log
+
+
+def test_each_case_on_a_gpu_has_a_goal() -> None:
+    assert {name for name in CASES if name.startswith("gpu-")} == GOALS.keys()
+
+
+def test_goals_are_held_against_the_best_of_the_others() -> None:
+    def case(name: str, ours: float, share: float, memory: int) -> dict:
+        theirs = {"floor_share": 0.1, "flop_share": 0.1, "device_peak_bytes": 4_000}
+        others = {f"trainer_best bf16{more}": [theirs | {"examples_per_second": s}] for more, s in speeds.items()}
+        mine = {"examples_per_second": ours, "floor_share": share, "flop_share": share, "device_peak_bytes": memory}
+        return {"name": name, "rounds": {**others, "accel_cls bf16": [mine]}}
+
+    speeds = {"": 100.0, " compiled": 200.0}
+    slow, met, large = "gpu-base-reviews-16", "gpu-tiny-reviews-32", "gpu-large-even-128"
+    cases = [
+        case(slow, 1_500, 0.3, 4_000),
+        case(met, 1_600, 0, 4_000),
+        case(large, 300, 0.5, 4_400),
+        case("bert", 1, 0, 0),
+    ]
+    found = list(reached({"cases": cases}))
+    assert [one.what for one in found] == [f"goal of {name}" for name in (slow, met, large)]
+    assert [one.ok for one in found] == [False, True, False]
+    assert (
+        found[0].value
+        == "7.50 times as fast (8.00 wanted), 30% of the floor (25% wanted), 1.00 of its memory (at most 1 wanted)"
+    )
+    assert "50% of peak (45% wanted), 1.10 of its memory" in found[2].value
+    one = {"seconds": 1.0, "device_peak_bytes": None}
+    rounds = {"pipeline bf16": [one | {"seconds": 6.0}], "accel_cls bf16": [one]}
+    (found,) = reached({"cases": [{"name": "gpu-predict-e5", "count": 100, "rounds": rounds}]})
+    assert found == Finding("goal of gpu-predict-e5", "6.00 times as fast (5.00 wanted)", True)
 
 
 # Steps that go wrong -------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ from accel_cls.batching.static_batches import static_arrays, static_batch
 from accel_cls.batching.static_shapes import MOST_SHAPES, StaticShape, choose_shapes, shape_for
 from accel_cls.devices.cuda.flash import flash_attention, has_operator
 from accel_cls.devices.cuda.static_tensors import StaticTensors
+from accel_cls.errors import UserError
+from accel_cls.models.compiling import compile_layers
 from accel_cls.models.own.configurations import PooledConfig
 from accel_cls.models.own.pooled import PooledForSequenceClassification
 from accel_cls.models.packing import make_packable, spans
@@ -148,6 +151,35 @@ def test_texts_that_are_filled_up_have_the_logits_and_gradients_of_others(
     scale = max(gradient.abs().max() for gradient in gradients.values())
     for name, gradient in gradients.items():
         assert (gradient - gradients_filled[name]).abs().max() < 1e-10 * scale, name
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "modernbert"])
+def test_compiled_layers_have_the_logits_and_gradients_of_others(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Inductor takes a minute; what it is given, and what it gives back, is the same without it.
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    model = _model(family, {}).train()
+    batch, _ = _static(make_packable(model), getattr(model.config, "type_vocab_size", 0) > 1)
+    answers = []
+    for compiled in (False, True):
+        if compiled:
+            assert compile_layers(model, "train.compile", deterministic=True) >= 3  # layers
+            torch._dynamo.utils.counters.clear()
+        model.zero_grad()
+        logits = model(**batch.inputs).logits
+        cross_entropy(logits, batch.labels).backward()
+        answers.append(torch.cat([logits.detach().flatten(), *(p.grad.flatten() for p in model.parameters())]))
+    assert (answers[0] - answers[1]).abs().max() < 1e-10 * answers[0].abs().max()
+    programs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    # Of each kind of part one for all layers, and one for the first tokens of the last layer.
+    assert 2 <= programs <= 6
+    assert not torch._dynamo.utils.counters["graph_break"]
+    model.eval()(**batch.inputs)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == programs
+
+
+def test_layers_that_are_one_layer_are_not_compiled() -> None:
+    with pytest.raises(UserError, match="expected false for albert"):
+        compile_layers(_model("albert", {}), "train.compile", deterministic=True)
 
 
 class _Operators(TorchDispatchMode):
@@ -338,4 +370,13 @@ def test_what_can_t_be_is_refused_with_its_reason(folder: Path, setting: str, wh
     assert refused.returncode != 0
     assert "train.cuda_graphs: found true; expected auto, since" in refused.stderr
     assert why in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_layers_are_compiled_only_for_few_shapes(folder: Path) -> None:
+    refused = train(folder, "train.compile=true")
+    assert refused.returncode != 0
+    assert (
+        "train.compile: found true; expected false: micro-batches have many shapes, since on a CPU" in refused.stderr
+    )
     assert "Traceback" not in refused.stderr

@@ -33,6 +33,7 @@ from accel_cls.hardware.accelerator import Hardware
 from accel_cls.hardware.main_process import decided_by_main, float_bits, float_of_bits
 from accel_cls.memory.available import peak_device_memory, reset_peak_device_memory
 from accel_cls.memory.sizes import MicroBatchSizes
+from accel_cls.models.compiling import compile_layers
 from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.runs.changes import RunSpec
 from accel_cls.runs.folder import RunFolder
@@ -116,9 +117,11 @@ def fit(
     plan = _plan_of(recipe, inputs, accelerator)
     unfreezing = make_unfreezing(recipe, inputs.model, plan, accelerator)
     notes += unfreezing.describe(plan.updates)
-    static = choose_static(recipe, inputs, plan, accelerator)
+    static = choose_static(recipe, inputs, plan, accelerator, is_measured=loop is not None)
     _show_what_is_trained(recipe, inputs, plan, static, accelerator, notes, console)
 
+    if recipe.train.compile:
+        compile_layers(inputs.model, "train.compile", recipe.train.deterministic)
     fit_seconds = _fit_last_layer(recipe, inputs, accelerator, plan, console) if start.checkpoint is None else 0.0
     optimizer = make_optimizer(inputs.model, recipe.train, accelerator.device)
     clipped, kernels = recipe.train.max_grad_norm, recipe.train.kernels

@@ -44,33 +44,43 @@ class StaticChoice:
         return [] if self.told is None else [("passes", self.told)]
 
 
-def choose_static(recipe: Recipe, inputs: Inputs, plan: Plan, accelerator: Accelerator) -> StaticChoice:
+def choose_static(
+    recipe: Recipe, inputs: Inputs, plan: Plan, accelerator: Accelerator, is_measured: bool
+) -> StaticChoice:
     """How the updates of a training are made, by its train.cuda_graphs.
+
+    Args:
+        is_measured: whether the parts of updates are timed, which a graph has not.
 
     Raises:
         UserError: where CUDA graphs are asked for and can't be.
     """
     wanted, kind = recipe.train.cuda_graphs, accelerator.device.type
-    if kind != "cuda" and wanted is not True:
-        return StaticChoice()
-    why = _why_not(recipe, inputs, accelerator)
+    is_tried = kind == "cuda" or wanted is True
+    why = _why_not(recipe, inputs, accelerator) if is_tried else "on a CPU only train.cuda_graphs: true fills them up"
     if why is not None:
-        if wanted is True:
-            raise UserError(f"train.cuda_graphs: found true; expected auto, since {why}")
-        return StaticChoice(told=f"kernel by kernel, in shapes of their own: no CUDA graphs, since {why}")
-    shapes, captures = choose_shapes(plan, accelerator.num_processes), kind == "cuda" and wanted is not False
-    return StaticChoice(shapes, captures, wanted is True, _told(plan, accelerator, shapes, captures))
+        for key, found in (("cuda_graphs", wanted is True), ("compile", recipe.train.compile)):
+            if found:
+                instead = "auto" if key == "cuda_graphs" else "false: micro-batches have many shapes"
+                raise UserError(f"train.{key}: found true; expected {instead}, since {why}")
+        told = f"kernel by kernel, in shapes of their own: no CUDA graphs, since {why}"
+        return StaticChoice(told=told if is_tried else None)
+    processes = accelerator.num_processes
+    shapes = choose_shapes(plan, processes)
+    captures = kind == "cuda" and wanted is not False and not is_measured
+    return StaticChoice(shapes, captures, wanted is True, _told(recipe, plan, processes, shapes, captures))
 
 
-def _told(plan: Plan, accelerator: Accelerator, shapes: tuple[StaticShape, ...], captures: bool) -> str:
-    parts = [part for u in range(min(plan.updates, 200)) for part in plan.micro_batches(u, accelerator.num_processes)]
+def _told(recipe: Recipe, plan: Plan, processes: int, shapes: tuple[StaticShape, ...], captures: bool) -> str:
+    parts = [part for update in range(min(plan.updates, 200)) for part in plan.micro_batches(update, processes)]
     sizes = [(int(plan.lengths[list(part.examples)].sum()), len(part.examples)) for part in parts]
     filled = sum(shape_for(shapes, *size)[0].tokens for size in sizes)
     padding = 1 - sum(tokens for tokens, _ in sizes) / filled
-    is_whole = accelerator.num_processes == 1 and len(parts) == min(plan.updates, 200)
+    is_whole = processes == 1 and len(parts) == min(plan.updates, 200)
     how = ("a CUDA graph for each update" if is_whole else "CUDA graphs") if captures else "kernel by kernel"
     text = f"{' and '.join(f'{shape.tokens:,}' for shape in shapes)} tokens, {padding:.0%} of them padding"
-    return f"{how}; micro-batches are filled up to {text}"
+    compiled = "; layers compiled" if recipe.train.compile else ""
+    return f"{how}; micro-batches are filled up to {text}{compiled}"
 
 
 def _why_not(recipe: Recipe, inputs: Inputs, accelerator: Accelerator) -> str | None:

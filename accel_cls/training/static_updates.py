@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ from accel_cls.devices.cuda.graphs import Recorder
 from accel_cls.devices.cuda.static_tensors import StaticTensors
 from accel_cls.devices.prepare import inner_optimizer, seed_generators, sum_over_processes
 from accel_cls.errors import UserError
+from accel_cls.models.compiling import without_compiling
 from accel_cls.training.loop import Training
 from accel_cls.training.objective import MicroBatchLoss
 from accel_cls.training.optimizer import clip_gradient, rates_on_device, set_rate, take_no_step
@@ -90,6 +92,11 @@ class StaticUpdates:
         self._gradients: list[_FlatGradients] | None = None  # of several passes, added up; None until it is needed
         self._rates: StaticTensors | None = None  # of a step by these
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether each shape has been met, and what is done with it recorded."""
+        return len(self._slots) == len(self._shapes)
+
     def make(self, t: Training, update: int, rate: float) -> tuple[list[MicroBatchLoss], torch.Tensor]:
         """One update, counted from 0; see `loop.make_update`."""
         processes = t.accelerator.num_processes
@@ -130,7 +137,9 @@ class StaticUpdates:
             key = "update" if is_whole else "passes", shape
             call = self._recorded(t, key, call, functools.partial(_warm_up, t, slot, is_whole))
         seed_generators(t.accelerator.device, seed)
-        return call().clone()
+        is_as_ever = is_common or not t.recipe.train.compile
+        with nullcontext() if is_as_ever else without_compiling():
+            return call().clone()
 
     def _step_by_sums(self, t: Training) -> torch.Tensor:
         """The step by the gradients of all passes, of all processes; returns their norm."""

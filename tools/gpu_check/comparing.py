@@ -26,18 +26,18 @@ def parity(t: Trainings) -> Iterator[Finding]:
         options = (_WITHOUT_DROPOUT, f"train.packing={packing}")
         cpu = t.train(f"parity-cpu-{name}", *options, device="cpu")
         gpu = t.train(f"parity-{name}", *options)
-        yield _compared(f"fp32, {name}: CPU and {t.where}", cpu, gpu, "no")
+        yield compared(f"fp32, {name}: CPU and {t.where}", cpu, gpu, "no")
     alone = t.train("parity-alone")
     ddp = t.train_ddp("parity-ddp")
     many = "1 process over NCCL" if t.is_gpu else "2 processes over gloo"
-    yield _compared(f"fp32, dropout on: DDP, {many}, and without", alone, ddp, "no")
+    yield compared(f"fp32, dropout on: DDP, {many}, and without", alone, ddp, "no")
     for precision, word in (("fp32", "no"), ("bf16", "bf16"), *([("fp16", "fp16")] if t.is_gpu else [])):
         options = (_WITHOUT_DROPOUT, "train.min_micro_batches=1")
         fine, coarse = (
             t.train(f"cut-{precision}-{tokens}", *options, f"train.micro_batch_tokens={tokens}", precision=precision)
             for tokens in (256, 2048)
         )
-        yield _compared(f"{precision}: micro-batches of 256 and 2,048 tokens", fine, coarse, word)
+        yield compared(f"{precision}: micro-batches of 256 and 2,048 tokens", fine, coarse, word)
 
 
 def crossing(t: Trainings) -> Iterator[Finding]:
@@ -48,7 +48,7 @@ def crossing(t: Trainings) -> Iterator[Finding]:
     for part, device in enumerate((t.device, "cpu", t.device), start=1):
         run = t.train("crossing", *options, f"train.max_updates={part * third}", device=device)
     what = f"fp32: {t.where}, CPU, {t.where}, and {t.where} throughout"
-    yield _compared(what, whole, run, "no", _CROSSED)
+    yield compared(what, whole, run, "no", _CROSSED)
 
 
 def answers(t: Trainings) -> Iterator[Finding]:
@@ -74,7 +74,7 @@ def answers(t: Trainings) -> Iterator[Finding]:
         yield Finding(what, f"at most {apart:.1e} apart", apart <= _APART)
 
 
-def _compared(what: str, one: Path, other: Path, precision: str, times: float = 1) -> Finding:
+def compared(what: str, one: Path, other: Path, precision: str, times: float = 1) -> Finding:
     """Two trainings within parity's tolerance for a precision, by accelerate's word for it, or so many times that."""
     from accel_cls.parity.compare import TrainedRun, compare
     from accel_cls.parity.verdict import TOLERANCES, Tolerance, is_within

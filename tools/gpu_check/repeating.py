@@ -59,7 +59,7 @@ def cost_of_determinism(t: Trainings) -> Iterator[Finding]:
             for value, found in speeds.items():
                 options = (f"train.deterministic={value}", "train.trace=false", "train.log_every=10", *model)
                 run = t.train(f"cost-{len(model)}-{value}-{turn}", *options, precision="bf16")
-                found.append(_speed(run))
+                found.append(speed(run))
         exact, free = (statistics.mean(found) for found in speeds.values())
         yield Finding(
             f"{name}: deterministic, not, ratio", f"{exact:,.0f} and {free:,.0f} texts/s, {exact / free:.2f}"
@@ -83,7 +83,7 @@ def same(what: str, one: Path, other: Path, parts: Sequence[str] | None = None) 
     return Finding(what, found[0] if found else value, not found)
 
 
-def _speed(run: Path) -> float:
+def speed(run: Path) -> float:
     """Texts a second in the second half of a training: by then the allocator has what it needs."""
     speeds = ours.speeds(run)
     return statistics.mean(speeds[len(speeds) // 2 :])

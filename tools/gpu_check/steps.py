@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tools.gpu_check import comparing, jobs, libraries, limits, repeating
+from tools.gpu_check import comparing, graphs, jobs, libraries, limits, repeating
 from tools.gpu_check.findings import Finding, StepFailed
 from tools.gpu_check.trainings import OutOfTime, Trainings
 
@@ -29,13 +29,18 @@ STEPS = (
     Step("main job", jobs.main_job, 120),
     Step("same bits", repeating.same_bits, 120),
     Step("same bits in BERT-base", repeating.same_bits_large, 80),
+    Step("passes of static shape", graphs.passes, 40),
+    Step("updates as graphs", graphs.updates, 120),
+    Step("no wait in an update", graphs.no_wait, 30, only_gpu=True),
     Step("parity", comparing.parity, 100),
     Step("fp16", limits.scaler_skips, 30, only_gpu=True),
     Step("out of memory", limits.out_of_memory, 60),
     Step("answers", comparing.answers, 40),
     Step("to the CPU and back", comparing.crossing, 40),
     Step("saving", limits.saving, 40),
+    Step("compiled layers", graphs.compiling, 120, only_gpu=True),
     Step("cost of the same bits", repeating.cost_of_determinism, 90, only_gpu=True),
+    Step("first update", jobs.first_update, 40),
     Step("profile", jobs.profile, 60, needs=libraries.COMMANDS),
     Step("benchmarks", jobs.benchmarks, 600),
 )

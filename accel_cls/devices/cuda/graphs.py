@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+Call = Callable[[], torch.Tensor]
+
 # Before a capture: libraries choose algorithms and take memory in their first calls.
 _WARM_UPS = 3
 
@@ -30,7 +32,9 @@ class Recorder:
         self.captures = captures
         self.failure: str | None = None  # why a function could not be recorded: from then on none is
 
-    def record(self, function: Callable[[], torch.Tensor], warm_up: Callable[[], None]) -> Callable[[], torch.Tensor]:
+    def record(
+        self, function: Callable[[], torch.Tensor], warm_up: Callable[[], object]
+    ) -> Callable[[], torch.Tensor]:
         """What does what a function does, each time it is called.
 
         Args:

@@ -98,6 +98,15 @@ def make_packable(model: PreTrainedModel, kernels: Kernels = "fast") -> int:
     return first_position
 
 
+def layers_with_attention(model: PreTrainedModel) -> list[tuple[torch.nn.Module, torch.nn.Module]]:
+    """Each layer of a model that `can_pack`, and the part of it that attends; none where they are all one layer."""
+    _, names = _FAMILIES[encoder_config(model.config).model_type]
+    if names is None:
+        return []
+    encoder = model.base_model
+    return [(layer, layer.get_submodule(names.attention)) for layer in encoder.get_submodule(names.layers)]
+
+
 def pack_attention(model: PreTrainedModel, kernels: Kernels) -> int:
     """Let the encoder of a model take packed texts, whose output has a vector for each token; else as above."""
     model.base_model.set_attn_implementation(register_attention(kernels))
