@@ -53,11 +53,9 @@ def choose_shapes(plan: Plan, processes: int) -> tuple[StaticShape, ...]:
     tokens, counts = np.unique(sizes[:, 0], return_counts=True)
     ends = _best_cut(-(-(tokens + 1) // _TOKEN_STEP) * _TOKEN_STEP, counts)
     bounds = [0, *(int(tokens[end]) for end in ends)]
-    shapes = [
-        _shape_of(sizes[(sizes[:, 0] > above) & (sizes[:, 0] <= to)], longest)
-        for above, to in itertools.pairwise(bounds)
-    ]
-    return tuple(sorted(shapes, key=lambda shape: shape.tokens))
+    own = [sizes[(sizes[:, 0] > above) & (sizes[:, 0] <= to)] for above, to in itertools.pairwise(bounds)]
+    # The last update of an epoch may have few texts: that it fits into a larger shape is enough.
+    return (*(_shape_of(part, longest, every=False) for part in own[:-1]), _shape_of(own[-1], longest))
 
 
 def shape_for(shapes: Sequence[StaticShape], tokens: int, texts: int) -> tuple[StaticShape, bool]:
@@ -75,14 +73,18 @@ def _sizes(plan: Plan, processes: int) -> Iterator[tuple[int, int]]:
             yield int(plan.lengths[list(part.examples)].sum()), len(part.examples)
 
 
-def _shape_of(sizes: np.ndarray, longest: int) -> StaticShape:
-    """The smallest shape that holds all of some sizes, int [micro-batches, (tokens, texts)]."""
+def _shape_of(sizes: np.ndarray, longest: int, every: bool = True) -> StaticShape:
+    """The smallest shape that holds the tokens of some sizes, int [micro-batches, (tokens, texts)].
+
+    Args:
+        every: whether it has to hold all of them, also those with so few texts that padding takes more tokens.
+    """
     tokens = _round_up(int(sizes[:, 0].max()) + 1)
     while True:
         # Texts of padding have at most `longest` tokens each, and at least one.
         texts = int((sizes[:, 1] + -(-(tokens - sizes[:, 0]) // longest)).max())
         least = int((sizes[:, 0] + texts - sizes[:, 1]).max())
-        if least <= tokens:
+        if least <= tokens or not every:
             return StaticShape(tokens, texts, longest)
         tokens = _round_up(least)
 

@@ -78,7 +78,8 @@ def _told(recipe: Recipe, plan: Plan, processes: int, shapes: tuple[StaticShape,
     padding = 1 - sum(tokens for tokens, _ in sizes) / filled
     is_whole = processes == 1 and len(parts) == min(plan.updates, 200)
     how = ("a CUDA graph for each update" if is_whole else "CUDA graphs") if captures else "kernel by kernel"
-    text = f"{' and '.join(f'{shape.tokens:,}' for shape in shapes)} tokens, {padding:.0%} of them padding"
+    *most, last = (f"{shape.tokens:,}" for shape in shapes)
+    text = f"{' or '.join([', '.join(most), last] if most else [last])} tokens, {padding:.0%} of them padding"
     compiled = "; layers compiled" if recipe.train.compile else ""
     return f"{how}; micro-batches are filled up to {text}{compiled}"
 

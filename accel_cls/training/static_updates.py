@@ -137,8 +137,8 @@ class StaticUpdates:
             key = "update" if is_whole else "passes", shape
             call = self._recorded(t, key, call, functools.partial(_warm_up, t, slot, is_whole))
         seed_generators(t.accelerator.device, seed)
-        is_as_ever = is_common or not t.recipe.train.compile
-        with nullcontext() if is_as_ever else without_compiling():
+        comes_once = t.recipe.train.compile and not is_common
+        with without_compiling() if comes_once else nullcontext():
             return call().clone()
 
     def _step_by_sums(self, t: Training) -> torch.Tensor:
