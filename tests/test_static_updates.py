@@ -13,7 +13,8 @@ import pytest
 import torch
 from conftest import train, write_recipe, write_reviews
 from packed_texts import batches_of_texts
-from run_results import metrics, numbers
+from recorded_training import SAID
+from run_results import metrics, numbers, weights_of
 from same_training import assert_goes_on_exactly, assert_two_processes_train_as_one
 from test_packing import _CASES, _model
 from tiny import write_model, write_texts
@@ -40,6 +41,7 @@ from accel_cls.tasks.losses import (
     GeneralizedCrossEntropy,
 )
 from accel_cls.tasks.ordinal import CumulativeCrossEntropy
+from tools import warm
 
 _CPU = torch.device("cpu")
 _HEADS: list[dict[str, Any]] = [
@@ -339,6 +341,29 @@ def test_same_training_on_two_processes_and_after_a_stop(folder: Path) -> None:
     ]
     assert_two_processes_train_as_one(folder, *settings)  # with dropout
     assert_goes_on_exactly(folder / "one", *settings, update=7)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["train.micro_batch_tokens=4096", "train.class_weights=balanced", "loss.kind=focal", "model.pooling=mean"],
+        ["train.layer_decay=0.8", "model.freeze=embeddings", "average={ema: 0.9}", "train.weight_decay=0.3"],
+        ["model.head=cnn", "train.micro_batch_tokens=4096", "train.max_grad_norm=0.05", "train.schedule=cosine"],
+        ["model.lora={rank: 2}", "train.label_smoothing=0.1", "train.batch_size=31"],
+    ],
+    ids=lambda settings: settings[0],
+)
+def test_nothing_but_operators_on_tensors_in_their_place_makes_an_update(folder: Path, settings: list[str]) -> None:
+    # With dropout; at a rate that the CPU's masks do not round by a draw, at whose number they look.
+    settings = [_STATIC, "model.scratch={layers: 2, hidden: 32, heads: 2, vocabulary: 200, dropout: 0.125}", *settings]
+    played = warm.run("tests.recorded_training", ["recipe.yaml", *settings, "output=played"], folder, None)
+    assert played.returncode == 0, played.stderr
+    assert played.stdout.count(SAID) >= 2  # shapes, or a shape and the step
+    called = train(folder, *settings, "output=called")
+    assert called.returncode == 0, called.stderr
+    assert [*map(numbers, metrics(folder / "played"))] == [*map(numbers, metrics(folder / "called"))]
+    weights = [weights_of(folder / run / "model" / "model.safetensors") for run in ("played", "called")]
+    assert weights[0] == weights[1]
 
 
 def test_a_head_of_ours_is_trained_so(tmp_path: Path) -> None:
