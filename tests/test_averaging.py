@@ -124,7 +124,8 @@ def test_mean_is_kept_where_no_evaluation_was_better(monkeypatch, best, score, f
     accelerator = SimpleNamespace(device=torch.device("cpu"), is_main_process=True, reduce=lambda tensor, _: tensor)
     told = SimpleNamespace(note=lambda _: None)
     plan, progress = SimpleNamespace(updates_per_epoch=4), Progress(update=8, best_score=score)
-    cause = evaluation.evaluate_average(accelerator, "model", None, plan, progress, artifacts, None, told, 3)
+    t = SimpleNamespace(accelerator=accelerator, model="model", plan=plan, artifacts=artifacts, console=told)
+    cause = evaluation.evaluate_average(t, progress, 3)
     assert cause is None
     assert models == ["model"] * kept
     assert logged == [

@@ -89,9 +89,10 @@ def test_evaluation_that_is_no_number_is_told_and_never_the_best(accelerator) ->
     artifacts = FakeArtifacts(best_by="loss", min_gain=0.0, scores=found, log=logged.append)
     console = SimpleNamespace(evaluation=lambda *_: None, note=notes.append)
     progress, plan, best = Progress(), SimpleNamespace(updates_per_epoch=1), []
+    t = SimpleNamespace(accelerator=accelerator, plan=plan, artifacts=artifacts, console=console)
     for _ in range(5):
         progress.update += 1
-        best.append(_score(accelerator, None, plan, progress, artifacts, console))
+        best.append(_score(t, None, progress))
     assert best == [False, True, False, False, True]
     assert [record["best"] for record in logged] == best
     assert (progress.best_score, progress.best_update, progress.evaluations_since_best) == (0.4, 5, 0)
@@ -103,9 +104,10 @@ def test_small_gains_are_kept_and_end_patience_until_they_add_up(accelerator) ->
     artifacts = FakeArtifacts(best_by="accuracy", min_gain=0.01, scores=found, log=lambda _: None)
     console = SimpleNamespace(evaluation=lambda *_: None, note=lambda _: None)
     progress, plan, best, waited = Progress(), SimpleNamespace(updates_per_epoch=1), [], []
+    t = SimpleNamespace(accelerator=accelerator, plan=plan, artifacts=artifacts, console=console)
     for _ in range(5):
         progress.update += 1
-        best.append(_score(accelerator, None, plan, progress, artifacts, console))
+        best.append(_score(t, None, progress))
         waited.append(progress.evaluations_since_best)
     assert best == [True, True, True, True, False]
     assert waited == [0, 1, 2, 0, 1]

@@ -61,7 +61,15 @@ def explain(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "run").mkdir()
 
-    def explained(tokens: int, processes: int = 1, precision: str = "no", strategy: str = "NO", **options) -> str:
+    def explained(
+        tokens: int,
+        processes: int = 1,
+        precision: str = "no",
+        strategy: str = "NO",
+        is_training: bool = True,
+        update: int = 1,
+        key: str | None = None,
+    ) -> str:
         write_recipe(tmp_path)
         recipe = load_recipe(tmp_path / "recipe.yaml", [f"train.micro_batch_tokens={tokens}"])
         accelerator = SimpleNamespace(
@@ -72,15 +80,15 @@ def explain(tmp_path: Path, monkeypatch):
             mixed_precision=precision,
         )
         lengths = np.full(64, 32)
-        default = {"is_training": True, "key": None, "sizes": MicroBatchSizes.of(recipe, lengths), "max_length": 32}
-        default["progress"] = Progress(update=1)
-        told = explain_out_of_memory(
-            torch.OutOfMemoryError("CUDA out of memory."),
+        t = SimpleNamespace(
+            recipe=recipe,
             plan=Plan.of(recipe, lengths),
             accelerator=accelerator,
-            folder=RunFolder(tmp_path / "run"),
-            **(default | options),
+            artifacts=SimpleNamespace(folder=RunFolder(tmp_path / "run")),
+            model=SimpleNamespace(training=is_training),
         )
+        error, progress = torch.OutOfMemoryError("CUDA out of memory."), Progress(update=update)
+        told = explain_out_of_memory(t, progress, MicroBatchSizes.of(recipe, lengths), key, error)
         assert isinstance(told, UserError)
         return str(told)
 
@@ -109,7 +117,7 @@ def test_a_smaller_size_is_smaller_than_what_a_process_had(explain, tmp_path: Pa
 
 
 def test_after_the_last_update_there_is_no_next_one(explain) -> None:
-    told = explain(tokens=512, progress=Progress(update=4))
+    told = explain(tokens=512, update=4)
     assert "out of memory after the last update of 4.\n" in told
 
 
@@ -133,9 +141,9 @@ def test_only_what_is_not_there_yet_is_advised(explain) -> None:
     assert "hardware=fsdp" not in explain(tokens=32, processes=2, strategy="FSDP")
 
 
-def test_other_errors_are_not_explained(tmp_path: Path) -> None:
-    names = ("plan", "progress", "accelerator", "folder", "is_training", "max_length", "sizes", "key")
-    assert explain_out_of_memory(RuntimeError("mat1 and mat2"), **dict.fromkeys(names)) is None  # type: ignore[arg-type]
+def test_other_errors_are_not_explained() -> None:
+    error = RuntimeError("mat1 and mat2")
+    assert explain_out_of_memory(SimpleNamespace(), Progress(), SimpleNamespace(), None, error) is None
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,9 @@ from accel_cls.profiling.measurements import (
 )
 from accel_cls.profiling.operators import profile_updates
 from accel_cls.profiling.stopwatch import DeviceClock, MeasurementDone, Stopwatch, UpdateTimestamps, hook_all_reduce
-from accel_cls.training.loop import Training, train
+from accel_cls.training.loop import train
 from accel_cls.training.spans import SpanObserver, observe_spans
+from accel_cls.training.training import Training
 
 _NEVER = 10**9
 

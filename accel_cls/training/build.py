@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -48,13 +48,13 @@ from accel_cls.tokenization.encode import Encoded, encode_cached
 from accel_cls.tokenization.tokenizer import load_tokenizer
 from accel_cls.training.averaging import Average
 from accel_cls.training.dropout_samples import MeanOverDraws, sample_dropout
-from accel_cls.training.loop import Training
 from accel_cls.training.non_finite import NonFiniteGuard
 from accel_cls.training.objective import Objective, Supervised
 from accel_cls.training.objectives import objective_of, require_objective
 from accel_cls.training.objectives.cosine import CosineOfPairs
 from accel_cls.training.objectives.distilled import Distilled
 from accel_cls.training.trace import Trace
+from accel_cls.training.training import Training
 from accel_cls.training.unfreezing import Unfreezing
 
 
@@ -81,10 +81,10 @@ class Inputs:
     packed: bool  # whether several texts lie in a row
     first_position: int  # the position id of a packed text's first token
     padding: Padding
-    scaled: ScaledLayer | None  # the last layer, where logits have a unit
-    adapters: Adapters | None  # of the encoder, where these are trained in its place
-    windows: Windows | None  # how long texts are read in several
-    watched: WatchedParts  # what objectives look into
+    scaled: ScaledLayer | None = None  # the last layer, where logits have a unit
+    adapters: Adapters | None = None  # of the encoder, where these are trained in its place
+    windows: Windows | None = None  # how long texts are read in several
+    watched: WatchedParts = field(default_factory=WatchedParts)  # what objectives look into
     teacher: np.ndarray | None = None  # float32 [learned texts, outputs]: what a teacher says of them
     is_judged_first: bool = False  # before the first update, too
     contrast: Contrast | None = None  # None: each text is learned by itself
@@ -197,11 +197,25 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device, recipe.loss)
     if samples > 1:
         loss = MeanOverDraws(loss)
-    # A head that was fitted may be hard to beat.
-    first, windows = recipe.train.head_init == "probe", recipe.data.windows
-    made = corpus, task, loss, tokenizer, model, train, learned, validation
-    places = packed, first_position, able.padding, scaled, adapters, windows, watched
-    return Inputs(*made, *places, is_judged_first=first, contrast=contrast)
+    return Inputs(
+        corpus=corpus,
+        task=task,
+        loss=loss,
+        tokenizer=tokenizer,
+        model=model,
+        train=train,
+        learned=learned,
+        validation=validation,
+        packed=packed,
+        first_position=first_position,
+        padding=able.padding,
+        scaled=scaled,
+        adapters=adapters,
+        windows=recipe.data.windows,
+        watched=watched,
+        is_judged_first=recipe.train.head_init == "probe",  # a head that was fitted may be hard to beat
+        contrast=contrast,
+    )
 
 
 def _contrast(recipe: Recipe, model: PreTrainedModel, labels: np.ndarray, accelerator: Accelerator) -> Contrast | None:

@@ -5,54 +5,30 @@ from __future__ import annotations
 import math
 
 import torch
-from accelerate import Accelerator
 
-from accel_cls.batching.batches import Batches
-from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress
-from accel_cls.console import Console
 from accel_cls.evaluation.metrics.scores import is_better
 from accel_cls.evaluation.predictions import Predictions, predict_examples
-from accel_cls.runs.artifacts import Artifacts
-from accel_cls.stopping import Stopping
+from accel_cls.training.training import Training
 
 
-def evaluate(
-    accelerator: Accelerator,
-    model: torch.nn.Module,
-    validation: Batches,
-    plan: Plan,
-    progress: Progress,
-    artifacts: Artifacts,
-    stopping: Stopping,
-    console: Console,
-) -> tuple[bool, str | None]:
+def evaluate(t: Training, progress: Progress) -> tuple[bool, str | None]:
     """Score the validation examples, and keep the model where it is the best so far. Called by all processes.
 
     Returns:
         Whether it is; and what told the run to stop in between: then nothing was scored.
     """
-    predictions = _predict(accelerator, model, validation, plan, artifacts, stopping, console)
+    predictions = _predict(t)
     if isinstance(predictions, str):
         return False, predictions
-    is_best = _score(accelerator, predictions, plan, progress, artifacts, console)
+    is_best = _score(t, predictions, progress)
     if is_best:
-        artifacts.keep(accelerator, model, predictions)
+        t.artifacts.keep(t.accelerator, t.model, predictions)
     progress.evaluated = progress.update
     return is_best, None
 
 
-def evaluate_average(
-    accelerator: Accelerator,
-    model: torch.nn.Module,
-    validation: Batches,
-    plan: Plan,
-    progress: Progress,
-    artifacts: Artifacts,
-    stopping: Stopping,
-    console: Console,
-    evaluations: int,
-) -> str | None:
+def evaluate_average(t: Training, progress: Progress, evaluations: int) -> str | None:
     """Score a model whose weights are the mean of several evaluations', and keep it where none of these was better.
 
     Called by all processes. No evaluation of the training: it counts for neither patience nor the best checkpoint.
@@ -60,73 +36,58 @@ def evaluate_average(
     Returns:
         What told the run to stop in between: then nothing was scored.
     """
-    predictions = _predict(accelerator, model, validation, plan, artifacts, stopping, console)
+    predictions = _predict(t)
     if isinstance(predictions, str):
         return predictions
-    found = torch.zeros(1, device=accelerator.device)
-    if accelerator.is_main_process:
-        scores, key = artifacts.score(predictions), artifacts.best_by
+    found = torch.zeros(1, device=t.accelerator.device)
+    if t.accelerator.is_main_process:
+        scores, key = t.artifacts.score(predictions), t.artifacts.best_by
         best = progress.best_score
         is_kept = math.isfinite(scores[key]) and (best is None or not is_better(key, best, scores[key]))
         found += float(is_kept)
-        epoch = progress.update / plan.updates_per_epoch
+        epoch = progress.update / t.plan.updates_per_epoch
         record = {"averaged": evaluations, "scores": scores, "kept": is_kept}
-        artifacts.log({"update": progress.update, "epoch": epoch, **record})
+        t.artifacts.log({"update": progress.update, "epoch": epoch, **record})
         than = "none" if best is None else f"{best:.4f}"
-        console.note(
+        t.console.note(
             f"average.last: the mean of the weights at {evaluations} evaluations has {key} {scores[key]:.4f}, "
             f"the best evaluation {than}: {'kept' if is_kept else 'not kept'}"
         )
-    if bool(accelerator.reduce(found, "sum")):
-        artifacts.keep(accelerator, model, predictions)
+    if bool(t.accelerator.reduce(found, "sum")):
+        t.artifacts.keep(t.accelerator, t.model, predictions)
     return None
 
 
-def _predict(
-    accelerator: Accelerator,
-    model: torch.nn.Module,
-    validation: Batches,
-    plan: Plan,
-    artifacts: Artifacts,
-    stopping: Stopping,
-    console: Console,
-) -> Predictions | str:
+def _predict(t: Training) -> Predictions | str:
     """What a model says of the validation examples, or what told the run to stop."""
-    console.set_state("evaluating …")
+    t.console.set_state("evaluating …")
     return predict_examples(
-        accelerator,
-        model,
-        validation,
-        plan.layout,
-        len(artifacts.classes),
-        lambda: stopping.agree(accelerator, artifacts.folder.path)[0],
+        t.accelerator,
+        t.model,
+        t.validation,
+        t.plan.layout,
+        len(t.artifacts.classes),
+        lambda: t.stopping.agree(t.accelerator, t.artifacts.folder.path)[0],
     )
 
 
-def _score(
-    accelerator: Accelerator,
-    predictions: Predictions,
-    plan: Plan,
-    progress: Progress,
-    artifacts: Artifacts,
-    console: Console,
-) -> bool:
+def _score(t: Training, predictions: Predictions, progress: Progress) -> bool:
     """Compute the scores on rank 0 and compare them with the best; all processes get the result."""
-    found = torch.zeros(2, device=accelerator.device)  # whether it is the best so far, and whether a gain
-    if accelerator.is_main_process:
-        scores = artifacts.score(predictions)
-        score = scores[artifacts.best_by]
-        is_best = is_better(artifacts.best_by, score, progress.best_score)
-        is_gain = is_better(artifacts.best_by, score, progress.gain_score, artifacts.min_gain)
+    found = torch.zeros(2, device=t.accelerator.device)  # whether it is the best so far, and whether a gain
+    if t.accelerator.is_main_process:
+        scores = t.artifacts.score(predictions)
+        score = scores[t.artifacts.best_by]
+        is_best = is_better(t.artifacts.best_by, score, progress.best_score)
+        is_gain = is_better(t.artifacts.best_by, score, progress.gain_score, t.artifacts.min_gain)
         progress.best_score = score if is_best else progress.best_score
         progress.gain_score = score if is_gain else progress.gain_score
-        found += torch.tensor([is_best, is_gain], device=accelerator.device)
-        epoch = progress.update / plan.updates_per_epoch
-        artifacts.log({"update": progress.update, "epoch": epoch, "evaluation": scores, "best": is_best})
-        console.evaluation(progress.update, epoch, scores, is_best)
+        found += torch.tensor([is_best, is_gain], device=t.accelerator.device)
+        epoch = progress.update / t.plan.updates_per_epoch
+        t.artifacts.log({"update": progress.update, "epoch": epoch, "evaluation": scores, "best": is_best})
+        t.console.evaluation(progress.update, epoch, scores, is_best)
         for name in (name for name, value in scores.items() if not abs(value) < float("inf")):
-            console.note(f"{name} is {scores[name]}, no finite number, after update {progress.update}: not the best")
-    is_best, is_gain = map(bool, accelerator.reduce(found, "sum").tolist())
+            t.console.note(f"{name} is {scores[name]}, no finite number, after update {progress.update}: not the best")
+    is_best, is_gain = map(bool, t.accelerator.reduce(found, "sum").tolist())
     progress.best_update = progress.update if is_best else progress.best_update
     progress.evaluations_since_best = 0 if is_gain else progress.evaluations_since_best + 1
     return is_best

@@ -32,7 +32,6 @@ from accel_cls.errors import UserError
 from accel_cls.hardware.accelerator import Hardware
 from accel_cls.hardware.main_process import decided_by_main, float_bits, float_of_bits
 from accel_cls.memory.available import peak_device_memory, reset_peak_device_memory
-from accel_cls.memory.sizes import MicroBatchSizes
 from accel_cls.models.compiling import compile_layers
 from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.runs.changes import RunSpec
@@ -44,11 +43,12 @@ from accel_cls.training.averaging import make_average
 from accel_cls.training.build import Inputs, build_training, load_inputs, resolve_micro_batch_tokens
 from accel_cls.training.gradient_buckets import settle_buckets
 from accel_cls.training.linear_probe import fit_last_layer, refit_last_layer
-from accel_cls.training.loop import Training, Watch, train
+from accel_cls.training.loop import train
 from accel_cls.training.optimizer import make_optimizer
 from accel_cls.training.out_of_memory import explain_out_of_memory
 from accel_cls.training.static_choice import StaticChoice, choose_static
 from accel_cls.training.teacher import Teacher, describe_teacher, load_teacher
+from accel_cls.training.training import Training, Watch
 from accel_cls.training.unfreezing import make_unfreezing
 
 # What goes through the updates: the training loop, or what measures some of them. Takes the training, its counters,
@@ -136,7 +136,7 @@ def fit(
     training = _judged_with_fitted_head(build_training(*made, folder, session.stopping, console), inputs)
     updates = static.updates()
     training = replace(training, watch=session.watch, make_update=None if updates is None else updates.make)
-    explain = functools.partial(_explain_out_of_memory, training, progress, sizes, key)
+    explain = functools.partial(explain_out_of_memory, training, progress, sizes, key)
     reset_peak_device_memory(accelerator.device)  # what was tried to find a micro-batch's size is over
     _run_loop(loop or _train_to_the_end, hardware.name, training, progress, explain)
     truncated = {"training": inputs.train.truncated, "validation": inputs.validation.truncated}
@@ -240,22 +240,6 @@ def _show_what_is_trained(
     console.section("plan", [*plan.describe(recipe, accelerator.num_processes), *static.describe(), *compiled])
     for note in notes:
         console.note(note)
-
-
-def _explain_out_of_memory(
-    t: Training, progress: Progress, sizes: MicroBatchSizes, key: str | None, error: RuntimeError | MemoryError
-) -> UserError | None:
-    return explain_out_of_memory(
-        error,
-        plan=t.plan,
-        progress=progress,
-        accelerator=t.accelerator,
-        folder=t.artifacts.folder,
-        is_training=t.model.training,
-        max_length=t.recipe.data.max_length,
-        sizes=sizes,
-        key=key,
-    )
 
 
 def _run_loop(

@@ -4,63 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
-import torch
-from accelerate import Accelerator
-
-from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import share
-from accel_cls.batching.pair_batches import PairBatches
-from accel_cls.batching.plan import Plan, is_due, seed_of
+from accel_cls.batching.plan import is_due, seed_of
 from accel_cls.checkpoints.checkpoint import Progress
-from accel_cls.checkpoints.saving import Saver
-from accel_cls.console import Console
 from accel_cls.devices.prepare import mark_step, seed_generators, zero_gradients
-from accel_cls.recipe import Recipe
-from accel_cls.runs.artifacts import Artifacts
-from accel_cls.stopping import Stopped, Stopping
-from accel_cls.training.averaging import Average
+from accel_cls.stopping import Stopped
 from accel_cls.training.evaluation import evaluate, evaluate_average
 from accel_cls.training.log_window import LogWindow
-from accel_cls.training.non_finite import NonFiniteGuard
-from accel_cls.training.objective import MicroBatchLoss, Objective
+from accel_cls.training.objective import MicroBatchLoss
 from accel_cls.training.optimizer import clip_gradient, set_rate, take_step
 from accel_cls.training.spans import span, update_done
-from accel_cls.training.trace import Trace
-from accel_cls.training.unfreezing import Unfreezing
-
-# Is told of each evaluation, on all processes, and of its scores on the main one; may end the training by raising.
-Watch = Callable[[Progress, Mapping[str, float]], None]
-Norm = torch.Tensor | float | None  # of a gradient; None where DeepSpeed keeps it to itself
-# Makes an update as `make_update` does, another way.
-MakeUpdate = Callable[["Training", int, float], tuple[list[MicroBatchLoss], Norm]]
-
-
-@dataclass(frozen=True)
-class Training:
-    """All that the loop works with."""
-
-    recipe: Recipe
-    plan: Plan
-    accelerator: Accelerator
-    model: torch.nn.Module  # as accelerate prepared it
-    optimizer: torch.optim.Optimizer  # likewise
-    objective: Objective
-    train: Batches | PairBatches
-    validation: Batches
-    artifacts: Artifacts
-    trace: Trace
-    saver: Saver
-    guard: NonFiniteGuard
-    stopping: Stopping
-    console: Console
-    average: Average = field(default_factory=Average)
-    unfreezing: Unfreezing = field(default_factory=Unfreezing)
-    make_update: MakeUpdate | None = None  # in place of the one below
-    watch: Watch | None = None
-    before_evaluation: Callable[[], None] = lambda: None  # what it takes to make the model answer
+from accel_cls.training.training import Norm, Training
 
 
 def train(t: Training, progress: Progress) -> None:
@@ -160,9 +115,7 @@ def after_update(t: Training, progress: Progress, window: LogWindow) -> None:
         t.guard.check_pending()
         with window.paused(), t.average.judged():
             t.before_evaluation()
-            is_best, cause = evaluate(
-                t.accelerator, t.model, t.validation, t.plan, progress, t.artifacts, t.stopping, t.console
-            )
+            is_best, cause = evaluate(t, progress)
             if t.watch is not None and cause is None:
                 window.synchronize()
                 t.watch(progress, t.artifacts.scores)  # before the checkpoint: what it says is made again, or known
@@ -186,9 +139,7 @@ def _try_average(t: Training, progress: Progress) -> None:
     """Judge the mean of the last evaluations' weights where there is one, and keep it where none was better."""
     with t.average.tried() as evaluations:
         if evaluations:
-            cause = evaluate_average(
-                t.accelerator, t.model, t.validation, t.plan, progress, t.artifacts, t.stopping, t.console, evaluations
-            )
+            cause = evaluate_average(t, progress, evaluations)
             if cause is not None:
                 t.saver.finish()
                 raise Stopped(cause)

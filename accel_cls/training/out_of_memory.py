@@ -18,19 +18,11 @@ from accel_cls.memory.setup import ParallelSetup
 from accel_cls.memory.sizes import MicroBatchSizes
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.out_of_memory import OutOfMemory
+from accel_cls.training.training import Training
 
 
 def explain_out_of_memory(
-    error: RuntimeError | MemoryError,
-    *,
-    plan: Plan,
-    progress: Progress,
-    accelerator: Accelerator,
-    folder: RunFolder,
-    is_training: bool,
-    max_length: int,
-    sizes: MicroBatchSizes,
-    key: str | None,
+    t: Training, progress: Progress, sizes: MicroBatchSizes, key: str | None, error: RuntimeError | MemoryError
 ) -> UserError | None:
     """What to tell the user of an error in training; None where it is not that memory has run out.
 
@@ -38,14 +30,16 @@ def explain_out_of_memory(
     micro-batches. Called by the process that it happened to.
 
     Args:
-        is_training: whether it was in an update, not in an evaluation.
-        max_length: data.max_length.
+        t: whose model is in training mode where it was in an update, not in an evaluation.
+        progress: its counters.
         sizes: of micro-batches.
         key: what was found for this run is remembered under; None where train.micro_batch_tokens is not auto.
+        error: what was raised.
     """
     if not is_out_of_memory(error):
         return None
-    tokens, setup = plan.layout.tokens, ParallelSetup.of(accelerator)
+    plan, is_training = t.plan, t.model.training
+    tokens, setup = plan.layout.tokens, ParallelSetup.of(t.accelerator)
     is_update = is_training and progress.update < plan.updates
     if is_update:
         where = f"in update {progress.update + 1}"
@@ -59,17 +53,17 @@ def explain_out_of_memory(
     if there.total is not None and there.free is not None:
         device += f", {format_bytes(there.total)}, of which {format_bytes(there.free)} are free now that it failed"
     message = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    batch = f"; {_largest_micro_batch(plan, progress.update, accelerator)}" if is_update else ""
+    batch = f"; {_largest_micro_batch(plan, progress.update, t.accelerator)}" if is_update else ""
     faults: list[str] = []
     if note.smaller is not None and key is not None:
         remember(key, note.smaller, f"after running out of memory {where} with {tokens}", there.device_name, faults)
-    is_noted = _write_note(folder, note, faults)
+    is_noted = _write_note(t.artifacts.folder, note, faults)
     lines = [
         f"out of memory {where} of {plan.updates:,}{batch}.",
         f"  device  {device}",
         f"  error   {message}",
         *(f"  note    {fault}" for fault in faults),
-        _advice(note, setup.ways_to_need_less(max_length), is_noted, is_auto=key is not None),
+        _advice(note, setup.ways_to_need_less(t.recipe.data.max_length), is_noted, is_auto=key is not None),
     ]
     return UserError("\n".join(lines))
 

@@ -27,10 +27,10 @@ from accel_cls.devices.cuda.static_tensors import StaticTensors
 from accel_cls.devices.prepare import inner_optimizer, seed_generators, sum_over_processes
 from accel_cls.errors import UserError
 from accel_cls.models.compiling import without_compiling
-from accel_cls.training.loop import Training
 from accel_cls.training.objective import MicroBatchLoss
 from accel_cls.training.optimizer import clip_gradient, rates_on_device, set_rate, take_no_step
 from accel_cls.training.spans import span
+from accel_cls.training.training import Training
 
 _WEIGHT, _RATES = "weight", "rates"
 

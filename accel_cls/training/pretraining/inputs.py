@@ -17,7 +17,6 @@ from accel_cls.devices.prepare import is_xla
 from accel_cls.errors import UserError
 from accel_cls.models.capabilities.padding import right_padding
 from accel_cls.models.capabilities.training import settle_training
-from accel_cls.models.capabilities.watching import WatchedParts
 from accel_cls.models.masked_language import load_language_model, outline_language_model
 from accel_cls.models.packing import can_pack, pack_attention
 from accel_cls.recipe import Recipe
@@ -127,13 +126,18 @@ def load_masked(
     words = words_of(tokenizer, validation, pretrain.whole_words)
     fixed = replace(masking, words=words, is_training=False)
     corpus = replace(corpus, train=replace(corpus.train, labels=masking.counts(train.offsets)))
-    made = corpus, task, MeanOfGuesses(), tokenizer, model, train, train, validation, packed, first_position, padding
     return MaskedInputs(
-        *made,
-        scaled=None,
-        adapters=None,
-        windows=None,
-        watched=WatchedParts(),
+        corpus=corpus,
+        task=task,
+        loss=MeanOfGuesses(),
+        tokenizer=tokenizer,
+        model=model,
+        train=train,
+        learned=train,
+        validation=validation,
+        packed=packed,
+        first_position=first_position,
+        padding=padding,
         is_judged_first=True,
         masking=masking,
         fixed_masking=fixed,

@@ -7,9 +7,9 @@ import runpy
 
 import torch
 
-from accel_cls.training.loop import Training
 from accel_cls.training.objective import MicroBatchLoss
 from accel_cls.training.static_updates import StaticUpdates
+from accel_cls.training.training import Training
 
 SAID = "updates without a wait for the device: "
 
