@@ -110,7 +110,7 @@ def _evaluations(results: dict[str, Any]) -> str:
 
 def _beside_baselines(title: str, scores: dict[str, float], judged: dict[str, Any]) -> str:
     """A section on what something simple makes of the same rows: of results.json, or of its entry `test`."""
-    metrics = [name for name in scores if name != "loss"]
+    metrics = [name for name in scores if name in judged["baselines"][0]["scores"]]  # older runs have no loss there
     rows = []
     measure = measure_of(judged["baselines"][0])
     for one in judged["baselines"]:

@@ -58,7 +58,7 @@ def compare_with_baselines(
         its = Judged.of(task, judged.labels, one.logits[part])
         found = paired_difference(ours, task.row_scores(its.labels, its.predicted), groups)
         interval = [round(found.low, 6), round(found.high, 6)]
-        sure = _rounded(intervals(metrics, its, groups))
+        sure = _rounded(intervals(["loss", *metrics], its, groups))
         more = {"intervals": sure, "difference": found.difference, "interval": interval, "p": found.p}
         compared.append(_scored(one, its, task, metrics) | more)
     return compared
@@ -66,7 +66,7 @@ def compare_with_baselines(
 
 def _scored(one: Baseline, judged: Judged, task: Task, metrics: Sequence[str]) -> dict[str, Any]:
     worth = compute_scores([task.row_metric], judged)
-    return {"name": one.name, "about": one.about, **worth, "scores": compute_scores(metrics, judged)}
+    return {"name": one.name, "about": one.about, **worth, "scores": compute_scores(["loss", *metrics], judged)}
 
 
 def score_answers(judged: Judged, groups: np.ndarray, metrics: Sequence[str]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def best_baseline(scored: Sequence[dict[str, Any]], decided_by: str) -> dict[str
 
     def score(one: dict[str, Any]) -> float:
         by = decided_by if np.isfinite(one["scores"].get(decided_by, np.nan)) else measure_of(one).name
-        found = one["scores"].get(by, one.get(by))  # the loss is what these have not
+        found = one["scores"].get(by, one.get(by))
         return -found if less_is_better(by) else found
 
     return max(scored, key=score)
