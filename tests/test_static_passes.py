@@ -17,7 +17,7 @@ from accel_cls.batching.batches import Batch
 from accel_cls.batching.layout import Layout, MicroBatch
 from accel_cls.batching.static_batches import static_arrays, static_batch
 from accel_cls.batching.static_shapes import StaticShape
-from accel_cls.devices.cuda.flash import flash_attention, has_operator
+from accel_cls.devices.cuda.flash import Spans, flash_attention, has_operator
 from accel_cls.errors import UserError
 from accel_cls.models.compiling import compile_layers
 from accel_cls.models.own.configurations import PooledConfig
@@ -216,9 +216,9 @@ def test_flash_attention_is_called_as_torch_has_it() -> None:
         torch.empty(rows, 4, 64, dtype=torch.bfloat16, device="meta", requires_grad=True) for rows in (9, 200, 200)
     )
     offsets = [torch.empty(10, dtype=torch.int32, device="meta") for _ in range(2)]
-    output = flash_attention(query, key, value, *offsets, 1, 70, 0.125, 0.1, None)
+    output = flash_attention(query, key, value, Spans(*offsets, 1, 70), 0.125, 0.1, None)
     assert output.shape == (9, 4, 64)
     assert output.dtype == torch.bfloat16
     gradients = torch.autograd.grad(output.sum(), [query, key, value])
     assert [gradient.shape for gradient in gradients] == [(9, 4, 64), (200, 4, 64), (200, 4, 64)]
-    assert flash_attention(key, key, value, *offsets, 70, 70, 0.125, 0.0, 9).shape == (200, 4, 64)
+    assert flash_attention(key, key, value, Spans(*offsets, 70, 70), 0.125, 0.0, 9).shape == (200, 4, 64)

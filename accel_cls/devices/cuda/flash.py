@@ -8,6 +8,7 @@ interface: so it is looked for, and where it is missing, or is another one, atte
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 
 import torch
 
@@ -56,14 +57,21 @@ def why_not_flash(device: torch.device, dtype: torch.dtype, size: int) -> str | 
     return None
 
 
+@dataclass(frozen=True)
+class Spans:
+    """Where each text's queries lie, of Q, and its keys, of K."""
+
+    query_offsets: torch.Tensor  # int32 [texts + 1]: where each text's begin; the last is Q
+    key_offsets: torch.Tensor  # likewise, of K
+    most_queries: int  # that a text may have
+    most_keys: int
+
+
 def flash_attention(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    query_offsets: torch.Tensor,
-    key_offsets: torch.Tensor,
-    most_queries: int,
-    most_keys: int,
+    spans: Spans,
     scaling: float,
     dropout: float,
     window: int | None,
@@ -73,8 +81,7 @@ def flash_attention(
     Args:
         query: [Q, heads, size] in bf16 or fp16.
         key, value: [K, heads, size], likewise.
-        query_offsets, key_offsets: int32 [texts + 1], where each text's begin; the last is Q, and K.
-        most_queries, most_keys: that a text may have.
+        spans: where the texts lie.
         scaling: of the products.
         dropout: the rate at which attention weights are dropped, 0 outside training.
         window: how far, exclusive, a query attends to both sides; None for no limit.
@@ -83,8 +90,9 @@ def flash_attention(
         [Q, heads, size].
     """
     side = None if window is None else window - 1
+    where = spans.query_offsets, spans.key_offsets, spans.most_queries, spans.most_keys
     return torch.ops.aten._flash_attention_forward(
-        *(query, key, value, query_offsets, key_offsets, most_queries, most_keys, dropout, False, False),
+        *(query, key, value, *where, dropout, False, False),
         scale=scaling,
         window_size_left=side,
         window_size_right=side,

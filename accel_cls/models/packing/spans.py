@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from accel_cls.devices.cuda.flash import flash_attention, why_not_flash
+from accel_cls.devices.cuda.flash import Spans, flash_attention, why_not_flash
 from accel_cls.models.packing.gather import RowKernels
 from accel_cls.models.packing.row import Packing
 
@@ -48,13 +48,12 @@ def attention_by_spans(
     offsets = packing.offsets
     # With a window FlashAttention takes a text's only query for its last token; then all tokens ask.
     if not first_only or window is not None:
-        return attend(query, key, value, offsets, offsets, longest, longest, scaling, dropout, window)
+        return attend(query, key, value, Spans(offsets, offsets, longest, longest), scaling, dropout, window)
     queries = rows.gather(query, packing.first, packing.text_of_first)
     texts = len(packing.first)
-    of_texts = offsets[: texts + 1]
-    ends = torch.arange(texts + 1, dtype=torch.int32, device=query.device)
+    one_each = torch.arange(texts + 1, dtype=torch.int32, device=query.device)
     # Keys of fillers lie behind all texts' and are not asked for.
-    output = attend(queries, key, value, ends, of_texts, 1, longest, scaling, dropout, None)
+    output = attend(queries, key, value, Spans(one_each, offsets[: texts + 1], 1, longest), scaling, dropout, None)
     return rows.scatter(output, packing.first, packing.text_of_first, packing.tokens)
 
 
@@ -62,10 +61,7 @@ def _dense(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    query_offsets: torch.Tensor,
-    key_offsets: torch.Tensor,
-    most_queries: int,
-    most_keys: int,
+    spans: Spans,
     scaling: float,
     dropout: float,
     window: int | None,
@@ -74,7 +70,7 @@ def _dense(
     places = [torch.arange(len(x), device=x.device) for x in (query, key)]
     texts = [
         torch.searchsorted(offsets, place, right=True)
-        for offsets, place in zip((query_offsets, key_offsets), places, strict=True)
+        for offsets, place in zip((spans.query_offsets, spans.key_offsets), places, strict=True)
     ]
     allowed = texts[0][:, None] == texts[1]
     if window is not None:
