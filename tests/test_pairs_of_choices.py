@@ -19,6 +19,7 @@ from benchmarks.craft.choices import CHOICES, PLAIN
 _MORE = {
     "checkpointing": ("train.gradient_checkpointing=true",),
     "unpacked": ("train.packing=false",),
+    "static": ("train.cuda_graphs=true",),
     "few-shot": ("few_shot={examples: 8}",),
 }
 ALL = {one.name: one.overrides for one in CHOICES.values() if one is not PLAIN and "e5" in one.starts} | _MORE

@@ -20,6 +20,8 @@ from accel_cls.batching.layout import Layout, MicroBatch
 from accel_cls.batching.plan import Plan
 from accel_cls.batching.static_shapes import MOST_SHAPES, StaticShape, choose_shapes, shape_for
 from accel_cls.devices.cuda.static_tensors import StaticTensors
+from accel_cls.recipe import load_recipe
+from accel_cls.recipe.errors import RecipeError
 from tools import warm
 
 _CPU = torch.device("cpu")
@@ -169,22 +171,41 @@ def test_a_head_of_ours_is_trained_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "why"),
+    "setting",
     [
-        ("train.packing=false", "texts are padded"),
-        ("train.kernels=plain", "train.kernels is plain"),
-        ("train.gradient_checkpointing=true", "train.gradient_checkpointing"),
-        ("train.unfreeze=1", "train.unfreeze"),
-        ("loss.r_drop=1", "more of each example than one pass"),
-        ("data.windows={overlap: 4}", "data.windows"),
-        ("model.dropout_samples=2", "model.dropout_samples"),
+        "train.packing=false",
+        "train.kernels=plain",
+        "train.gradient_checkpointing=true",
+        "train.unfreeze=1",
+        "loss.r_drop=1",
+        "loss.contrastive=0.5",
+        "loss.adversarial=fgm",
+        "data.windows={overlap: 4}",
+        "model.dropout_samples=2",
+        "model.scratch.architecture=ngrams",
+        "distill={teacher: somewhere}",
+        "few_shot={examples: 8}",
     ],
 )
-def test_what_can_t_be_is_refused_with_its_reason(folder: Path, setting: str, why: str) -> None:
-    refused = train(folder, _STATIC, setting)
+def test_what_has_no_static_shape_is_refused_beside_it(folder: Path, setting: str) -> None:
+    path, key = folder / "recipe.yaml", setting.partition("=")[0]
+    settings = [setting, "model.name=./encoder"] if key == "few_shot" else [setting]
+    load_recipe(path, settings)
+    for asked, instead in ((_STATIC, "auto"), ("train.compile=true", "false")):
+        with pytest.raises(RecipeError) as refused:
+            load_recipe(path, [*settings, asked])
+        assert f"found true beside {key}" in str(refused.value)
+        assert f"expected {instead}, or leave that out" in str(refused.value)
+
+
+def test_a_family_that_is_padded_is_refused_before_training(tmp_path: Path) -> None:
+    write_model(tmp_path / "encoder", "deberta-v2")
+    write_texts(tmp_path / "texts.csv", 60, range(1, 9))
+    data = "{train: texts.csv, text: text, label: label, max_length: 32}"
+    write_recipe(tmp_path, data=data, model="{name: ./encoder}")
+    refused = train(tmp_path, _STATIC)
     assert refused.returncode != 0
-    assert "train.cuda_graphs: found true; expected auto, since" in refused.stderr
-    assert why in refused.stderr
+    assert "train.cuda_graphs: found true; expected auto, since texts of this family are padded" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 

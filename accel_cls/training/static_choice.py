@@ -16,6 +16,7 @@ from accel_cls.devices.prepare import has_whole_weights
 from accel_cls.errors import UserError
 from accel_cls.models.own.configurations import encoder_config
 from accel_cls.recipe import Recipe
+from accel_cls.recipe.rules.graphs import without_static_shapes
 from accel_cls.training.build import Inputs
 from accel_cls.training.objective import Supervised
 from accel_cls.training.static_updates import StaticUpdates
@@ -86,26 +87,17 @@ def _told(recipe: Recipe, plan: Plan, processes: int, shapes: tuple[StaticShape,
 
 def _why_not(recipe: Recipe, inputs: Inputs, accelerator: Accelerator) -> str | None:
     """What stands against it, as a half-sentence; None where nothing does."""
-    train = recipe.train
-    reasons = (
-        (recipe.model.is_fitted, "model.freeze: encoder has no updates"),
-        (not has_whole_weights(accelerator), f"{accelerator.distributed_type.value} divides the weights"),
-        (accelerator.scaler is not None, "fp16's scale of the loss is found by the host"),
-        (not inputs.packed, "texts are padded, not packed, in this training"),
-        (train.kernels == "plain", "train.kernels is plain"),
-        (recipe.data.windows is not None, "data.windows gives each text rows of its own number"),
-        (recipe.model.dropout_samples > 1, "model.dropout_samples draws several times a text"),
-        (train.gradient_checkpointing, "train.gradient_checkpointing asks the device for its random state"),
-        (train.unfreeze is not None, "train.unfreeze changes what is trained"),
-        (
-            type(inputs.objective(recipe)) is not Supervised
-            or type(inputs.update_batches(accelerator.device)) is not Batches,
-            "the loss needs more of each example than one pass over its text",
-        ),
-    )
-    for applies, why in reasons:
-        if applies:
-            return why
+    for key, what in without_static_shapes(recipe):
+        return f"{'.'.join(key)} {what}"
+    if not has_whole_weights(accelerator):
+        return f"{accelerator.distributed_type.value} divides the weights"
+    if accelerator.scaler is not None:
+        return "fp16's scale of the loss is found by the host"
+    if not inputs.packed:
+        return "texts of this family are padded, not packed"
+    if type(inputs.update_batches(accelerator.device)) is not Batches:
+        return "tokens are hidden anew in each update"
+    assert type(inputs.objective(recipe)) is Supervised, "what else is minimized stands in the recipe"
     if accelerator.device.type != "cuda":
         return None  # without a capture, attention may be computed any way
     config: Any = encoder_config(inputs.model.config)

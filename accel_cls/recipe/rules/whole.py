@@ -8,6 +8,7 @@ from accel_cls.recipe.rules.decisions import broken_decisions
 from accel_cls.recipe.rules.distillation import broken_distillation, idle_in_distillation
 from accel_cls.recipe.rules.evaluation import broken_evaluation, broken_repeats
 from accel_cls.recipe.rules.few_shot import broken_few_shot, idle_few_shot
+from accel_cls.recipe.rules.graphs import broken_graphs
 from accel_cls.recipe.rules.heads import broken_heads
 from accel_cls.recipe.rules.losses import broken_losses, idle_losses
 from accel_cls.recipe.rules.scratch import broken_scratch, idle_in_scratch
@@ -48,6 +49,7 @@ def broken_rules(recipe: Recipe) -> _Broken:
         *broken_lengths(recipe),
         *broken_heads(recipe),
         *broken_training(recipe),
+        *broken_graphs(recipe),
         *broken_losses(recipe),
         *broken_augmentation(recipe),
         *broken_distillation(recipe),
