@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,14 @@ def test_few_shapes_hold_all_micro_batches(tokens: int, batch_size: int, process
         assert (len(filled), filled.sum()) == (shape.texts, shape.tokens)
         assert filled.min() >= 1
         assert filled.max() <= shape.longest
+
+
+def test_shapes_do_not_follow_from_where_a_run_ends() -> None:
+    lengths = np.minimum(np.random.default_rng(2).geometric(1 / 25, 700) + 2, 60).astype(np.int32)
+    plan = _plan(lengths, 4096, 16)
+    shapes = choose_shapes(plan, 1)
+    for change in ({"max_updates": 2}, {"epochs": 20}):
+        assert choose_shapes(dataclasses.replace(plan, **change), 1) == shapes
 
 
 def test_shapes_are_the_cut_with_the_least_padding() -> None:

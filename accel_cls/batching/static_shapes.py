@@ -19,8 +19,9 @@ MOST_SHAPES = 4
 _WORTH = 0.02
 # Tokens of a shape are a multiple of this: full tiles for matrix products.
 _TOKEN_STEP = 64
-# So many updates, evenly chosen, stand for all: 0.1 ms each.
-_MOST_UPDATES = 2000
+# The updates of so many epochs stand for all, of long epochs so many, evenly chosen: 0.1 ms each. Where a run ends has no
+# part in it, or one that is given another end would go on with other shapes, and other last digits.
+_EPOCHS, _MOST_UPDATES = 3, 2000
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,9 @@ def shape_for(shapes: Sequence[StaticShape], tokens: int, texts: int) -> tuple[S
 
 
 def _sizes(plan: Plan, processes: int) -> Iterator[tuple[int, int]]:
-    """(tokens, texts) of micro-batches."""
-    for update in range(0, plan.updates, max(1, plan.updates // _MOST_UPDATES)):
+    """(tokens, texts) of micro-batches; what they leave out may have a shape of its own."""
+    count = _EPOCHS * plan.updates_per_epoch
+    for update in range(0, count, max(1, count // _MOST_UPDATES)):
         for part in plan.micro_batches(update, processes):
             yield int(plan.lengths[list(part.examples)].sum()), len(part.examples)
 
