@@ -19,8 +19,8 @@ MOST_SHAPES = 4
 _WORTH = 0.02
 # Tokens of a shape are a multiple of this: full tiles for matrix products.
 _TOKEN_STEP = 64
-# The updates of so many epochs stand for all, of long epochs so many, evenly chosen: 0.1 ms each. Where a run ends has no
-# part in it, or one that is given another end would go on with other shapes, and other last digits.
+# The updates of so many epochs stand for all, of long epochs so many, evenly chosen: 0.1 ms each. Where a run ends has
+# no part in it, or one that is given another end would go on with other shapes, and other last digits.
 _EPOCHS, _MOST_UPDATES = 3, 2000
 
 
