@@ -34,9 +34,10 @@ class Console:
 
     Args:
         quiet: whether this process prints nothing.
+        shown: the lines of `section_once`, by title; takes more. Of several consoles, one for all.
     """
 
-    def __init__(self, quiet: bool = False):
+    def __init__(self, quiet: bool = False, shown: dict[str, Sequence[tuple[str, str]]] | None = None):
         # A file or a pipe gets whole lines: rich would wrap them at 80 columns.
         out = rich.console.Console(quiet=quiet, highlight=False)
         if not out.is_terminal:
@@ -47,6 +48,7 @@ class Console:
         self._updates = self._next_line = self._done = 0
         self._began = 0.0
         self._columns: list[str] = []
+        self._shown = {} if shown is None else shown
 
     def print(self, text: str) -> None:
         """Print a text as it is."""
@@ -57,6 +59,13 @@ class Console:
         self._out.print(f"[bold]{escape(title)}[/bold]", soft_wrap=True)
         for name, text in lines:
             self._out.print(f"  [cyan]{escape(name):<13}[/cyan] {escape(text)}", soft_wrap=True)
+
+    def section_once(self, title: str, lines: Sequence[tuple[str, str]]) -> None:
+        """The same, but without lines that were there under this title the last time: trainings share a banner."""
+        before = self._shown.get(title, ())
+        if new := [line for line in lines if line not in before]:
+            self.section(title, new)
+        self._shown[title] = lines
 
     def note(self, text: str) -> None:
         """Print a decision that the user should know of."""

@@ -202,6 +202,7 @@ def test_folder_of_several_runs_is_no_model(folds: Path) -> None:
 
 def test_killed_command_goes_on_in_the_run_where_it_was(work: Path) -> None:
     whole = train(work, "repeat.seeds=3", "output=whole")
+    assert whole.stdout.count("  classifier  ") == 1, whole.stderr  # what all have in common is told once
     assert whole.returncode == 0, whole.stderr
     with warm.Warm("accel_cls.train", ["recipe.yaml", "repeat.seeds=3"], work) as process:
         while "seed-42: accuracy" not in process.out:

@@ -234,10 +234,10 @@ def _show_what_is_trained(
     """The banner's sections on data, model and plan, and all notes."""
     compiled = [("programs", plan.programs(inputs.validation.lengths))] if is_xla(accelerator) else []
     lengths = inputs.learned.describe(recipe.data.max_length)
-    console.section("data", [*inputs.describe_data(recipe), lengths])
+    console.section_once("data", [*inputs.describe_data(recipe), lengths])
     taught = [] if recipe.distill is None else [describe_teacher(recipe.distill)]
-    console.section("model", [inputs.describe_model(recipe), *taught])
-    console.section("plan", [*plan.describe(recipe, accelerator.num_processes), *static.describe(), *compiled])
+    console.section_once("model", [inputs.describe_model(recipe), *taught])
+    console.section_once("plan", [*plan.describe(recipe, accelerator.num_processes), *static.describe(), *compiled])
     for note in notes:
         console.note(note)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from accel_cls.console import Console
@@ -26,6 +26,7 @@ class Series:
         self._session, self._folder = session, folder
         self._accelerator = session.hardware.accelerator
         self._scaler = scaler_state(self._accelerator)
+        self._shown: dict[str, Sequence[tuple[str, str]]] = {}  # of their banners
 
     @contextmanager
     def going_on(self, so_far: Callable[[], str]) -> Iterator[None]:
@@ -62,7 +63,8 @@ class Series:
         cause, _ = self._session.stopping.agree(self._accelerator, self._folder.path)
         if cause is not None:
             raise Stopped(cause)
-        console = Console(quiet=is_quiet or not self._accelerator.is_main_process)  # a table of evaluations of its own
+        # With a table of evaluations of its own.
+        console = Console(is_quiet or not self._accelerator.is_main_process, self._shown)
         diverged = None
         try:
             with closing(folder.lock), disk_errors_explained(folder):
