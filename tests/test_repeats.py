@@ -99,6 +99,8 @@ def test_each_seed_is_trained_to_the_bit_as_alone(seeds: Path) -> None:
     of_run, alone = results(seeds / "run" / "seed-43"), results(seeds / "alone")
     assert of_run["scores"] == alone["scores"]
     assert of_run["test"]["scores"] == alone["test"]["scores"]
+    looks = [results(seeds / "run" / f"seed-{n}")["test"]["looks"] for n in (42, 43)]
+    assert [*looks, alone["test"]["looks"]] == [1, 1, 2], "of runs of which none is chosen all are one look"
     rows = [[row["row"] for row in read_csv(seeds / "run" / f"seed-{n}" / "predictions.csv")] for n in (42, 43)]
     assert rows[0] == rows[1], "all seeds are judged by the same rows"
     assert (seeds / "run" / "seed-43" / "report.md").is_file()
