@@ -13,8 +13,8 @@ Lines = list[tuple[str, Any, str]]  # of a section: key, value, the reason as a 
 
 # A bag of n-grams has learned what it can in so many updates for each bit of a label: 9,600 reviews in 2 classes in
 # 150 to 300, and more make it worse; 10,000 news titles in 10 classes in 400; 10,000 questions in 77 want 800. That is
-# of updates of 128. Of updates of 32, which see less, it is twice as many: 1,920 messages in 6 classes have 0.840 after
-# 360 and 0.854 after 720 (five seeds).
+# of updates of 128. Of updates of 32, which see less, it is twice as many: 1,920 messages in 6 classes have 0.840
+# after 360 and 0.854 after 720 (five seeds).
 _UPDATES_A_BIT = {128: 140, 32: 280}
 _EPOCHS = (4, 20)  # at least, 1,600 reviews are not learned in 3; and at most
 # Of fewer examples updates of 128 are too few: 1,600 reviews 0.8725 with them, 0.8755 with updates of 32.
