@@ -140,6 +140,9 @@ def _lines(profile: ProfileResult) -> list[tuple[str, str]]:
         ("micro-batches", f"{profile.each('micro_batches'):.1f} an update, at most {first.tokens:,} padded tokens"),
         *([("", f"forward and backward: {each}")] if per_pass else []),
     ]
+    if first.device == "cuda":
+        by_graph = "a training plays them as CUDA graphs, where it can (train.cuda_graphs), and is faster"
+        lines.append(("kernels", f"launched one by one, so that parts have a time; {by_graph}"))
     if profile.flops is not None:
         peak = profile.peaks.get(first.precision)
         reached = "" if peak is None else f", {profile.flops / peak:.0%} of {_gflops(peak)} in a large matrix product"
