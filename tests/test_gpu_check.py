@@ -42,7 +42,7 @@ def test_the_short_form_passes_on_a_cpu(tmp_path: Path) -> None:
     only_gpu = {step.name for step in STEPS if step.only_gpu}
     assert {name for name, step in found.items() if step["status"] == "left out"} == only_gpu
     assert {step["status"] for name, step in found.items() if name not in only_gpu} == {"passed"}, done.stdout
-    for name in found.keys() - only_gpu - {"profile", "main job", "first update"}:
+    for name in found.keys() - only_gpu - {"profile", "main job"}:
         assert any(one["ok"] is not None for one in found[name]["findings"]), name
     assert found["environment"]["findings"][-1]["value"] == "forked from a warm Python"
     assert done.stdout.rstrip().endswith("s of 600 s")

@@ -40,7 +40,7 @@ STEPS = (
     Step("saving", limits.saving, 40),
     Step("compiled layers", graphs.compiling, 120, only_gpu=True),
     Step("cost of the same bits", repeating.cost_of_determinism, 90, only_gpu=True),
-    Step("first update", jobs.first_update, 40),
+    Step("first update", jobs.first_update, 40, only_gpu=True),
     Step("profile", jobs.profile, 60, needs=libraries.COMMANDS),
     Step("benchmarks", jobs.benchmarks, 600),
 )

@@ -27,7 +27,11 @@ from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.packing import make_packable
 from accel_cls.tokenization.encode import Encoded
 
-_SIZES = {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 512}
+# Heads of 64, as those of most encoders; on a CPU, where the steps themselves are tried, small ones.
+_SIZES = {
+    "cuda": {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 512},
+    "cpu": {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 64},
+}
 _SHARED = {"vocab_size": 500, "max_position_embeddings": 512, "pad_token_id": 1, "num_labels": 3}
 _MODERN = {"local_attention": 32, "global_attn_every_n_layers": 3, "cls_token_id": 2, "sep_token_id": 3}
 MODELS: dict[str, dict[str, Any]] = {"bert": {}, "roberta": {}, "modernbert": _MODERN}
@@ -46,7 +50,7 @@ def main() -> None:
 
 def _model(family: str, rate: float, device: torch.device) -> tuple[torch.nn.Module, int]:
     torch.manual_seed(3)
-    config = AutoConfig.for_model(family, **_SHARED, **_SIZES, **MODELS[family], initializer_range=0.1)
+    config = AutoConfig.for_model(family, **_SHARED, **_SIZES[device.type], **MODELS[family], initializer_range=0.1)
     for name, value in config.to_dict().items():
         if "dropout" in name and isinstance(value, float):
             setattr(config, name, rate)
