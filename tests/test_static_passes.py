@@ -17,6 +17,7 @@ from accel_cls.batching.batches import Batch
 from accel_cls.batching.layout import Layout, MicroBatch
 from accel_cls.batching.static_batches import static_arrays, static_batch
 from accel_cls.batching.static_shapes import StaticShape
+from accel_cls.devices.cuda import flash
 from accel_cls.devices.cuda.flash import Spans, flash_attention, has_operator
 from accel_cls.errors import UserError
 from accel_cls.models.compiling import compile_layers
@@ -222,3 +223,22 @@ def test_flash_attention_is_called_as_torch_has_it() -> None:
     gradients = torch.autograd.grad(output.sum(), [query, key, value])
     assert [gradient.shape for gradient in gradients] == [(9, 4, 64), (200, 4, 64), (200, 4, 64)]
     assert flash_attention(key, key, value, Spans(*offsets, 70, 70), 0.125, 0.0, 9).shape == (200, 4, 64)
+
+
+def test_flash_attention_is_tried_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> torch.Tensor:
+        raise RuntimeError("no kernel image\nand so on")
+
+    kinds = {
+        spans._dense: None,
+        fails: "FlashAttention failed in a trial: no kernel image",
+        lambda *given: spans._dense(*given) * 1.1: "FlashAttention gave wrong answers in a trial",
+        lambda *given: spans._dense(*given) * torch.nan: "FlashAttention gave wrong answers in a trial",
+        # As if all tokens were one text.
+        lambda q, k, v, where, *more: spans._dense(
+            q, k, v, flash.Spans(where.query_offsets[[0, 2]], where.key_offsets[[0, 2]], 17, 17), *more
+        ): "FlashAttention gave wrong answers in a trial",
+    }
+    for attend, said in kinds.items():
+        monkeypatch.setattr(flash, "flash_attention", attend)
+        assert flash.fault_in_trial(_CPU, torch.bfloat16, 64) == said

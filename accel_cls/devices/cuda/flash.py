@@ -2,7 +2,7 @@
 
 torch (2.13) has a public function for it, `torch.nn.attention.varlen.varlen_attn`, without dropout. The operator
 beneath has it, and a backward pass that repeats itself under deterministic algorithms. It is not part of torch's
-interface: so it is looked for, and where it is missing, or is another one, attention goes another way.
+interface: so it is looked for and tried, and where it is missing, or is another one, attention goes another way.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _NAMED = {"scale", "window_size_left", "window_size_right"}
 _DTYPES = (torch.bfloat16, torch.float16)
 _CAPABILITY = (8, 0)  # Ampere and later
 _MOST_SIZE, _SIZE_STEP = 256, 8  # of a head
+_MOST_OFF = 0.05  # of what is right, in a trial: bf16 has three digits
 
 
 def has_operator() -> bool:
@@ -54,6 +55,30 @@ def why_not_flash(device: torch.device, dtype: torch.dtype, size: int) -> str | 
         return f"FlashAttention needs compute capability 8.0, {torch.cuda.get_device_name(device)} has less"
     if size > _MOST_SIZE or size % _SIZE_STEP:
         return f"FlashAttention is for heads of a multiple of {_SIZE_STEP} numbers up to {_MOST_SIZE}, not {size}"
+    return fault_in_trial(device, dtype, size)
+
+
+def fault_in_trial(device: torch.device, dtype: torch.dtype, size: int) -> str | None:
+    """What is wrong with its answers and gradients for two short texts; None where they are right."""
+    lengths, heads = (5, 12), 2
+    shape = sum(lengths), heads, size
+    numbers = torch.arange(shape[0] * heads * size, device=device, dtype=torch.float32).reshape(shape).sin()
+    query, key, value = inputs = [(numbers * factor).to(dtype).requires_grad_() for factor in (1.0, 0.7, 1.3)]
+    offsets = torch.tensor([0, lengths[0], shape[0]], dtype=torch.int32, device=device)
+    try:
+        spans = Spans(offsets, offsets, max(lengths), max(lengths))
+        found = flash_attention(query, key, value, spans, 0.2, 0.0, None)
+        gradients = torch.autograd.grad(found.float().square().sum(), inputs)
+    except RuntimeError as error:
+        return f"FlashAttention failed in a trial: {str(error).strip().splitlines()[0]}"
+    exact = [tensor.detach().double().requires_grad_() for tensor in inputs]
+    parts = zip(*(tensor.split(lengths) for tensor in exact), strict=True)
+    each = [torch.einsum("qhd,khd->hqk", q, k).mul(0.2).softmax(-1).matmul(v.transpose(0, 1)) for q, k, v in parts]
+    wanted = torch.cat([one.transpose(0, 1) for one in each])
+    right = [wanted.detach(), *torch.autograd.grad(wanted.square().sum(), exact)]
+    for answer, truth in zip((found.detach(), *gradients), right, strict=True):
+        if not (answer.double() - truth).norm() <= _MOST_OFF * truth.norm():
+            return "FlashAttention gave wrong answers in a trial"
     return None
 
 
