@@ -15,6 +15,7 @@ from accel_cls.devices.cpu.dropout import keep_mask
 from accel_cls.models.packing import can_pack, make_packable, pack
 from accel_cls.models.packing.cpu_attention import attention_with_dropout
 from accel_cls.models.packing.families import _FAMILIES
+from accel_cls.models.packing.row import Attending
 
 _SMALL = {
     "vocab_size": 90,
@@ -65,7 +66,7 @@ def test_attention_with_dropout_has_the_gradients_that_autograd_finds(first_only
     wanted = torch.randn(90, heads, size, dtype=torch.float64)
     wanted[packing.real :] = 0  # nothing reads fillers
     torch.manual_seed(2)
-    output = attention_with_dropout(*inputs, packing, first_only, window, scaling, rate)
+    output = attention_with_dropout(*inputs, Attending(packing, first_only, window, scaling, rate))
     found = [output.detach(), *torch.autograd.grad((output * wanted).sum(), inputs)]
     torch.manual_seed(2)
     groups = packing.grouping.groups

@@ -12,8 +12,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from accel_cls.models.packing.cpu_attention import attention_with_dropout
-from accel_cls.models.packing.gather import FAST, PLAIN, RowKernels
-from accel_cls.models.packing.row import Packing
+from accel_cls.models.packing.gather import FAST, PLAIN, RowKernels, put_first, take_first
+from accel_cls.models.packing.row import Attending, Packing
 from accel_cls.models.packing.spans import attends_by_spans, attention_by_spans
 
 # "fast": backward passes written by hand, where they are quicker; "plain": torch's own operations and autograd alone.
@@ -74,48 +74,40 @@ def packed_attention(
     query, key, value = (x.squeeze(0).transpose(0, 1) for x in (query, key, value))
     first_only = getattr(module, "first_only", False)
     scaling = scaling or query.shape[-1] ** -0.5
-    how = packing, first_only, sliding_window, scaling, dropout
+    how = Attending(packing, first_only, sliding_window, scaling, dropout)
     if kernels == "fast" and attends_by_spans(value, packing):
-        output = attention_by_spans(query, key, value, *how, FAST)
+        output = attention_by_spans(query, key, value, how)
     # With dropout torch has no fused attention for CPUs, and its dropout is slow there.
     elif kernels == "fast" and 0 < dropout < 1 and query.device.type == "cpu":
-        output = attention_with_dropout(query, key, value, *how)
+        output = attention_with_dropout(query, key, value, how)
     else:
-        output = _sdpa_by_group(query, key, value, *how, FAST if kernels == "fast" else PLAIN)
+        output = _sdpa_by_group(query, key, value, how, FAST if kernels == "fast" else PLAIN)
     return output.unsqueeze(0), None
 
 
 def _sdpa_by_group(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    packing: Packing,
-    first_only: bool,
-    window: int | None,
-    scaling: float,
-    dropout: float,
-    rows: RowKernels,
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, how: Attending, rows: RowKernels
 ) -> torch.Tensor:
     """By torch's scaled_dot_product_attention: [T, heads, size] each, and so is what it returns."""
     heads, size = query.shape[1:]
-    grouping, first, text_of_first = packing.grouping, packing.first, packing.text_of_first
+    packing, grouping = how.packing, how.packing.grouping
     sizes = [group.rows * group.width for group in grouping.groups]
 
     def to_slots(values: torch.Tensor) -> torch.Tensor:
         return rows.permute(values, grouping.token_of_slot, grouping.slot_of_token, packing.real)
 
     keys, values = (to_slots(x).split(sizes) for x in (key, value))
-    if first_only:
-        queries = rows.gather(query, first, text_of_first).split([group.rows for group in grouping.groups])
+    if how.first_only:
+        queries = take_first(rows, query, packing).split([group.rows for group in grouping.groups])
     else:
         queries = to_slots(query).split(sizes)
     outputs = []
     for group, *parts in zip(grouping.groups, queries, keys, values, strict=True):
         q, k, v = (part.view(group.rows, -1, heads, size).transpose(1, 2) for part in parts)
-        allowed = group.attention_mask(window, first_only, query.device)
-        output = scaled_dot_product_attention(q, k, v, attn_mask=allowed, dropout_p=dropout, scale=scaling)
+        allowed = group.attention_mask(how.window, how.first_only, query.device)
+        output = scaled_dot_product_attention(q, k, v, attn_mask=allowed, dropout_p=how.dropout, scale=how.scaling)
         outputs.append(output.transpose(1, 2).reshape(-1, heads, size))
     output = torch.cat(outputs)
-    if first_only:
-        return rows.scatter(output, first, text_of_first, packing.tokens)
+    if how.first_only:
+        return put_first(rows, output, packing)
     return rows.permute(output, grouping.slot_of_token, grouping.token_of_slot, None)

@@ -15,47 +15,29 @@ import torch
 
 from accel_cls.devices.cpu.dropout import apply_mask, keep_mask
 from accel_cls.models.packing.gather import scatter_rows
-from accel_cls.models.packing.row import Packing, positions_of
+from accel_cls.models.packing.row import Attending, Packing, positions_of
 
 
 def attention_with_dropout(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    packing: Packing,
-    first_only: bool,
-    window: int | None,
-    scaling: float,
-    dropout: float,
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, how: Attending
 ) -> torch.Tensor:
     """Softmax of scaled products of queries and keys within each text, dropped out, times the values.
 
     Args:
         query, key, value: [T, heads, size].
-        first_only: whether the only query of each text is its first token's; the others get zeros.
-        window: how far, exclusive, a token attends to both sides; None for no limit.
-        dropout: the rate, between 0 and 1, both exclusive.
+        how: with a rate of dropout between 0 and 1, both exclusive; tokens that are no query get zeros.
 
     Returns:
         [T, heads, size].
     """
     query, key = query.to(value.dtype), key.to(value.dtype)
-    return _Attention.apply(query, key, value, packing, first_only, window, scaling, dropout)
+    return _Attention.apply(query, key, value, how)
 
 
 class _Attention(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        packing: Packing,
-        first_only: bool,
-        window: int | None,
-        scaling: float,
-        dropout: float,
-    ) -> torch.Tensor:
+    def forward(ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, how: Attending) -> torch.Tensor:
+        packing, first_only, scaling, dropout = how.packing, how.first_only, how.scaling, how.dropout
         heads, size = query.shape[1:]
         shapes = _Shapes(packing, heads, first_only)
         row_of_slot, slot_of_row, first = _by_head(packing, heads)
@@ -64,7 +46,7 @@ class _Attention(torch.autograd.Function):
         k, v = (x.reshape(-1, size).index_select(0, row_of_slot) for x in (key, value))
         scores = q.new_empty(shapes.scores)
         weights = torch.empty_like(scores)
-        biases = _biases(packing, window, first_only, scores.dtype)
+        biases = _biases(packing, how.window, first_only, scores.dtype)
         parts = zip(shapes.queries(q), shapes.keys(k), shapes.of(scores), shapes.of(weights), biases, strict=True)
         for q_, k_, scores_, weights_, bias in parts:
             torch.bmm(q_, k_.transpose(1, 2), out=scores_)
@@ -109,7 +91,7 @@ class _Attention(torch.autograd.Function):
         of_key, of_value = (x.index_select(0, slot_of_row) for x in (of_k, of_v))
         for rows in (of_query, of_key, of_value):
             rows[ctx.real :] = 0  # fillers: their index points to anything
-        return *(rows.view(shape) for rows in (of_query, of_key, of_value)), None, None, None, None, None
+        return *(rows.view(shape) for rows in (of_query, of_key, of_value)), None
 
 
 class _Shapes:

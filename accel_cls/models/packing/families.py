@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from accel_cls.models.own.configurations import PooledConfig, encoder_config
 from accel_cls.models.packing.attention import Kernels, register_attention
-from accel_cls.models.packing.gather import FAST, PLAIN, RowKernels
+from accel_cls.models.packing.gather import FAST, PLAIN, RowKernels, put_first, take_first
 from accel_cls.models.packing.row import Packing
 
 # Of the last layer's pass that is under way in this thread: its parts are called without keywords.
@@ -147,13 +147,11 @@ def _compute_first_tokens_only(layer: torch.nn.Module, names: _Layer, rows: RowK
         packing = _packing.get()
         if packing is None:
             return values
-        return tuple(rows.gather(x.squeeze(0), packing.first, packing.text_of_first).unsqueeze(0) for x in values)
+        return tuple(take_first(rows, x.squeeze(0), packing).unsqueeze(0) for x in values)
 
     def scatter_first(_: Any, __: Any, output: torch.Tensor) -> torch.Tensor:
         packing = _packing.get()
-        if packing is None:
-            return output
-        return rows.scatter(output.squeeze(0), packing.first, packing.text_of_first, packing.tokens)[None]
+        return output if packing is None else put_first(rows, output.squeeze(0), packing)[None]
 
     layer.register_forward_pre_hook(enter, with_kwargs=True)
     layer.register_forward_hook(leave, always_call=True)  # after a failed pass, too
@@ -168,7 +166,7 @@ def _compute_first_tokens_only(layer: torch.nn.Module, names: _Layer, rows: RowK
 def _pool(hidden: torch.Tensor, packing: Packing, pooling: str, rows: RowKernels) -> torch.Tensor:
     """One vector a text, [texts, hidden], of [T, hidden]: its first token's, or the mean of its tokens'."""
     if pooling == "cls":
-        return rows.gather(hidden, packing.first, packing.text_of_first)
+        return take_first(rows, hidden, packing)
     # Not index_add, which on a GPU adds in any order. In float32 at least: it adds up in the type of its input.
     dtype = torch.promote_types(hidden.dtype, torch.float32)
     texts = hidden[: packing.real].to(dtype)

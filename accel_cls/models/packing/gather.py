@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from accel_cls.models.packing.row import Packing
+
 
 @dataclass(frozen=True)
 class RowKernels:
@@ -80,6 +82,16 @@ def scatter_rows(source: torch.Tensor, index: torch.Tensor, inverse: torch.Tenso
     if inverse is None:
         return source.new_zeros(rows, *source.shape[1:]).index_copy_(0, index, source)
     return torch.cat([source, source.new_zeros(1, *source.shape[1:])]).index_select(0, inverse)
+
+
+def take_first(kernels: RowKernels, values: torch.Tensor, packing: Packing) -> torch.Tensor:
+    """Each text's first token's row, [texts, ...], of [T, ...]."""
+    return kernels.gather(values, packing.first, packing.text_of_first)
+
+
+def put_first(kernels: RowKernels, values: torch.Tensor, packing: Packing) -> torch.Tensor:
+    """Rows [texts, ...] where each text begins, and zeros elsewhere, [T, ...]."""
+    return kernels.scatter(values, packing.first, packing.text_of_first, packing.tokens)
 
 
 def _permute_plain(source: torch.Tensor, index: torch.Tensor, inverse: torch.Tensor, real: int | None) -> torch.Tensor:

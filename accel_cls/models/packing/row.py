@@ -93,6 +93,17 @@ class Packing:
         return text.masked_fill(self.first[text] != places, len(self.first))
 
 
+@dataclass(frozen=True)
+class Attending:
+    """How the texts of a row attend, each within itself."""
+
+    packing: Packing
+    first_only: bool  # whether the only query of each text is its first token's; the others get zeros, or anything
+    window: int | None  # how far, exclusive, a token attends to both sides; None for no limit
+    scaling: float  # of the products
+    dropout: float  # the rate at which attention weights are dropped, 0 outside training
+
+
 def group_widths(lengths: np.ndarray) -> list[tuple[int, int]]:
     """Attention's groups, as (rows, width), for lengths that fall.
 

@@ -11,8 +11,8 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from accel_cls.devices.cuda.flash import Spans, flash_attention, why_not_flash
-from accel_cls.models.packing.gather import RowKernels
-from accel_cls.models.packing.row import Packing
+from accel_cls.models.packing.gather import FAST, put_first, take_first
+from accel_cls.models.packing.row import Attending, Packing
 
 
 def attends_by_spans(value: torch.Tensor, packing: Packing) -> bool:
@@ -20,41 +20,25 @@ def attends_by_spans(value: torch.Tensor, packing: Packing) -> bool:
     return packing.on_host is None or why_not_flash(value.device, value.dtype, value.shape[-1]) is None
 
 
-def attention_by_spans(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    packing: Packing,
-    first_only: bool,
-    window: int | None,
-    scaling: float,
-    dropout: float,
-    rows: RowKernels,
-) -> torch.Tensor:
-    """Attention within each text: [T, heads, size] each, and so is what it returns.
-
-    Args:
-        first_only: whether of each text only what its first token asks is wanted.
-        window: how far, exclusive, a token attends to both sides; None for no limit.
-        dropout: the rate, 0 outside training.
-        rows: how first tokens are taken, and put back.
-    """
+def attention_by_spans(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, how: Attending) -> torch.Tensor:
+    """Attention within each text: [T, heads, size] each, and so is what it returns."""
+    packing, offsets, window = how.packing, how.packing.offsets, how.window
     query, key = query.to(value.dtype), key.to(value.dtype)
     # Fillers may be more than the longest text has tokens.
     longest = max(packing.longest, packing.tokens - packing.real)
     if window is not None and window >= longest:
         window = None
     attend = _dense if why_not_flash(value.device, value.dtype, value.shape[-1]) else flash_attention
-    offsets = packing.offsets
     # With a window FlashAttention takes a text's only query for its last token; then all tokens ask.
-    if not first_only or window is not None:
-        return attend(query, key, value, Spans(offsets, offsets, longest, longest), scaling, dropout, window)
-    queries = rows.gather(query, packing.first, packing.text_of_first)
+    if not how.first_only or window is not None:
+        spans = Spans(offsets, offsets, longest, longest)
+        return attend(query, key, value, spans, how.scaling, how.dropout, window)
     texts = len(packing.first)
     one_each = torch.arange(texts + 1, dtype=torch.int32, device=query.device)
     # Keys of fillers lie behind all texts' and are not asked for.
-    output = attend(queries, key, value, Spans(one_each, offsets[: texts + 1], 1, longest), scaling, dropout, None)
-    return rows.scatter(output, packing.first, packing.text_of_first, packing.tokens)
+    spans = Spans(one_each, offsets[: texts + 1], 1, longest)
+    output = attend(take_first(FAST, query, packing), key, value, spans, how.scaling, how.dropout, None)
+    return put_first(FAST, output, packing)
 
 
 def _dense(
