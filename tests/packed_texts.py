@@ -1,16 +1,47 @@
-"""Nine texts as a model reads them, padded or packed, and the check that both give the same."""
+"""Small models of all families that are packed, nine texts as they read them, and the check that both ways agree."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import Layout, MicroBatch
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.packing import make_packable
+from accel_cls.models.packing.families import _FAMILIES
 from accel_cls.tokenization.encode import Encoded
+
+_SMALL = {
+    "vocab_size": 90,
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 160,
+    "pad_token_id": 1,
+    "num_labels": 3,
+    "initializer_range": 0.4,  # so that each token matters to each
+}
+_DISTIL = {"dim": 32, "n_layers": 3, "n_heads": 4, "hidden_dim": 48}
+_MODERN = {"local_attention": 16, "global_attn_every_n_layers": 2, "cls_token_id": 2, "sep_token_id": 3}
+FAMILY_CASES = [(family, {}) for family in _FAMILIES] + [
+    ("modernbert", {"classifier_pooling": "mean"}),
+    ("bert", {"hidden_act": "relu", "type_vocab_size": 3}),
+]
+
+
+def small_model(family: str, more: dict[str, object], dropout: float = 0.0) -> torch.nn.Module:
+    """A classifier of 3 classes with 3 layers of 32, in double precision; `more` of its configuration."""
+    options = _SMALL | {"distilbert": _DISTIL, "modernbert": _MODERN | {"embedding_size": 32}}.get(family, {}) | more
+    config = AutoConfig.for_model(family, **options)
+    for key, value in config.to_dict().items():
+        if "dropout" in key and isinstance(value, float):
+            setattr(config, key, dropout)
+    torch.manual_seed(5)
+    return AutoModelForSequenceClassification.from_config(config).double()
 
 
 def batches_of_texts(first_position: int, count: int = 9, types: bool = False) -> Batches:

@@ -8,8 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from packed_texts import batches_of_texts
-from test_packing import _CASES, _model
+from packed_texts import FAMILY_CASES, batches_of_texts, small_model
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from accel_cls.batching.layout import Layout
@@ -113,9 +112,9 @@ class Operations(TorchDispatchMode):
         return function(*arguments, **(keywords or {}))
 
 
-@pytest.mark.parametrize(("family", "more"), _CASES, ids=lambda case: str(case))
+@pytest.mark.parametrize(("family", "more"), FAMILY_CASES, ids=lambda case: str(case))
 def test_packing_adds_nothing_up_in_any_order(family: str, more: dict[str, object]) -> None:
-    model = _model(family, more, dropout=0.1).train()
+    model = small_model(family, more, dropout=0.1).train()
     batches = batches_of_texts(make_packable(model))
     (part, *_) = Layout(160, 160, packed=True).to_micro_batches(np.arange(9), batches.encoded.lengths)
     with Operations() as seen:

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 from memory_setups import setup_of
-from packed_texts import batches_of_texts
-from test_packing import _model
+from packed_texts import batches_of_texts, small_model
 from torch.nn.functional import cross_entropy
 
 from accel_cls.batching.batches import Batch
@@ -34,7 +33,7 @@ SIZE, TEMPERATURE = 0.5, 0.4
 
 
 def bert(dropout: float = 0.0) -> torch.nn.Module:
-    return _model("bert", {}, dropout).train()
+    return small_model("bert", {}, dropout).train()
 
 
 def adversarial(model: torch.nn.Module, steps: int, size: float = SIZE, inner=SUPERVISED) -> Adversarial:
@@ -376,7 +375,7 @@ def test_auto_tries_as_many_passes_as_are_kept(tmp_path: Path, monkeypatch) -> N
     )
     sizes = MicroBatchSizes.of(recipe, np.array([9, 30]))
     assert sizes.passes == 4
-    model = _model("bert", {})
+    model = small_model("bert", {})
     plain, several = (training_memory(model, setup_of("DDP", 1), (2, 32), 1000, passes=passes) for passes in (1, 4))
     assert (plain.activations, several.activations) == (1000, 4000)
     assert plain.backward == several.backward == 250, "backward goes one pass at a time"

@@ -7,48 +7,18 @@ import re
 import numpy as np
 import pytest
 import torch
-from packed_texts import assert_packed_as_padded, batches_of_texts
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from packed_texts import FAMILY_CASES, assert_packed_as_padded, batches_of_texts, small_model
 
 from accel_cls.batching.layout import Layout
 from accel_cls.devices.cpu.dropout import keep_mask
 from accel_cls.models.packing import can_pack, make_packable, pack
 from accel_cls.models.packing.cpu_attention import attention_with_dropout
-from accel_cls.models.packing.families import _FAMILIES
 from accel_cls.models.packing.row import Attending
 
-_SMALL = {
-    "vocab_size": 90,
-    "hidden_size": 32,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-    "max_position_embeddings": 160,
-    "pad_token_id": 1,
-    "num_labels": 3,
-    "initializer_range": 0.4,  # so that each token matters to each
-}
-_DISTIL = {"dim": 32, "n_layers": 3, "n_heads": 4, "hidden_dim": 48}
-_MODERN = {"local_attention": 16, "global_attn_every_n_layers": 2, "cls_token_id": 2, "sep_token_id": 3}
-_CASES = [(family, {}) for family in _FAMILIES] + [
-    ("modernbert", {"classifier_pooling": "mean"}),
-    ("bert", {"hidden_act": "relu", "type_vocab_size": 3}),
-]
 
-
-def _model(family: str, more: dict[str, object], dropout: float = 0.0) -> torch.nn.Module:
-    options = _SMALL | {"distilbert": _DISTIL, "modernbert": _MODERN | {"embedding_size": 32}}.get(family, {}) | more
-    config = AutoConfig.for_model(family, **options)
-    for key, value in config.to_dict().items():
-        if "dropout" in key and isinstance(value, float):
-            setattr(config, key, dropout)
-    torch.manual_seed(5)
-    return AutoModelForSequenceClassification.from_config(config).double()
-
-
-@pytest.mark.parametrize(("family", "more"), _CASES, ids=lambda case: str(case))
+@pytest.mark.parametrize(("family", "more"), FAMILY_CASES, ids=lambda case: str(case))
 def test_packed_texts_have_the_logits_and_gradients_of_padded_ones(family: str, more: dict[str, object]) -> None:
-    model = _model(family, more).train()
+    model = small_model(family, more).train()
     assert can_pack(model.config)
     types = getattr(model.config, "type_vocab_size", 0) > 1
     logits, _ = assert_packed_as_padded(model, types)
@@ -93,9 +63,9 @@ def test_attention_with_dropout_has_the_gradients_that_autograd_finds(first_only
         assert not ours[packing.real :].any() or ours is found[0]
 
 
-@pytest.mark.parametrize(("family", "more"), _CASES, ids=lambda case: str(case))
+@pytest.mark.parametrize(("family", "more"), FAMILY_CASES, ids=lambda case: str(case))
 def test_what_nothing_reads_of_the_last_layer_is_not_computed(family: str, more: dict[str, object]) -> None:
-    model = _model(family, more).train()
+    model = small_model(family, more).train()
     first = make_packable(model)
     seen: dict[str, int] = {}
     for name, module in model.base_model.named_modules():

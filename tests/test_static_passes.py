@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from packed_texts import batches_of_texts
-from test_packing import _CASES, _model
+from packed_texts import FAMILY_CASES, batches_of_texts, small_model
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -42,22 +41,24 @@ _HEADS: list[dict[str, Any]] = [
 ]
 
 
-def _static(first_position: int, types: bool = False) -> tuple[Batch, MicroBatch]:
-    """Nine texts in two micro-batches, the first of them filled up."""
+def _static(
+    first_position: int, types: bool = False, device: torch.device = _CPU
+) -> tuple[Batch, MicroBatch, StaticShape]:
+    """Nine texts in two micro-batches, the first of them filled up to a shape."""
     batches = batches_of_texts(first_position, types=types)
     part, _ = Layout(160, 160, packed=True).to_micro_batches(np.arange(9), batches.encoded.lengths)
     shape = StaticShape(256, len(part.examples) + 3, 70)
-    arrays = static_arrays(batches, part, shape)
-    return static_batch({name: torch.from_numpy(array) for name, array in arrays.items()}, shape), part
+    tensors = {name: torch.from_numpy(one).to(device) for name, one in static_arrays(batches, part, shape).items()}
+    return static_batch(tensors, shape), part, shape
 
 
-@pytest.mark.parametrize(("family", "more"), _CASES, ids=lambda case: str(case))
+@pytest.mark.parametrize(("family", "more"), FAMILY_CASES, ids=lambda case: str(case))
 def test_texts_that_are_filled_up_have_the_logits_and_gradients_of_others(
     family: str, more: dict[str, object]
 ) -> None:
-    model = _model(family, more).train()
+    model = small_model(family, more).train()
     first, types = make_packable(model), getattr(model.config, "type_vocab_size", 0) > 1
-    filled, part = _static(first, types)
+    filled, part, _ = _static(first, types)
     usual = batches_of_texts(first, types=types).make(part)
     answers = []
     for batch in (usual, filled):
@@ -77,8 +78,8 @@ def test_texts_that_are_filled_up_have_the_logits_and_gradients_of_others(
 def test_compiled_layers_have_the_logits_and_gradients_of_others(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Inductor takes a minute; what it is given, and what it gives back, is the same without it.
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
-    model = _model(family, {}).train()
-    batch, _ = _static(make_packable(model), getattr(model.config, "type_vocab_size", 0) > 1)
+    model = small_model(family, {}).train()
+    batch, *_ = _static(make_packable(model), getattr(model.config, "type_vocab_size", 0) > 1)
     answers = []
     for compiled in (False, True):
         if compiled:
@@ -99,7 +100,7 @@ def test_compiled_layers_have_the_logits_and_gradients_of_others(family: str, mo
 
 def test_layers_that_are_one_layer_are_not_compiled() -> None:
     with pytest.raises(UserError, match="expected false for albert"):
-        compile_layers(_model("albert", {}), "train.compile", deterministic=True)
+        compile_layers(small_model("albert", {}), "train.compile", deterministic=True)
 
 
 class _Operators(TorchDispatchMode):
@@ -124,7 +125,7 @@ _WAITING = {
 
 
 def _assert_waits_for_nothing(model: torch.nn.Module, types: bool = False) -> None:
-    batch, _ = _static(make_packable(model), types)
+    batch, *_ = _static(make_packable(model), types)
     with _Operators() as operators:
         logits = model(**batch.inputs).logits
         (cross_entropy(logits, batch.labels, reduction="none") * batch.mask).sum().backward()
@@ -132,15 +133,15 @@ def _assert_waits_for_nothing(model: torch.nn.Module, types: bool = False) -> No
     assert not operators.seen & _WAITING
 
 
-@pytest.mark.parametrize(("family", "more"), _CASES, ids=lambda case: str(case))
+@pytest.mark.parametrize(("family", "more"), FAMILY_CASES, ids=lambda case: str(case))
 def test_no_pass_of_a_family_waits_for_the_device(family: str, more: dict[str, object]) -> None:
-    model = _model(family, more, dropout=0.1).train()
+    model = small_model(family, more, dropout=0.1).train()
     _assert_waits_for_nothing(model, getattr(model.config, "type_vocab_size", 0) > 1)
 
 
 def _with_head(head: dict[str, Any]) -> torch.nn.Module:
     options = {"pooling": "max"} | head
-    config = PooledConfig(encoder=_model("bert", {}).config, **options, num_labels=3, classifier_dropout=0.1)
+    config = PooledConfig(encoder=small_model("bert", {}).config, **options, num_labels=3, classifier_dropout=0.1)
     return PooledForSequenceClassification(config).double().train()
 
 
@@ -162,12 +163,7 @@ def _pass_on_meta(model: torch.nn.Module, types: bool, monkeypatch: pytest.Monke
         return flash_attention(query, *rest)
 
     monkeypatch.setattr(spans, "flash_attention", flash)
-    batches = batches_of_texts(make_packable(model), types=types)
-    part, _ = Layout(160, 160, packed=True).to_micro_batches(np.arange(9), batches.encoded.lengths)
-    shape = StaticShape(256, len(part.examples) + 3, 70)
-    arrays = static_arrays(batches, part, shape)
-    tensors = {name: torch.from_numpy(array).to("meta") for name, array in arrays.items()}
-    batch = static_batch(tensors, shape)
+    batch, _, shape = _static(make_packable(model), types, torch.device("meta"))
     model = model.to("meta", torch.bfloat16)
     logits = model(**batch.inputs).logits
     assert logits.shape == (shape.texts, 3)
@@ -176,11 +172,11 @@ def _pass_on_meta(model: torch.nn.Module, types: bool, monkeypatch: pytest.Monke
     return shapes
 
 
-@pytest.mark.parametrize(("family", "more"), _CASES, ids=lambda case: str(case))
+@pytest.mark.parametrize(("family", "more"), FAMILY_CASES, ids=lambda case: str(case))
 def test_a_pass_needs_only_what_lies_on_the_device(
     family: str, more: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = _model(family, more, dropout=0.1).train()
+    model = small_model(family, more, dropout=0.1).train()
     shapes = _pass_on_meta(model, getattr(model.config, "type_vocab_size", 0) > 1, monkeypatch)
     # ALBERT's layers are one; ModernBERT's mean reads all tokens, and its last layer here has no window.
     reads_all = family == "albert" or "classifier_pooling" in more

@@ -63,11 +63,16 @@ class Batches:
         texts = max(1, self._rows(micro_batch.width) if self.fixed_tokens else len(examples))
         if starts is not None:
             inputs["windows"] = self._windows(order, counts)
+        labels, mask = self.labels_and_mask(examples, texts)
+        return Batch(inputs, move(labels, self.device), move(mask, self.device), micro_batch.examples)
+
+    def labels_and_mask(self, examples: np.ndarray, texts: int) -> tuple[np.ndarray, np.ndarray]:
+        """A batch's labels and mask, as `Batch` has them, of so many texts: the examples' and fillers after them."""
         labels = np.zeros((texts, *self.labels.shape[1:]), self.labels.dtype)
         mask = np.zeros(texts, np.float32)
         labels[: len(examples)] = self.labels[examples]
         mask[: len(examples)] = 1
-        return Batch(inputs, move(labels, self.device), move(mask, self.device), micro_batch.examples)
+        return labels, mask
 
     def _windows(self, order: np.ndarray | slice, counts: np.ndarray) -> Windows:
         """Which row, of those in `order`, is of which example; a process without examples has one of padding."""

@@ -26,10 +26,7 @@ def static_arrays(batches: Batches, micro_batch: MicroBatch, shape: StaticShape)
     """
     examples = np.array(micro_batch.examples, np.int64)
     lengths = shape.filled_up(batches.encoded.lengths[examples])
-    labels = np.zeros((shape.texts, *batches.labels.shape[1:]), batches.labels.dtype)
-    mask = np.zeros(shape.texts, np.float32)
-    labels[: len(examples)] = batches.labels[examples]
-    mask[: len(examples)] = 1
+    labels, mask = batches.labels_and_mask(examples, shape.texts)
     return {
         **batches.rows_of_tokens(examples, lengths[: len(examples)], shape.tokens),
         "position_ids": positions_of(lengths)[None] + batches.first_position,

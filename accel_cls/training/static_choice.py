@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from accel_cls.batching.batches import Batches
 from accel_cls.batching.plan import Plan
 from accel_cls.batching.static_shapes import StaticShape, choose_shapes, shape_for
 from accel_cls.devices.cuda.flash import why_not_flash
@@ -18,7 +17,6 @@ from accel_cls.models.own.configurations import encoder_config
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.rules.graphs import without_static_shapes
 from accel_cls.training.build import Inputs
-from accel_cls.training.objective import Supervised
 from accel_cls.training.static_updates import StaticUpdates
 
 
@@ -95,9 +93,8 @@ def _why_not(recipe: Recipe, inputs: Inputs, accelerator: Accelerator) -> str | 
         return "fp16's scale of the loss is found by the host"
     if not inputs.packed:
         return "texts of this family are padded, not packed"
-    if type(inputs.update_batches(accelerator.device)) is not Batches:
+    if type(inputs) is not Inputs:
         return "tokens are hidden anew in each update"
-    assert type(inputs.objective(recipe)) is Supervised, "what else is minimized stands in the recipe"
     if accelerator.device.type != "cuda":
         return None  # without a capture, attention may be computed any way
     config: Any = encoder_config(inputs.model.config)

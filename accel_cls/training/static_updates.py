@@ -22,12 +22,12 @@ from accel_cls.batching.layout import MicroBatch, share
 from accel_cls.batching.plan import seed_of
 from accel_cls.batching.static_batches import static_arrays, static_batch
 from accel_cls.batching.static_shapes import StaticShape, shape_for
-from accel_cls.devices.cuda.graphs import Recorder
+from accel_cls.devices.cuda.graphs import Call, Recorder
 from accel_cls.devices.cuda.static_tensors import StaticTensors
 from accel_cls.devices.prepare import inner_optimizer, seed_generators, sum_over_processes
 from accel_cls.errors import UserError
 from accel_cls.models.compiling import without_compiling
-from accel_cls.training.objective import MicroBatchLoss
+from accel_cls.training.objective import MicroBatchLoss, Supervised
 from accel_cls.training.optimizer import clip_gradient, rates_on_device, set_rate, take_no_step
 from accel_cls.training.spans import span
 from accel_cls.training.training import Training
@@ -87,7 +87,7 @@ class StaticUpdates:
     def __init__(self, shapes: tuple[StaticShape, ...], captures: bool, required: bool):
         self._shapes, self._captures, self._required = shapes, captures, required
         self._slots: dict[StaticShape, _Slot] = {}
-        self._calls: dict[tuple[str, StaticShape | None], Callable[[], torch.Tensor]] = {}
+        self._calls: dict[tuple[str, StaticShape | None], Call] = {}
         self._recorder: Recorder | None = None
         self._gradients: list[_FlatGradients] | None = None  # of several passes, added up; None until it is needed
         self._rates: StaticTensors | None = None  # of a step by these
@@ -129,7 +129,7 @@ class StaticUpdates:
             arrays |= {_WEIGHT: np.array(weight, np.float32), _RATES: _rates_of(t)}
             slot = self._slots.get(shape) or _Slot(shape, StaticTensors(arrays, t.accelerator.device))
             slot.static.fill(arrays)
-        call: Callable[[], torch.Tensor] = functools.partial(_whole_update, t, slot)
+        call: Call = functools.partial(_whole_update, t, slot)
         if not is_whole:
             call = functools.partial(_add_gradient, t, slot, self._sums(t))
         if is_common:
@@ -163,9 +163,9 @@ class StaticUpdates:
         self,
         t: Training,
         key: tuple[str, StaticShape | None],
-        function: Callable[[], torch.Tensor],
+        function: Call,
         warm_up: Callable[[], None],
-    ) -> Callable[[], torch.Tensor]:
+    ) -> Call:
         if self._recorder is None:
             self._recorder = Recorder(t.accelerator.device, self._captures)
         if key not in self._calls:
@@ -241,6 +241,7 @@ def _warm_up_step(t: Training, sums: Sequence[_FlatGradients]) -> None:
 
 def _batches_of(t: Training) -> Batches:
     assert isinstance(t.train, Batches)  # else updates are not static
+    assert isinstance(t.objective, Supervised)  # likewise
     return t.train
 
 

@@ -48,7 +48,11 @@ def reached(record: Mapping[str, Any]) -> Iterator[Finding]:
         goal = GOALS.get(case["name"])
         if goal is None:
             continue
-        speeds = {who: _median(case, rounds, "speed") for who, rounds in case["rounds"].items() if rounds}
+        speeds = {
+            who: statistics.median(speed_of(case, one) for one in rounds)
+            for who, rounds in case["rounds"].items()
+            if rounds
+        }
         ours = [who for who in speeds if who.startswith(_OURS)]
         others = [speed for who, speed in speeds.items() if who.startswith((_TRAINER, _PIPELINE))]
         if not ours or not others:
@@ -57,7 +61,8 @@ def reached(record: Mapping[str, Any]) -> Iterator[Finding]:
         found = [("times as fast", speeds[who] / max(others), goal.times, "{:.2f}")]
         for share, wanted, name in (("floor_share", goal.floor, "of the floor"), ("flop_share", goal.peak, "of peak")):
             if wanted:
-                found.append((name, _median(case, case["rounds"][who], share), wanted, "{:.0%}"))
+                reached_share = statistics.median(one[share] for one in case["rounds"][who])
+                found.append((name, reached_share, wanted, "{:.0%}"))
         memory = [_memory(rounds) for rounds in (case["rounds"][who], *_of(case, (_TRAINER, _PIPELINE)))]
         if not any(math.isnan(peak) for peak in memory):
             found.append(("of its memory", memory[0] / max(memory[1:]), -1.0, "{:.2f}"))
@@ -76,10 +81,9 @@ def _of(case: Mapping[str, Any], names: tuple[str, ...]) -> list[Any]:
     return [rounds for who, rounds in case["rounds"].items() if who.startswith(names) and rounds]
 
 
-def _median(case: Mapping[str, Any], rounds: list[dict[str, Any]], name: str) -> float:
-    if name == "speed":
-        return statistics.median(one.get("examples_per_second") or case["count"] / one["seconds"] for one in rounds)
-    return statistics.median(one[name] for one in rounds)
+def speed_of(case: Mapping[str, Any], one: Mapping[str, Any]) -> float:
+    """Texts a second of one round of a case: of updates, or of a classification."""
+    return one.get("examples_per_second") or case["count"] / one["seconds"]
 
 
 def _memory(rounds: list[dict[str, Any]]) -> float:

@@ -111,8 +111,7 @@ def benchmarks(t: Trainings) -> Iterator[Finding]:
     t.benchmarks = found
     for case in found["cases"]:
         for name, rounds in case["rounds"].items():
-            speeds = [one.get("examples_per_second") or case["count"] / one["seconds"] for one in rounds]
-            yield Finding(f"{case['name']}, {name}", f"{speeds[0]:,.0f} texts/s")
+            yield Finding(f"{case['name']}, {name}", f"{goals.speed_of(case, rounds[0]):,.0f} texts/s")
         for name, why in case.get("failed", {}).items():
             yield Finding(f"{case['name']}, {name}", why.strip().splitlines()[0], ok=False)
     for name, why in found["failed"].items():

@@ -32,9 +32,7 @@ class Recorder:
         self.captures = captures
         self.failure: str | None = None  # why a function could not be recorded: from then on none is
 
-    def record(
-        self, function: Callable[[], torch.Tensor], warm_up: Callable[[], object]
-    ) -> Callable[[], torch.Tensor]:
+    def record(self, function: Call, warm_up: Callable[[], object]) -> Call:
         """What does what a function does, each time it is called.
 
         Args:

@@ -31,11 +31,8 @@ class StaticTensors:
         self._shapes = {name: array.shape for name, array in example.items()}
         self._dtypes = {name: array.dtype for name, array in example.items()}
         self.tensors = {name: self._view(name) for name in example}
-        is_cuda = device.type == "cuda"
-        # On a CPU the buffer itself is written to.
-        self._host = (
-            [torch.zeros(end, dtype=torch.uint8).pin_memory() for _ in range(_HOST_BUFFERS)] if is_cuda else []
-        )
+        count = _HOST_BUFFERS if device.type == "cuda" else 0  # on a CPU the buffer itself is written to
+        self._host = [torch.zeros(end, dtype=torch.uint8).pin_memory() for _ in range(count)]
         self._copied = [torch.cuda.Event() for _ in self._host]
         self._next = 0
 
