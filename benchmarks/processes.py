@@ -46,6 +46,11 @@ def python(*arguments: str) -> list[str]:
     return [sys.executable, *arguments]
 
 
+def usual_precision(device: str) -> str:
+    """As the profile of one device of this kind has it: bf16 on a GPU, fp32 on a CPU."""
+    return "bf16" if device == "cuda" else "fp32"
+
+
 def accelerate_launch(precision: str, device: str) -> list[str]:
     """`accelerate launch` as a user would start it for one device: every choice is on the command line."""
     mixed = ["--mixed_precision", "bf16" if precision == "bf16" else "no"]

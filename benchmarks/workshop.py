@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ class Workshop:
     fast_bf16: bool = True  # whether the CPU has instructions for products in bf16
     deadline: float | None = None  # in monotonic seconds, when all has to be over
     device: str = "cpu"  # of the case that works here
+    threads: int | None = None  # of each command, where several run at a time; None: as the user has it
     peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def for_device(self, device: str) -> Workshop:
@@ -40,6 +42,7 @@ class Workshop:
         """
         first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
         seen = {"CUDA_VISIBLE_DEVICES": "" if self.device == "cpu" else first}
+        seen |= {} if self.threads is None else {"OMP_NUM_THREADS": str(self.threads)}
         return run(command, {**seen, **(env or {})}, watch, self.deadline)
 
     def all_rounds(self, one_round: Callable[[int], Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -79,6 +82,10 @@ class Workshop:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return folder
+
+    def another(self, name: str) -> Path:
+        """An empty folder of a name that begins so: several may be worked in at a time."""
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.place))
 
     def model(self, name: str, classes: int) -> Path:
         """The folder of a model, made when it is first asked for."""

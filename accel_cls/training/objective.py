@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -57,7 +58,7 @@ class Supervised:
         weights[has_label] = self.loss.weights(self.labels[examples[has_label]])
         return move(weights, batch.mask.device)
 
-    def losses(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    def losses(self, model: Callable[..., Any], batch: Batch) -> torch.Tensor:
         """Of logits in float32, whatever the precision of the pass."""
         return self.of_logits(at_least_float32(model(**batch.inputs).logits), batch)
 

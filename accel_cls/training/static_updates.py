@@ -24,6 +24,7 @@ from accel_cls.batching.static_batches import static_arrays, static_batch
 from accel_cls.batching.static_shapes import StaticShape, shape_for
 from accel_cls.devices.cuda.graphs import Call, Recorder
 from accel_cls.devices.cuda.static_tensors import StaticTensors
+from accel_cls.devices.low_precision import LowPrecisionWeights
 from accel_cls.devices.prepare import inner_optimizer, seed_generators, sum_over_processes
 from accel_cls.errors import UserError
 from accel_cls.models.compiling import without_compiling
@@ -33,6 +34,9 @@ from accel_cls.training.spans import span
 from accel_cls.training.training import Training
 
 _WEIGHT, _RATES = "weight", "rates"
+
+# Forward and backward pass of what lies in a slot; see `_passes`.
+_Passes = Callable[[], tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class StaticUpdates:
         self._calls: dict[tuple[str, StaticShape | None], Call] = {}
         self._recorder: Recorder | None = None
         self._gradients: list[_FlatGradients] | None = None  # of several passes, added up; None until it is needed
+        self._low: LowPrecisionWeights | None = None  # None until there is a model
         self._rates: StaticTensors | None = None  # of a step by these
 
     @property
@@ -129,13 +134,14 @@ class StaticUpdates:
             arrays |= {_WEIGHT: np.array(weight, np.float32), _RATES: _rates_of(t)}
             slot = self._slots.get(shape) or _Slot(shape, StaticTensors(arrays, t.accelerator.device))
             slot.static.fill(arrays)
-        call: Call = functools.partial(_whole_update, t, slot)
+        passes = functools.partial(_passes, t, slot, self._low_precision(t))
+        call: Call = functools.partial(_whole_update, t, slot, passes)
         if not is_whole:
-            call = functools.partial(_add_gradient, t, slot, self._sums(t))
+            call = functools.partial(_add_gradient, t, passes, self._sums(t))
         if is_common:
             self._slots[shape] = slot
             key = "update" if is_whole else "passes", shape
-            call = self._recorded(t, key, call, functools.partial(_warm_up, t, slot, is_whole))
+            call = self._recorded(t, key, call, functools.partial(_warm_up, t, passes, is_whole))
         seed_generators(t.accelerator.device, seed)
         comes_once = t.recipe.train.compile and not is_common
         with without_compiling() if comes_once else nullcontext():
@@ -151,6 +157,11 @@ class StaticUpdates:
         step = functools.partial(_step_by, t, sums, self._rates.tensors[_RATES])
         warm_up = functools.partial(_warm_up_step, t, sums)
         return self._recorded(t, ("step", None), step, warm_up)().clone()
+
+    def _low_precision(self, t: Training) -> LowPrecisionWeights | None:
+        if self._low is None and t.accelerator.mixed_precision == "bf16":
+            self._low = LowPrecisionWeights(t.model, torch.bfloat16)
+        return self._low
 
     def _sums(self, t: Training) -> list[_FlatGradients]:
         if self._gradients is None:
@@ -179,30 +190,33 @@ class StaticUpdates:
         return self._calls[key]
 
 
-def _passes(t: Training, slot: _Slot) -> tuple[torch.Tensor, torch.Tensor]:
+def _passes(t: Training, slot: _Slot, low: LowPrecisionWeights | None) -> tuple[torch.Tensor, torch.Tensor]:
     """Forward and backward pass of what lies in a slot: each text's loss, and their share of the update's."""
     batch = slot.batch()
+    assert isinstance(t.objective, Supervised)  # else updates are not static
     with span("forward"):
-        losses = t.objective.losses(t.model, batch)
+        losses = t.objective.losses(t.model if low is None else low.cast(), batch)
         loss = (losses * batch.mask).sum() / slot.weight
     with span("backward"):
         t.accelerator.backward(loss * (1 + 0 * loss.detach()))  # nan where it is infinite, as in the loop
+        if low is not None:
+            low.hand_over_gradients()
     return losses.detach(), loss.detach()
 
 
-def _whole_update(t: Training, slot: _Slot) -> torch.Tensor:
+def _whole_update(t: Training, slot: _Slot, passes: _Passes) -> torch.Tensor:
     """Passes and step; gradients live in between only."""
     _forget_gradients(t)
-    losses, loss = _passes(t, slot)
+    losses, loss = passes()
     norm = _step(t, slot.rates)
     _forget_gradients(t)
     return _in_a_row(losses, loss, norm)
 
 
-def _add_gradient(t: Training, slot: _Slot, sums: Sequence[_FlatGradients]) -> torch.Tensor:
+def _add_gradient(t: Training, passes: _Passes, sums: Sequence[_FlatGradients]) -> torch.Tensor:
     """Passes whose gradients are added to those of the update's micro-batches before."""
     _take_gradients(sums)
-    losses, loss = _passes(t, slot)
+    losses, loss = passes()
     _forget_gradients(t)
     return _in_a_row(losses, loss, torch.zeros_like(loss))
 
@@ -225,9 +239,9 @@ def _step(t: Training, rates: torch.Tensor) -> torch.Tensor:
     return norm
 
 
-def _warm_up(t: Training, slot: _Slot, is_whole: bool) -> None:
+def _warm_up(t: Training, passes: _Passes, is_whole: bool) -> None:
     _forget_gradients(t)
-    _passes(t, slot)
+    passes()
     if is_whole:
         take_no_step(t.optimizer, t.accelerator.device)
     _forget_gradients(t)
@@ -241,7 +255,6 @@ def _warm_up_step(t: Training, sums: Sequence[_FlatGradients]) -> None:
 
 def _batches_of(t: Training) -> Batches:
     assert isinstance(t.train, Batches)  # else updates are not static
-    assert isinstance(t.objective, Supervised)  # likewise
     return t.train
 
 

@@ -25,7 +25,7 @@ from benchmarks.craft.page import BEGIN, END, PAGE, tables
 from benchmarks.craft.settings import NAMES, Setting, by_name
 from benchmarks.craft.trials import CraftJob, CraftTrials
 from benchmarks.processes import ROOT
-from benchmarks.quality.command import do_all, publish_kept
+from benchmarks.quality.command import add_limits, do_all, publish_kept
 from benchmarks.quality.kept import Kept
 
 _RESULTS = ROOT / "benchmarks" / "results" / "craft"
@@ -42,6 +42,7 @@ def command_line() -> argparse.ArgumentParser:
     add("--seeds", nargs="+", type=int, default=range(5), metavar="N", help="default: 0 1 2 3 4")
     add("--results", type=Path, default=_RESULTS, metavar="FOLDER", help="default: benchmarks/results/craft")
     add("--again", action="store_true", help="compute also what is kept already, and replace it")
+    add_limits(parser)
     add("--publish", action="store_true", help="measure nothing; put all that is kept into the page")
     add("--page", type=Path, default=PAGE, metavar="FILE", help="with --publish; default: docs/craft.md")
     return parser
@@ -65,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("nothing is left to measure", file=sys.stderr)
         return 2
     try:
-        return 1 if measure([job for job in jobs if options.again or not kept.has(job.kept_as)], kept) else 0
+        wanted = [job for job in jobs if options.again or not kept.has(job.kept_as)]
+        return 1 if measure(wanted, kept, options.at_once, options.seconds) else 0
     except KeyboardInterrupt:
         print("stopped; the same command goes on", file=sys.stderr)
         return 130
@@ -83,13 +85,13 @@ def all_jobs(settings: Sequence[Setting], choices: Sequence[str], seeds: Sequenc
     ]
 
 
-def measure(jobs: Sequence[CraftJob], kept: Kept) -> int:
+def measure(jobs: Sequence[CraftJob], kept: Kept, at_once: int = 1, seconds: float | None = None) -> int:
     """Do jobs; returns how many failed."""
 
     def said(facts: dict[str, Any]) -> str:
         return f"accuracy {facts['scores']['accuracy']:.4f}, {facts['seconds']:,.0f} s"
 
-    return do_all(jobs, "craft", lambda shop, on: CraftTrials(shop, kept, on).do, said)
+    return do_all(jobs, "craft", lambda shop, on: CraftTrials(shop, kept, on).do, said, at_once, seconds)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from accel_cls.tasks import task_of
 from benchmarks.contestants import ours
 from benchmarks.craft.choices import Choice
 from benchmarks.craft.settings import Setting
-from benchmarks.processes import Failed, accelerate_launch, python
+from benchmarks.processes import Failed, accelerate_launch, python, usual_precision
+from benchmarks.quality.command import Once
 from benchmarks.quality.jobs import Contestant, Job
 from benchmarks.quality.kept import Kept
 from benchmarks.workshop import Workshop
@@ -53,8 +54,7 @@ class CraftTrials:
     shop: Workshop
     kept: Kept
     on: dict[str, Any]  # the machine
-    recipes: dict[str, Path] = field(default_factory=dict)
-    compared: set[tuple[str, int]] = field(default_factory=set)  # settings and seeds whose baselines are kept
+    once: Once = field(default_factory=Once)  # recipes of settings; baselines of settings and seeds
 
     def do(self, job: CraftJob) -> dict[str, Any]:
         """Train, and keep the judged rows' answers; returns what was kept.
@@ -62,8 +62,8 @@ class CraftTrials:
         Raises:
             Failed: where a command failed.
         """
-        place = self.shop.fresh("job")
-        run, launch = place / "run", accelerate_launch("fp32", self.shop.device)
+        place, device = self.shop.another("job"), self.shop.device
+        run, launch = place / "run", accelerate_launch(usual_precision(device), device)
         overrides = [f"seed={job.seed}", f"output={run}", *job.setting.overrides()]
         self._compare_with_simple(job, *overrides)
         overrides += job.choice.overrides
@@ -93,19 +93,23 @@ class CraftTrials:
         """The plain one."""
         if setting.shipped is not None:
             return setting.shipped
-        if setting.name not in self.recipes:
+
+        def write() -> Path:
             path = self.shop.place / "recipes" / f"{setting.name}.yaml"
             options = [] if setting.encoder.folder is None else ["--model", str(setting.encoder.folder)]
             self._run("new", str(setting.data.train), "--out", str(path), *options)
-            self.recipes[setting.name] = path
-        return self.recipes[setting.name]
+            return path
+
+        return self.once.get(setting.name, write)
 
     def _compare_with_simple(self, job: CraftJob, *overrides: str) -> None:
         """Have the baselines of these rows computed and kept: they would count for the choice that comes first."""
-        if (which := (job.setting.name, job.seed)) not in self.compared:
+
+        def check() -> None:
             with suppress(Failed):  # findings end it with 1; what is wrong indeed ends the training, too
                 self._run("check", str(self._recipe(job.setting)), *overrides)
-            self.compared.add(which)
+
+        self.once.get((job.setting.name, job.seed), check)
 
     def _run(self, *arguments: str) -> None:
         self.shop.run(python("-m", "accel_cls", *arguments), self.shop.caches)

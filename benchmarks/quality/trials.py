@@ -17,8 +17,8 @@ from accel_cls.evaluation.metrics.scores import compute_scores
 from accel_cls.inference.output import TAKEN
 from accel_cls.tasks import task_of
 from benchmarks.contestants import ours
-from benchmarks.processes import Ended, Failed, accelerate_launch, python
-from benchmarks.quality.command import Skipped
+from benchmarks.processes import Ended, Failed, accelerate_launch, python, usual_precision
+from benchmarks.quality.command import Once, Skipped
 from benchmarks.quality.jobs import Job
 from benchmarks.quality.kept import Kept
 from benchmarks.quality.request import Answers, Request
@@ -42,7 +42,7 @@ class Trials:
     shop: Workshop
     kept: Kept
     on: dict[str, Any]  # the machine
-    recipes: dict[tuple[str, ...], Path] = field(default_factory=dict)
+    once: Once = field(default_factory=Once)  # recipes
 
     def do(self, job: Job) -> dict[str, Any]:
         """Do a job and keep its results; returns what was kept under its contestant's name.
@@ -52,7 +52,7 @@ class Trials:
             Failed: where a command failed, or the answers are not those of the judged rows.
         """
         # A folder of its own, caches included: what another one remembers would make it faster.
-        shop = replace(self.shop, place=self.shop.fresh("job"))
+        shop = replace(self.shop, place=self.shop.another("job"))
         recipe = self._recipe(job)
         seed = job.seed or 0
         judged = None if job.data.judged is None else str(job.data.judged)
@@ -86,22 +86,23 @@ class Trials:
         """What `accel-cls new` writes; the judged file, where there is one, is not shown to it."""
         options = [] if job.encoder.folder is None else ["--model", str(job.encoder.folder)]
         options += ["--quick"] if job.contestant.name == "quick" else []
-        key = (job.data.name, *options)
-        if key not in self.recipes:
-            path = self.shop.place / "recipes" / f"{job.data.name}_{len(self.recipes)}.yaml"
+
+        def write() -> Path:
+            path = self.shop.another("recipe") / f"{job.data.name}.yaml"
             try:
                 self.shop.run(_accel_cls("new", str(job.data.train), "--out", str(path), *options), self.shop.caches)
             except Failed as error:
                 if "--quick" in options and "No such option" in str(error):
                     raise Skipped("accel-cls new has no option --quick") from error
                 raise
-            self.recipes[key] = path
-        return self.recipes[key]
+            return path
+
+        return self.once.get((job.data.name, *options), write)
 
     def _train(self, job: Job, shop: Workshop, request: Request) -> Trial:
         """Train the recipe by the command that `new` tells; with a judged file, let the model classify that."""
         run = shop.place / "run"
-        launch = accelerate_launch("fp32", shop.device)
+        launch = accelerate_launch(usual_precision(shop.device), shop.device)
         overrides = [f"seed={request.seed}", f"output={run}"]
         commands = [shop.run(ours.training_command(launch, Path(request.recipe), *overrides), shop.caches)]
         results = ours.results(run)

@@ -5,8 +5,8 @@
     python -m tools.gpu_check --publish runs/gpu_check/record.json
 
 From the project's root, in an environment with torch. No network is used and nothing is installed; steps whose
-libraries are missing are left out, by name. Prints a table last, and writes record.json and log.txt. Exit status: 0
-where no step failed, 1 where one did, 2 for a mistake in the command.
+libraries are missing are left out, by name. Prints a table last, and writes record.json, anew after each step, and
+log.txt. Exit status: 0 where no step failed, 1 where one did, 2 for a mistake in the command.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import commit
 from benchmarks.processes import environment
 from tools.gpu_check import libraries, report
-from tools.gpu_check.steps import STEPS, run_steps
+from tools.gpu_check.steps import STEPS, Step, run_steps
 from tools.gpu_check.trainings import Trainings
 
 _SHOWN = ("torch", "transformers", "accelerate")  # versions in the table's heading
@@ -64,15 +64,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--data: there is no file {options.data}")
     if options.seconds < 1:
         parser.error("--seconds: expected 1 or more")
-    record = check(options, [step for step in STEPS if step.name in names])
     path = options.out / "record.json"
-    path.write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    record: dict[str, Any] = {}
+    for record in check(options, [step for step in STEPS if step.name in names]):
+        path.write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     print(f"\nrecord: {path}, output of each command: {options.out / 'log.txt'}\n{report.table(record)}")
     return 1 if report.failed(record["steps"]) else 0
 
 
-def check(options: argparse.Namespace, steps: Sequence[Any]) -> dict[str, Any]:
-    """Make the steps and return what they found."""
+def check(options: argparse.Namespace, steps: Sequence[Step]) -> Iterator[dict[str, Any]]:
+    """Make the steps, and give what they have found so far after each: whoever lends the device may take it back."""
     options.out.mkdir(parents=True, exist_ok=True)
     log = options.out / "log.txt"
     log.write_text("", encoding="utf-8")
@@ -82,20 +83,21 @@ def check(options: argparse.Namespace, steps: Sequence[Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="gpu_check_") as place:
         data = None if options.data is None else options.data.resolve()
         t = Trainings(options.device, data, Path(place), log, options.overrides)
-        done = list(run_steps(steps, t, options.seconds, lambda line: print(line, flush=True)))
-    versions = libraries.installed(libraries.COMMANDS)
-    return {
-        "date": datetime.date.today().isoformat(),
-        "device": t.facts.get("device", options.device),
-        "versions": {name: versions[name] or "missing" for name in _SHOWN},
-        "libraries": versions,
-        "facts": t.facts,
-        "commit": commit(),
-        "limit": options.seconds,
-        "seconds": time.monotonic() - began,
-        "steps": done,
-        "benchmarks": t.benchmarks,
-    }
+        versions, done = libraries.installed(libraries.COMMANDS), list[dict[str, Any]]()
+        for step in run_steps(steps, t, options.seconds, lambda line: print(line, flush=True)):
+            done.append(step)
+            yield {
+                "date": datetime.date.today().isoformat(),
+                "device": t.facts.get("device", options.device),
+                "versions": {name: versions[name] or "missing" for name in _SHOWN},
+                "libraries": versions,
+                "facts": t.facts,
+                "commit": commit(),
+                "limit": options.seconds,
+                "seconds": time.monotonic() - began,
+                "steps": done,
+                "benchmarks": t.benchmarks,
+            }
 
 
 if __name__ == "__main__":
