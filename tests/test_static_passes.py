@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from packed_texts import FAMILY_CASES, batches_of_texts, small_model
+from packed_texts import FAMILY_CASES, batches_of_texts, logits_and_gradients, small_model
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -204,6 +204,39 @@ def test_no_loss_waits_for_the_device() -> None:
             losses.losses(logits, target).sum().backward()
         assert operators.seen
         assert not operators.seen & _WAITING, losses
+
+
+def _leaves_rows_of_no_text(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, where: Spans, *more: Any
+) -> torch.Tensor:
+    """As FlashAttention: rows behind the last text are whatever lay in their memory, in answers and gradients."""
+
+    def garbage(rows: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        return torch.cat([rows[: int(offsets[-1])], torch.full_like(rows[int(offsets[-1]) :], torch.nan)])
+
+    inputs = [(query, where.query_offsets), (key, where.key_offsets), (value, where.key_offsets)]
+    watched = [tensor.view_as(tensor) for tensor, _ in inputs]
+    for tensor, (_, offsets) in zip(watched, inputs, strict=True):
+        tensor.register_hook(lambda gradient, offsets=offsets: garbage(gradient, offsets))
+    return garbage(spans._dense(*watched, where, *more), where.query_offsets)
+
+
+@pytest.mark.parametrize(("family", "more"), FAMILY_CASES, ids=lambda case: str(case))
+def test_no_gradient_is_read_that_flash_attention_has_not_written(
+    family: str, more: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of micro-batches with fillers, too: those of any shape."""
+    model = small_model(family, more).train()
+    batches = batches_of_texts(make_packable(model), types=getattr(model.config, "type_vocab_size", 0) > 1)
+    parts = [Layout(1024, 128, packed=True).lay_out(range(9), batches.encoded.lengths)]
+    assert not batches.make(parts[0]).inputs["packing"].is_full
+    wanted = logits_and_gradients(model, batches, parts)
+    monkeypatch.setattr(spans, "why_not_flash", lambda *_: None)
+    monkeypatch.setattr(spans, "flash_attention", _leaves_rows_of_no_text)
+    logits, gradients = logits_and_gradients(model, batches, parts)
+    torch.testing.assert_close(logits, wanted[0], rtol=0, atol=1e-10)
+    for name, gradient in wanted[1].items():
+        torch.testing.assert_close(gradients[name], gradient, rtol=0, atol=1e-9, msg=name)
 
 
 def test_flash_attention_is_called_as_torch_has_it() -> None:

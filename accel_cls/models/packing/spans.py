@@ -33,12 +33,15 @@ def attention_by_spans(query: torch.Tensor, key: torch.Tensor, value: torch.Tens
     if not how.first_only or window is not None:
         spans = Spans(offsets, offsets, longest, longest)
         return attend(query, key, value, spans, how.scaling, how.dropout, window)
-    texts = len(packing.first)
-    one_each = torch.arange(texts + 1, dtype=torch.int32, device=query.device)
-    # Keys of fillers lie behind all texts' and are not asked for.
-    spans = Spans(one_each, offsets[: texts + 1], 1, longest)
-    output = attend(take_first(FAST, query, packing), key, value, spans, how.scaling, how.dropout, None)
-    return put_first(FAST, output, packing)
+    queries = take_first(FAST, query, packing)
+    if not packing.is_full:
+        # Fillers ask, too, though nothing reads the answer: else the gradients of their keys and values are not
+        # written, and what lies in that memory reaches the weights.
+        queries = torch.cat([queries, query[packing.real : packing.real + 1].detach()])
+    one_each = torch.arange(len(offsets), dtype=torch.int32, device=query.device)
+    spans = Spans(one_each, offsets, 1, longest)
+    output = attend(queries, key, value, spans, how.scaling, how.dropout, None)
+    return put_first(FAST, output[: len(packing.first)], packing)
 
 
 def _dense(
