@@ -61,6 +61,9 @@ class Recorder:
             # The device goes on as before: what was not captured has not run.
             self.captures, self.failure = False, str(error).strip().splitlines()[0]
             return function
+        # A capture begins by writing the generator's seed for graphs into its place, on a stream of its own. On a busy
+        # device that came after the first replay had written its seed there: other draws than the update's.
+        torch.cuda.synchronize(self._device)
         self._pool = graph.pool()
 
         def replay() -> torch.Tensor:
