@@ -14,7 +14,7 @@ from conftest import ROOT
 
 from benchmarks.cases import CASES
 from tools.gpu_check import libraries, report
-from tools.gpu_check.__main__ import main
+from tools.gpu_check.__main__ import check, command_line, main
 from tools.gpu_check.children.high_scale import HighScaler
 from tools.gpu_check.findings import Finding, StepFailed
 from tools.gpu_check.goals import GOALS, reached
@@ -129,6 +129,15 @@ def test_no_step_stops_the_others(tmp_path: Path) -> None:
     assert records[3]["why"] == "ZeroDivisionError: integer division or modulo by zero"
     assert "ZeroDivisionError" in (tmp_path / "log.txt").read_text()
     assert records[5]["why"] == "needs no-such-library, not installed here"
+
+
+def test_each_step_is_on_record_as_it_ends(tmp_path: Path) -> None:
+    def passes(t: Trainings) -> Iterator[Finding]:
+        yield Finding("a", "1", True)
+
+    options = command_line().parse_args(["--device", "cpu", "--out", str(tmp_path)])
+    steps = [Step("one", passes, 60, ()), Step("two", passes, 60, ())]
+    assert [len(record["steps"]) for record in check(options, steps)] == [1, 2]
 
 
 def test_when_all_time_is_over_nothing_more_begins(tmp_path: Path) -> None:
