@@ -14,6 +14,7 @@ from conftest import cli, train, write_recipe
 from run_results import interrupt, metrics, numbers, read_csv
 from safetensors.torch import load_file, save_file
 from same_training import assert_goes_on_exactly, assert_two_processes_train_as_one
+from sklearn.decomposition import PCA
 from tiny import write_model, write_texts
 
 from accel_cls.batching.batches import Batch
@@ -23,6 +24,8 @@ from accel_cls.tasks import Ordinal, Regression, SingleLabel
 from accel_cls.tasks.soft_targets import sigmoid_divergence, softmax_divergence
 from accel_cls.training.objective import Supervised
 from accel_cls.training.objectives.distilled import Distilled
+from accel_cls.training.objectives.hidden import HiddenDistilled
+from accel_cls.training.principal_components import unit_components
 
 TEACH = "distill={teacher: teacher, weight: 0.7, temperature: 2.0}"
 REVERSED = "data.labels={pos: GOOD, neg: BAD}"  # the teacher's classes in another order
@@ -106,6 +109,45 @@ def test_losses_are_the_task_s_and_the_teacher_s_by_their_shares() -> None:
     assert found[:3].tolist() == pytest.approx(expected.tolist(), rel=1e-6)
 
 
+def test_components_are_principal_ones_of_length_1() -> None:
+    draw = np.random.default_rng(1)
+    vectors = draw.normal(size=(40, 6)) * [9, 1, 5, 3, 2, 1] @ draw.normal(size=(6, 6)) + 4
+    expected = PCA(3, svd_solver="full").fit_transform(vectors)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    found = unit_components(vectors, 3)
+    signs = np.sign((found * expected).sum(0))
+    assert found * signs == pytest.approx(expected, abs=1e-6)
+    assert unit_components(-vectors, 3) == pytest.approx(-found, abs=1e-6), "a direction points one way"
+
+
+def test_a_wider_student_keeps_the_teacher_s_angles() -> None:
+    vectors = np.random.default_rng(2).normal(size=(20, 4)).astype(np.float32)
+    found, apart = unit_components(vectors, 7), vectors - vectors.mean(0)
+    unit = apart / np.linalg.norm(apart, axis=1, keepdims=True)
+    assert found.shape == (20, 7)
+    assert found @ found.T == pytest.approx(unit @ unit.T, abs=1e-5)
+    assert not found[:, 4:].any()
+    assert not unit_components(np.ones((3, 4)), 2).any(), "no text differs from another"
+
+
+def test_distance_of_vectors_is_added_for_texts_with_and_without_a_label() -> None:
+    inner, layer = distilled(0.25), torch.nn.Linear(3, 2)
+    vectors = np.random.default_rng(3).normal(size=(5, 3)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    objective = HiddenDistilled(inner, layer, vectors, 0.5)
+    ours = torch.randn(4, 3, generator=torch.Generator().manual_seed(1))
+    batch = Batch({}, torch.tensor([0, 1, 0, 0]), torch.tensor([1.0, 1.0, 1.0, 0.0]), (4, 2, 0))
+
+    def model() -> SimpleNamespace:
+        return SimpleNamespace(logits=layer(ours))
+
+    found, plain = objective.losses(model, batch), inner.losses(model, batch)  # type: ignore[arg-type]
+    cosines = torch.nn.functional.cosine_similarity(ours[:3], torch.from_numpy(vectors[[4, 2, 0]]))
+    assert (found - plain)[:3].tolist() == pytest.approx((0.5 * (2 - 2 * cosines)).tolist(), rel=1e-5)
+    examples = np.array([0, 3])
+    assert objective.weight(examples) == inner.weight(examples)
+
+
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished teacher, whose tokenizer is no student's; tests use outputs of their own."""
@@ -158,11 +200,23 @@ def test_texts_without_labels_are_learned_by_two_processes_and_after_a_stop(taug
     with open(taught / "more.csv", "a", encoding="utf-8") as file:
         file.writelines((taught / "texts.csv").read_text(encoding="utf-8").splitlines(keepends=True)[1:11])
         file.write('" ",\n')
-    options = (*SMALL, TEACH, "distill.texts=more.csv", "model.dropout=0", "checkpoint={every: 10, keep: 9}")
+    taught_how = ("distill.texts=more.csv", "distill.hidden=1.5")
+    options = (*SMALL, TEACH, *taught_how, "model.dropout=0", "checkpoint={every: 10, keep: 9}")
     said = assert_two_processes_train_as_one(taught, *options)
     assert "and 40 without labels (distill.texts)" in said
     assert "of 51 texts 40 are taken; 1 are empty; 10 are training, validation or test texts" in said
     assert_goes_on_exactly(taught / "one", *options, update=10)
+
+
+def test_vectors_come_near_to_the_teacher_s(taught: Path) -> None:
+    """Unrelated ones are 2 apart, and the task's own loss is below 1."""
+    done = train(taught, *SMALL, TEACH, "distill={weight: 0, hidden: 20}", "train.epochs=6", "output=vectors")
+    assert done.returncode == 0, done.stderr
+    assert "20 times the distance of its vectors" in done.stdout
+    losses = [record["loss"] for record in metrics(taught / "vectors") if "loss" in record]
+    assert np.mean(losses[:4]) > 25
+    assert np.mean(losses[-8:]) < 0.6 * np.mean(losses[:4])
+    assert "20 times the distance of vectors" in (taught / "vectors" / "report.md").read_text(encoding="utf-8")
 
 
 def test_answers_are_kept_and_asked_for_anew_of_another_teacher(taught: Path) -> None:

@@ -21,8 +21,15 @@ _MORE = {
     "unpacked": ("train.packing=false",),
     "static": ("train.cuda_graphs=true",),
     "few-shot": ("few_shot={examples: 8}",),
+    "distilled": ("distill={teacher: teacher, hidden: 1}",),
 }
-ALL = {one.name: one.overrides for one in CHOICES.values() if one is not PLAIN and "e5" in one.starts} | _MORE
+# Numbers of what each recipe has are no choices.
+_NUMBERS = {"rate-1e-4", "rate-2e-4", "epochs-5"}
+ALL = {
+    one.name: one.overrides
+    for one in CHOICES.values()
+    if one is not PLAIN and "e5" in one.starts and one.name not in _NUMBERS
+} | _MORE
 _FEWEST = "train.max_updates=2"
 
 
@@ -36,6 +43,8 @@ def tiny(work: Path) -> Path:
         model="{name: encoder}",
         train="{epochs: 3, batch_size: 32, micro_batch_tokens: 512, learning_rate: 1e-3, log_every: 1}",
     )
+    teacher = train(work, _FEWEST, "output=teacher")
+    assert teacher.returncode == 0, teacher.stderr
     return work
 
 

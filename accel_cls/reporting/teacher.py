@@ -19,6 +19,7 @@ def teacher_results(recipe: Recipe, corpus: Corpus) -> dict[str, Any] | None:
         "folder": recipe.distill.teacher,
         "weight": recipe.distill.weight,
         "temperature": recipe.distill.temperature,
+        "hidden": recipe.distill.hidden,
         "texts_without_labels": corpus.learned - len(corpus.labelled),
         "judged_texts_learned": learned.counts,
         "why_not_known": learned.why,
@@ -33,6 +34,7 @@ def describe_teaching(results: dict[str, Any]) -> str | None:
     texts = teacher["texts_without_labels"]
     more = f", with {texts:,} more texts without labels" if texts else ""
     share = f"{teacher['weight']:g} of the loss, at temperature {teacher['temperature']:g}"
+    share += f"; {teacher['hidden']:g} times the distance of vectors" if teacher.get("hidden") else ""
     return f"Taught by {teacher['folder']} ({share}{more})"
 
 

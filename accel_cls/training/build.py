@@ -53,6 +53,8 @@ from accel_cls.training.objective import Objective, Supervised
 from accel_cls.training.objectives import objective_of, require_objective
 from accel_cls.training.objectives.cosine import CosineOfPairs
 from accel_cls.training.objectives.distilled import Distilled
+from accel_cls.training.objectives.hidden import HiddenDistilled
+from accel_cls.training.teacher import TeacherAnswers
 from accel_cls.training.trace import Trace
 from accel_cls.training.training import Training
 from accel_cls.training.unfreezing import Unfreezing
@@ -85,7 +87,7 @@ class Inputs:
     adapters: Adapters | None = None  # of the encoder, where these are trained in its place
     windows: Windows | None = None  # how long texts are read in several
     watched: WatchedParts = field(default_factory=WatchedParts)  # what objectives look into
-    teacher: np.ndarray | None = None  # float32 [learned texts, outputs]: what a teacher says of them
+    teacher: TeacherAnswers | None = None  # what a teacher makes of the learned texts
     is_judged_first: bool = False  # before the first update, too
     contrast: Contrast | None = None  # None: each text is learned by itself
 
@@ -131,7 +133,10 @@ class Inputs:
         if recipe.distill is not None:
             assert self.teacher is not None
             soft = self.task.soft_loss(labels, recipe.distill.temperature)
-            inner = Distilled(supervised, soft, self.teacher, recipe.distill.weight)
+            inner = Distilled(supervised, soft, self.teacher.logits, recipe.distill.weight)
+            if self.teacher.vectors is not None:
+                assert self.watched.last_layer is not None
+                inner = HiddenDistilled(inner, self.watched.last_layer, self.teacher.vectors, recipe.distill.hidden)
         return objective_of(recipe.loss, inner, supervised, self.watched)
 
     def strata(self) -> np.ndarray | None:
@@ -163,7 +168,7 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     Raises:
         UserError: for a model or hardware that can't be used so, or class weights that do not fit the classes.
     """
-    require_objective(recipe.loss, accelerator)
+    require_objective(recipe, accelerator)
     tokenizer = load_tokenizer(recipe, corpus.train, notes)
     train, validation = (
         encode_cached(tokenizer, part.texts, Cutting.of(recipe.data), notes)
@@ -180,7 +185,10 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
         make_windowed(model, recipe.data.windows.pooling)
     able = ask_model(model, tokenizer, str(recipe.model.name), notes)
     settle_training(model, tokenizer, able.padding, notes)
-    watched = WatchedParts() if recipe.model.is_fitted else watched_parts(model, tokenizer, able.padding, recipe.loss)
+    hidden = recipe.distill is not None and bool(recipe.distill.hidden)
+    watched = WatchedParts()
+    if not recipe.model.is_fitted:
+        watched = watched_parts(model, tokenizer, able.padding, recipe.loss, hidden)
     scale, place = task.output_scale(corpus.train.labels), f"task: {task.name}"
     scaled = None if scale is None else scale_output(model, last_layer(model, place), scale, place)
     if recipe.model.lora is not None:

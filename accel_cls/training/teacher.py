@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 
 from accel_cls.batching.batches import Batches
 from accel_cls.data.corpus import Corpus
@@ -15,12 +17,23 @@ from accel_cls.errors import UserError, listed
 from accel_cls.evaluation.predictions import Predictions, predict_examples
 from accel_cls.inference.classifier import Classifier
 from accel_cls.inference.loading import load_classifier
+from accel_cls.models.features import FeatureModel, last_layer
 from accel_cls.recipe.sections.distill import Distill
 from accel_cls.tasks import Task
 from accel_cls.training.kept_outputs import key_of, made_once, on_all_processes
+from accel_cls.training.principal_components import unit_components
 
-_KIND = "teacher"  # in the cache
+_KIND, _VECTORS = "teacher", "teacher-vectors"  # in the cache
 _FORMAT = 1  # of what is kept; another number makes all anew
+_HIDDEN = "distill.hidden: the teacher"  # for what it lacks
+
+
+@dataclass(frozen=True)
+class TeacherAnswers:
+    """What a teacher makes of all texts that are learned."""
+
+    logits: np.ndarray  # float32 [texts, outputs], in the order of the recipe's classes
+    vectors: np.ndarray | None  # float32 [texts, hidden] of length 1, as wide as the student's; None: not asked for
 
 
 @dataclass(frozen=True)
@@ -30,17 +43,43 @@ class Teacher:
     classifier: Classifier
     texts: Texts  # that it is asked about
     columns: np.ndarray  # int64 [outputs]: where its outputs have those of the classes that are learned
+    last_layer: torch.nn.Linear | None = None  # whose vectors are learned, too
 
-    def answers(self, accelerator: Accelerator, notes: list[str]) -> np.ndarray:
-        """Its logits of each text in the order of the recipe's classes, float32 [texts, outputs], on each process.
+    def answers(self, size: int, accelerator: Accelerator, notes: list[str]) -> TeacherAnswers:
+        """What it makes of each text, on each process. Called by all, which divide the texts among themselves.
 
-        Called by all processes, which divide the texts among themselves.
+        Args:
+            size: numbers of the student's vectors.
+            accelerator: the run's.
+            notes: takes a line where the answers can't be kept for the next time.
 
         Raises:
             UserError: where they are no numbers.
         """
-        shape = len(self.texts), self.classifier.outputs
-        found = made_once(_KIND, accelerator, lambda: self.key, shape, lambda: self._made(accelerator), notes)
+        logits, layer = self._logits(accelerator, notes), self.last_layer
+        return TeacherAnswers(logits, None if layer is None else self._vectors(layer, size, accelerator, notes))
+
+    def _vectors(self, layer: torch.nn.Linear, size: int, accelerator: Accelerator, notes: list[str]) -> np.ndarray:
+        shape = len(self.texts), size
+
+        def made() -> np.ndarray:
+            model = FeatureModel(self.classifier.model, layer, _HIDDEN)
+            read = self._made(accelerator, model, layer.in_features)
+            # By one process, and given to all: the last bits of components are a machine's own.
+            told = unit_components(read, size) if accelerator.is_main_process else np.zeros(shape, np.float32)
+            return broadcast(torch.from_numpy(told).to(accelerator.device)).cpu().numpy()
+
+        found = made_once(_VECTORS, accelerator, lambda: f"{self.key}-{size}", shape, made, notes)
+        return on_all_processes(found, shape, accelerator)
+
+    def _logits(self, accelerator: Accelerator, notes: list[str]) -> np.ndarray:
+        classifier = self.classifier
+        shape = len(self.texts), classifier.outputs
+
+        def made() -> np.ndarray:
+            return self._made(accelerator, classifier.model, classifier.outputs)
+
+        found = made_once(_KIND, accelerator, lambda: self.key, shape, made, notes)
         logits = on_all_processes(found, shape, accelerator)
         if not np.isfinite(logits).all():
             raise UserError("distill.teacher: it answers with what is no number: its weights are damaged")
@@ -57,9 +96,8 @@ class Teacher:
     def _batches(self) -> Batches:
         return self.classifier.batches(self.texts)
 
-    def _made(self, accelerator: Accelerator) -> np.ndarray:
-        classifier = self.classifier
-        made = predict_examples(accelerator, classifier.model, self._batches, classifier.layout, classifier.outputs)
+    def _made(self, accelerator: Accelerator, model: torch.nn.Module, outputs: int) -> np.ndarray:
+        made = predict_examples(accelerator, model, self._batches, self.classifier.layout, outputs)
         assert isinstance(made, Predictions)  # nobody tells it to stop
         return made.logits
 
@@ -90,12 +128,15 @@ def load_teacher(distill: Distill, corpus: Corpus, task: Task) -> Teacher:
         )
     columns = [theirs.index(name) for name in ours] if task.has_classes else [0]
     parts = [corpus.labelled.texts, *([] if corpus.unlabelled is None else [corpus.unlabelled.texts])]
-    return Teacher(classifier, Texts.joined(parts), np.array(columns, np.int64))
+    layer = last_layer(classifier.model, _HIDDEN) if distill.hidden else None
+    return Teacher(classifier, Texts.joined(parts), np.array(columns, np.int64), layer)
 
 
 def describe_teacher(distill: Distill) -> tuple[str, str]:
     """Name and text of the banner's line about it."""
-    return "teacher", f"{distill.teacher}; {distill.weight:g} of the loss, at temperature {distill.temperature:g}"
+    vectors = f"; besides {distill.hidden:g} times the distance of its vectors" if distill.hidden else ""
+    share = f"{distill.weight:g} of the loss, at temperature {distill.temperature:g}"
+    return "teacher", f"{distill.teacher}; {share}{vectors}"
 
 
 def _differing(theirs: list[str], ours: list[str]) -> list[tuple[str, list[str]]]:

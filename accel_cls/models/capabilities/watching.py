@@ -23,32 +23,34 @@ class WatchedParts:
     """The modules of a model that an objective looks into; None for those that it does not."""
 
     embedding: torch.nn.Module | None = None  # which makes a vector of each token id
-    last_layer: torch.nn.Module | None = None  # which reads a vector of each text
+    last_layer: torch.nn.Linear | None = None  # which reads a vector of each text
 
 
 def watched_parts(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, padding: Padding, form: Loss
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, padding: Padding, form: Loss, hidden: bool
 ) -> WatchedParts:
-    """Find what the section `loss` of a recipe needs.
+    """Find what the section `loss` of a recipe needs, and what a teacher's vectors are compared with.
 
     Args:
         model: the classifier, on the CPU.
         tokenizer: its tokenizer.
         padding: how it takes texts of different length.
         form: the section.
+        hidden: whether there are such vectors.
 
     Raises:
         UserError: where the model has no such part, or no dropout for R-Drop.
     """
-    if not form.wraps:
+    if not form.wraps and not hidden:
         return WatchedParts()
     inputs = trial_rows(tokenizer, padding)
     with _as_in_training(model):
         if form.r_drop:
             _require_dropout(model, inputs)
-        layer = last_layer(model, "loss.contrastive") if form.contrastive else None
+        place = "loss.contrastive" if form.contrastive else "distill.hidden"
+        layer = last_layer(model, place) if form.contrastive or hidden else None
         if layer is not None:
-            FeatureModel(model, layer, "loss.contrastive")(**inputs)
+            FeatureModel(model, layer, place)(**inputs)
         return WatchedParts(_embedding(model, inputs) if form.adversarial else None, layer)
 
 

@@ -10,7 +10,8 @@ class Distill(Section):
     """A finished model whose answers a smaller one learns, beside the labels (Hinton et al. 2015).
 
     The loss is (1 - weight) times the task's, and weight times temperature² times the divergence of this model's
-    softened answer from the teacher's. docs/craft.md says when that helps.
+    softened answer from the teacher's; and `hidden` times the distance of what both made of the text before they
+    answered. docs/craft.md says when that helps.
     """
 
     teacher: str = setting(
@@ -35,6 +36,15 @@ class Distill(Section):
         "it is a share",
         ge=0,
         le=1,
+    )
+    hidden: float = setting(
+        0.0,
+        "a number from 0 to 100",
+        "how much counts, beside all else, the squared distance of the vector that this model's last layer reads from "
+        "that of the teacher, both of length 1; of a wider teacher, of its principal components",
+        "less would drive them apart, more leave nothing of the answers",
+        ge=0,
+        le=100,
     )
     texts: Files | None = setting(
         None,
