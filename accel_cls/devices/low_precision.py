@@ -28,16 +28,17 @@ class LowPrecisionWeights:
         linear -= {id(p) for module in others for p in module.parameters(recurse=False)}
         named = {name: p for name, p in model.named_parameters() if id(p) in linear and p.dtype != dtype}
         self._model = model
-        self._weights: list[torch.Tensor] = [*named.values()]
-        self._copies = {
-            name: torch.empty_like(p, dtype=dtype).requires_grad_(p.requires_grad) for name, p in named.items()
-        }
+        self._copies = {name: p.detach().to(dtype).requires_grad_(p.requires_grad) for name, p in named.items()}
+        # Frozen weights stay what they are.
+        both = zip(named.values(), self._copies.values(), strict=True)
+        self._trained: list[tuple[torch.Tensor, torch.Tensor]] = [pair for pair in both if pair[0].requires_grad]
 
     @torch.no_grad()
     def cast(self) -> Callable[..., Any]:
         """Make the copies what the weights are now; returns what calls the model with them."""
-        if self._weights:
-            torch._foreach_copy_([*self._copies.values()], self._weights)
+        if self._trained:
+            weights, copies = zip(*self._trained, strict=True)
+            torch._foreach_copy_(copies, weights)
         return self._call
 
     def _call(self, *arguments: Any, **options: Any) -> Any:
@@ -46,8 +47,7 @@ class LowPrecisionWeights:
     @torch.no_grad()
     def hand_over_gradients(self) -> None:
         """Add the copies' gradients to those of the weights, and forget them."""
-        both = zip(self._weights, self._copies.values(), strict=True)
-        read = [(weight, copy) for weight, copy in both if copy.grad is not None]
+        read = [(weight, copy) for weight, copy in self._trained if copy.grad is not None]
         added = [(weight.grad, copy.grad) for weight, copy in read if weight.grad is not None]
         first = [(weight, copy.grad) for weight, copy in read if weight.grad is None]
         if added:
