@@ -17,6 +17,7 @@ from tiny import write_model
 from accel_cls.errors import UserError
 from accel_cls.models.packing import pack
 from accel_cls.models.windows import Windows
+from accel_cls.recipe.sections.distill import Distill
 from accel_cls.recipe.sections.loss import Loss as Form
 from accel_cls.training.objectives import require_objective
 from accel_cls.training.objectives.adversarial import _Texts
@@ -28,12 +29,19 @@ def test_hardware_where_it_was_never_run_is_refused(kind: str) -> None:
         distributed_type=DistributedType(kind),
         device=torch.device("meta") if kind != "XLA" else SimpleNamespace(type="xla"),
     )
-    for form, key in ((Form(r_drop=1), "r_drop"), (Form(adversarial="fgm"), "adversarial")):
-        with pytest.raises(
-            UserError, match=rf"loss\.{key}: found .* under {kind}; expected a profile with DDP or FSDP"
-        ):
-            require_objective(form, there)
-    require_objective(Form(kind="focal"), there)
+
+    def recipe(form: Form, hidden: float = 0.0) -> SimpleNamespace:
+        return SimpleNamespace(loss=form, distill=Distill(teacher="teacher", hidden=hidden))
+
+    refused = {
+        "loss.r_drop": recipe(Form(r_drop=1)),
+        "loss.adversarial": recipe(Form(adversarial="fgm")),
+        "distill.hidden": recipe(Form(), 0.5),
+    }
+    for key, one in refused.items():
+        with pytest.raises(UserError, match=rf"{key}: found .* under {kind}; expected a profile with DDP or FSDP"):
+            require_objective(one, there)
+    require_objective(recipe(Form(kind="focal")), there)
 
 
 @pytest.mark.parametrize(

@@ -185,10 +185,7 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
         make_windowed(model, recipe.data.windows.pooling)
     able = ask_model(model, tokenizer, str(recipe.model.name), notes)
     settle_training(model, tokenizer, able.padding, notes)
-    hidden = recipe.distill is not None and bool(recipe.distill.hidden)
-    watched = WatchedParts()
-    if not recipe.model.is_fitted:
-        watched = watched_parts(model, tokenizer, able.padding, recipe.loss, hidden)
+    watched = watched_parts(model, tokenizer, able.padding, recipe)
     scale, place = task.output_scale(corpus.train.labels), f"task: {task.name}"
     scaled = None if scale is None else scale_output(model, last_layer(model, place), scale, place)
     if recipe.model.lora is not None:

@@ -15,7 +15,7 @@ from accel_cls.models.capabilities.padding import Padding, trial_rows
 from accel_cls.models.features import FeatureModel, last_layer
 from accel_cls.models.layers import token_embeddings
 from accel_cls.models.passes import outputs_of
-from accel_cls.recipe.sections.loss import Loss
+from accel_cls.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -27,21 +27,21 @@ class WatchedParts:
 
 
 def watched_parts(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, padding: Padding, form: Loss, hidden: bool
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, padding: Padding, recipe: Recipe
 ) -> WatchedParts:
-    """Find what the section `loss` of a recipe needs, and what a teacher's vectors are compared with.
+    """Find what a recipe's section `loss` needs, and what a teacher's vectors are compared with.
 
     Args:
         model: the classifier, on the CPU.
         tokenizer: its tokenizer.
         padding: how it takes texts of different length.
-        form: the section.
-        hidden: whether there are such vectors.
+        recipe: what is trained by; where a head is fitted in one go, nothing is watched.
 
     Raises:
         UserError: where the model has no such part, or no dropout for R-Drop.
     """
-    if not form.wraps and not hidden:
+    form, hidden = recipe.loss, recipe.distill is not None and recipe.distill.hidden > 0
+    if recipe.model.is_fitted or not (form.wraps or hidden):
         return WatchedParts()
     inputs = trial_rows(tokenizer, padding)
     with _as_in_training(model):
