@@ -152,8 +152,7 @@ def _loaded(session: Session, inputs: Inputs, recipe: Recipe, start: Start, note
     hardware.rendezvous.close()
     if teacher is not None:
         session.console.set_state("the teacher answers")
-        layer = inputs.watched.last_layer
-        answers = teacher.answers(0 if layer is None else layer.in_features, hardware.accelerator, notes)
+        answers = teacher.answers(inputs.watched.last_layer, hardware.accelerator, notes)
         inputs, teacher = replace(inputs, teacher=answers), None
         clear_device_cache(garbage_collection=True)  # what is trained needs the memory
     return inputs

@@ -67,6 +67,13 @@ class Supervised:
         return self.loss.losses(logits, batch.labels)
 
 
+def rows_of(values: np.ndarray, batch: Batch) -> torch.Tensor:
+    """What a batch's texts have of `values`, [texts, ...], on the device: [R, ...], zeros for fillers."""
+    rows = np.zeros((len(batch.mask), *values.shape[1:]), values.dtype)
+    rows[: len(batch.examples)] = values[np.array(batch.examples, np.int64)]
+    return move(rows, batch.mask.device)
+
+
 def at_least_float32(values: torch.Tensor) -> torch.Tensor:
     """Values as a loss is reckoned of them."""
     return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -45,11 +45,11 @@ class Teacher:
     columns: np.ndarray  # int64 [outputs]: where its outputs have those of the classes that are learned
     last_layer: torch.nn.Linear | None = None  # whose vectors are learned, too
 
-    def answers(self, size: int, accelerator: Accelerator, notes: list[str]) -> TeacherAnswers:
+    def answers(self, student: torch.nn.Linear | None, accelerator: Accelerator, notes: list[str]) -> TeacherAnswers:
         """What it makes of each text, on each process. Called by all, which divide the texts among themselves.
 
         Args:
-            size: numbers of the student's vectors.
+            student: the layer that reads the student's vectors, where those are compared.
             accelerator: the run's.
             notes: takes a line where the answers can't be kept for the next time.
 
@@ -57,7 +57,10 @@ class Teacher:
             UserError: where they are no numbers.
         """
         logits, layer = self._logits(accelerator, notes), self.last_layer
-        return TeacherAnswers(logits, None if layer is None else self._vectors(layer, size, accelerator, notes))
+        if layer is None:
+            return TeacherAnswers(logits, None)
+        assert student is not None
+        return TeacherAnswers(logits, self._vectors(layer, student.in_features, accelerator, notes))
 
     def _vectors(self, layer: torch.nn.Linear, size: int, accelerator: Accelerator, notes: list[str]) -> np.ndarray:
         shape = len(self.texts), size

@@ -83,7 +83,7 @@ def check(options: argparse.Namespace, steps: Sequence[Step]) -> Iterator[dict[s
     with tempfile.TemporaryDirectory(prefix="gpu_check_") as place:
         data = None if options.data is None else options.data.resolve()
         t = Trainings(options.device, data, Path(place), log, options.overrides)
-        versions, done = libraries.installed(libraries.COMMANDS), list[dict[str, Any]]()
+        versions, of, done = libraries.installed(libraries.COMMANDS), commit(), list[dict[str, Any]]()
         for step in run_steps(steps, t, options.seconds, lambda line: print(line, flush=True)):
             done.append(step)
             yield {
@@ -92,7 +92,7 @@ def check(options: argparse.Namespace, steps: Sequence[Step]) -> Iterator[dict[s
                 "versions": {name: versions[name] or "missing" for name in _SHOWN},
                 "libraries": versions,
                 "facts": t.facts,
-                "commit": commit(),
+                "commit": of,
                 "limit": options.seconds,
                 "seconds": time.monotonic() - began,
                 "steps": done,

@@ -10,7 +10,7 @@ import torch
 from accel_cls.batching.batches import Batch
 from accel_cls.models.packing import move
 from accel_cls.tasks.soft_targets import SoftLoss
-from accel_cls.training.objective import Supervised, at_least_float32
+from accel_cls.training.objective import Supervised, at_least_float32, rows_of
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,8 @@ class Distilled:
     def of_logits(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Of what a pass has answered, float32 [R, outputs]."""
         examples = np.array(batch.examples, np.int64)
-        teacher = np.zeros(tuple(logits.shape), np.float32)
-        teacher[: len(examples)] = self.teacher[examples]
         has_label = np.zeros(len(logits), bool)
         has_label[: len(examples)] = examples < len(self.supervised.labels)
         own = self.supervised.of_logits(logits, batch)
         own = torch.where(move(has_label, logits.device), own, torch.zeros_like(own))
-        return (1 - self.share) * own + self.share * self.soft(logits, move(teacher, logits.device))
+        return (1 - self.share) * own + self.share * self.soft(logits, rows_of(self.teacher, batch))

@@ -9,9 +9,8 @@ import torch
 from torch.nn.functional import normalize
 
 from accel_cls.batching.batches import Batch
-from accel_cls.models.packing import move
 from accel_cls.models.passes import inputs_of
-from accel_cls.training.objective import Objective, at_least_float32
+from accel_cls.training.objective import Objective, at_least_float32, rows_of
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,5 @@ class HiddenDistilled:
         with inputs_of(self.last_layer) as read:
             losses = self.inner.losses(model, batch)
         (ours,) = read
-        examples = np.array(batch.examples, np.int64)
-        theirs = np.zeros((len(ours), self.vectors.shape[1]), np.float32)
-        theirs[: len(examples)] = self.vectors[examples]
-        apart = normalize(at_least_float32(ours), dim=1) - move(theirs, ours.device)
+        apart = normalize(at_least_float32(ours), dim=1) - rows_of(self.vectors, batch)
         return losses + self.factor * apart.square().sum(1)
