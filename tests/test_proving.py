@@ -53,7 +53,7 @@ def test_killed_and_resumed_is_the_same_training(work: Path, monkeypatch, capsys
 _WORKER = """
 import os, subprocess
 own = subprocess.Popen(["sleep", "60"])
-print(os.getpid(), own.pid, flush=True)
+os.write(1, f"{os.getpid()} {own.pid}\\n".encode())  # in one piece: print() makes several where output is unbuffered
 own.wait()
 """
 _LAUNCHER = """
