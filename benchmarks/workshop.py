@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import Ended, OutOfTime, python, run
+from benchmarks.processes import Ended, OutOfTime, accelerate_launch, python, run, usual_precision
 
 
 @dataclass
@@ -27,6 +27,7 @@ class Workshop:
     deadline: float | None = None  # in monotonic seconds, when all has to be over
     device: str = "cpu"  # of the case that works here
     threads: int | None = None  # of each command, where several run at a time; None: as the user has it
+    precision: str | None = None  # fp32 or bf16; None: as the profile of the device has it
     peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def for_device(self, device: str) -> Workshop:
@@ -44,6 +45,11 @@ class Workshop:
         seen = {"CUDA_VISIBLE_DEVICES": "" if self.device == "cpu" else first}
         seen |= {} if self.threads is None else {"OMP_NUM_THREADS": str(self.threads)}
         return run(command, {**seen, **(env or {})}, watch, self.deadline)
+
+    @property
+    def launch(self) -> list[str]:
+        """`accelerate launch` for the case's device, in the precision that is wanted."""
+        return accelerate_launch(self.precision or usual_precision(self.device), self.device)
 
     def all_rounds(self, one_round: Callable[[int], Mapping[str, Any]]) -> dict[str, list[Any]]:
         """What each contestant took, round by round. Rounds that were whole when the time was over are kept.

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import machine
 from benchmarks.processes import Failed, OutOfTime
-from benchmarks.quality.command import Once, Skipped, do_all
+from benchmarks.quality.command import Limits, Once, Skipped, do_all
 from benchmarks.workshop import Workshop
 
 
@@ -24,7 +24,7 @@ class _Job:
 
 def _do(jobs: list[_Job], work: Callable[[Workshop], None] = lambda shop: None, **limits: Any) -> int:
     def doer(shop: Workshop, on: dict[str, Any]) -> Callable[[_Job], dict[str, Any]]:
-        assert on["at_once"] == limits.get("at_once", 1)
+        assert (on["at_once"], on["precision"]) == (limits.get("at_once", 1), limits.get("precision"))
 
         def do(job: _Job) -> dict[str, Any]:
             work(shop)
@@ -34,7 +34,7 @@ def _do(jobs: list[_Job], work: Callable[[Workshop], None] = lambda shop: None, 
 
         return do
 
-    return do_all(jobs, "test", doer, lambda facts: facts["title"].upper(), **limits)
+    return do_all(jobs, "test", doer, lambda facts: facts["title"].upper(), Limits(**limits))
 
 
 def test_several_at_a_time_share_the_cores(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
@@ -50,6 +50,17 @@ def test_several_at_a_time_share_the_cores(monkeypatch: pytest.MonkeyPatch, caps
     assert len(seen) == 6  # folders
     assert {threads for threads, _ in seen} == {2}
     assert len(capsys.readouterr().out.splitlines()) == 6
+
+
+@pytest.mark.parametrize(("asked", "launched"), [(None, "no"), ("bf16", "bf16"), ("fp32", "no")])
+def test_the_precision_that_is_asked_for_is_launched_and_kept(
+    asked: str | None, launched: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "describe", lambda: {"gpu": None, "cores": 2})
+    seen = []
+    assert _do([_Job("a")], lambda shop: seen.append(shop.launch), precision=asked) == 0
+    (command,) = seen
+    assert command[command.index("--mixed_precision") + 1] == launched
 
 
 def test_what_goes_wrong_is_told_and_stops_nothing(capsys: pytest.CaptureFixture) -> None:

@@ -25,7 +25,7 @@ from benchmarks.craft.page import BEGIN, END, PAGE, tables
 from benchmarks.craft.settings import NAMES, Setting, by_name
 from benchmarks.craft.trials import CraftJob, CraftTrials
 from benchmarks.processes import ROOT
-from benchmarks.quality.command import add_limits, do_all, publish_kept
+from benchmarks.quality.command import Limits, add_limits, do_all, publish_kept
 from benchmarks.quality.kept import Kept
 
 _RESULTS = ROOT / "benchmarks" / "results" / "craft"
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         wanted = [job for job in jobs if options.again or not kept.has(job.kept_as)]
-        return 1 if measure(wanted, kept, options.at_once, options.seconds) else 0
+        return 1 if measure(wanted, kept, Limits.of(options)) else 0
     except KeyboardInterrupt:
         print("stopped; the same command goes on", file=sys.stderr)
         return 130
@@ -85,13 +85,13 @@ def all_jobs(settings: Sequence[Setting], choices: Sequence[str], seeds: Sequenc
     ]
 
 
-def measure(jobs: Sequence[CraftJob], kept: Kept, at_once: int = 1, seconds: float | None = None) -> int:
+def measure(jobs: Sequence[CraftJob], kept: Kept, limits: Limits) -> int:
     """Do jobs; returns how many failed."""
 
     def said(facts: dict[str, Any]) -> str:
         return f"accuracy {facts['scores']['accuracy']:.4f}, {facts['seconds']:,.0f} s"
 
-    return do_all(jobs, "craft", lambda shop, on: CraftTrials(shop, kept, on).do, said, at_once, seconds)
+    return do_all(jobs, "craft", lambda shop, on: CraftTrials(shop, kept, on).do, said, limits)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from accel_cls.tasks import task_of
 from benchmarks.contestants import ours
 from benchmarks.craft.choices import Choice
 from benchmarks.craft.settings import Setting
-from benchmarks.processes import Failed, accelerate_launch, python, usual_precision
+from benchmarks.processes import Failed, python
 from benchmarks.quality.command import Once
 from benchmarks.quality.jobs import Contestant, Job
 from benchmarks.quality.kept import Kept
@@ -62,12 +62,12 @@ class CraftTrials:
         Raises:
             Failed: where a command failed.
         """
-        place, device = self.shop.another("job"), self.shop.device
-        run, launch = place / "run", accelerate_launch(usual_precision(device), device)
+        place = self.shop.another("job")
+        run = place / "run"
         overrides = [f"seed={job.seed}", f"output={run}", *job.setting.overrides()]
         self._compare_with_simple(job, *overrides)
         overrides += job.choice.overrides
-        command = ours.training_command(launch, self._recipe(job.setting), *overrides)
+        command = ours.training_command(self.shop.launch, self._recipe(job.setting), *overrides)
         ended = self.shop.run(command, self.shop.caches)
         results, folder = ours.results(run), RunFolder(run)
         answers = read_answers(folder, job.setting.judged)

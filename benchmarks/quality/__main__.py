@@ -25,7 +25,7 @@ from typing import Any
 from benchmarks.data import NoRealData
 from benchmarks.processes import ROOT
 from benchmarks.quality import encoders, sets
-from benchmarks.quality.command import add_limits, do_all, publish_kept
+from benchmarks.quality.command import Limits, add_limits, do_all, publish_kept
 from benchmarks.quality.encoders import Encoder, NoEncoder, encoder
 from benchmarks.quality.jobs import CONTESTANTS, Job, all_jobs
 from benchmarks.quality.kept import Kept
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         wanted = [job for job in jobs if options.again or not kept.has(job)]
-        return 1 if measure(wanted, kept, options.at_once, options.seconds) else 0
+        return 1 if measure(wanted, kept, Limits.of(options)) else 0
     except KeyboardInterrupt:
         print("stopped; the same command goes on", file=sys.stderr)
         return 130
@@ -109,7 +109,7 @@ def _encoders(names: Sequence[str], minilm: Path | None) -> list[Encoder]:
     return found
 
 
-def measure(jobs: Sequence[Job], kept: Kept, at_once: int = 1, seconds: float | None = None) -> int:
+def measure(jobs: Sequence[Job], kept: Kept, limits: Limits) -> int:
     """Do jobs; returns how many failed."""
     # Torch takes seconds to import, and a page is written without it.
     from benchmarks.quality.trials import Trials
@@ -118,7 +118,7 @@ def measure(jobs: Sequence[Job], kept: Kept, at_once: int = 1, seconds: float | 
         scores = facts["scores"]
         return f"accuracy {scores['accuracy']:.4f}, macro F1 {scores['f1_macro']:.4f}, {facts['seconds']:,.0f} s"
 
-    return do_all(jobs, "quality", lambda shop, on: Trials(shop, kept, on).do, said, at_once, seconds)
+    return do_all(jobs, "quality", lambda shop, on: Trials(shop, kept, on).do, said, limits)
 
 
 if __name__ == "__main__":

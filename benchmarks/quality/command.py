@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -27,6 +28,20 @@ class Skipped(Exception):
     """Why a job can't be done here."""
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How jobs are done."""
+
+    at_once: int = 1
+    seconds: float | None = None  # after which those that are not done are ended; None for no end
+    precision: str | None = None  # that accel_cls trains in; None: as the profile of the device has it
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> Limits:
+        """As the command line has them."""
+        return cls(options.at_once, options.seconds, options.precision)
+
+
 class Titled(Protocol):
     """A job."""
 
@@ -40,10 +55,11 @@ V = TypeVar("V")
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
-    """How many jobs are done at a time, and for how long."""
+    """How many jobs are done at a time, for how long, and in which precision."""
     add = parser.add_argument
     add("--at-once", type=_positive, default=1, metavar="N", help="jobs at a time (default: 1); their seconds suffer")
     add("--seconds", type=_positive, metavar="N", help="for all; what is not done by then is left, for another time")
+    add("--precision", choices=("fp32", "bf16"), help="that accel_cls trains in; default: bf16 on GPUs, fp32 on CPUs")
 
 
 def _positive(text: str) -> int:
@@ -57,8 +73,7 @@ def do_all(
     name: str,
     doer: Callable[[Workshop, dict[str, Any]], Callable[[J], dict[str, Any]]],
     says: Callable[[dict[str, Any]], str],
-    at_once: int = 1,
-    seconds: float | None = None,
+    limits: Limits,
 ) -> int:
     """Do jobs, with a line for each as it ends; returns how many failed.
 
@@ -68,11 +83,11 @@ def do_all(
         doer: gives, for a workshop and what is known of the machine, what does a job and returns what was kept of it.
             Where several are done at a time, it is called by several threads.
         says: that in words.
-        at_once: how many are done at a time; they share the cores.
-        seconds: after which those that are not done are ended; None for no end.
+        limits: how many are done at a time, which then share the cores, and the others.
     """
-    on = machine.describe() | {"at_once": at_once}
-    deadline = None if seconds is None else time.monotonic() + seconds
+    at_once = limits.at_once
+    on = machine.describe() | {"at_once": at_once, "precision": limits.precision}
+    deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
 
     def say(line: str) -> None:
         print(f"{line}\n", end="", flush=True)  # in one go: others may tell something, too
@@ -82,7 +97,16 @@ def do_all(
         ThreadPoolExecutor(at_once) as pool,
     ):
         device, threads = "cuda" if on["gpu"] else "cpu", None if at_once == 1 else max(1, on["cores"] // at_once)
-        shop = Workshop(Path(place), 1, False, say, deadline=deadline, device=device, threads=threads)
+        shop = Workshop(
+            Path(place),
+            rounds=1,
+            quick=False,
+            tell=say,
+            deadline=deadline,
+            device=device,
+            threads=threads,
+            precision=limits.precision,
+        )
         do = doer(shop, on)
 
         def try_one(number: int, job: J) -> bool:

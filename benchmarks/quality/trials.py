@@ -17,7 +17,7 @@ from accel_cls.evaluation.metrics.scores import compute_scores
 from accel_cls.inference.output import TAKEN
 from accel_cls.tasks import task_of
 from benchmarks.contestants import ours
-from benchmarks.processes import Ended, Failed, accelerate_launch, python, usual_precision
+from benchmarks.processes import Ended, Failed, python
 from benchmarks.quality.command import Once, Skipped
 from benchmarks.quality.jobs import Job
 from benchmarks.quality.kept import Kept
@@ -102,9 +102,8 @@ class Trials:
     def _train(self, job: Job, shop: Workshop, request: Request) -> Trial:
         """Train the recipe by the command that `new` tells; with a judged file, let the model classify that."""
         run = shop.place / "run"
-        launch = accelerate_launch(usual_precision(shop.device), shop.device)
         overrides = [f"seed={request.seed}", f"output={run}"]
-        commands = [shop.run(ours.training_command(launch, Path(request.recipe), *overrides), shop.caches)]
+        commands = [shop.run(ours.training_command(shop.launch, Path(request.recipe), *overrides), shop.caches)]
         results = ours.results(run)
         recipe, corpus = request.load()
         texts, last = corpus.validation.texts["text"][:], None
