@@ -19,6 +19,7 @@ from benchmarks.craft.choices import CHOICES, PLAIN
 _MORE = {
     "checkpointing": ("train.gradient_checkpointing=true",),
     "unpacked": ("train.packing=false",),
+    "fewer-layers": ("model.keep_layers=8",),
     "static": ("train.cuda_graphs=true",),
     "few-shot": ("few_shot={examples: 8}",),
     "distilled": ("distill={teacher: teacher, hidden: 1}",),
@@ -35,9 +36,9 @@ _FEWEST = "train.max_updates=2"
 
 @pytest.fixture
 def tiny(work: Path) -> Path:
-    """A folder with the tiny data set, an encoder of 8 layers, a recipe that begins with it, and a teacher's run."""
+    """A folder with the tiny data set, an encoder of 9 layers, a recipe that begins with it, and a teacher's run."""
     torch.manual_seed(0)
-    write_model(work / "encoder", num_hidden_layers=8)
+    write_model(work / "encoder", num_hidden_layers=9)
     write_recipe(
         work,
         model="{name: encoder}",

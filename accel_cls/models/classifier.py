@@ -20,6 +20,7 @@ from accel_cls.errors import UserError, listed
 from accel_cls.models.capabilities.text_limit import longest_text
 from accel_cls.models.configuration import configuration_of, saved_configuration
 from accel_cls.models.head import HeadClasses, match_head, output_layer
+from accel_cls.models.kept_layers import check_kept
 from accel_cls.models.layers import token_embeddings
 from accel_cls.models.own.configurations import PooledConfig
 from accel_cls.models.own.ngrams import Ngrams, count_ngrams
@@ -86,6 +87,8 @@ def load_model(
         return model
     outline = _outline(config, name)
     check_length(outline, recipe)
+    if recipe.model.keep_layers is not None:
+        check_kept(outline, recipe.model.keep_layers)
     set_seed(recipe.seed)  # every process draws the same head
     try:
         model, loading = _load(name, config)
@@ -144,6 +147,8 @@ def outline_model(
     HeadClasses(classes.names, problem_type).set_in(config)
     model = _outline(config, str(recipe.model.name))
     check_length(model, recipe)
+    if recipe.model.keep_layers is not None:
+        check_kept(model, recipe.model.keep_layers)
     check_embeddings(model, tokenizer, str(recipe.model.name))
     settle_trained(model, recipe)
     return model

@@ -9,6 +9,7 @@ from typing import Any
 from transformers import AutoConfig, BertConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
 from accel_cls.errors import UserError, listed, shown
+from accel_cls.models.kept_layers import keep_layers
 from accel_cls.models.own.configurations import NgramBagConfig, PooledConfig, encoder_config
 from accel_cls.models.own.ngrams import Ngrams
 from accel_cls.models.pooling import Wanted, with_head
@@ -61,10 +62,13 @@ def configuration_of(
         _check_last_layers(config, "the model")
         _set_dropout(config, scratch.dropout if recipe.model.dropout is None else recipe.model.dropout)
         return config
-    config = with_head(saved_configuration(name, notes), wanted, name, is_fitted, pairs_by, notes, is_attentive)
+    config = saved_configuration(name, notes)
+    if recipe.model.keep_layers is not None and (said := keep_layers(config, recipe.model.keep_layers, name)):
+        notes.append(said)
+    config = with_head(config, wanted, name, is_fitted, pairs_by, notes, is_attentive)
     _check_last_layers(config, name)
     _set_dropout(config, recipe.model.dropout)
-    _keep_layers(config, name, notes)
+    _drop_no_layers(config, name, notes)
     return config
 
 
@@ -187,7 +191,7 @@ def _set_dropout(config: Any, rate: float | None) -> None:
             raise UserError(f"model.dropout: {found}. Leave model.dropout out") from error
 
 
-def _keep_layers(config: Any, name: str, notes: list[str]) -> None:
+def _drop_no_layers(config: Any, name: str, notes: list[str]) -> None:
     """Drop no whole layers at random: a process would wait for gradients of those that another one has left out."""
     dropped = [(owner, key) for owner, key in _numbers(config) if "layerdrop" in key and getattr(owner, key)]
     for owner, key in dropped:

@@ -150,7 +150,7 @@ OTHER_NAMES = {
     "tokenizer": "model.name says the tokenizer, too",
     "tokenizer_name": "model.name says the tokenizer, too",
     "hidden_size": "model.scratch.hidden",
-    "num_hidden_layers": "model.scratch.layers",
+    "num_hidden_layers": "model.scratch.layers, or model.keep_layers of a pretrained encoder",
     "num_attention_heads": "model.scratch.heads",
     "vocab_size": "model.scratch.vocabulary",
     "hidden_dropout_prob": "model.dropout",

@@ -85,28 +85,16 @@ def do_all(
         says: that in words.
         limits: how many are done at a time, which then share the cores, and the others.
     """
-    at_once = limits.at_once
-    on = machine.describe() | {"at_once": at_once, "precision": limits.precision}
-    deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
+    on = machine.describe() | {"at_once": limits.at_once, "precision": limits.precision}
 
     def say(line: str) -> None:
         print(f"{line}\n", end="", flush=True)  # in one go: others may tell something, too
 
     with (
         tempfile.TemporaryDirectory(prefix=f"accel_cls_{name}_", ignore_cleanup_errors=True) as place,
-        ThreadPoolExecutor(at_once) as pool,
+        ThreadPoolExecutor(limits.at_once) as pool,
     ):
-        device, threads = "cuda" if on["gpu"] else "cpu", None if at_once == 1 else max(1, on["cores"] // at_once)
-        shop = Workshop(
-            Path(place),
-            rounds=1,
-            quick=False,
-            tell=say,
-            deadline=deadline,
-            device=device,
-            threads=threads,
-            precision=limits.precision,
-        )
+        shop = _workshop(Path(place), on, limits, say)
         do = doer(shop, on)
 
         def try_one(number: int, job: J) -> bool:
@@ -129,6 +117,20 @@ def do_all(
         except BaseException:  # Ctrl-C: those that have not begun are not to
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _workshop(place: Path, on: dict[str, Any], limits: Limits, say: Callable[[str], None]) -> Workshop:
+    """Where jobs are done that begin now."""
+    return Workshop(
+        place,
+        rounds=1,
+        quick=False,
+        tell=say,
+        deadline=None if limits.seconds is None else time.monotonic() + limits.seconds,
+        device="cuda" if on["gpu"] else "cpu",
+        threads=None if limits.at_once == 1 else max(1, on["cores"] // limits.at_once),
+        precision=limits.precision,
+    )
 
 
 class Once:

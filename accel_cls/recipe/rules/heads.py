@@ -37,6 +37,11 @@ def pooling_not_of(head: str, pooling: str) -> str | None:
 
 
 def _broken_from_scratch(model: Model) -> Iterator[tuple[tuple[str, ...], str]]:
+    if model.keep_layers is not None:
+        message = (
+            f"found {model.keep_layers}; it is for a pretrained model, by model.name; expected model.scratch.layers"
+        )
+        yield ("model", "keep_layers"), message
     if model.reinitialize:
         message = f"found {model.reinitialize}; without model.name all layers start fresh anyway; leave it out"
         yield ("model", "reinitialize"), message

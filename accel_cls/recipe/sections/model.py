@@ -138,6 +138,14 @@ class Model(Section):
         "without one there is nothing to read",
         ge=1,
     )
+    keep_layers: int | None = setting(
+        None,
+        "null or a whole number of layers, 1 or more",
+        "so many of the encoder's layers stay, the lowest; those above them are left out, of the saved model, too, "
+        "which is smaller and faster; null keeps all",
+        "an encoder without layers is a table of tokens",
+        ge=1,
+    )
     freeze: Literal["encoder", "embeddings"] | Annotated[int, Field(ge=1)] | None = setting(
         None,
         "null, 'encoder', 'embeddings' or a whole number of layers, 1 or more",
