@@ -46,10 +46,13 @@ class Workshop:
         seen |= {} if self.threads is None else {"OMP_NUM_THREADS": str(self.threads)}
         return run(command, {**seen, **(env or {})}, watch, self.deadline)
 
-    @property
-    def launch(self) -> list[str]:
-        """`accelerate launch` for the case's device, in the precision that is wanted."""
-        return accelerate_launch(self.precision or usual_precision(self.device), self.device)
+    def launch(self, told: str | None = None) -> list[str]:
+        """`accelerate launch` for the case's device.
+
+        Args:
+            told: the precision of the command that a user would have been told; what is wanted here comes before it.
+        """
+        return accelerate_launch(self.precision or told or usual_precision(self.device), self.device)
 
     def all_rounds(self, one_round: Callable[[int], Mapping[str, Any]]) -> dict[str, list[Any]]:
         """What each contestant took, round by round. Rounds that were whole when the time was over are kept.

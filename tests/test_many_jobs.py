@@ -58,7 +58,7 @@ def test_the_precision_that_is_asked_for_is_launched_and_kept(
 ) -> None:
     monkeypatch.setattr(machine, "describe", lambda: {"gpu": None, "cores": 2})
     seen = []
-    assert _do([_Job("a")], lambda shop: seen.append(shop.launch), precision=asked) == 0
+    assert _do([_Job("a")], lambda shop: seen.append(shop.launch()), precision=asked) == 0
     (command,) = seen
     assert command[command.index("--mixed_precision") + 1] == launched
 

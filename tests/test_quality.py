@@ -11,6 +11,7 @@ from scipy.stats import chi2
 from tiny import write_model
 from warm_workshop import warmly
 
+from benchmarks.contestants.ours import told_precision
 from benchmarks.processes import python, run
 from benchmarks.quality.__main__ import main
 from benchmarks.quality.comparison import best_simple, difference, entries
@@ -254,3 +255,14 @@ def test_goals_stand_beside_what_was_reached(tmp_path) -> None:
         ("better than TF-IDF and the frozen encoder", "+1.0 points to frozen + LR", True),
         ("1.5 × the Trainer's time or less", "1.80 ×", False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("  train it      accelerate launch --mixed_precision bf16 -m accel_cls.train a.yaml\n", "bf16"),
+        ("  train it      accelerate launch -m accel_cls.train a.yaml\n", None),
+    ],
+)
+def test_precision_is_that_of_the_command_that_new_tells(said: str, told: str | None) -> None:
+    assert told_precision(said) == told

@@ -114,14 +114,24 @@ def _show(data: Path, table: Table, found: Survey, written: Draft, out: Path, sc
     alike = [f"{one.what}; {one.advice}" for one in alike_classes(found.corpus.classes.names)]
     for note in [*table.notes, *alike]:
         console.note(note)
+    precision = _precision(found)
     beside = f" (and {schema.name} beside it, for editors)" if schema is not None else ""
     console.section(
         f"wrote {out}{beside}",
         [
             ("look at it", shell(["accel-cls", "check", str(out)])),
-            ("train it", shell(["accelerate", "launch", "-m", "accel_cls.train", str(out)])),
+            ("train it", shell(["accelerate", "launch", *precision, "-m", "accel_cls.train", str(out)])),
         ],
     )
+
+
+def _precision(found: Survey) -> list[str]:
+    """What the launcher is told of the precision: it takes fp32 by itself, also where bf16 is faster."""
+    if found.hidden_size is None:
+        return []
+    from accel_cls.devices.fast_bf16 import fast_bf16, usual_device  # imports torch, as a model has already
+
+    return [] if fast_bf16(usual_device(), found.hidden_size) is None else ["--mixed_precision", "bf16"]
 
 
 def _given(columns: Sequence[str]) -> Choice:

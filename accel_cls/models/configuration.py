@@ -153,6 +153,11 @@ def hidden_size(config: Any) -> int | None:
     return _number_of(config, "hidden_size", "dim", "d_model")
 
 
+def encoder_width(config: Any) -> int | None:
+    """`hidden_size` of an encoder of layers; None of what has none, as a bag of n-grams."""
+    return None if layers(config) is None else hidden_size(config)
+
+
 def layers(config: Any) -> int | None:
     """Layers of the encoder of a configuration; None where it does not say."""
     return _number_of(config, "num_hidden_layers", "n_layers")

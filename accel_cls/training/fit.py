@@ -33,6 +33,7 @@ from accel_cls.hardware.accelerator import Hardware
 from accel_cls.hardware.main_process import decided_by_main, float_bits, float_of_bits
 from accel_cls.memory.available import peak_device_memory, reset_peak_device_memory
 from accel_cls.models.compiling import compile_layers
+from accel_cls.models.configuration import encoder_width
 from accel_cls.recipe import Recipe, recipe_to_yaml
 from accel_cls.runs.changes import RunSpec
 from accel_cls.runs.folder import RunFolder
@@ -116,7 +117,7 @@ def fit(
         write_text(folder.recipe, recipe_to_yaml(recipe))
     plan = _plan_of(recipe, inputs, accelerator)
     unfreezing = make_unfreezing(recipe, inputs.model, plan, accelerator)
-    notes += unfreezing.describe(plan.updates)
+    notes += [*unfreezing.describe(plan.updates), *hardware.advice(encoder_width(inputs.model.config))]
     static = choose_static(recipe, inputs, plan, accelerator, is_measured=loop is not None)
     _show_what_is_trained(recipe, inputs, plan, static, accelerator, notes, console)
 

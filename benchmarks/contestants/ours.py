@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 _NEVER = 1_000_000  # updates: evaluation and checkpoint come at the end alone
 
 
+def told_precision(output: str) -> str | None:
+    """What the command that `accel-cls new` tells has of the precision; None where it has nothing."""
+    _, flag, rest = output.partition("--mixed_precision ")
+    return rest.split()[0] if flag else None
+
+
 def write_recipe(path: Path, request: Request, validation: Path, **train: int) -> Path:
     """A recipe of what the request asks for, and nothing else; all the other values are accel_cls' defaults."""
     recipe = {

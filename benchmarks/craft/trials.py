@@ -67,7 +67,7 @@ class CraftTrials:
         overrides = [f"seed={job.seed}", f"output={run}", *job.setting.overrides()]
         self._compare_with_simple(job, *overrides)
         overrides += job.choice.overrides
-        command = ours.training_command(self.shop.launch, self._recipe(job.setting), *overrides)
+        command = ours.training_command(self.shop.launch(), self._recipe(job.setting), *overrides)
         ended = self.shop.run(command, self.shop.caches)
         results, folder = ours.results(run), RunFolder(run)
         answers = read_answers(folder, job.setting.judged)

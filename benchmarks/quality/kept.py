@@ -32,7 +32,8 @@ class Result:
     def machine(self) -> str:
         """The kind of machine that it was measured on."""
         on, beside = self.facts["machine"], f", {self.at_once} at a time" if self.at_once > 1 else ""
-        beside += f", trained in {on['precision']}" if on.get("precision") else ""
+        precision = on.get("precision") or self.facts.get("precision")
+        beside += f", trained in {precision}" if precision else ""
         return (
             f"{on['processor']}, {on['cores']} core{'' if on['cores'] == 1 else 's'} "
             f"({', '.join(on['flags']) or 'no AVX2'}), {on['memory_bytes'] / 2**30:.0f} GiB"

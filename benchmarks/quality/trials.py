@@ -53,7 +53,7 @@ class Trials:
         """
         # A folder of its own, caches included: what another one remembers would make it faster.
         shop = replace(self.shop, place=self.shop.another("job"))
-        recipe = self._recipe(job)
+        recipe, precision = self._recipe(job)
         seed = job.seed or 0
         judged = None if job.data.judged is None else str(job.data.judged)
         folder = None if job.encoder.folder is None else str(job.encoder.folder)
@@ -61,7 +61,9 @@ class Trials:
         loaded, corpus = request.load()
         if loaded.task != "single_label":
             raise Skipped("it has several classes a text; the gauge is for one")
-        trial = self._train(job, shop, request) if job.contestant.name in _OURS else _answer(job, shop, request)
+        trial = (
+            self._train(job, shop, request, precision) if job.contestant.name in _OURS else _answer(job, shop, request)
+        )
         true = corpus.validation.labels
         found: dict[str, dict[str, Any]] = {}
         for name, predicted in trial.answers.items():
@@ -76,34 +78,37 @@ class Trials:
                 "cpu_seconds": round(sum(one.cpu_seconds for one in trial.commands), 1),
                 "others_cores": round(max(one.others_cores for one in trial.commands), 2),
                 "recipe": _decisions(recipe) if job.contestant.name in _OURS else None,
+                "precision": precision if job.contestant.name in _OURS else None,
                 "machine": self.on,
             }
             self.kept.add(job, name, found[name], true, predicted)
         shutil.rmtree(shop.place)
         return found[job.contestant.name]
 
-    def _recipe(self, job: Job) -> Path:
-        """What `accel-cls new` writes; the judged file, where there is one, is not shown to it."""
+    def _recipe(self, job: Job) -> tuple[Path, str | None]:
+        """What `accel-cls new` writes, and the precision that it tells; it never sees the judged file."""
         options = [] if job.encoder.folder is None else ["--model", str(job.encoder.folder)]
         options += ["--quick"] if job.contestant.name == "quick" else []
 
-        def write() -> Path:
+        def write() -> tuple[Path, str | None]:
             path = self.shop.another("recipe") / f"{job.data.name}.yaml"
+            command = _accel_cls("new", str(job.data.train), "--out", str(path), *options)
             try:
-                self.shop.run(_accel_cls("new", str(job.data.train), "--out", str(path), *options), self.shop.caches)
+                said = self.shop.run(command, self.shop.caches).output
             except Failed as error:
                 if "--quick" in options and "No such option" in str(error):
                     raise Skipped("accel-cls new has no option --quick") from error
                 raise
-            return path
+            return path, ours.told_precision(said)
 
         return self.once.get((job.data.name, *options), write)
 
-    def _train(self, job: Job, shop: Workshop, request: Request) -> Trial:
+    def _train(self, job: Job, shop: Workshop, request: Request, precision: str | None) -> Trial:
         """Train the recipe by the command that `new` tells; with a judged file, let the model classify that."""
         run = shop.place / "run"
         overrides = [f"seed={request.seed}", f"output={run}"]
-        commands = [shop.run(ours.training_command(shop.launch, Path(request.recipe), *overrides), shop.caches)]
+        command = ours.training_command(shop.launch(precision), Path(request.recipe), *overrides)
+        commands = [shop.run(command, shop.caches)]
         results = ours.results(run)
         recipe, corpus = request.load()
         texts, last = corpus.validation.texts["text"][:], None
