@@ -11,15 +11,11 @@ from tools.model_matrix.families import FAMILIES
 # One for each way to lie in a batch, to read an answer, to limit a text, and to be refused.
 KINDS = [
     "bert",  # packed, two token types
-    "xlm-roberta",  # packed, positions after padding's
     "deberta-v2",  # padded, no token types
-    "bart",  # reads its end mark, encoder and decoder
-    "t5",  # likewise, texts of any length
-    "xlnet",  # padded on the left
-    "gpt2",  # reads the last token, has none for padding
-    "qwen3",  # likewise, with rotary positions
+    "t5",  # reads its end mark, encoder and decoder, texts of any length
+    "xlnet",  # padded on the left, has a parameter that nothing depends on
+    "qwen3",  # reads the last token, has none for padding
     "gemma3",  # its text is a part of its configuration
-    "luke",  # has parameters that nothing depends on
     "fnet",  # sees padding
     "mra",  # wants a kernel of its own
 ]

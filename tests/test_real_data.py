@@ -34,8 +34,8 @@ def run(real: Path, tmp_path: Path, recipe: str, *overrides: str) -> dict:
     return json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
 
 
-def test_one_epoch_from_scratch_is_far_above_chance(real: Path, tmp_path: Path) -> None:
-    results = run(real, tmp_path, "food.yaml", "train.epochs=1", "evaluate.behaviour=0")
+def test_half_an_epoch_from_scratch_is_far_above_chance(real: Path, tmp_path: Path) -> None:
+    results = run(real, tmp_path, "food.yaml", "train.epochs=1", "train.max_updates=150", "evaluate.behaviour=0")
     # By texts, of which seven stand twice: the same text is never on both sides.
     lines = (tmp_path / "run" / "predictions.csv").read_text(encoding="utf-8-sig").count("\n")
     assert lines == 1 + 2398
@@ -46,13 +46,10 @@ def test_real_pretrained_weights_train(real: Path, tmp_path: Path) -> None:
     encoder = next((real / "models").iterdir())
     results = run(
         real, tmp_path, "food_bert.yaml", f"model.name={encoder}",
-        "data.validation=0.02", "train.max_updates=25", "train.learning_rate=2e-4", "train.log_every=1",
-        "evaluate.behaviour=0",
+        "data.validation=0.02", "train.max_updates=25", "train.learning_rate=1e-4", "evaluate.behaviour=0",
     )  # fmt: skip
     assert results["updates"] == 25
-    lines = (tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    losses = [record["loss"] for record in map(json.loads, lines) if "loss" in record]
-    assert sum(losses[-5:]) < 0.95 * sum(losses[:5])
+    assert results["scores"]["accuracy"] > 0.75  # seen: 0.838; always NEGATIVE is 0.668
     config = json.loads((tmp_path / "run" / "model" / "config.json").read_text(encoding="utf-8"))
     assert config["id2label"] == {"0": "NEGATIVE", "1": "POSITIVE"}
 
