@@ -16,8 +16,9 @@ from accel_cls.hardware.main_process import decided_by_main
 from accel_cls.recipe import Recipe, with_values
 from accel_cls.recipe.keys import RATE
 from accel_cls.recipe.repeats import Repetition, repetitions_of
+from accel_cls.repeating.finish import finish_repeats
 from accel_cls.repeating.report import run_line, show_repeats
-from accel_cls.repeating.results import RepeatedRun, write_results
+from accel_cls.repeating.results import RepeatedRun
 from accel_cls.runs.folder import RunFolder
 from accel_cls.training.fit import Session, fit, open_on_main
 from accel_cls.training.run import Command, finish, load_checked, notes_of, with_found_rate
@@ -43,7 +44,7 @@ def repeat(command: Command, session: Session, folder: RunFolder) -> Callable[[]
     done = _Runs(command, session, folder).train(runs, first)
 
     def written() -> Sequence[int]:
-        write_results(folder, recipe, done, first.classes.names)
+        finish_repeats(folder, recipe, done, first.classes.names)
         return ()
 
     decided_by_main(session.hardware.accelerator, 0, written)

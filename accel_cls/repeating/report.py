@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from accel_cls.console import Console, duration
+from accel_cls.repeating.results import RepeatedRun
 from accel_cls.reporting.markdown import describe_score, table
 from accel_cls.reporting.verdict import measure_of
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.results import read_repeats, read_results
-
-if TYPE_CHECKING:
-    from accel_cls.repeating.results import RepeatedRun
 
 _PARTS = ("validation", "test")
 

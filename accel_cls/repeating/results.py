@@ -1,4 +1,4 @@
-"""What the runs of a recipe with `repeat` have come to together: results.json of the folder around them."""
+"""What the runs of a recipe with `repeat` have come to together, for results.json of the folder around them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from accel_cls.atomic import write_json
 from accel_cls.data.examples import Examples, Part
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
@@ -18,13 +17,11 @@ from accel_cls.evaluation.judged import Judged
 from accel_cls.evaluation.metrics.scores import less_is_better
 from accel_cls.evaluation.statistics.repeats import deviation_of_mean, far_below, mean_of, spread_of
 from accel_cls.recipe import Recipe
-from accel_cls.repeating.page import write_pages
-from accel_cls.repeating.report import sentences
 from accel_cls.reporting.verdict import measure_of, score_answers
-from accel_cls.runs.answers import read_answers, write_answers
-from accel_cls.runs.folder import RunFolder, disk_errors_explained
+from accel_cls.runs.answers import read_answers
+from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.results import read_results
-from accel_cls.tasks import Task, task_of
+from accel_cls.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -38,32 +35,8 @@ class RepeatedRun:
     fold: np.ndarray | None  # bool [examples of data.train]: those that it was validated on; None with seeds
 
 
-def write_results(folder: RunFolder, recipe: Recipe, runs: Sequence[RepeatedRun], names: Sequence[str]) -> None:
-    """Write the out-of-fold answers, where there are folds, report.md, report.html, and then results.json.
-
-    Args:
-        folder: the one around the runs.
-        recipe: its own, with `repeat`.
-        runs: all of them.
-        names: of the classes.
-
-    Raises:
-        UserError: where fewer than two runs have scores, or one of the folds has none.
-    """
-    _require_scores(runs)
-    task = task_of(recipe)
-    results = _summary(recipe, task, runs, names)
-    with disk_errors_explained(folder):
-        if runs[0].fold is not None:
-            answers = out_of_fold(runs)
-            write_answers(folder, "validation", answers, task, names)
-            results["pooled"] = _pooled(answers, recipe, task)
-        results["sentences"] = sentences(results)
-        write_pages(folder, results)
-        write_json(folder.results, results)
-
-
-def _require_scores(runs: Sequence[RepeatedRun]) -> None:
+def require_scores(runs: Sequence[RepeatedRun]) -> None:
+    """Raise UserError where fewer than two runs have scores, or one of the folds has none."""
     diverged = [f"  {run.name}: {run.diverged}" for run in runs if run.diverged is not None]
     if diverged and (runs[0].fold is not None or len(runs) - len(diverged) < 2):
         needed = "every fold has to be answered for" if runs[0].fold is not None else "two scores are needed"
@@ -96,13 +69,14 @@ def out_of_fold(runs: Sequence[RepeatedRun]) -> Answers:
     return Answers(whole.select(order), np.concatenate([part.logits for part in parts])[order])
 
 
-def _pooled(answers: Answers, recipe: Recipe, task: Task) -> dict[str, Any]:
+def pooled(answers: Answers, recipe: Recipe, task: Task) -> dict[str, Any]:
     """The scores of all out-of-fold answers together, with the intervals that their rows give them."""
     judged = Judged.of(task, answers.labels, answers.logits)
     return {**score_answers(judged, answers.groups, recipe.evaluate.metrics), "rows": len(answers)}
 
 
-def _summary(recipe: Recipe, task: Task, runs: Sequence[RepeatedRun], names: Sequence[str]) -> dict[str, Any]:
+def summary_of(recipe: Recipe, task: Task, runs: Sequence[RepeatedRun], names: Sequence[str]) -> dict[str, Any]:
+    """Each run's scores, their means and what makes them differ; `names`: of the classes."""
     scored = [run for run in runs if run.diverged is None]
     results = {run.name: read_results(run.folder) for run in scored}
     key = recipe.evaluate.best
