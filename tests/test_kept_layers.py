@@ -98,6 +98,22 @@ def test_what_is_saved_has_so_many_layers_and_answers_alone(folder: Path, overri
     assert said.returncode == 0, said.stderr
 
 
+def test_lower_layers_of_a_run_are_taught_by_all_of_it(folder: Path) -> None:
+    """As recipes/food_small_best.yaml has it: its head is kept, and the student answers with the teacher's classes."""
+    assert train(folder, "model.keep_layers=null", "output=whole").returncode == 0
+    own = ("model.name=whole/model", "distill={teacher: whole, weight: 1, hidden: 1}")
+    done = train(folder, *own)
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "1 of the encoder's 3 layers stay, the lowest" in said
+    assert "the head of model is kept: its classes are these" in said
+    names = [
+        AutoModelForSequenceClassification.from_pretrained(folder / run / "model").config.id2label
+        for run in ("whole", "run")
+    ]
+    assert names[0] == names[1]
+
+
 def test_plan_counts_what_stays(folder: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(folder)
     memory = [
