@@ -24,8 +24,8 @@ _MORE = {
     "few-shot": ("few_shot={examples: 8}",),
     "distilled": ("distill={teacher: teacher, hidden: 1}",),
 }
-# Numbers of what each recipe has are no choices.
-_NUMBERS = {"rate-1e-4", "rate-2e-4", "epochs-5"}
+# Numbers of what each recipe has are no choices, and of six layers some choices would have none left.
+_NUMBERS = {"rate-1e-4", "rate-2e-4", "epochs-5", "keep-6"}
 ALL = {
     one.name: one.overrides
     for one in CHOICES.values()

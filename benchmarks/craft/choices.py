@@ -34,6 +34,7 @@ CHOICES = {
         Choice("last-layers", "Heads", ("model.last_layers=4",), _PRETRAINED),
         Choice("dropout-samples", "Heads", ("model.dropout_samples=5",), _LAYERS),
         Choice("reinitialize", "Heads", ("model.reinitialize=2",), _PRETRAINED),
+        Choice("keep-6", "Fewer layers", ("model.keep_layers=6",), _PRETRAINED),
         Choice("cut-32", "Long texts", ("data.max_length=32",), _LAYERS),
         Choice("middle-32", "Long texts", ("data.max_length=32", "data.truncate=middle"), _LAYERS),
         Choice("windows-32", "Long texts", ("data.max_length=32", "data.windows={overlap: 8, most: 8}"), _LAYERS),
