@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-import surroundings  # noqa: F401  (before what imports torch)
+import surroundings  # (before what imports torch)
 
 from accel_cls.parity.comparison_runs import threads_per_process
 from accel_cls.profiles import read_profile
@@ -172,6 +173,11 @@ _LONGEST = [
 def pytest_configure(config: pytest.Config) -> None:
     """Have xdist give out files in the order below, where it is there and has files to give out."""
     config.option.loadscopereorder = False
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing behind in the system's folder of temporary files."""
+    shutil.rmtree(surroundings.PLACE, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

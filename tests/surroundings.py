@@ -12,8 +12,9 @@ os.environ["GOMP_SPINCOUNT"] = "1000"
 
 # No test touches the user's caches or obeys the user's accelerate config, none reaches for a network, and no
 # launcher's leftovers leak in.
-os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="accel_cls_tests_")
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="accel_cls_tests_")  # tokens; micro-batches that fit
+PLACE = tempfile.mkdtemp(prefix="accel_cls_tests_")  # conftest takes it away in the end
+os.environ["HF_HOME"] = os.path.join(PLACE, "hub")
+os.environ["XDG_CACHE_HOME"] = os.path.join(PLACE, "cache")  # tokens; micro-batches that fit
 os.environ["HF_HUB_OFFLINE"] = "1"
 for _name in [name for name in os.environ if name.startswith(("ACCELERATE_", "FSDP_", "ACCEL_CLS_CACHE"))]:
     del os.environ[_name]
