@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-import surroundings  # (before what imports torch)
+import surroundings  # before what imports torch
 
 from accel_cls.parity.comparison_runs import threads_per_process
 from accel_cls.profiles import read_profile

@@ -10,7 +10,7 @@ import transformers
 from conftest import cli, command, train, write_recipe
 from safetensors.torch import load_file
 from tiny import FAMILIES, KINDS, write_model, write_texts
-from transformers import AutoModel, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from accel_cls.errors import UserError
 from accel_cls.models.kept_layers import check_kept, keep_layers
@@ -112,6 +112,24 @@ def test_lower_layers_of_a_run_are_taught_by_all_of_it(folder: Path) -> None:
         for run in ("whole", "run")
     ]
     assert names[0] == names[1]
+
+
+def test_pretraining_keeps_as_many_and_refuses_layers_that_are_shared(folder: Path) -> None:
+    small = ("pretrain={epochs: 1}", "train.max_updates=1")
+    done = command("python", "-m", "accel_cls.pretrain", "recipe.yaml", *small, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert len(encoder_layers(AutoModel.from_pretrained(folder / "run-pretrained" / "model"), "here")) == 1
+    config = AutoConfig.from_pretrained(folder / "m")
+    sizes = {"hidden_size": 16, "embedding_size": 8, "num_attention_heads": 2, "intermediate_size": 32}
+    shared = transformers.AlbertConfig(
+        vocab_size=config.vocab_size, num_hidden_layers=4, pad_token_id=config.pad_token_id, **sizes
+    )
+    AutoModel.from_config(shared).save_pretrained(folder / "m")
+    more = ("model.keep_layers=2", "output=other")
+    refused = command("python", "-m", "accel_cls.pretrain", "recipe.yaml", *small, *more, cwd=folder)
+    assert refused.returncode == 2
+    assert "model.keep_layers: " in refused.stderr
+    assert "has 2 layers by its configuration, whose weights are those of 1" in refused.stderr
 
 
 def test_plan_counts_what_stays(folder: Path, monkeypatch, capsys) -> None:

@@ -129,9 +129,10 @@ def _precision(found: Survey) -> list[str]:
     """What the launcher is told of the precision: it takes fp32 by itself, also where bf16 is faster."""
     if found.hidden_size is None:
         return []
-    from accel_cls.devices.fast_bf16 import fast_bf16, usual_device  # imports torch, as a model has already
+    from accel_cls.devices.fast_bf16 import fast_bf16  # these import torch, as a model has already
+    from accel_cls.devices.usual import usual_device
 
-    return [] if fast_bf16(usual_device(), found.hidden_size) is None else ["--mixed_precision", "bf16"]
+    return [] if fast_bf16(usual_device().type, found.hidden_size) is None else ["--mixed_precision", "bf16"]
 
 
 def _given(columns: Sequence[str]) -> Choice:

@@ -29,9 +29,3 @@ def fast_bf16(device: str, hidden_size: int | None) -> str | None:
     known: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # an older torch has it not
     found = next((name for name in _INSTRUCTIONS if known.get(name)), None)
     return None if found is None else f"this CPU, by its {found},"
-
-
-def usual_device() -> str:
-    """The device that a training takes which is told nothing: cuda, mps, xpu ..., else cpu."""
-    found = torch.accelerator.current_accelerator(check_available=True)
-    return "cpu" if found is None else found.type

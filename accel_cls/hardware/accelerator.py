@@ -19,6 +19,7 @@ from accelerate.utils import (
 
 from accel_cls.devices.deterministic import describe_repeatable
 from accel_cls.devices.fast_bf16 import fast_bf16
+from accel_cls.devices.usual import usual_device
 from accel_cls.errors import UserError, listed
 from accel_cls.hardware.launcher import SWITCHES, Launch, flag_words, how_started, with_flags
 from accel_cls.hardware.nodes import interface_towards
@@ -206,8 +207,7 @@ def _device_type(in_force: Profile | None) -> str:
         return "cpu"
     if is_torch_xla_available():
         return "xla"
-    found = torch.accelerator.current_accelerator(check_available=True)
-    return found.type if found is not None else "cpu"
+    return usual_device().type
 
 
 def _refuse_one_of_several(

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -18,6 +17,7 @@ from transformers import (
 )
 
 from accel_cls.data.separated import FileFormat
+from accel_cls.devices.usual import usual_device
 from accel_cls.errors import UserError, listed
 from accel_cls.evaluation.deciding.postprocessing import Postprocessing
 from accel_cls.inference.classifier import Classifier
@@ -43,7 +43,7 @@ def load_classifier(folder: str | Path) -> Classifier:
         UserError: where there is no model, or one that answers with anything but what a task has.
     """
     path, place = _model_folder(folder), str(folder)
-    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    device = usual_device()
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     except Exception as error:  # OSError, ValueError, ImportError ...: whatever the folder lacks

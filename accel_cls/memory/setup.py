@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from accelerate import Accelerator
 
+from accel_cls.devices.usual import usual_device
 from accel_cls.memory.available import (
     USABLE_FRACTION,
     USABLE_FRACTION_SHARDED,
@@ -39,8 +40,7 @@ class ParallelSetup:
     @classmethod
     def expected(cls, profile: Profile | None, processes: int) -> ParallelSetup:
         """What a profile would have a process run on, on this machine; what is here without one."""
-        found = torch.accelerator.current_accelerator(check_available=True)
-        device = torch.device("cpu") if found is None or (profile is not None and profile.use_cpu) else found
+        device = torch.device("cpu") if profile is not None and profile.use_cpu else usual_device()
         if profile is None:
             return cls(device, "DDP", processes, processes, "no")
         local_processes = -(-processes // profile.machines)

@@ -86,9 +86,7 @@ def load_model(
             model.set_ngrams(ngrams)
         return model
     outline = _outline(config, name)
-    check_length(outline, recipe)
-    if recipe.model.keep_layers is not None:
-        check_kept(outline, recipe.model.keep_layers)
+    check_outline(outline, recipe)
     set_seed(recipe.seed)  # every process draws the same head
     try:
         model, loading = _load(name, config)
@@ -146,9 +144,7 @@ def outline_model(
     config = configuration_of(recipe, tokenizer, [], _ngrams(recipe, tokenizer, train))
     HeadClasses(classes.names, problem_type).set_in(config)
     model = _outline(config, str(recipe.model.name))
-    check_length(model, recipe)
-    if recipe.model.keep_layers is not None:
-        check_kept(model, recipe.model.keep_layers)
+    check_outline(model, recipe)
     check_embeddings(model, tokenizer, str(recipe.model.name))
     settle_trained(model, recipe)
     return model
@@ -171,11 +167,13 @@ def _outline(config: Any, name: str) -> PreTrainedModel:
         raise load_error(name, "model", error) from error
 
 
-def check_length(model: PreTrainedModel, recipe: Recipe) -> None:
-    """Raise UserError where texts may be longer than the model can take."""
+def check_outline(model: PreTrainedModel, recipe: Recipe) -> None:
+    """Raise UserError where texts may be longer than the model can take, or it has not the layers that are to stay."""
     longest, limit = recipe.data.max_length, longest_text(model)
     if limit is not None and longest > limit:
         raise UserError(f"data.max_length: found {longest}; {recipe.model.name} takes at most {limit} tokens")
+    if recipe.model.keep_layers is not None:
+        check_kept(model, recipe.model.keep_layers)
 
 
 def check_weights(model: PreTrainedModel, loading: Mapping[str, Any], name: str, place: str = "model.name") -> None:

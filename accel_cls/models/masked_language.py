@@ -14,7 +14,7 @@ from transformers.modeling_outputs import MaskedLMOutput
 
 from accel_cls.errors import UserError, listed
 from accel_cls.models.capabilities.padding import TRIAL_TEXTS, pad_rows
-from accel_cls.models.classifier import LOADING, check_embeddings, check_length, check_weights
+from accel_cls.models.classifier import LOADING, check_embeddings, check_outline, check_weights
 from accel_cls.models.configuration import configuration_of
 from accel_cls.models.own.configurations import encoder_config
 from accel_cls.recipe import Recipe
@@ -54,7 +54,7 @@ def load_language_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, note
     else:
         model = _loaded(recipe, name, tokenizer, notes)
         _settle_mask_token(model, tokenizer, Path(name).name, notes)
-    check_length(model, recipe)
+    check_outline(model, recipe)
     _guess_only_hidden(model)
     _check(model, tokenizer, str(name))
     return model

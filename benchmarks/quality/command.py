@@ -59,7 +59,7 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--at-once", type=_positive, default=1, metavar="N", help="jobs at a time (default: 1); their seconds suffer")
     add("--seconds", type=_positive, metavar="N", help="for all; what is not done by then is left, for another time")
-    add("--precision", choices=("fp32", "bf16"), help="that accel_cls trains in; default: bf16 on GPUs, fp32 on CPUs")
+    add("--precision", choices=("fp32", "bf16"), help="that accel_cls trains in; default: as a user would be told")
 
 
 def _positive(text: str) -> int:

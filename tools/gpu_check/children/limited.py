@@ -16,9 +16,7 @@ import accel_cls.evaluation.metrics.scores
 import accel_cls.training.run  # noqa: F401 (what is imported does not count)
 
 if __name__ == "__main__":
-    threading.stack_size(
-        2**20
-    )  # of the 8 MB that each thread would reserve; those were not there once in a dozen runs
+    threading.stack_size(2**20)  # else a thread reserves 8 MB, which once were not there
     more = int(sys.argv.pop(1))
     resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + more, -1))
     runpy.run_module("accel_cls.train", run_name="__main__")
