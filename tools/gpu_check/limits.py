@@ -18,7 +18,7 @@ from tools.gpu_check.trainings import Trainings
 # Bytes; a BERT-base in fp32 with its moments takes 1.4 GB. Updates of 256 texts at once, cut by width, took 3.4 GB
 # on an H200, and its driver half a GB more.
 _LEFT_ON_GPU = 7 * 2**29
-_LEFT_ON_CPU = 700 * 2**20  # bytes above what the process has when it begins
+_LEFT_ON_CPU = 150 * 2**20  # bytes above what the process has when it begins to look for what fits
 
 
 def scaler_skips(t: Trainings) -> Iterator[Finding]:
