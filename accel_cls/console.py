@@ -156,3 +156,16 @@ class Console:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+
+class ProgressConsole(Console):
+    """Shows how far a training is, and nothing else of it."""
+
+    def section(self, title: str, lines: Sequence[tuple[str, str]]) -> None:
+        """Show nothing."""
+
+    def note(self, text: str) -> None:
+        """Show nothing."""
+
+    def evaluation(self, update: int, epoch: float, scores: dict[str, float], is_best: bool) -> None:
+        """Show nothing."""

@@ -46,15 +46,16 @@ class Forecast:
     memory: TrainingMemory  # of the most demanding micro-batch
     checkpoint: int  # bytes of one
     model: int  # bytes of the saved model
-    kept: int  # checkpoints at the end, at most
+    kept: int  # checkpoints at the end, at most, a refit's included
     rate_from: str = ""  # what train.learning_rate: auto was resolved by; "" where the recipe has a number
     speed: Speed | None = None  # of an earlier training of this kind; None: not known
     runs: int = 1  # such trainings that the recipe asks for
+    models: int = 1  # that are saved: with a refit two
 
     @property
     def disk(self) -> int:
-        """Bytes of a finished run's checkpoints and model, at most."""
-        return self.kept * self.checkpoint + self.model
+        """Bytes of a finished run's checkpoints and models, at most."""
+        return self.kept * self.checkpoint + self.models * self.model
 
     @property
     def disk_peak(self) -> int:
@@ -205,22 +206,30 @@ def forecast(
     plan = Plan.of(recipe, lengths, few_shapes=is_xla, packed=packed, windows=windows, classes=classes, pairs=pairs)
     cutting = plan.micro_batch_stats(processes)
     shapes = _filled_up(plan, cutting.shapes) if is_xla else cutting.shapes
-    all_buffers = dict(outline.named_buffers())
-    buffers = sum(value.nbytes for name, value in outline.state_dict().items() if name in all_buffers)  # those saved
-    weights = weight_bytes(outline)
+    checkpoint, model = _saved_bytes(recipe, outline)
     return Forecast(
         plan=plan,
         processes=processes,
         cutting=cutting,
         tokens_from=tokens_from,
         memory=_most_demanding(outline, setup, shapes, averaged_copies(recipe, setup.device), recipe.loss.kept_passes),
-        checkpoint=weights + (2 + averaged_copies(recipe)) * trained_bytes(outline) + buffers,
-        model=weights - adapter_bytes(outline) + buffers,
-        kept=recipe.checkpoint.keep + 1,  # and the best
+        checkpoint=checkpoint,
+        model=model,
+        kept=recipe.checkpoint.keep + 1 + recipe.is_refitted,  # and the best
         rate_from=rate_from,
         speed=speed_of(recipe),
         runs=runs,
+        models=1 + recipe.is_refitted,
     )
+
+
+def _saved_bytes(recipe: Recipe, outline: PreTrainedModel) -> tuple[int, int]:
+    """Bytes of a checkpoint, and of the saved model."""
+    all_buffers = dict(outline.named_buffers())
+    buffers = sum(value.nbytes for name, value in outline.state_dict().items() if name in all_buffers)  # those saved
+    weights = weight_bytes(outline)
+    checkpoint = weights + (2 + averaged_copies(recipe)) * trained_bytes(outline) + buffers
+    return checkpoint, weights - adapter_bytes(outline) + buffers
 
 
 def _filled_up(plan: Plan, shapes: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:

@@ -194,8 +194,9 @@ class Plan:
 
     def describe(self, recipe: Recipe, processes: int) -> list[tuple[str, str]]:
         """Name and text of each line of the banner that is about the plan: the arithmetic, spelled out."""
+        refit = [("refit", "then once more, validation examples included: about as long again")] * recipe.is_refitted
         if recipe.model.is_fitted:
-            return [self._describe_fit(processes), ("evaluation", f"at the end, by {recipe.evaluate.best}")]
+            return [self._describe_fit(processes), ("evaluation", f"at the end, by {recipe.evaluate.best}"), *refit]
         examples = "pairs of texts" if recipe.learns_from_pairs else "examples"
         updates = (
             f"{self.scheduled_updates:,} = {self.epochs} epochs × {self.updates_per_epoch:,} "
@@ -244,7 +245,7 @@ class Plan:
                 "and the best are kept",
             )
         )
-        return lines
+        return [*lines, *refit]
 
     @staticmethod
     def _differing(recipe: Recipe) -> str:

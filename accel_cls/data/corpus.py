@@ -172,6 +172,13 @@ def load_corpus(recipe: Recipe, reader: LabelReader) -> Corpus:
     return Corpus(train, validation, classes, reader, *told, digest, test, fold, unlabelled, changed)
 
 
+def with_validation_learned(corpus: Corpus, recipe: Recipe) -> Corpus:
+    """A corpus whose validation examples are training examples, too, after the others; it has no test examples."""
+    train = corpus.train.followed_by(corpus.validation)
+    digest = hashlib.sha256(f"{corpus.digest} refit".encode()).hexdigest()
+    return replace(corpus, train=train, test=None, changed=changed_copies(train, recipe), digest=digest, notes=())
+
+
 def _check_labels(train: Examples, classes: Classes, reader: LabelReader) -> None:
     if (lacking := reader.lacking(train.labels, len(classes))) is not None:
         raise UserError(f"data.train: {lacking}")

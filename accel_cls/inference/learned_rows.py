@@ -11,6 +11,7 @@ from accel_cls.errors import UserError
 from accel_cls.recipe import load_recipe
 from accel_cls.runs.changes import origin_of
 from accel_cls.runs.folder import RunFolder, model_folder_of
+from accel_cls.runs.refitted import is_refitted
 from accel_cls.tasks import task_of
 
 
@@ -31,12 +32,13 @@ def learned_by(model: str, corpus: Corpus) -> Learned:
         model: a run folder, or its model's folder.
         corpus: whose validation and test texts are asked about.
     """
-    run = RunFolder(model_folder_of(Path(model)).parent)
+    folder = model_folder_of(Path(model))
+    run = RunFolder(folder.parent)
     if not (run.is_run and run.recipe.is_file()):
         return Learned(None, "there is no run folder around its model")
     recorded = origin_of(run).get("data")
     if recorded == digest_of(corpus.train, corpus.validation):
-        return Learned(_counts(corpus.train, corpus))
+        return Learned(_counts(_learned(folder, corpus), corpus))
     try:
         recipe = load_recipe(run.recipe)
         theirs = load_corpus(recipe, task_of(recipe))
@@ -45,7 +47,13 @@ def learned_by(model: str, corpus: Corpus) -> Learned:
         return Learned(None, f"its data can't be read again: {first}")
     if theirs.digest != recorded:
         return Learned(None, "its data files have changed since")
-    return Learned(_counts(theirs.train, corpus))
+    return Learned(_counts(_learned(folder, theirs), corpus))
+
+
+def _learned(model: Path, corpus: Corpus) -> Examples:
+    """What a model of a run has learned of the run's own corpus."""
+    run = RunFolder(model.parent)
+    return corpus.train.followed_by(corpus.validation) if is_refitted(run) and model != run.selected else corpus.train
 
 
 def _counts(train: Examples, corpus: Corpus) -> dict[Part, int]:

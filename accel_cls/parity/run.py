@@ -103,6 +103,7 @@ class Parity:
             f"evaluate.every={max(1, self.updates // 2)}",
             f"checkpoint.every={self.updates}",
             "~evaluate.patience",
+            "refit=false",
             *([] if case.dropout else ["model.dropout=0"]),
             *launch.overrides,
         ]

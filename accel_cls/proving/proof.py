@@ -224,7 +224,7 @@ class Proof:
         commands = []
         for profile in profiles:
             written = write_profile(profile, output.with_name(f"profile-{profile.processes}.yaml"))
-            overrides = [*self._overrides, f"hardware={written.path}", f"output={output}", *more]
+            overrides = [*self._overrides, f"hardware={written.path}", f"output={output}", "refit=false", *more]
             commands.append(launch_command(written, self._path, overrides))
         attempts = interrupt.train_with_kills(name, commands, kills, output, self.threads)
         starts = f"{len(attempts)} starts, " if kills else ""

@@ -15,6 +15,7 @@ _OF_CLASSIFIERS = (
     *("train.class_weights", "train.unfreeze"),
 )
 _PLAIN: dict[str, Any] = {
+    "refit": False,
     "train.head_init": "random",
     "train.head_rate": 1.0,
     "train.label_smoothing": 0.0,

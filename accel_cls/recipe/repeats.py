@@ -8,6 +8,8 @@ from typing import Any
 
 from accel_cls.recipe import Recipe, with_values
 
+_ALONE = {"repeat": None, "refit": False}
+
 
 @dataclass(frozen=True)
 class Repetition:
@@ -49,5 +51,5 @@ def first_run_of(recipe: Recipe) -> Recipe:
 
 
 def _repetition(recipe: Recipe, name: str, values: dict[str, Any]) -> Repetition:
-    own = {"name": f"{recipe.name}, {name}", "output": os.path.join(recipe.output, name), "repeat": None}
+    own = {"name": f"{recipe.name}, {name}", "output": os.path.join(recipe.output, name)} | _ALONE
     return Repetition(name, with_values(recipe, values | own))

@@ -94,6 +94,11 @@ class Recipe(Section):
         "by which rules answers become decisions",
     )
     checkpoint: Checkpoint = setting(Checkpoint(), "a mapping", "how a run can be continued")
+    refit: bool = setting(
+        False,
+        "true or false",
+        "in the end train once more, on the validation examples, too, for as long as they have said is best",
+    )
     repeat: Repeat | None = setting(
         None, "a mapping, {seeds: 5} or {folds: 5}", "how often it is trained, to tell chance from what is learned"
     )
@@ -105,6 +110,12 @@ class Recipe(Section):
         "a mapping, {trials: 20, over: {train.learning_rate: {from: 1e-5, to: 1e-3, log: true}}}",
         "which values are searched for, by trials",
     )
+
+    @property
+    def is_refitted(self) -> bool:
+        """Whether a training of it trains once more in the end; one of several that are compared does not."""
+        several = self.repeat is not None or self.search is not None or self.data.fold is not None
+        return self.refit and not several and (self.few_shot is None or self.few_shot.examples is None)
 
     @property
     def learns_from_pairs(self) -> bool:

@@ -19,6 +19,7 @@ from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.long_texts import what_is_read, what_truncation_does
 from accel_cls.reporting.markdown import describe_score, table, verdict_of
 from accel_cls.reporting.pretraining import describe_pretraining
+from accel_cls.reporting.refit import describe_refit, is_refitted
 from accel_cls.reporting.teacher import describe_flattery
 
 _MOST_CLASSES = 100  # that are listed
@@ -36,7 +37,8 @@ def model_card(facts: Facts) -> str:
 
 def _front(facts: Facts) -> dict[str, Any]:
     recipe, results = facts.recipe, facts.results
-    parts = [("validation", results["scores"])]
+    # The validation scores of a refit are of the model before.
+    parts = [] if is_refitted(results) else [("validation", results["scores"])]
     if results.get("test"):
         parts.insert(0, ("test", results["test"]["scores"]))
     front: dict[str, Any] = {
@@ -165,8 +167,8 @@ def _scores(results: dict[str, Any]) -> str:
     text = table(["", *metrics], [*rows, ["validation", *cells(results)]])
     chosen = f"Chosen by {results['decided_by']} on the validation rows, which flatters that score."
     said = f"\n{chosen} {'Nothing was chosen by the test rows.' if test else 'There were no test rows.'}"
-    verdict = verdict_of(results)
-    return f"{text}{said} {verdict[:1].upper()}{verdict[1:]}."
+    verdict, refit = verdict_of(results), describe_refit(results) or ""
+    return f"{text}{said} {verdict[:1].upper()}{verdict[1:]}." + (f" {_plain(refit)}." if refit else "")
 
 
 def _limits(facts: Facts) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from accel_cls.atomic import write_json
 from accel_cls.batching.plan import Plan
 from accel_cls.checkpoints.checkpoint import Progress
-from accel_cls.data.corpus import Corpus
+from accel_cls.data.corpus import Corpus, with_validation_learned
 from accel_cls.data.examples import Part
 from accel_cls.errors import UserError
 from accel_cls.evaluation.answers import Answers
@@ -23,6 +23,7 @@ from accel_cls.reporting.decisions import put_in_place, settle
 from accel_cls.reporting.looks import count_looks
 from accel_cls.reporting.mistakes import write_neighbours
 from accel_cls.reporting.pretraining import pretraining_results
+from accel_cls.reporting.refit import is_refitted
 from accel_cls.reporting.slices import slice_results
 from accel_cls.reporting.teacher import teacher_results
 from accel_cls.reporting.verdict import advice, compare_with_baselines, score_answers, verdict
@@ -48,6 +49,7 @@ class EndedTraining:
     truncated: dict[str, int]  # how many texts for training and for validation were cut to data.max_length
     are_cut: dict[Part, np.ndarray]  # bool [rows] by part: whether the model was given a part of the text only
     behaviour: dict[str, Any] | None  # see `behaviour_results`; None where the recipe does not ask
+    refit: dict[str, Any] | None  # see `refit`; likewise
 
 
 def require_best(progress: Progress, recipe: Recipe) -> tuple[int, ...]:
@@ -72,10 +74,11 @@ def finish_run(run: EndedTraining, notes: list[str]) -> dict[str, Any]:
         "device_peak_bytes": run.device_peak_bytes,
         "rows": _rows(run.corpus),
         "texts": _texts(run),
+        "refit": run.refit,
     }
     simple = baselines(run.corpus, run.task, notes)
     results = _judged(run, "validation", run.validation, simple) | results  # the scores are those that were logged
-    results["test"] = None if run.test is None else _tested(run, run.test, simple, notes)
+    results["test"] = None if run.test is None else _tested(run, run.test, results, simple, notes)
     results["slices"] = _slices(run)
     results["behaviour"] = run.behaviour
     if (teacher := teacher_results(run.recipe, run.corpus)) is not None:
@@ -163,8 +166,16 @@ def _judged(run: EndedTraining, part: Part, answers: Answers, simple: Sequence[B
     }
 
 
-def _tested(run: EndedTraining, test: Answers, simple: Sequence[Baseline], notes: list[str]) -> dict[str, Any]:
-    """The same on rows that nothing was chosen by, and how many runs have looked at them."""
+def _tested(
+    run: EndedTraining, test: Answers, results: dict[str, Any], simple: Sequence[Baseline], notes: list[str]
+) -> dict[str, Any]:
+    """The same on rows that nothing was chosen by, and how many runs have looked at them.
+
+    What stands beside a model that was refitted has learned as many examples as it has.
+    """
     digest = run.corpus.test_digest
     assert digest is not None
+    if is_refitted(results):
+        whole = replace(with_validation_learned(run.corpus, run.recipe), test=run.corpus.test)
+        simple = baselines(whole, run.task, notes)
     return _judged(run, "test", test, simple) | {"looks": count_looks(digest, run.folder, notes)}

@@ -12,6 +12,7 @@ from accel_cls.recipe import Recipe
 from accel_cls.reporting.augmentation import describe_augmentation
 from accel_cls.reporting.decision_words import sections
 from accel_cls.reporting.pretraining import describe_pretraining
+from accel_cls.reporting.refit import describe_refit, is_refitted
 from accel_cls.reporting.teacher import describe_teaching
 from accel_cls.reporting.verdict import measure_of
 from accel_cls.runs.suspects import KeptSuspect
@@ -36,13 +37,7 @@ def report(
         starts: its starts, from origin.json.
         suspects: what its suspects.csv has; None where nobody has looked.
     """
-    model = recipe.model.name or "a BERT built from the recipe"
-    text = f"# {recipe.name}\n\n"
-    text += f"{model}, trained on {results['hardware']} in {duration(results['seconds'])}. "
-    text += f"Best by {results['decided_by']} after update {results['update']} (epoch {results['epoch']:.2f}) "
-    text += f"of {results['updates']}; that model is in `model/`.\n\n"
-    told = (describe_pretraining(results), describe_teaching(results), describe_augmentation(results))
-    text += "".join(f"{said}.\n\n" for said in told if said is not None)
+    text = _beginning(recipe, results)
     if results["skipped"]:
         text += f"Updates skipped, since their loss or gradient was no finite number: {results['skipped']}; "
         text += "`metrics.jsonl` names their rows.\n\n"
@@ -77,6 +72,22 @@ def report(
             ["time", "from update", "hardware", "changed"],
             [[one["time"], one["update"], one["hardware"], "; ".join(one["changes"]) or "–"] for one in starts],
         )
+    return text
+
+
+def _beginning(recipe: Recipe, results: dict[str, Any]) -> str:
+    """What was trained, on what, and which model is kept."""
+    model = recipe.model.name or "A model built from the recipe, learned from nothing"
+    text = f"# {recipe.name}\n\n"
+    text += f"{model}, trained on {results['hardware']} in {duration(results['seconds'])}. "
+    text += f"Best by {results['decided_by']} after update {results['update']} (epoch {results['epoch']:.2f}) "
+    where = "selected_model" if is_refitted(results) else "model"
+    text += f"of {results['updates']}; that model is in `{where}/`.\n\n"
+    told = (
+        *(describe_pretraining(results), describe_teaching(results), describe_augmentation(results)),
+        describe_refit(results),
+    )
+    text += "".join(f"{said}.\n\n" for said in told if said is not None)
     return text
 
 

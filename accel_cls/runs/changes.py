@@ -35,7 +35,9 @@ _DATA_FILES = ("data.train", "data.validation", "data.fold", "data.split_seed", 
 _TEST = "data.test"  # what is scored at the end: no update follows from it
 # How the best model is judged at the end, and what is made of its answers: likewise.
 _JUDGED = ("data.slices", "evaluate.behaviour", "evaluate.calibrate", "decide")
-_AFTER = (_TEST, *_JUDGED)
+# What becomes of the best model then: likewise.
+_REFIT = "refit"
+_AFTER = (_TEST, *_JUDGED, _REFIT)
 TOKENS = "train.micro_batch_tokens"
 _PRETRAINING = "pretrain"  # what a pre-training goes by, and no classifier
 _KINDS = ("a classifier", "a language model")
@@ -69,6 +71,11 @@ class Changes:
     end: Sequence[str] = ()  # in where it ends
     judged: Sequence[str] = ()  # in how the best model is judged at the end, and what is made of its answers
     harmless: Sequence[str] = ()
+
+    @property
+    def allowed(self) -> list[str]:
+        """Those with which a run goes on."""
+        return [*self.end, *self.judged, *self.harmless]
 
 
 def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
@@ -114,7 +121,7 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
         lines.append(f"precision: {precision} → {spec.precision} ({where})")
     tests = lines_of([key for key in differing if _is_under(key, (_TEST,))])
     is_same_test = origin.get("test") == spec.test  # wherever the file lies
-    judged = lines_of([key for key in differing if _is_under(key, _JUDGED)])
+    judged = lines_of([key for key in differing if _is_under(key, (*_JUDGED, _REFIT))])
     return Changes(
         lines,
         lines_of([key for key in differing if _is_under(key, ends)]),

@@ -43,6 +43,8 @@ class RunFolder:
         self.search = self.path / _SEARCH  # trials of other learning rates, and what came of them
         self.study = self.path / "study.jsonl"  # Optuna's: the trials of a recipe with `search`
         self.best_recipe = self.path / "best.yaml"  # that of the best of them
+        self.refit = self.path / "refit"  # the run of a recipe's `refit`, whose model is then this run's
+        self.selected = self.path / "selected_model"  # the best one before, by the validation examples
         self.results = self.path / "results.json"  # is there once the run is finished
         self.report = self.path / "report.md"
         self.page = self.path / "report.html"  # the same and more, for a browser

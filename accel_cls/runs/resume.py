@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -29,6 +30,7 @@ from accel_cls.runs.changes import (
 )
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.runs.out_of_memory import read_out_of_memory
+from accel_cls.runs.refitted import restore_selected
 from accel_cls.runs.versions import versions
 
 
@@ -110,15 +112,14 @@ def open_run(folder: RunFolder, spec: RunSpec, fresh: bool, notes: list[str]) ->
     if decision.action == Action.SHOW:
         return Start(finished=True)
     starts: list[dict[str, Any]] = []
-    changed: list[str] = []
+    changed: Sequence[str] = []
     found: dict[str, float] = {}
     if decision.action == Action.SET_ASIDE:
         notes.append(f"{decision.why} is kept as {folder.set_aside().name}")
     elif decision.action == Action.CONTINUE:
         folder.results.unlink(missing_ok=True)
-        changes = decision.changes
-        starts, changed = origin_of(folder).get("starts", []), [*changes.end, *changes.judged, *changes.harmless]
-        found = found_of(folder)
+        restore_selected(folder)
+        starts, changed, found = origin_of(folder).get("starts", []), decision.changes.allowed, found_of(folder)
     checkpoint = with_own_name(decision.checkpoint)
     recipe = with_micro_batch_tokens(spec.recipe, decision.tokens) if decision.tokens else spec.recipe
     recipe = with_values(recipe, {RATE: decision.rate}) if decision.rate else recipe

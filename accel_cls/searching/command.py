@@ -54,7 +54,12 @@ def search_values(command: Command, session: Session, folder: RunFolder) -> Call
 
 def trial_recipe(recipe: Recipe, folder: RunFolder, number: int, values: Values) -> Recipe:
     """The recipe of a trial: the user's, with values and a folder of its own."""
-    own = {"name": f"{recipe.name}, trial {number}", "output": str(folder.trial(number).path), "search": None}
+    own = {
+        "name": f"{recipe.name}, trial {number}",
+        "output": str(folder.trial(number).path),
+        "search": None,
+        "refit": False,
+    }
     return with_values(recipe, {**values, **own})
 
 
@@ -149,7 +154,7 @@ class _Trials:
                 why = "" if done.best_score is not None else f"its {recipe.evaluate.best} was never a finite number"
                 self._tell(number, recipe, "diverged" if why else "complete", done, why)
 
-        diverged = self._series.train(folder, work, is_quiet=True)
+        diverged = self._series.train(folder, work, shows="nothing")
         if diverged is not None:
             self._tell(number, recipe, "diverged", why=diverged)
 
@@ -226,7 +231,7 @@ class _Trials:
             if not start.finished:
                 finish(self._session, corpus, folder, fit(session, recipe, corpus, folder, start, []))
 
-        self._series.train(folder, work, is_quiet=True)
+        self._series.train(folder, work, shows="nothing")
 
         def written() -> Sequence[int]:
             with disk_errors_explained(self._folder):

@@ -36,6 +36,7 @@ from accel_cls.reporting.markdown import (
     verdict_of,
 )
 from accel_cls.reporting.pretraining import pretraining_results, read_beforehand
+from accel_cls.reporting.refit import describe_refit
 from accel_cls.reporting.teacher import describe_flattery, teacher_results
 from accel_cls.runs.answers import read_answers, write_answers
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
@@ -47,6 +48,7 @@ from accel_cls.tokenization.cutting import Cutting
 from accel_cls.tokenization.encode import are_cut
 from accel_cls.training.fit import Fitted, Loop, Session, fit, open_on_main
 from accel_cls.training.held_out import KeptModel
+from accel_cls.training.refit import refit
 
 # What a command does between the start of its hardware and its end; gives what shows the result, on the main process.
 Work = Callable[["Command", Session, RunFolder], Callable[[], None] | None]
@@ -172,11 +174,12 @@ def finish(session: Session, corpus: Corpus, folder: RunFolder, fitted: Fitted) 
     accelerator, task = hardware.accelerator, task_of(fitted.recipe)
     decided_by_main(accelerator, 0, lambda: require_best(fitted.progress, fitted.recipe))
     let_go(accelerator, scaler_state(accelerator))  # what follows needs its memory
-    console.set_state("test")
-    kept, recipe = KeptModel(accelerator, folder), fitted.recipe
-    test = None if corpus.test is None else kept.ask(corpus.test)
-    console.set_state("behaviour")
+    kept, recipe, refitted = KeptModel(accelerator, folder), fitted.recipe, None
     behaviour = _ask_about_changes(kept, recipe, corpus, task)
+    if recipe.is_refitted:
+        kept = KeptModel(accelerator, folder)  # the other one's memory is needed
+        refitted = refit(session, corpus, folder, fitted)
+    test = None if corpus.test is None else kept.ask(corpus.test)
     if accelerator.is_main_process:
         console.set_state("baselines and report")
         if test is not None:
@@ -186,7 +189,7 @@ def finish(session: Session, corpus: Corpus, folder: RunFolder, fitted: Fitted) 
         cutting = Cutting.of(recipe.data)
         cut = {part: are_cut(fitted.tokenizer, rows.texts, cutting) for part, rows in corpus.judged.items()}
         ran = (folder, recipe, fitted.plan, fitted.progress, task, corpus, hardware.name)
-        judged = (validation, test, fitted.truncated, cut, behaviour)
+        judged = (validation, test, fitted.truncated, cut, behaviour, refitted)
         finish_run(EndedTraining(*ran, fitted.device_peak_bytes, *judged), told)
         for note in told:
             console.note(note)
@@ -218,6 +221,7 @@ def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, began: f
     lines = [
         ("best", f"{key} {describe_score(key, results)} after epoch {results['epoch']:.2f}"),
         *([("test", describe_test(results))] if results.get("test") else []),
+        *([("refit", f"{told[:1].lower()}{told[1:]}")] if (told := describe_refit(results)) else []),
         *([("verdict", verdict_of(results))] if "verdict" in results else []),  # not in runs of older versions
         *([("calibrated", told)] if (told := describe_calibration(results)) else []),
         *(("decides", rule) for rule in describe_rules(results)),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from typing import Literal
 
-from accel_cls.console import Console
+from accel_cls.console import Console, ProgressConsole
 from accel_cls.devices.prepare import let_go, scaler_state
 from accel_cls.errors import Diverged
 from accel_cls.runs.folder import RunFolder, disk_errors_explained
 from accel_cls.stopping import SAVE_FILE, Stopped
 from accel_cls.training.fit import Session
+
+Shows = Literal["all", "progress", "nothing"]
 
 
 class Series:
@@ -49,13 +52,13 @@ class Series:
         finally:
             self._session.stopping.save_in = None
 
-    def train(self, folder: RunFolder, work: Callable[[Session], None], is_quiet: bool = False) -> str | None:
+    def train(self, folder: RunFolder, work: Callable[[Session], None], shows: Shows = "all") -> str | None:
         """One of the trainings; returns why it has diverged, None where it has not. Called by all processes.
 
         Args:
             folder: its own.
             work: what trains it, given its session.
-            is_quiet: whether its own banner and evaluations are not shown.
+            shows: what of it is shown: all, with a table of evaluations of its own; how far it is; nothing.
 
         Raises:
             Stopped: where the command was told to stop.
@@ -63,8 +66,8 @@ class Series:
         cause, _ = self._session.stopping.agree(self._accelerator, self._folder.path)
         if cause is not None:
             raise Stopped(cause)
-        # With a table of evaluations of its own.
-        console = Console(is_quiet or not self._accelerator.is_main_process, self._shown)
+        kind = ProgressConsole if shows == "progress" else Console
+        console = kind(shows == "nothing" or not self._accelerator.is_main_process, self._shown)
         diverged = None
         try:
             with closing(folder.lock), disk_errors_explained(folder):

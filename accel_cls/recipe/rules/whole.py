@@ -11,6 +11,7 @@ from accel_cls.recipe.rules.few_shot import broken_few_shot, idle_few_shot
 from accel_cls.recipe.rules.graphs import broken_graphs
 from accel_cls.recipe.rules.heads import broken_heads
 from accel_cls.recipe.rules.losses import broken_losses, idle_losses
+from accel_cls.recipe.rules.refits import broken_refit, idle_refit
 from accel_cls.recipe.rules.scratch import broken_scratch, idle_in_scratch
 from accel_cls.recipe.rules.search import broken_search
 from accel_cls.recipe.rules.texts import broken_lengths, idle_lengths
@@ -57,6 +58,7 @@ def broken_rules(recipe: Recipe) -> _Broken:
         *broken_evaluation(recipe),
         *broken_decisions(recipe),
         *broken_repeats(recipe),
+        *broken_refit(recipe),
         *broken_search(recipe, broken_rules, idle_settings),
     ]
 
@@ -80,6 +82,7 @@ def idle_settings(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
         why = "not used: it is for task: multi_label with one label column"
         idle.append((("data", "label_separator"), why, "remove it"))
     idle += [*idle_lengths(recipe), *idle_in_training(recipe), *idle_losses(recipe), *idle_in_distillation(recipe)]
+    idle += idle_refit(recipe)
     return idle + idle_few_shot(recipe) + (_idle_when_frozen(recipe) if model.is_fitted else [])
 
 

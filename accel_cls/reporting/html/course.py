@@ -11,6 +11,7 @@ from accel_cls.recipe.sections.loss import Loss
 from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.html.plots import Chart, chart
 from accel_cls.reporting.markdown import describe_memory, describe_saves, number
+from accel_cls.reporting.refit import describe_refit
 
 _EPOCH = "epoch"
 _Judged = list[tuple[float, dict[str, float | None]]]  # epochs, and the scores of their evaluations
@@ -103,6 +104,7 @@ def _took(facts: Facts) -> list[tuple[str, str]]:
         ("time", duration(results["seconds"])),
         ("updates", f"{results['updates']:,}{ended}"),
         ("best", kept),
+        *([("refit", told)] if (told := describe_refit(results)) else []),
         *([("padding", f"{padding:.1%} of the tokens")] if padding is not None else []),
         *([("memory", memory)] if (memory := describe_memory(results)) else []),
         ("checkpoints", describe_saves(results)),

@@ -1,0 +1,112 @@
+"""Train a recipe once more in the end, on its validation examples, too.
+
+Until then they have said which model of the training is the best one, and what it is worth. A model that is trained
+as long on all labelled examples is a little better still, and nobody can tell by how much but test rows: AutoGluon's
+`refit_full`, scikit-learn's `refit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from shutil import rmtree
+from typing import Any
+
+from accelerate import Accelerator
+
+from accel_cls.batching.pairs import count_examples
+from accel_cls.batching.plan import count_updates
+from accel_cls.data.corpus import Corpus, with_validation_learned
+from accel_cls.hardware.main_process import decided_by_main
+from accel_cls.recipe import Recipe, with_values
+from accel_cls.runs.changes import RunSpec, changes_of
+from accel_cls.runs.folder import RunFolder
+from accel_cls.runs.refitted import put_refitted
+from accel_cls.tasks import Task
+from accel_cls.training.build import Inputs, load_inputs
+from accel_cls.training.fit import Fitted, Session, fit, open_on_main
+from accel_cls.training.series import Series
+
+
+def refit(session: Session, corpus: Corpus, folder: RunFolder, fitted: Fitted) -> dict[str, Any]:
+    """Train on all labelled examples, in a run folder inside the run's, and put that model in place of the best one.
+
+    Called by all processes; a start that finds a part of it done goes on from there.
+
+    Args:
+        session: the run's; its model and optimizer have been let go.
+        corpus: the run's.
+        folder: the run's, with the best model.
+        fitted: what came of the run's training.
+
+    Returns:
+        Of results.json: `examples`, `epoch`, `updates` and `seconds`; or `why_not`, where the best model stays.
+
+    Raises:
+        Stopped: where it was told to stop, and has saved what it has.
+    """
+    if not fitted.progress.best_update:
+        return {"why_not": "the best model is the one before the first update"}
+    whole = with_validation_learned(corpus, fitted.recipe)
+    inner = RunFolder(folder.refit)
+    recipe = refit_recipe(fitted, whole, inner)
+    accelerator, ended = session.hardware.accelerator, list[Fitted]()
+    decided_by_main(accelerator, 0, lambda: _drop_another(inner, recipe, whole))
+    told = f"on all {len(whole.train):,} labelled examples, up to where the best model was"
+    session.console.section("refit", [("trains anew", told)])
+
+    def work(inside: Session) -> None:
+        start = open_on_main(inside, inner, recipe, whole)
+        ended.append(fit(inside, recipe, whole, inner, start, [], load=_load))
+
+    series = Series(session, folder)
+    with series.going_on(lambda: "the training; its refit is not"):
+        diverged = series.train(inner, work, shows="progress")
+    if diverged is not None or not ended[-1].progress.best_update:
+        return {"why_not": f"it has diverged: {diverged or 'its last scores are no finite numbers'}"}
+
+    def put() -> Sequence[int]:
+        put_refitted(folder)
+        return ()
+
+    decided_by_main(accelerator, 0, put)
+    [one] = ended
+    epoch = one.progress.update / one.plan.updates_per_epoch
+    return {
+        "examples": len(whole.train),
+        "epoch": epoch,
+        "updates": one.progress.update,
+        "seconds": round(one.progress.seconds, 1),
+    }
+
+
+def refit_recipe(fitted: Fitted, whole: Corpus, inner: RunFolder) -> Recipe:
+    """The recipe of a refit: the run's, which ends where its best model was, at the same place of the same schedule.
+
+    Args:
+        fitted: what came of the run's training.
+        whole: with validation examples to learn.
+        inner: the refit's folder.
+    """
+    recipe = fitted.recipe
+    own: dict[str, Any] = {"name": f"{recipe.name}, refit", "output": str(inner.path), "refit": False}
+    own |= {"evaluate.every": "end", "evaluate.patience": None, "train.trackers": [], "checkpoint.keep": 1}
+    if not recipe.model.is_fitted:
+        per_epoch = count_updates(count_examples(recipe, whole), recipe.train.batch_size, 1)
+        epochs = fitted.progress.best_update / fitted.plan.updates_per_epoch
+        own["train.max_updates"] = max(1, round(epochs * per_epoch))
+    return with_values(recipe, own)
+
+
+def _load(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Accelerator, notes: list[str]) -> Inputs:
+    """What is trained; judged at the end alone, as there is nothing to choose."""
+    return replace(load_inputs(recipe, task, corpus, accelerator, notes), is_judged_first=False)
+
+
+def _drop_another(inner: RunFolder, recipe: Recipe, whole: Corpus) -> Sequence[int]:
+    """Delete what an earlier refit has left that ended elsewhere, or learned something else."""
+    if inner.is_run:
+        changes = changes_of(inner, RunSpec(recipe, whole.digest, count_examples(recipe, whole)))
+        if changes.training or changes.end:
+            rmtree(inner.path)
+    return ()
