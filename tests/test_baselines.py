@@ -227,6 +227,11 @@ def test_advice_is_for_what_went_wrong_only() -> None:
     assert advice(constant, finished([0.8, 0.85, 0.9], [0.5, 0.45, 0.4])) == []
     [sure] = advice(recipe, finished([0.8, 0.9, 0.9], [0.4, 0.5, 1.0]))
     assert sure.startswith("the validation loss is 2.5 times what it was after epoch 1.00")
+    unsure = finished([0.8, 0.8], [0.5, 0.5], 0.002, 0.7)
+    [alike] = advice(recipe, unsure)
+    assert alike.startswith("this model is no better than TF-IDF")
+    better = {"scores": {"accuracy": 0.815}, "baselines": finished([0.8], [0.5], 0.015, 0.008)["baselines"]}
+    assert advice(recipe, unsure | {"test": better}) == [], "where few validation rows can't tell, many test rows may"
     rare = finished([0.9, 0.9], [0.5, 0.5])
     rare["classes"].append({"name": "c", "examples": 3, "predicted": 0})
     [missed] = advice(recipe, rare)

@@ -94,6 +94,19 @@ def test_second_file_is_validation(capsys: pytest.CaptureFixture) -> None:
     assert recipe.data.test is None
 
 
+def test_rows_that_are_split_off_are_learned_in_the_end(capsys: pytest.CaptureFixture) -> None:
+    write_reviews(Path("a.csv"), count=200)
+    write_reviews(Path("b.csv"), count=50, seed=1)
+    recipe, said = new(capsys, "a.csv")
+    assert recipe.is_refitted
+    assert (
+        "refit         true: in the end once more, with the validation rows: all 200 examples; twice the time" in said
+    )
+    recipe, said = new(capsys, "a.csv", "b.csv", "--force")
+    assert not recipe.refit, "who gives a file of their own may want to train on it later, or never"
+    assert "refit" not in said
+
+
 def test_test_file_is_read_checked_and_named(capsys: pytest.CaptureFixture) -> None:
     for name in ("train.tsv", "test.tsv"):
         write(name, "text\tlabel\n" + lines_of(100, "{text}\t{label}"))
@@ -223,9 +236,10 @@ def test_pretrained_model_gets_its_own_settings(capsys: pytest.CaptureFixture, t
     frozen, said = new(capsys, "many.csv", "-o", "quick.yaml", "--model", "runs/reviews/model", "--quick")
     assert frozen.model.freeze == "encoder"
     assert not frozen.train.model_fields_set
+    assert not frozen.refit
     assert "freeze        encoder: as you said" in said
     few, said = new(capsys, "reviews.csv", "-o", "few.yaml", "--model", "runs/reviews/model")
-    assert few.model.freeze == "encoder"
+    assert (few.model.freeze, few.refit) == ("encoder", True)
     assert "192 examples are few to change an encoder by" in said
     done = command("python", "-m", "accel_cls.train", "few.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

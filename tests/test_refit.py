@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def test_it_is_told(work: Path, capsys: pytest.CaptureFixture) -> None:
     said = (work / "stdout.txt").read_text(encoding="utf-8")
     assert "then once more, validation examples included" in said
     assert "on all 260 labelled examples, up to where the best model was" in said
-    assert said.count("best so far") == (work / "stdout.txt").read_text(encoding="utf-8").count("best so far")
+    assert len(re.findall(r"(?m)^ +\d\.00 +\d+ ", said)) == 4, "the refit's evaluation is not shown"
     sentence = "rained once more, on all 260 labelled examples, those for validation included, up to epoch"
     assert sentence in said
     run = work / "run"
@@ -107,6 +108,10 @@ def test_it_is_told(work: Path, capsys: pytest.CaptureFixture) -> None:
         text = " ".join(place.read_text(encoding="utf-8").split())
         assert sentence in text, place
         assert "in selected_model/; the test scores are of the new one" in text or "selected\\_model/" in text, place
+    before = ("report.md", "The model before its refit: accuracy"), ("report.html", "the model before its refit")
+    for name, words in before:
+        assert words in (run / name).read_text(encoding="utf-8"), name
+        assert words not in (work / "plain" / name).read_text(encoding="utf-8"), name
     card = (run / "model" / "README.md").read_text(encoding="utf-8")
     assert "split: test" in card
     assert "split: validation" not in card, "the card's model was not asked about these"

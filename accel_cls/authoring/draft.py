@@ -29,6 +29,7 @@ _CUT = 0.02  # share of the texts that max_length may cut
 _CUT_OF_NGRAMS = 0.001  # likewise of a bag of n-grams, for which longer texts cost little
 _SEED = Recipe.model_fields["seed"].default  # the split of a recipe that says none
 _NAMED = 50  # classes that a recipe lists
+_MANY = 0.1  # share of the examples that is split off, from which on it is worth to learn them, too
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def draft(table: Table, text: Choice, labelling: Labelling, found: Survey, wishe
     body = "".join(
         f"\n{name}:\n" + "".join(_line(*entry) for entry in lines) for name, lines in sections.items() if lines
     )
+    body += _refit(split, len(found.corpus.train), wishes.quick, decisions)
     head = (
         f"{editor_line()}\n"
         f"# {_one_line(_title(found, table))}\n"
@@ -224,6 +226,19 @@ def _split_off(found: Survey) -> _Split:
             )
     train, validation = split_examples(corpus.train, len(corpus.classes), corpus.reader, fraction, _SEED)
     return _Split(fraction, len(validation), train)
+
+
+def _refit(split: _Split | None, examples: int, is_quick: bool, decisions: list[tuple[str, str]]) -> str:
+    """The line that has the rows learned, too, which are split off here, where they are many.
+
+    Of 10,000 news titles, learned with the tenth that had been validated on, 0.8792 of other ones are right and not
+    0.8730. The head alone (`--quick`) gains little, and is to be quick.
+    """
+    if split is None or split.fraction < _MANY or is_quick:
+        return ""
+    why = f"in the end once more, with the validation rows: all {examples:,} examples; twice the time"
+    decisions.append(("refit", f"true: {why}"))
+    return "\n" + f"refit: true  # {why}\n"
 
 
 def _drawn(split: _Split, corpus: Corpus) -> str:

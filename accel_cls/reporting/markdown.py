@@ -12,7 +12,7 @@ from accel_cls.recipe import Recipe
 from accel_cls.reporting.augmentation import describe_augmentation
 from accel_cls.reporting.decision_words import sections
 from accel_cls.reporting.pretraining import describe_pretraining
-from accel_cls.reporting.refit import describe_refit, is_refitted
+from accel_cls.reporting.refit import describe_refit, is_refitted, whose_scores
 from accel_cls.reporting.teacher import describe_teaching
 from accel_cls.reporting.verdict import measure_of
 from accel_cls.runs.suspects import KeptSuspect
@@ -49,9 +49,10 @@ def report(
     text += _scores(results)
     if dropped := describe_dropped(results):
         text += "\nRows that were left out: " + "; ".join(dropped) + ".\n"
-    text += _beside_baselines("Beside something simple", results["scores"], results)
+    who = whose_scores("validation", results)
+    text += _beside_baselines("Beside something simple", who, results["scores"], results)
     if test := results["test"]:
-        text += _beside_baselines("Beside something simple, on the test rows", test["scores"], test)
+        text += _beside_baselines("Beside something simple, on the test rows", "this model", test["scores"], test)
     if results["advice"]:
         text += "\n## Worth a look\n\n" + "".join(f"- {sentence}\n" for sentence in results["advice"])
     for title, said, header, rows in sections(results):
@@ -119,7 +120,7 @@ def _evaluations(results: dict[str, Any]) -> str:
     return "\n## Evaluations\n\n" + table(["epoch", "update", *metrics], rows)
 
 
-def _beside_baselines(title: str, scores: dict[str, float], judged: dict[str, Any]) -> str:
+def _beside_baselines(title: str, who: str, scores: dict[str, float], judged: dict[str, Any]) -> str:
     """A section on what something simple makes of the same rows: of results.json, or of its entry `test`."""
     metrics = [name for name in scores if name in judged["baselines"][0]["scores"]]  # older runs have no loss there
     rows = []
@@ -129,7 +130,7 @@ def _beside_baselines(title: str, scores: dict[str, float], judged: dict[str, An
         cells = (describe_score(name, one) for name in metrics)
         better = f"{apart}{measure.unit} ({low} to {high})"
         rows.append([f"{one['name']}: {one['about']}", *cells, better, f"{one['p']:.3g}"])
-    text = f"\n## {title}\n\nThis model: {judged['verdict']}.\n\n"
+    text = f"\n## {title}\n\n{who[:1].upper()}{who[1:]}: {judged['verdict']}.\n\n"
     ours = "this model's accuracy" if measure.name == "accuracy" else f"how much less this model's {measure.name} is"
     return text + table(["", *metrics, f"{ours} (95% interval)", f"p ({measure.test})"], rows)
 

@@ -12,6 +12,11 @@ def is_refitted(results: dict[str, Any]) -> bool:
     return "examples" in (results.get("refit") or {})  # not there in runs of older versions
 
 
+def whose_scores(part: str, results: dict[str, Any]) -> str:
+    """Whose scores those of a part are: "this model", or the one before."""
+    return "the model before its refit" if part == "validation" and is_refitted(results) else "this model"
+
+
 def describe_refit(results: dict[str, Any]) -> str | None:
     """What became of a run's refit, from its results.json, in sentences; None where the recipe has none."""
     found = results.get("refit")

@@ -161,8 +161,9 @@ def advice(recipe: Recipe, results: dict[str, Any]) -> list[str]:
 
 
 def _beside_baselines(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
-    one = best_baseline(results["baselines"], results["decided_by"])
-    if one["p"] < _CHANCE and one["difference"] > 0:
+    parts = [results, *([test] if (test := results.get("test")) else [])]
+    one, *rest = (best_baseline(part["baselines"], results["decided_by"]) for part in parts)
+    if any(each["p"] < _CHANCE and each["difference"] > 0 for each in (one, *rest)):
         return
     how = "no better than" if one["p"] >= _CHANCE else "worse than"
     do = (

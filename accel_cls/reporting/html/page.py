@@ -18,6 +18,7 @@ from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.html.part import Part
 from accel_cls.reporting.html.plots import has_wide_letters
 from accel_cls.reporting.html.sections import SECTIONS
+from accel_cls.reporting.refit import is_refitted
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,10 @@ def render_page(facts: Facts) -> str:
     """The page of a run, which needs nothing else: no file, no network."""
     shown = [(section, it) for section in SECTIONS if (it := section.content(facts)) is not None]
     results = facts.results
-    about = (
-        f"trained on {results['rows']['training']:,} texts in {duration(results['seconds'])}. {results['hardware']}"
-    )
+    about = f"trained on {results['rows']['training']:,} texts in {duration(results['seconds'])}"
+    if is_refitted(results):
+        about += f", then anew on {results['refit']['examples']:,}"
+    about += f". {results['hardware']}"
     return render(heading(facts.recipe, about), shown)
 
 

@@ -11,6 +11,7 @@ from accel_cls.recipe.metrics import is_own
 from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.html.plots import WIDTH, Tick, fitted, text_width, ticks
 from accel_cls.reporting.markdown import describe_dropped, describe_looks
+from accel_cls.reporting.refit import describe_refit, whose_scores
 from accel_cls.reporting.verdict import Measure, measure_of
 
 _DIGITS = 4
@@ -105,6 +106,8 @@ def content(facts: Facts) -> Scores:
     part = "test" if test else "validation"
     chosen = f"The model was chosen by {key} on the validation rows, which flatters that score. "
     chosen += f"For the test: {describe_looks(test)}." if test else "data.test names rows that nothing is chosen by."
+    if told := describe_refit(results):
+        chosen += f" {told}."
     return Scores(
         part,
         key,
@@ -127,7 +130,7 @@ def _judgement(results: dict[str, Any], judged: dict[str, Any], part: str) -> Ju
     metrics = tuple(judged["scores"])
     baselines = judged["baselines"]
     measure = measure_of(baselines[0])
-    table = [_row("this model", "", judged, metrics)]
+    table = [_row(whose_scores(part, results), "", judged, metrics)]
     table += [_row(one["name"], one["about"], one, metrics, measure) for one in baselines]
     dropped = results["rows"]["dropped"]
     return Judgement(
