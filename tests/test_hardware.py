@@ -109,9 +109,6 @@ def test_default_is_what_accelerate_config_wrote(work: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "2 processes on cpu" in done.stdout
     assert "default_config.yaml, which `accelerate config` wrote" in done.stdout
-    alone = train(work, "hardware=default", "train.max_updates=2", env=env)
-    assert alone.returncode == 2
-    assert "1 process is running instead of 2" in alone.stderr
 
 
 def test_multi_cpu_config_is_refused_since_it_starts_one_process(work: Path) -> None:
@@ -184,8 +181,7 @@ def test_flag_that_contradicts_a_named_profile_is_refused_and_both_ways_out_are_
         in refused.stderr
     )
     kept = "accelerate launch --config_file cpu.yaml --mixed_precision bf16 -m accel_cls.train recipe.yaml"
-    assert f"{kept} train.max_updates=2 hardware=auto\n" in refused.stderr
-    assert train(work, "hardware=auto", "train.max_updates=2", launcher=launcher).returncode == 0
+    assert f"{kept} train.max_updates=2 hardware=auto\n" in refused.stderr  # which the test above it starts
 
 
 @pytest.mark.parametrize("hardware", ["auto", "cpu"])

@@ -258,8 +258,40 @@ def test_best_of_a_search_is_refitted_by_its_own_recipe(work: Path, tmp_path: Pa
     assert load_recipe(tmp_path / "run" / "best.yaml").is_refitted
 
 
-def test_what_evaluations_decide_about_is_refused(work: Path) -> None:
-    done = train(work, "refit=true", "average={last: 2}")
+@pytest.mark.parametrize(
+    ("beside", "said"),
+    [
+        ("average={last: 2}", "average.last, which evaluations decide about"),
+        ("decide={abstain_below: 0.6}", "decide, whose promises hold for a model that has not learned its validation"),
+    ],
+)
+def test_what_it_would_make_untrue_is_refused(work: Path, beside: str, said: str) -> None:
+    done = train(work, "refit=true", beside)
     assert done.returncode == 2
-    assert "refit: found true beside average.last, which evaluations decide about" in done.stderr
+    assert f"refit: found true beside {said}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+TASKS = {
+    "multi_label": ("task: multi_label", lambda label: "a|b" if label else "b", "label_separator: '|'"),
+    "ordinal": ("task: ordinal", lambda label: 3 + label, ""),
+    "regression": ("task: regression", lambda label: 0.5 + label, ""),
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_is_refitted(tmp_path: Path, task: str) -> None:
+    key, label_of, more = TASKS[task]
+    write_reviews(tmp_path / "a.csv", 120)
+    rows = read_csv(tmp_path / "a.csv")
+    lines = [f'{label_of(int(row["label"]))},"{row["review"]}"' for row in rows]
+    (tmp_path / "a.csv").write_text("\n".join(["label,review", *lines]) + "\n", encoding="utf-8")
+    data = f"{{train: a.csv, test: 0.2, text: review, label: label, max_length: 32{', ' * bool(more)}{more}}}"
+    write_recipe(tmp_path, data=data, evaluate="{behaviour: 4}")
+    recipe = (tmp_path / "recipe.yaml").read_text(encoding="utf-8").replace("evaluate: {behaviour: 4}\n", "")
+    (tmp_path / "recipe.yaml").write_text(f"{recipe}{key}\nrefit: true\n", encoding="utf-8")
+    done = train(tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = results(tmp_path / "run")
+    assert found["refit"]["examples"] == found["rows"]["training"] + found["rows"]["validation"]
+    assert found["refit"]["examples"] + found["rows"]["test"] == 120

@@ -72,7 +72,8 @@ def _rows_of(found: Sequence[Entry]) -> str:
     if any(result.facts["judged_file"] for entry in found for result in entry.results):
         how = (
             "the rows of a file of their own, by which nothing was chosen: accel_cls splits validation rows off those "
-            "that it is given, and so learns from fewer than the others"
+            "that it is given, chooses by them, and learns them, too, in the end, where its recipe says `refit`; "
+            "else it has learned from fewer than the others"
         )
     else:
         how = (

@@ -111,11 +111,12 @@ class Trials:
         commands = [shop.run(command, shop.caches)]
         results = ours.results(run)
         recipe, corpus = request.load()
-        texts, last = corpus.validation.texts["text"][:], None
+        texts, last, learned = corpus.validation.texts["text"][:], None, results["rows"]["training"]
         if request.judged is None:  # the best epoch is the best one on the judged rows: the last one is told, too
             last = {"accuracy": results["evaluations"][-1]["evaluation"]["accuracy"]}
             cells = _cells(run / "predictions.csv", "text")
         else:
+            learned = (results["refit"] or {}).get("examples", learned)  # by the model that answers
             file = shop.place / "predictions.csv"
             predict = _accel_cls("predict", str(run), "--file", request.judged, "--out", str(file))
             commands.append(shop.run(predict, shop.caches))
@@ -126,7 +127,7 @@ class Trials:
         if [text for text, _ in cells] != texts:
             raise Failed("accel_cls answered other rows than those that are judged")
         predicted = task_of(recipe).parse_texts([label for _, label in cells], corpus.classes.names)
-        return Trial({job.contestant.name: predicted}, tuple(commands), results["rows"]["training"], last)
+        return Trial({job.contestant.name: predicted}, tuple(commands), learned, last)
 
 
 _OURS = ("accel_cls", "quick")

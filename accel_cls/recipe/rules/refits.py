@@ -6,11 +6,18 @@ from accel_cls.recipe.schema import Recipe
 
 
 def broken_refit(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
-    """Evaluations decide about something that a training without them could not repeat."""
-    if not recipe.is_refitted or recipe.average is None or recipe.average.last is None:
+    """What evaluations decide about, which has none to go by then; promises that would be another model's."""
+    if not recipe.is_refitted:
         return []
-    why = "found true beside average.last, which evaluations decide about; leave one of them out, or use average.ema"
-    return [(("refit",), why)]
+    broken = []
+    if recipe.average is not None and recipe.average.last is not None:
+        broken.append("average.last, which evaluations decide about; leave one of them out, or use average.ema")
+    if recipe.decide is not None:
+        broken.append(
+            "decide, whose promises hold for a model that has not learned its validation rows; write refit: false, or "
+            "leave out decide"
+        )
+    return [(("refit",), f"found true beside {why}") for why in broken]
 
 
 def idle_refit(recipe: Recipe) -> list[tuple[tuple[str, ...], str, str]]:
