@@ -29,11 +29,8 @@ if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_I
 
 ROOT = Path(__file__).resolve().parent.parent
 _THREADS = "OMP_NUM_THREADS"  # which a warm interpreter can have had from its beginning
-_READ_LATE = (
-    "ACCEL_CLS_",
-    "ACCELERATE_",
-    "XDG_CACHE_HOME",
-)  # variables that are read when they are wanted, not by an import
+# Variables that are read when they are wanted, not by an import.
+_READ_LATE = ("ACCEL_CLS_", "ACCELERATE_", "XDG_CACHE_HOME")
 _BIN = Path(sys.executable).parent
 
 GOOD = ["好吃", "很快", "味道不错", "分量足", "骑手热情", "包装好", "还会再点", "很新鲜"]
