@@ -14,7 +14,8 @@ from safetensors.numpy import load_file
 
 from accel_cls.data.corpus import load_corpus
 from accel_cls.inference.learned_rows import learned_by
-from accel_cls.recipe import load_recipe
+from accel_cls.recipe import load_recipe, with_values
+from accel_cls.reporting.teacher import describe_flattery, teacher_results
 from accel_cls.tasks import task_of
 from tools import warm
 
@@ -230,6 +231,9 @@ def test_teacher_that_was_refitted_has_learned_the_validation_texts(work: Path, 
     corpus = load_corpus(recipe, task_of(recipe))
     assert learned_by("plain", corpus).counts == {"validation": 2, "test": 0}  # copies
     assert learned_by("run", corpus).counts == {"validation": VALIDATION, "test": 0}
+    [said] = describe_flattery(teacher_results(with_values(recipe, {"distill": {"teacher": "run"}}), corpus))
+    assert said.startswith(f"the teacher was trained on {VALIDATION} of the validation texts, with their labels")
+    assert said.endswith("name selected_model/")
     assert learned_by("run/selected_model", corpus).counts == {"validation": 2, "test": 0}
 
 

@@ -53,6 +53,7 @@ def flattered_by(teacher: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
     elif any(counts.values()):
         told = " and ".join(f"{count:,} of the {part} texts" for part, count in counts.items() if count)
         do = "give both recipes the same data and data.split_seed, or judge by rows that neither has learned"
+        do += "; of a run that was refitted, which has learned its validation texts, name selected_model/"
         yield f"the teacher was trained on {told}, with their labels: these scores flatter", do
 
 
