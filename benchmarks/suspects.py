@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 from accelerate import Accelerator
 
-from accel_cls.data.corpus import Corpus, load_corpus
+from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Examples
 from accel_cls.data.folds import fold_numbers
+from accel_cls.data.loading import load_corpus
 from accel_cls.data.texts import Texts
 from accel_cls.evaluation.baselines import fit_vectorizer, together
 from accel_cls.evaluation.suspicion.confident import doubts_of

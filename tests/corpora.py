@@ -5,7 +5,7 @@ import json
 import pytest
 from conftest import stay_alone, write_file
 
-from accel_cls.data.corpus import load_corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import task_of

@@ -14,7 +14,8 @@ import pytest
 from conftest import stay_alone
 from harm import check_unharmed
 
-from accel_cls.data.corpus import Corpus, load_corpus
+from accel_cls.data.corpus import Corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.errors import UserError
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import task_of

@@ -15,7 +15,7 @@ from harm import check_unharmed
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForSequenceClassification
 
-from accel_cls.data.corpus import load_corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
 from accel_cls.inference.loading import load_classifier

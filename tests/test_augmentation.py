@@ -10,7 +10,7 @@ import pytest
 from conftest import cli, train, train_by, write_recipe, write_reviews
 from run_results import interrupt, weights_of
 
-from accel_cls.data.corpus import load_corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.recipe import load_recipe
 from accel_cls.tasks import task_of
 from accel_cls.wording.edits import edited

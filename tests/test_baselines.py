@@ -15,8 +15,9 @@ from sentences import in_empty_folder as in_empty_folder
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from accel_cls.data.corpus import Corpus, load_corpus
+from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Examples
+from accel_cls.data.loading import load_corpus
 from accel_cls.evaluation import baselines as module
 from accel_cls.evaluation.baselines import Baseline, baselines
 from accel_cls.evaluation.statistics.paired import paired_difference

@@ -10,7 +10,7 @@ from benchmark_records import measured, record
 from conftest import train
 from transformers import AutoTokenizer
 
-from accel_cls.data.corpus import load_corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.sections.train import Train
 from accel_cls.tasks import task_of

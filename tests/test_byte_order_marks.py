@@ -13,7 +13,7 @@ from conftest import cli
 from hostile_data import Rows, answer, check
 from hostile_data import alone as alone
 
-from accel_cls.data.corpus import load_corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import task_of
 

@@ -18,7 +18,7 @@ from accel_cls.batching.layout import Layout, MicroBatch
 from accel_cls.batching.pair_batches import PairBatches
 from accel_cls.batching.pairs import Pairs, draw_pairs
 from accel_cls.batching.plan import Plan
-from accel_cls.data.corpus import load_corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.errors import UserError
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.recipe import load_recipe

@@ -21,7 +21,7 @@ from transformers import (
 
 from accel_cls.authoring.forecast import forecast
 from accel_cls.batching.plan import Plan
-from accel_cls.data.corpus import load_corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.memory.activations import activation_bytes
 from accel_cls.memory.forecast import format_bytes
 from accel_cls.recipe import load_recipe

@@ -26,7 +26,7 @@ from hostile_models import (
 from hostile_models import model as model
 from hostile_models import sound as sound
 
-from accel_cls.data.corpus import load_corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.errors import UserError
 from accel_cls.tasks import task_of
 from accel_cls.tokenization.tokenizer import load_tokenizer

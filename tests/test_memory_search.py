@@ -21,7 +21,7 @@ from transformers import AutoModelForSequenceClassification, BertConfig, Deberta
 
 from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import MicroBatch
-from accel_cls.data.corpus import load_corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.errors import UserError
 from accel_cls.memory import search as searching
 from accel_cls.memory.activations import activation_bytes, saved_tensor_bytes

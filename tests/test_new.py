@@ -15,7 +15,7 @@ from conftest import BAD, GOOD, cli, command, write_reviews
 from sentences import SENTENCES, lines_of, write
 from sentences import in_empty_folder as in_empty_folder
 
-from accel_cls.data.corpus import load_corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.recipe import Recipe, load_recipe
 from accel_cls.tasks import task_of
 

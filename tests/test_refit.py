@@ -12,7 +12,7 @@ from conftest import cli, command, train, train_by, write_recipe, write_reviews
 from run_results import read_csv, weights_of
 from safetensors.numpy import load_file
 
-from accel_cls.data.corpus import load_corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.inference.learned_rows import learned_by
 from accel_cls.recipe import load_recipe, with_values
 from accel_cls.reporting.teacher import describe_flattery, teacher_results

@@ -13,7 +13,8 @@ import pytest
 from conftest import cli, train, write_recipe, write_reviews
 from scipy.stats import fisher_exact
 
-from accel_cls.data.corpus import Corpus, load_corpus
+from accel_cls.data.corpus import Corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.evaluation.slices.conditions import Condition, by_class, by_column, by_file, by_length, by_truncation
 from accel_cls.evaluation.slices.worst_parts import find_slices
 from accel_cls.recipe import Recipe

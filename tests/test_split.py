@@ -7,7 +7,7 @@ import pytest
 from corpora import alone as alone
 from corpora import corpus_of, multi, refusal, rows_of, write
 
-from accel_cls.data.corpus import load_corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import task_of
 

@@ -25,7 +25,8 @@ from accel_cls.authoring.truncation import (
 from accel_cls.batching.pairs import pairs_of
 from accel_cls.console import Console
 from accel_cls.data.byte_order_marks import MarksLeftOut
-from accel_cls.data.corpus import Corpus, load_corpus
+from accel_cls.data.corpus import Corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.errors import UserError
 from accel_cls.evaluation.deciding.rules import require_decidable
 from accel_cls.models.classifier import outline_model

@@ -13,7 +13,8 @@ import numpy as np
 from accel_cls.authoring.columns import Table
 from accel_cls.authoring.labelling import Labelling
 from accel_cls.authoring.truncation import CHARACTER_LENGTHS, LENGTHS, WHOLE, Kept, kept_by_length
-from accel_cls.data.corpus import Corpus, load_corpus
+from accel_cls.data.corpus import Corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.errors import UserError
 from accel_cls.models.classifier import outline_model
 from accel_cls.models.configuration import hidden_size, layers

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from accel_cls.data.corpus import Corpus, digest_of, load_corpus
+from accel_cls.data.corpus import Corpus, digest_of
 from accel_cls.data.examples import Examples, Part
+from accel_cls.data.loading import load_corpus
 from accel_cls.errors import UserError
 from accel_cls.recipe import load_recipe
 from accel_cls.runs.changes import origin_of

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from accel_cls.data.corpus import load_corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.errors import UserError
 from accel_cls.profiles import quietly, shell
 from accel_cls.recipe import Recipe

@@ -11,7 +11,7 @@ from typing import Any
 from accel_cls.batching.pairs import count_examples
 from accel_cls.checkpoints.checkpoint import find_fault, list_checkpoints, update_of
 from accel_cls.console import Console
-from accel_cls.data.corpus import load_corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.errors import UserError
 from accel_cls.profiles import find_profile, precision_name, profile_to_launch, shell
 from accel_cls.recipe import Recipe, load_recipe

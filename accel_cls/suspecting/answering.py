@@ -10,9 +10,10 @@ from typing import Literal
 import numpy as np
 from accelerate import Accelerator
 
-from accel_cls.data.corpus import Corpus, load_corpus
+from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Examples
 from accel_cls.data.folds import fold_numbers
+from accel_cls.data.loading import load_corpus
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
 from accel_cls.evaluation.answers import Answers

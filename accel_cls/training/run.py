@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any
 
 from accel_cls.console import Console, duration
-from accel_cls.data.corpus import Corpus, load_corpus
+from accel_cls.data.corpus import Corpus
+from accel_cls.data.loading import load_corpus
 from accel_cls.devices.deterministic import deterministic_algorithms
 from accel_cls.devices.prepare import let_go, scaler_state
 from accel_cls.evaluation.answers import Answers

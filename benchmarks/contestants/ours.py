@@ -99,7 +99,7 @@ def seconds_of_updates(records: Sequence[dict[str, Any]], first: int, last: int,
 def work_of_updates(run: Path, first: int, last: int) -> Work:
     """What the updates after `first` up to `last` of a run went through, by the plan of its recipe."""
     from accel_cls.batching.plan import Plan
-    from accel_cls.data.corpus import load_corpus
+    from accel_cls.data.loading import load_corpus
     from accel_cls.recipe import load_recipe
     from accel_cls.tasks import task_of
     from accel_cls.tokenization.encode import encode

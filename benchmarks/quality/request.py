@@ -38,7 +38,7 @@ class Request:
 
         With a judged file these are all rows of the training file.
         """
-        from accel_cls.data.corpus import load_corpus
+        from accel_cls.data.loading import load_corpus
         from accel_cls.recipe import load_recipe
         from accel_cls.tasks import task_of
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from accel_cls.data.corpus import Corpus, digest_of, load_corpus
+from accel_cls.data.corpus import Corpus, digest_of
 from accel_cls.data.examples import Examples
 from accel_cls.data.labels import Classes
+from accel_cls.data.loading import load_corpus
 from accel_cls.data.texts import Texts
 from accel_cls.data.unlabelled import Unlabelled, read_unlabelled
 from accel_cls.errors import UserError
