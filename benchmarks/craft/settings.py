@@ -55,9 +55,9 @@ class Setting:
         """What the recipe is told of these rows. The judged file, where there is one, chooses nothing.
 
         A fifth is split off for validation, which judges the models from nothing on more rows; with an encoder it is
-        what `accel-cls new` writes, a tenth.
+        what `accel-cls new` writes, a tenth. These are not learned in the end: choices are compared by one training.
         """
-        told = [f"data.train={json.dumps(str(self.data.train))}", "evaluate.behaviour=0"]
+        told = [f"data.train={json.dumps(str(self.data.train))}", "evaluate.behaviour=0", "refit=false"]
         told += [] if self.start == "e5" else ["data.validation=0.2"]
         return told if self.data.judged is None else [*told, f"data.test={json.dumps(str(self.data.judged))}"]
 
