@@ -212,6 +212,22 @@ def test_frozen_encoder_is_refitted(tmp_path: Path) -> None:
     assert weights(folder / "run") == weights(folder / "whole")
 
 
+def test_head_that_no_update_made_better_is_fitted_anew(tmp_path: Path) -> None:
+    folder = work_in(tmp_path)
+    first = train(folder, "output=base", "train.epochs=1")
+    assert first.returncode == 0, first.stderr
+    base = ("~model.scratch", "model.name=base/model", "train.max_grad_norm=0")
+    spoiled = train(folder, *base, "train.head_init=probe", "train.learning_rate=9", "refit=true")
+    assert spoiled.returncode == 0, spoiled.stderr
+    found = results(folder / "run")
+    assert (found["epoch"], found["refit"]["epoch"], found["refit"]["updates"]) == (0, 0, 0)
+    assert "up to epoch 0.00 (the head alone, " in spoiled.stdout
+    both = "data.train=[reviews.csv, more.csv]"
+    alone = train(folder, *base, "model.freeze=encoder", both, "output=alone")
+    assert alone.returncode == 0, alone.stderr
+    assert weights(folder / "run") == weights(folder / "alone")
+
+
 def test_refit_that_diverges_leaves_the_best_model(work: Path, tmp_path: Path) -> None:
     folder = work_in(tmp_path)
     script = KILLED.replace("os._exit(9)", "raise Diverged('the loss is no finite number')")

@@ -24,9 +24,10 @@ def describe_refit(results: dict[str, Any]) -> str | None:
         return None
     if not is_refitted(results):
         return f"Not refitted: {found['why_not']}"
+    updates = f"{found['updates']:,} updates, " if found["updates"] else "the head alone, "
     trained = (
         f"Trained once more, on all {found['examples']:,} labelled examples, those for validation included, up to "
-        f"epoch {found['epoch']:.2f} ({found['updates']:,} updates, {duration(found['seconds'])})"
+        f"epoch {found['epoch']:.2f} ({updates}{duration(found['seconds'])})"
     )
     scored = "the test scores are of the new one" if results.get("test") else "of the new one there is no score"
     return f"{trained}. The validation scores are of the model before, in selected_model/; {scored}"

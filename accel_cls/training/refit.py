@@ -45,8 +45,6 @@ def refit(session: Session, corpus: Corpus, folder: RunFolder, fitted: Fitted) -
     Raises:
         Stopped: where it was told to stop, and has saved what it has.
     """
-    if not fitted.progress.best_update:
-        return {"why_not": "the best model is the one before the first update"}
     whole = with_validation_learned(corpus, fitted.recipe)
     inner = RunFolder(folder.refit)
     recipe = refit_recipe(fitted, whole, inner)
@@ -71,11 +69,10 @@ def refit(session: Session, corpus: Corpus, folder: RunFolder, fitted: Fitted) -
 
     decided_by_main(accelerator, 0, put)
     [one] = ended
-    epoch = one.progress.update / one.plan.updates_per_epoch
     return {
         "examples": len(whole.train),
-        "epoch": epoch,
-        "updates": one.progress.update,
+        "epoch": fitted.progress.best_update / fitted.plan.updates_per_epoch,
+        "updates": 0 if one.recipe.model.is_fitted else one.progress.update,
         "seconds": round(one.progress.seconds, 1),
     }
 
@@ -91,7 +88,9 @@ def refit_recipe(fitted: Fitted, whole: Corpus, inner: RunFolder) -> Recipe:
     recipe = fitted.recipe
     own: dict[str, Any] = {"name": f"{recipe.name}, refit", "output": str(inner.path), "refit": False}
     own |= {"evaluate.every": "end", "evaluate.patience": None, "train.trackers": [], "checkpoint.keep": 1}
-    if not recipe.model.is_fitted:
+    if not fitted.progress.best_update:  # a head that was fitted: what the refit does is to fit it
+        own |= {"model.freeze": "encoder", "model.lora": None, "train.unfreeze": None}
+    elif not recipe.model.is_fitted:
         per_epoch = count_updates(count_examples(recipe, whole), recipe.train.batch_size, 1)
         epochs = fitted.progress.best_update / fitted.plan.updates_per_epoch
         own["train.max_updates"] = max(1, round(epochs * per_epoch))
