@@ -19,7 +19,7 @@ from accel_cls.batching.layout import Layout
 from accel_cls.evaluation.predictions import Predictions, predict_examples
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.packing import Packing
-from accel_cls.tokenization.encode import Encoded
+from accel_cls.tokenization.encoded import Encoded
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 12, 13, 31, 60)
 TOKENS, LONGEST = 64, 48

@@ -12,7 +12,7 @@ from accel_cls.batching.layout import Layout, MicroBatch
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.packing import make_packable
 from accel_cls.models.packing.families import _FAMILIES
-from accel_cls.tokenization.encode import Encoded
+from accel_cls.tokenization.encoded import Encoded
 
 _SMALL = {
     "vocab_size": 90,

@@ -9,7 +9,7 @@ import torch
 from accel_cls.batching.batches import Batches
 from accel_cls.batching.layout import MicroBatch
 from accel_cls.models.capabilities.padding import Padding
-from accel_cls.tokenization.encode import Encoded
+from accel_cls.tokenization.encoded import Encoded
 
 TEXTS = [[2, 11, 3], [2, 12, 13, 14, 3], [2, 3], [2, 15, 3, 16, 17, 3]]
 TYPES = [[0, 0, 0], [0, 0, 0, 0, 0], [0, 0], [0, 0, 0, 1, 1, 1]]

@@ -17,7 +17,7 @@ from accel_cls.data.labels import Classes
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.sections.data import Data, Windows
 from accel_cls.tasks import SingleLabel
-from accel_cls.tokenization.encode import Encoded
+from accel_cls.tokenization.encoded import Encoded
 
 NOUNS = ["soup", "rice", "bread", "salad", "pizza", "curry", "pasta", "cake", "fish", "tea"]
 PLACES = ["home", "work", "school", "the park", "the beach", "the office", "my flat", "the shop", "town", "bed"]

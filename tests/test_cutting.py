@@ -17,9 +17,10 @@ from transformers import ByT5Tokenizer, PreTrainedTokenizerBase
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
 from accel_cls.inference.loading import load_classifier
-from accel_cls.tokenization import encode as tokens
+from accel_cls.tokenization import tokenizing as tokens
 from accel_cls.tokenization.cutting import Cutting
-from accel_cls.tokenization.encode import Encoded, are_cut, encode, encode_cached
+from accel_cls.tokenization.encode import are_cut, encode, encode_cached
+from accel_cls.tokenization.encoded import Encoded
 from accel_cls.tokenization.tokenizer import settle_special_tokens
 
 WORDS = ["good", "bad", "food", "the", "a", "was", "meal", "lunch", "unknownword", "</s>", "[SEP]"]

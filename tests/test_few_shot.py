@@ -23,7 +23,7 @@ from accel_cls.errors import UserError
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.recipe import load_recipe
 from accel_cls.tasks import SingleLabel
-from accel_cls.tokenization.encode import Encoded
+from accel_cls.tokenization.encoded import Encoded
 from accel_cls.training.objectives.cosine import CosineOfPairs
 
 

@@ -21,7 +21,7 @@ from accel_cls.batching.layout import Layout
 from accel_cls.devices.prepare import has_whole_weights, prepare
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.packing import make_packable
-from accel_cls.tokenization.encode import Encoded
+from accel_cls.tokenization.encoded import Encoded
 
 _SMALL = {"vocab_size": 90, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_labels": 3}
 _MORE = {

@@ -36,7 +36,7 @@ from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.classifier import outline_model
 from accel_cls.recipe import load_recipe
 from accel_cls.tasks import task_of
-from accel_cls.tokenization.encode import Encoded
+from accel_cls.tokenization.encoded import Encoded
 from accel_cls.tokenization.tokenizer import load_tokenizer
 
 

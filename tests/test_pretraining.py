@@ -24,7 +24,8 @@ from accel_cls.models.masked_language import load_language_model
 from accel_cls.models.packing import pack_attention
 from accel_cls.recipe import load_recipe
 from accel_cls.recipe.pretraining import pretraining_of
-from accel_cls.tokenization.encode import Encoded, encode
+from accel_cls.tokenization.encode import encode
+from accel_cls.tokenization.encoded import Encoded
 from accel_cls.tokenization.words import NO_WORD, words_of
 from tools import warm
 from tools.model_matrix.tokenizers import tokenizer_of

@@ -25,7 +25,8 @@ from accel_cls.data.texts import Texts
 from accel_cls.inference.loading import load_classifier
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.packing import make_packable
-from accel_cls.tokenization.encode import Encoded, encode
+from accel_cls.tokenization.encode import encode
+from accel_cls.tokenization.encoded import Encoded
 from accel_cls.tokenization.vocabulary import learn_tokenizer
 
 _SMALL = {"vocab_size": 90, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "num_labels": 3}

@@ -17,7 +17,7 @@ from transformers import BertConfig, BertModel, BertTokenizer, ByT5Tokenizer
 from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
 from accel_cls.tokenization import cache, vocabulary
-from accel_cls.tokenization import encode as tokens
+from accel_cls.tokenization import tokenizing as tokens
 from accel_cls.tokenization.cache import find_or_make
 from accel_cls.tokenization.encode import encode, encode_cached
 from accel_cls.tokenization.vocabulary import learn_tokenizer
@@ -130,7 +130,7 @@ def test_texts_are_known_by_content_alone():
 def test_second_start_tokenizes_nothing(learned, monkeypatch):
     texts = Texts.of({"text": some_texts(50)})
     first = encode_cached(learned, texts, 32, [])
-    monkeypatch.setattr(tokens, "_write", None)
+    monkeypatch.setattr(tokens, "_fast", None)
     again = encode_cached(learned, texts, 32, [])
     assert (first.from_cache, again.from_cache) == (False, True)
     assert again.ids.tolist() == first.ids.tolist()

@@ -26,7 +26,8 @@ from accel_cls.models.packing import make_packable
 from accel_cls.models.windows import make_windowed
 from accel_cls.recipe.sections.data import Windows
 from accel_cls.tokenization.cutting import Cutting
-from accel_cls.tokenization.encode import Encoded, are_cut, encode, encode_cached
+from accel_cls.tokenization.encode import are_cut, encode, encode_cached
+from accel_cls.tokenization.encoded import Encoded
 
 
 @pytest.mark.parametrize("kind", ["bert", "causal", "python"])

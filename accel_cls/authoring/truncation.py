@@ -11,7 +11,7 @@ from accel_cls.authoring.findings import Finding
 from accel_cls.data.labels import Classes, LabelReader
 from accel_cls.recipe.sections.data import Data, Windows
 from accel_cls.tokenization.cutting import Cutting
-from accel_cls.tokenization.encode import Encoded
+from accel_cls.tokenization.encoded import Encoded
 
 WHOLE = 1_000_000  # tokens: longer than any text
 LENGTHS = (32, 64, 128, 256, 512)

@@ -13,7 +13,7 @@ from accel_cls.batching.layout import MicroBatch
 from accel_cls.models.capabilities.padding import Padding, columns_of_text
 from accel_cls.models.packing import move, pack
 from accel_cls.models.windows import Windows
-from accel_cls.tokenization.encode import Encoded
+from accel_cls.tokenization.encoded import Encoded
 
 
 @dataclass(frozen=True)

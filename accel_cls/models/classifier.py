@@ -29,7 +29,7 @@ from accel_cls.models.reinitialize import reinitialize_layers
 from accel_cls.models.trained import settle_trained
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.sections.model import Scratch
-from accel_cls.tokenization.encode import Encoded
+from accel_cls.tokenization.encoded import Encoded
 from accel_cls.tokenization.pretrained import load_error
 
 # What torch puts into the names of weights, and why.

@@ -8,7 +8,7 @@ import re
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from accel_cls.tokenization.encode import Encoded
+from accel_cls.tokenization.encoded import Encoded
 
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 _LONGEST = 8  # tokens of a word; of what is longer, such as a line without spaces, each token stands for itself

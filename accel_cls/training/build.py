@@ -44,7 +44,8 @@ from accel_cls.runs.tracking import Tracking
 from accel_cls.stopping import Stopping
 from accel_cls.tasks import Loss, Task
 from accel_cls.tokenization.cutting import Cutting
-from accel_cls.tokenization.encode import Encoded, encode_cached
+from accel_cls.tokenization.encode import encode_cached
+from accel_cls.tokenization.encoded import Encoded
 from accel_cls.tokenization.tokenizer import load_tokenizer
 from accel_cls.training.averaging import Average
 from accel_cls.training.dropout_samples import MeanOverDraws, sample_dropout

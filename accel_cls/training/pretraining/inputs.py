@@ -26,7 +26,8 @@ from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.tracking import Tracking
 from accel_cls.tasks import Task
 from accel_cls.tokenization.cutting import Cutting
-from accel_cls.tokenization.encode import Encoded, encode_cached
+from accel_cls.tokenization.encode import encode_cached
+from accel_cls.tokenization.encoded import Encoded
 from accel_cls.tokenization.tokenizer import load_tokenizer
 from accel_cls.tokenization.words import has_jieba, holds_chinese, words_of
 from accel_cls.training.build import Inputs

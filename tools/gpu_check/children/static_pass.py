@@ -25,7 +25,7 @@ from accel_cls.devices.cuda.graphs import Recorder
 from accel_cls.devices.cuda.static_tensors import StaticTensors
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.models.packing import make_packable
-from accel_cls.tokenization.encode import Encoded
+from accel_cls.tokenization.encoded import Encoded
 
 # Heads of 64, as those of most encoders; on a CPU, where the steps themselves are tried, small ones.
 _SIZES = {
