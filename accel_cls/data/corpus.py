@@ -39,6 +39,11 @@ class Corpus:
         return self.train if self.changed is None else self.train.followed_by(self.changed)
 
     @property
+    def train_and_validation(self) -> Examples:
+        """The training examples, and then those for validation: what a model learns that is refitted."""
+        return self.train.followed_by(self.validation)
+
+    @property
     def learned_rows(self) -> tuple[str, ...]:
         """Where the texts stand that updates are made of: the training examples, and then those without labels."""
         return (*self.labelled.rows, *(self.unlabelled.rows if self.unlabelled is not None else ()))
@@ -95,7 +100,7 @@ def _origin(source: Any, key: str, by: str) -> str:
 
 def with_validation_learned(corpus: Corpus, recipe: Recipe) -> Corpus:
     """A corpus whose validation examples are training examples, too, after the others; it has no test examples."""
-    train = corpus.train.followed_by(corpus.validation)
+    train = corpus.train_and_validation
     digest = hashlib.sha256(f"{corpus.digest} refit".encode()).hexdigest()
     return replace(corpus, train=train, test=None, changed=changed_copies(train, recipe), digest=digest, notes=())
 

@@ -54,7 +54,7 @@ def learned_by(model: str, corpus: Corpus) -> Learned:
 def _learned(model: Path, corpus: Corpus) -> Examples:
     """What a model of a run has learned of the run's own corpus."""
     run = RunFolder(model.parent)
-    return corpus.train.followed_by(corpus.validation) if is_refitted(run) and model != run.selected else corpus.train
+    return corpus.train_and_validation if is_refitted(run) and model != run.selected else corpus.train
 
 
 def _counts(train: Examples, corpus: Corpus) -> dict[Part, int]:

@@ -33,11 +33,9 @@ _EPOCHS = "train.epochs"  # likewise, where no update's learning rate follows fr
 # Where the data lie does not matter by itself: the digest of what was read does.
 _DATA_FILES = ("data.train", "data.validation", "data.fold", "data.split_seed", "distill.texts", "pretrain.texts")
 _TEST = "data.test"  # what is scored at the end: no update follows from it
-# How the best model is judged at the end, and what is made of its answers: likewise.
-_JUDGED = ("data.slices", "evaluate.behaviour", "evaluate.calibrate", "decide")
-# What becomes of the best model then: likewise.
-_REFIT = "refit"
-_AFTER = (_TEST, *_JUDGED, _REFIT)
+# How the best model is judged at the end, and what is made of it and its answers: likewise.
+_JUDGED = ("data.slices", "evaluate.behaviour", "evaluate.calibrate", "decide", "refit")
+_AFTER = (_TEST, *_JUDGED)
 TOKENS = "train.micro_batch_tokens"
 _PRETRAINING = "pretrain"  # what a pre-training goes by, and no classifier
 _KINDS = ("a classifier", "a language model")
@@ -121,7 +119,7 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
         lines.append(f"precision: {precision} → {spec.precision} ({where})")
     tests = lines_of([key for key in differing if _is_under(key, (_TEST,))])
     is_same_test = origin.get("test") == spec.test  # wherever the file lies
-    judged = lines_of([key for key in differing if _is_under(key, (*_JUDGED, _REFIT))])
+    judged = lines_of([key for key in differing if _is_under(key, _JUDGED)])
     return Changes(
         lines,
         lines_of([key for key in differing if _is_under(key, ends)]),
