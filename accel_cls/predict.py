@@ -77,6 +77,13 @@ def predict(
     encoding: Annotated[
         str | None, typer.Option(help="Of the file or of standard input, such as cp1252; found where it can be.")
     ] = None,
+    precision: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What the model computes in: fp32, or bf16 or fp16: faster, less exact, where a device has them.",
+        ),
+    ] = "fp32",
 ) -> None:
     """Classify texts with the model of a run: --text, --file, or one text a line on standard input.
 
@@ -95,8 +102,9 @@ def predict(
         from accel_cls.inference.input import of_file, of_lines, of_texts
         from accel_cls.inference.loading import load_classifier
         from accel_cls.inference.output import check_out, check_top
+        from accel_cls.inference.precision import slow_precision
 
-        classifier = load_classifier(run)
+        classifier = load_classifier(run, precision)
         if raw:
             classifier = classifier.plain()
     check_top(classifier, top)
@@ -107,6 +115,9 @@ def predict(
     else:
         given = of_texts(text, pair) if text else of_lines(sys.stdin.buffer, encoding, _tell)
     classifier.check_texts(given.texts)
+    hidden_size = getattr(classifier.model.config, "hidden_size", None)
+    if slow := slow_precision(classifier.precision, classifier.device, hidden_size):
+        _tell(slow)
     _answer(classifier, given, top, out, is_shown=bool(text))
 
 

@@ -17,6 +17,7 @@ from accel_cls.data.texts import Texts
 from accel_cls.errors import UserError
 from accel_cls.evaluation.deciding.postprocessing import PLAIN, Postprocessing
 from accel_cls.evaluation.predictions import forward
+from accel_cls.inference.precision import Precision, autocast
 from accel_cls.models.capabilities.padding import Padding
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import Task
@@ -74,6 +75,7 @@ class Classifier:
     files: FileFormat  # how those with the training texts are written
     recipe: Recipe | None = None  # that it was trained by, where its run folder has it
     post: Postprocessing = PLAIN  # its temperature and rules
+    precision: Precision = "fp32"  # that it computes in
 
     def plain(self) -> Classifier:
         """The same without its temperature and rules: what the model itself says."""
@@ -135,8 +137,9 @@ class Classifier:
         found = np.empty((len(texts), self.outputs), np.float32)
         encoded = batches.encoded
         micro_batches = self.layout.to_micro_batches(np.arange(len(texts)), encoded.lengths, windows=encoded.windows)
-        for examples, output in forward(self.model, batches, micro_batches):
-            found[list(examples)] = output.cpu().numpy()
+        with autocast(self.precision, self.device):  # around all passes: weights are cast once
+            for examples, output in forward(self.model, batches, micro_batches):
+                found[list(examples)] = output.cpu().numpy()
         return found
 
     def _predict_chunk(self, rows: Sequence[str | tuple[str, str]]) -> Iterator[Prediction]:
@@ -148,7 +151,8 @@ class Classifier:
         texts = Texts.of({name: [*map(whole, column)] for name, column in zip(names, columns, strict=True)})
         logits = self.logits(texts)
         if not np.isfinite(logits).all():
-            raise UserError("the model answers with what is no number: its weights are damaged")
+            large = ", or its values are too large for fp16: try bf16 or fp32" if self.precision == "fp16" else ""
+            raise UserError(f"the model answers with what is no number: its weights are damaged{large}")
         answered, classes = self.post.answer(self.task, logits), self.names
         for at, (predicted, row) in enumerate(zip(answered.predicted, answered.probabilities, strict=True)):
             probabilities = dict(zip(classes, map(float, row), strict=True))

@@ -21,6 +21,7 @@ from accel_cls.devices.usual import usual_device
 from accel_cls.errors import UserError, listed
 from accel_cls.evaluation.deciding.postprocessing import Postprocessing
 from accel_cls.inference.classifier import Classifier
+from accel_cls.inference.precision import check_precision
 from accel_cls.models.capabilities import ask_model
 from accel_cls.models.classifier import LOADING, check_embeddings, check_weights
 from accel_cls.models.configuration import saved_configuration
@@ -36,14 +37,20 @@ from accel_cls.tokenization.pretrained import load_error
 from accel_cls.tokenization.tokenizer import check_tokenizer, drop_unknown_token_types, settle_special_tokens
 
 
-def load_classifier(folder: str | Path) -> Classifier:
+def load_classifier(folder: str | Path, precision: str = "fp32") -> Classifier:
     """The classifier of a run folder, or of a model folder such as a run's `model/`.
 
+    Args:
+        folder: where it is.
+        precision: what it computes in: fp32, bf16 or fp16.
+
     Raises:
-        UserError: where there is no model, or one that answers with anything but what a task has.
+        UserError: where there is no model, or one that answers with anything but what a task has; for a precision
+            that there is not on this device.
     """
     path, place = _model_folder(folder), str(folder)
     device = usual_device()
+    computes_in = check_precision(precision, device)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     except Exception as error:  # OSError, ValueError, ImportError ...: whatever the folder lacks
@@ -66,9 +73,8 @@ def load_classifier(folder: str | Path) -> Classifier:
     files = FileFormat() if recipe is None else FileFormat.of(recipe.data)
     columns = _text_columns(recipe, model)
     model = model.eval().to(device)
-    return Classifier(
-        model, tokenizer, task, device, first_position, columns, able.padding, cutting, files, recipe, post
-    )
+    facts = (model, tokenizer, task, device, first_position, columns, able.padding, cutting, files, recipe, post)
+    return Classifier(*facts, computes_in)
 
 
 def _model_folder(folder: str | Path) -> Path:
