@@ -52,7 +52,11 @@ class Workshop:
         Args:
             told: the precision of the command that a user would have been told; what is wanted here comes before it.
         """
-        return accelerate_launch(self.precision or told or usual_precision(self.device), self.device)
+        return accelerate_launch(self.precision_of(told), self.device)
+
+    def precision_of(self, told: str | None = None) -> str:
+        """The precision of that command: fp32 or bf16."""
+        return self.precision or told or usual_precision(self.device)
 
     def all_rounds(self, one_round: Callable[[int], Mapping[str, Any]]) -> dict[str, list[Any]]:
         """What each contestant took, round by round. Rounds that were whole when the time was over are kept.

@@ -14,12 +14,12 @@ from warm_workshop import warmly
 from benchmarks.contestants.ours import told_precision
 from benchmarks.processes import python, run
 from benchmarks.quality.__main__ import main
-from benchmarks.quality.comparison import best_simple, difference, entries
+from benchmarks.quality.comparison import best_simple, difference, entries, times_as_long
 from benchmarks.quality.encoders import NONE, Encoder
 from benchmarks.quality.goals import verdicts
 from benchmarks.quality.jobs import CONTESTANTS, Job, all_jobs
 from benchmarks.quality.kept import Kept, Result
-from benchmarks.quality.page import BEGIN, END, PAGE
+from benchmarks.quality.page import BEGIN, END, PAGE, tables
 from benchmarks.quality.sets import DataSet
 from benchmarks.workshop import Workshop
 
@@ -205,12 +205,15 @@ MACHINE = {
 }  # fmt: skip
 
 
-def keep(folder: Path, contestant: str, seed: int | None, right: int, encoder: Encoder = ENCODER, **more) -> None:
+def keep(
+    folder: Path, contestant: str, seed: int | None, right: int, encoder: Encoder = ENCODER, name: str = "toy", **more
+) -> None:
     """A result with so many of 100 rows right."""
-    job = Job(toy(folder, **more), encoder, CONTESTANTS[contestant], seed)
+    job = Job(toy(folder, name=name), encoder, CONTESTANTS[contestant], seed)
     said = {"rows": {"training": 5000, "judged": 100, "digest": "d"}, "judged_file": False, "last": None}
     said |= {"scores": {"accuracy": right / 100, "f1_macro": right / 100}, "machine": MACHINE, "recipe": None}
     said |= {"seconds": 90.0 if contestant == "accel_cls" else 50.0, "cpu_seconds": 9.0, "others_cores": 0.0}
+    said |= more
     true = np.zeros(100, np.int64)
     Kept(folder / "results").add(job, contestant, said, true, np.where(np.arange(100) < right, 0, 1))
 
@@ -255,6 +258,20 @@ def test_goals_stand_beside_what_was_reached(tmp_path) -> None:
         ("better than TF-IDF and the frozen encoder", "+1.0 points to frozen + LR", True),
         ("1.5 × the Trainer's time or less", "1.80 ×", False),
     ]
+
+
+def test_seconds_are_held_against_the_trainers_on_the_same_kind_of_machine(tmp_path) -> None:
+    other = MACHINE | {"processor": "Another CPU"}
+    keep(tmp_path, "accel_cls", 0, 91, seconds=90.0, precision="bf16")
+    keep(tmp_path, "accel_cls", 1, 91, seconds=10.0, machine=other)
+    keep(tmp_path, "trainer", 0, 80, seconds=60.0, precision="fp32")
+    by_name, _ = kept_in(tmp_path)
+    assert times_as_long(by_name["accel_cls"], by_name["trainer"]) == 1.5
+    shown = tables([*Kept(tmp_path / "results").results()])
+    assert "| A abc bf16, B abc |" in shown
+    keep(tmp_path, "trainer", 0, 80, machine=other | {"at_once": 5})
+    by_name, _ = kept_in(tmp_path)
+    assert times_as_long(by_name["accel_cls"], by_name["trainer"]) is None  # beside four others
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def tables(results: Sequence[Result]) -> str:
     return "\n\n".join(
         [
             "### The plain recipes",
-            markdown(("setting", "accuracy", "macro F1", "training, s", "seeds"), plain),
+            markdown(("setting", "accuracy", "macro F1", "training, s", "precision", "seeds"), plain),
             "### What each choice adds, in points of accuracy",
             markdown(("choice", "in the recipe", *settings), rows),
             measured_on(results, letters_of(results)),
@@ -44,6 +44,7 @@ def _plain_row(name: str, entry: Entry) -> list[str]:
         str(entry.score("accuracy")),
         str(entry.score("f1_macro")),
         f"{fmean(one.facts['training_seconds'] for one in entry.results):,.0f}",
+        ", ".join(sorted({one.precision or "fp32" for one in entry.results})),
         ", ".join(map(str, entry.seeds)),
     ]
 

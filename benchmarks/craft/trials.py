@@ -83,6 +83,7 @@ class CraftTrials:
             "training_seconds": results["seconds"],
             "cpu_seconds": round(ended.cpu_seconds, 1),
             "others_cores": round(ended.others_cores, 2),
+            "precision": self.shop.precision_of(),
             "machine": self.on,
         }
         self.kept.add(job.kept_as, job.choice.name, facts, answers.labels, judged.predicted)

@@ -85,7 +85,7 @@ def do_all(
         says: that in words.
         limits: how many are done at a time, which then share the cores, and the others.
     """
-    on = machine.describe() | {"at_once": limits.at_once, "precision": limits.precision}
+    on = machine.describe() | {"at_once": limits.at_once}
 
     def say(line: str) -> None:
         print(f"{line}\n", end="", flush=True)  # in one go: others may tell something, too

@@ -43,11 +43,6 @@ class Entry:
         """Those that there are; none where all would give the same."""
         return tuple(sorted(one.facts["seed"] for one in self.results if one.facts["seed"] is not None))
 
-    @property
-    def machines(self) -> frozenset[str]:
-        """The kinds of machines that it was measured on."""
-        return frozenset(one.machine for one in self.results)
-
     def score(self, name: str) -> Spread:
         """The accuracy or f1_macro."""
         return Spread.of([one.facts["scores"][name] for one in self.results])
@@ -104,6 +99,18 @@ def best_simple(entry: Entry, others: Sequence[Entry]) -> Entry | None:
         and _pairs(entry, other)
     ]
     return max(simple, key=lambda other: other.score("accuracy").mean, default=None)
+
+
+def times_as_long(entry: Entry, other: Entry) -> float | None:
+    """How many times another one's seconds an entry takes; None where no kind of machine has timed both by itself."""
+    alone = [{one.machine for one in each.results if one.at_once == 1} for each in (entry, other)]
+    both = alone[0] & alone[1]
+    if not both:
+        return None
+    first, second = (
+        fmean(one.facts["seconds"] for one in each.results if one.machine in both) for each in (entry, other)
+    )
+    return first / second
 
 
 def difference(first: Entry, second: Entry) -> Difference:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.quality.comparison import Difference, Entry, best_simple, difference
+from benchmarks.quality.comparison import Difference, Entry, best_simple, difference, times_as_long
 from benchmarks.quality.encoders import NONE
 from benchmarks.quality.jobs import SHOWN, shown_encoder
 
@@ -55,17 +55,15 @@ def _of_entry(entry: Entry, found: Sequence[Entry]) -> list[Verdict]:
     if is_alone and entry.is_timed:
         made.append(_seconds(entry, _SECONDS_FROM_NOTHING))
     trainer = next((one for one in found if _is_trainer_of(entry, one)), None)
-    if trainer is not None and entry.is_timed and trainer.is_timed:
-        times = entry.seconds / trainer.seconds
+    if trainer is not None and (times := times_as_long(entry, trainer)) is not None:
         goal = f"{_TIMES_THE_TRAINER} × the Trainer's time or less"
         made.append(_verdict(entry, goal, f"{times:.2f} ×", times <= _TIMES_THE_TRAINER))
     return made
 
 
 def _is_trainer_of(entry: Entry, other: Entry) -> bool:
-    """Whether it is the Trainer on the same set, with the same encoder and machines."""
-    same = (other.data, other.encoder, other.machines) == (entry.data, entry.encoder, entry.machines)
-    return same and other.contestant == "trainer"
+    """Whether it is the Trainer on the same set, with the same encoder."""
+    return (other.data, other.encoder, other.contestant) == (entry.data, entry.encoder, "trainer")
 
 
 def _better(entry: Entry, found: Difference, may_equal: bool) -> Verdict:

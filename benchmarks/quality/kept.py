@@ -32,13 +32,16 @@ class Result:
     def machine(self) -> str:
         """The kind of machine that it was measured on."""
         on, beside = self.facts["machine"], f", {self.at_once} at a time" if self.at_once > 1 else ""
-        precision = on.get("precision") or self.facts.get("precision")
-        beside += f", trained in {precision}" if precision else ""
         return (
             f"{on['processor']}, {on['cores']} core{'' if on['cores'] == 1 else 's'} "
             f"({', '.join(on['flags']) or 'no AVX2'}), {on['memory_bytes'] / 2**30:.0f} GiB"
             f"{', ' + on['gpu'] if on['gpu'] else ''}{beside}"
         )
+
+    @property
+    def precision(self) -> str | None:
+        """What it was trained in, where that is known and accel_cls did; older ones say it of the machine."""
+        return self.facts.get("precision") or self.facts["machine"].get("precision")
 
     @property
     def at_once(self) -> int:

@@ -86,7 +86,7 @@ def _rows_of(found: Sequence[Entry]) -> str:
 def _row(entry: Entry, found: Sequence[Entry], letters: dict[str, str]) -> list[str]:
     simple = best_simple(entry, found) if entry.contestant in ("accel_cls", "quick", "trainer") else None
     last = entry.last_accuracy
-    places = sorted({f"{letters[one.machine]} {one.facts['machine']['commit']}" for one in entry.results})
+    places = sorted({_place(one, letters) for one in entry.results})
     return [
         shown_encoder(entry.encoder),
         SHOWN.get(entry.contestant, entry.contestant),
@@ -99,6 +99,12 @@ def _row(entry: Entry, found: Sequence[Entry], letters: dict[str, str]) -> list[
         ", ".join(map(str, entry.seeds)) or "all the same",
         ", ".join(places),
     ]
+
+
+def _place(one: Result, letters: dict[str, str]) -> str:
+    """The machine's letter, the commit, and the precision where it is not fp32."""
+    told = "" if one.precision in (None, "fp32") else f" {one.precision}"
+    return f"{letters[one.machine]} {one.facts['machine']['commit']}{told}"
 
 
 def _show_difference(found: Difference) -> str:

@@ -53,7 +53,8 @@ class Trials:
         """
         # A folder of its own, caches included: what another one remembers would make it faster.
         shop = replace(self.shop, place=self.shop.another("job"))
-        recipe, precision = self._recipe(job)
+        recipe, told = self._recipe(job)
+        precision = shop.precision_of(told)
         seed = job.seed or 0
         judged = None if job.data.judged is None else str(job.data.judged)
         folder = None if job.encoder.folder is None else str(job.encoder.folder)
@@ -103,7 +104,7 @@ class Trials:
 
         return self.once.get((job.data.name, *options), write)
 
-    def _train(self, job: Job, shop: Workshop, request: Request, precision: str | None) -> Trial:
+    def _train(self, job: Job, shop: Workshop, request: Request, precision: str) -> Trial:
         """Train the recipe by the command that `new` tells; with a judged file, let the model classify that."""
         run = shop.place / "run"
         overrides = [f"seed={request.seed}", f"output={run}"]
@@ -119,6 +120,7 @@ class Trials:
             learned = (results["refit"] or {}).get("examples", learned)  # by the model that answers
             file = shop.place / "predictions.csv"
             predict = _accel_cls("predict", str(run), "--file", request.judged, "--out", str(file))
+            predict += ["--precision", precision]
             commands.append(shop.run(predict, shop.caches))
             column = recipe.data.text
             whole = _cells(file, column if isinstance(column, str) else column[0])
