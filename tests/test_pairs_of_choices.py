@@ -23,6 +23,7 @@ _MORE = {
     "static": ("train.cuda_graphs=true",),
     "few-shot": ("few_shot={examples: 8}",),
     "distilled": ("distill={teacher: teacher, hidden: 1}",),
+    "refit": ("refit=true",),
 }
 # Numbers of what each recipe has are no choices, and of six layers some choices would have none left.
 _NUMBERS = {"rate-1e-4", "rate-2e-4", "epochs-5", "keep-6"}

@@ -41,8 +41,9 @@ from accel_cls.runs.resume import Start, lock_and_open_run
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
 from accel_cls.tasks import Task, task_of
 from accel_cls.training.averaging import make_average
-from accel_cls.training.build import Inputs, build_training, load_inputs, resolve_micro_batch_tokens
+from accel_cls.training.build import build_training, resolve_micro_batch_tokens
 from accel_cls.training.gradient_buckets import settle_buckets
+from accel_cls.training.inputs import Inputs, load_inputs
 from accel_cls.training.linear_probe import fit_last_layer, refit_last_layer
 from accel_cls.training.loop import train
 from accel_cls.training.optimizer import make_optimizer
@@ -140,8 +141,8 @@ def fit(
     explain = functools.partial(explain_out_of_memory, training, progress, sizes, key)
     reset_peak_device_memory(accelerator.device)  # what was tried to find a micro-batch's size is over
     _run_loop(loop or _train_to_the_end, hardware.name, training, progress, explain)
-    truncated = {"training": inputs.train.truncated, "validation": inputs.validation.truncated}
-    return Fitted(recipe, plan, progress, _device_peak_bytes(accelerator), truncated, inputs.tokenizer)
+    truncated = {"training": inputs.texts.train.truncated, "validation": inputs.texts.validation.truncated}
+    return Fitted(recipe, plan, progress, _device_peak_bytes(accelerator), truncated, inputs.trainable.tokenizer)
 
 
 def _loaded(session: Session, inputs: Inputs, recipe: Recipe, start: Start, notes: list[str]) -> Inputs:
@@ -153,7 +154,7 @@ def _loaded(session: Session, inputs: Inputs, recipe: Recipe, start: Start, note
     hardware.rendezvous.close()
     if teacher is not None:
         session.console.set_state("the teacher answers")
-        answers = teacher.answers(inputs.watched.last_layer, hardware.accelerator, notes)
+        answers = teacher.answers(inputs.trainable.watched.last_layer, hardware.accelerator, notes)
         inputs, teacher = replace(inputs, teacher=answers), None
         clear_device_cache(garbage_collection=True)  # what is trained needs the memory
     return inputs
@@ -162,7 +163,7 @@ def _loaded(session: Session, inputs: Inputs, recipe: Recipe, start: Start, note
 def _facts(inputs: Inputs, start: Start, teacher: Teacher | None) -> dict[str, str]:
     """What has to be the same in all processes."""
     return {
-        "token ids": inputs.learned.digest[:16],
+        "token ids": inputs.texts.learned.digest[:16],
         "weights": f"{inputs.model.num_parameters():,}",
         "checkpoint": manifest_digest(start.checkpoint),
         "teacher": "" if teacher is None else teacher.key[:16],
@@ -170,8 +171,8 @@ def _facts(inputs: Inputs, start: Start, teacher: Teacher | None) -> dict[str, s
 
 
 def _plan_of(recipe: Recipe, inputs: Inputs, accelerator: Accelerator) -> Plan:
-    learned, contrast, kind = inputs.learned, inputs.contrast, (is_xla(accelerator), inputs.packed)
-    pairs = None if contrast is None else contrast.pairs.texts
+    learned, contrast = inputs.texts.learned, inputs.trainable.contrast
+    pairs, kind = None if contrast is None else contrast.pairs.texts, (is_xla(accelerator), inputs.trainable.packed)
     return Plan.of(recipe, learned.lengths, *kind, learned.windows, inputs.strata(), pairs)
 
 
@@ -201,7 +202,7 @@ def _judged_with_fitted_head(training: Training, inputs: Inputs) -> Training:
 
     What it becomes follows from the encoder alone: a run that goes on has the same, wherever it was interrupted.
     """
-    t, contrast = training, inputs.contrast
+    t, contrast = training, inputs.trainable.contrast
     if contrast is None:
         return training
 
@@ -234,8 +235,8 @@ def _show_what_is_trained(
     console: Console,
 ) -> None:
     """The banner's sections on data, model and plan, and all notes."""
-    compiled = [("programs", plan.programs(inputs.validation.lengths))] if is_xla(accelerator) else []
-    lengths = inputs.learned.describe(recipe.data.max_length)
+    compiled = [("programs", plan.programs(inputs.texts.validation.lengths))] if is_xla(accelerator) else []
+    lengths = inputs.texts.learned.describe(recipe.data.max_length)
     console.section_once("data", [*inputs.describe_data(recipe), lengths])
     taught = [] if recipe.distill is None else [describe_teacher(recipe.distill)]
     console.section_once("model", [inputs.describe_model(recipe), *taught])

@@ -12,7 +12,7 @@ from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Examples
 from accel_cls.recipe import Recipe, with_values
 from accel_cls.tasks import task_of
-from accel_cls.training.build import load_inputs
+from accel_cls.training.inputs import load_inputs
 from accel_cls.training.linear_probe import out_of_fold_logits
 
 
@@ -39,6 +39,6 @@ def frozen_answers(
     recipe = with_values(recipe, untrained | values)
     whole = replace(corpus, train=examples, validation=examples.select(np.arange(1)))
     inputs = load_inputs(recipe, task_of(recipe), whole, accelerator, notes)
-    train = inputs.train
-    layout = Plan.of(recipe, train.lengths, few_shapes=False, packed=inputs.packed, windows=train.windows).layout
+    train, packed = inputs.texts.train, inputs.trainable.packed
+    layout = Plan.of(recipe, train.lengths, few_shapes=False, packed=packed, windows=train.windows).layout
     return out_of_fold_logits(recipe, inputs, accelerator, layout, folds, notes)

@@ -24,7 +24,7 @@ from accel_cls.models.features import FeatureModel, last_layer
 from accel_cls.models.output_scale import ScaledLayer
 from accel_cls.recipe import Recipe
 from accel_cls.tasks import Loss, Task
-from accel_cls.training.build import Inputs
+from accel_cls.training.inputs import Inputs
 from accel_cls.training.kept_outputs import key_of, made_once
 
 _KIND = "features"  # in the cache
@@ -144,8 +144,8 @@ def _features(
 
     Other processes than the main one may get None.
     """
-    pooling, device = getattr(inputs.windows, "pooling", None), accelerator.device.type
-    facts = [_FORMAT, inputs.train.digest, pooling, inputs.packed, device, accelerator.mixed_precision]
+    pooling, device = getattr(inputs.trainable.windows, "pooling", None), accelerator.device.type
+    facts = [_FORMAT, inputs.texts.train.digest, pooling, inputs.trainable.packed, device, accelerator.mixed_precision]
     shape = len(inputs.corpus.train), layer.in_features
 
     def made() -> np.ndarray:
@@ -161,7 +161,7 @@ def _make_features(
     inputs: Inputs, layer: torch.nn.Linear, place: str, accelerator: Accelerator, layout: Layout
 ) -> np.ndarray:
     """What the last layer reads of each training example, float32 [examples, hidden], on every process."""
-    batches = inputs.batches(inputs.train, inputs.corpus.train, accelerator.device)
+    batches = inputs.batches(inputs.texts.train, inputs.corpus.train, accelerator.device)
     model = FeatureModel(inputs.model, layer, place)
     with accelerator.autocast():
         found = predict_examples(accelerator, model, batches, layout, layer.in_features)
@@ -172,8 +172,9 @@ def _make_features(
 def _fit(recipe: Recipe, inputs: Inputs, features: np.ndarray) -> Fitted:
     """The layer for all training examples, with the penalty that is best for those that are held out."""
     train, task = inputs.corpus.train, inputs.task
-    loss = task.loss(recipe.train, train.labels, inputs.corpus.classes, torch.device("cpu"))
-    problem = _Problem(loss, torch.from_numpy(features), train.labels, len(inputs.corpus.classes), inputs.scaled)
+    classes, scaled = inputs.corpus.classes, inputs.trainable.scaled
+    loss = task.loss(recipe.train, train.labels, classes, torch.device("cpu"))
+    problem = _Problem(loss, torch.from_numpy(features), train.labels, len(classes), scaled)
     folds = [] if recipe.learns_from_pairs else _folds(train, task, recipe.seed)
     if not folds:
         return problem.minimize(_PENALTY_OF_FEW)
@@ -184,7 +185,7 @@ def _fit(recipe: Recipe, inputs: Inputs, features: np.ndarray) -> Fitted:
         score = 0.0
         for inner, held_out in zip(starts, folds, strict=True):
             layer = inner.minimize(penalty)
-            weight, bias = _scaled(inputs.scaled, layer.weight, layer.bias)
+            weight, bias = _scaled(scaled, layer.weight, layer.bias)
             logits = features[held_out] @ weight.numpy().T + bias.numpy()
             score += float(task.row_losses(logits, train.labels[held_out]).mean())
         if score >= least:

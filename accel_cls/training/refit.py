@@ -23,8 +23,8 @@ from accel_cls.runs.changes import RunSpec, changes_of
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.refitted import put_refitted
 from accel_cls.tasks import Task
-from accel_cls.training.build import Inputs, load_inputs
 from accel_cls.training.fit import Fitted, Session, fit, open_on_main
+from accel_cls.training.inputs import Inputs, load_inputs
 from accel_cls.training.series import Series
 
 

@@ -16,7 +16,7 @@ from accel_cls.errors import UserError
 from accel_cls.models.own.configurations import encoder_config
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.rules.graphs import without_static_shapes
-from accel_cls.training.build import Inputs
+from accel_cls.training.inputs import Inputs
 from accel_cls.training.static_updates import StaticUpdates
 
 
@@ -91,7 +91,7 @@ def _why_not(recipe: Recipe, inputs: Inputs, accelerator: Accelerator) -> str | 
         return f"{accelerator.distributed_type.value} divides the weights"
     if accelerator.scaler is not None:
         return "fp16's scale of the loss is found by the host"
-    if not inputs.packed:
+    if not inputs.trainable.packed:
         return "texts of this family are padded, not packed"
     if type(inputs) is not Inputs:
         return "tokens are hidden anew in each update"

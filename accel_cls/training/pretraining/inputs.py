@@ -30,9 +30,10 @@ from accel_cls.tokenization.encode import encode_cached
 from accel_cls.tokenization.encoded import Encoded
 from accel_cls.tokenization.tokenizer import load_tokenizer
 from accel_cls.tokenization.words import has_jieba, holds_chinese, words_of
-from accel_cls.training.build import Inputs
+from accel_cls.training.inputs import EncodedParts, Inputs
 from accel_cls.training.objective import Objective, Supervised
 from accel_cls.training.pretraining.artifacts import EncoderArtifacts
+from accel_cls.training.trainable import Trainable
 
 
 class MeanOfGuesses:
@@ -71,8 +72,9 @@ class MaskedInputs(Inputs):
         fixed_rows: int | None = None,
     ) -> Batches:
         """What makes micro-batches of the training texts, or of those held out."""
-        place = self.padding, device, fixed_tokens, fixed_rows, self.first_position
-        masking = self.fixed_masking if texts is self.validation else self.masking
+        t = self.trainable
+        place = t.padding, device, fixed_tokens, fixed_rows, t.first_position
+        masking = self.fixed_masking if texts is self.texts.validation else self.masking
         return MaskedBatches(texts, examples.labels, *place, masking)
 
     def objective(self, recipe: Recipe) -> Objective:
@@ -84,11 +86,12 @@ class MaskedInputs(Inputs):
 
     def artifacts(self, folder: RunFolder, recipe: Recipe, tracking: Tracking, is_main: bool) -> Artifacts:
         """What writes the run's log and its best encoder."""
-        return EncoderArtifacts(folder, recipe, self.corpus, self.task, self.tokenizer, (), tracking, is_main)
+        what = self.corpus, self.task, self.trainable.tokenizer
+        return EncoderArtifacts(folder, recipe, *what, (), tracking, is_main)
 
     def outline(self, recipe: Recipe) -> PreTrainedModel:
         """The same model on the meta device."""
-        return outline_language_model(recipe, self.tokenizer)
+        return outline_language_model(recipe, self.trainable.tokenizer)
 
     def describe_data(self, recipe: Recipe) -> list[tuple[str, str]]:
         """The banner's lines about texts."""
@@ -127,22 +130,10 @@ def load_masked(
     words = words_of(tokenizer, validation, pretrain.whole_words)
     fixed = replace(masking, words=words, is_training=False)
     corpus = replace(corpus, train=replace(corpus.train, labels=masking.counts(train.offsets)))
-    return MaskedInputs(
-        corpus=corpus,
-        task=task,
-        loss=MeanOfGuesses(),
-        tokenizer=tokenizer,
-        model=model,
-        train=train,
-        learned=train,
-        validation=validation,
-        packed=packed,
-        first_position=first_position,
-        padding=padding,
-        is_judged_first=True,
-        masking=masking,
-        fixed_masking=fixed,
-    )
+    texts = EncodedParts(train, train, validation)
+    trainable = Trainable(tokenizer, model, padding, packed, first_position)
+    parts = (corpus, task, MeanOfGuesses(), texts, trainable)
+    return MaskedInputs(*parts, is_judged_first=True, masking=masking, fixed_masking=fixed)
 
 
 def _masking(pretrain: Pretrain, tokenizer: PreTrainedTokenizerBase, train: Encoded, seed: int) -> Masking:
