@@ -102,7 +102,6 @@ def predict(
         from accel_cls.inference.input import of_file, of_lines, of_texts
         from accel_cls.inference.loading import load_classifier
         from accel_cls.inference.output import check_out, check_top
-        from accel_cls.inference.precision import slow_precision
 
         classifier = load_classifier(run, precision)
         if raw:
@@ -115,16 +114,17 @@ def predict(
     else:
         given = of_texts(text, pair) if text else of_lines(sys.stdin.buffer, encoding, _tell)
     classifier.check_texts(given.texts)
-    hidden_size = getattr(classifier.model.config, "hidden_size", None)
-    if slow := slow_precision(classifier.precision, classifier.device, hidden_size):
-        _tell(slow)
     _answer(classifier, given, top, out, is_shown=bool(text))
 
 
 def _answer(classifier: Classifier, given: Input, top: int | None, out: str | None, is_shown: bool) -> None:
     """Write the predictions to a file, show them, or print them as JSON lines; then what is to be said of them."""
     from accel_cls.inference.output import Output, show_predictions, telling_decided, telling_lost
+    from accel_cls.inference.precision import faster_precision, slow_precision
 
+    computes = classifier.precision, classifier.device, getattr(classifier.model.config, "hidden_size", None)
+    if slow := slow_precision(*computes):
+        _tell(slow)
     last_notes: list[str] = []
     classified = telling_lost(_classified(classifier, given), last_notes)
     if not is_shown:
@@ -133,7 +133,10 @@ def _answer(classifier: Classifier, given: Input, top: int | None, out: str | No
     if renamed := output.renamed(Path(out).suffix.lower() if out else ".jsonl"):
         _tell(renamed)
     if out:
-        _tell(f"{output.write(Path(out), classified)} predictions in {out}")
+        count = output.write(Path(out), classified)
+        _tell(f"{count} predictions in {out}")
+        if faster := faster_precision(*computes, count):
+            _tell(faster)
     elif is_shown:
         shown = list(classified)
         with _standard_output():

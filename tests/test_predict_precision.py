@@ -74,3 +74,18 @@ def test_bf16_that_saves_no_time_is_told(model: Path, capsys: pytest.CaptureFixt
         said = capsys.readouterr()
         assert (told in said.err) == is_told
         assert "good food" in said.out
+
+
+def test_a_faster_precision_is_told_after_many_texts(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr("accel_cls.inference.precision.fast_bf16", lambda *_: "this CPU, by its magic,")
+    rows, out = tmp_path / "in.csv", str(tmp_path / "out.csv")
+    told = "that was in fp32; this CPU, by its magic, is faster in bf16 with such a model: --precision bf16"
+    for count, precision, is_told in ((2000, "fp32", True), (2000, "bf16", False), (1999, "fp32", False)):
+        rows.write_text("text\n" + "good food\n" * count, encoding="utf-8")
+        arguments = ["--file", str(rows), "--column", "text", "--out", out, "--precision", precision]
+        assert predict([str(model), *arguments]) == 0
+        said = capsys.readouterr().err
+        assert f"{count} predictions" in said
+        assert (told in said) == is_told

@@ -13,6 +13,7 @@ from accel_cls.errors import UserError
 
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+_MANY = 2000  # texts: for fewer the start of the command takes as long
 _LOW: Mapping[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -51,3 +52,16 @@ def slow_precision(precision: Precision, device: torch.device, hidden_size: int 
     if precision != "bf16" or device.type != "cpu" or fast_bf16(device.type, hidden_size) is not None:
         return None
     return "this CPU is not known to be faster in bf16 than in fp32 with this model"
+
+
+def faster_precision(precision: Precision, device: torch.device, hidden_size: int | None, texts: int) -> str | None:
+    """That another precision would have been faster, for the user; None where it would not, or for a few texts.
+
+    Args:
+        precision, device, hidden_size: as for `slow_precision`.
+        texts: how many were classified.
+    """
+    faster = fast_bf16(device.type, hidden_size) if precision == "fp32" and texts >= _MANY else None
+    return (
+        None if faster is None else f"that was in fp32; {faster} is faster in bf16 with such a model: --precision bf16"
+    )
