@@ -24,7 +24,7 @@ class _Job:
 
 def _do(jobs: list[_Job], work: Callable[[Workshop], None] = lambda shop: None, **limits: Any) -> int:
     def doer(shop: Workshop, on: dict[str, Any]) -> Callable[[_Job], dict[str, Any]]:
-        assert (on["at_once"], on["precision"]) == (limits.get("at_once", 1), limits.get("precision"))
+        assert on["at_once"] == limits.get("at_once", 1)
 
         def do(job: _Job) -> dict[str, Any]:
             work(shop)
@@ -53,14 +53,22 @@ def test_several_at_a_time_share_the_cores(monkeypatch: pytest.MonkeyPatch, caps
 
 
 @pytest.mark.parametrize(("asked", "launched"), [(None, "no"), ("bf16", "bf16"), ("fp32", "no")])
-def test_the_precision_that_is_asked_for_is_launched_and_kept(
-    asked: str | None, launched: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("told", [None, "bf16"])
+def test_the_precision_that_is_asked_for_is_launched_before_the_one_that_is_told(
+    told: str | None, asked: str | None, launched: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine, "describe", lambda: {"gpu": None, "cores": 2})
     seen = []
-    assert _do([_Job("a")], lambda shop: seen.append(shop.launch()), precision=asked) == 0
-    (command,) = seen
+
+    def work(shop: Workshop) -> None:
+        seen.append((shop.launch(told), shop.precision_of(told)))
+
+    assert _do([_Job("a")], work, precision=asked) == 0
+    [(command, kept)] = seen
+    if asked is None and told is not None:
+        launched = told
     assert command[command.index("--mixed_precision") + 1] == launched
+    assert kept == {"no": "fp32", "bf16": "bf16"}[launched]
 
 
 def test_what_goes_wrong_is_told_and_stops_nothing(capsys: pytest.CaptureFixture) -> None:
