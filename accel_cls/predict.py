@@ -121,8 +121,9 @@ def _answer(classifier: Classifier, given: Input, top: int | None, out: str | No
     """Write the predictions to a file, show them, or print them as JSON lines; then what is to be said of them."""
     from accel_cls.inference.output import Output, show_predictions, telling_decided, telling_lost
     from accel_cls.inference.precision import faster_precision, slow_precision
+    from accel_cls.models.configuration import encoder_width
 
-    computes = classifier.precision, classifier.device, getattr(classifier.model.config, "hidden_size", None)
+    computes = classifier.precision, classifier.device, encoder_width(classifier.model.config)
     if slow := slow_precision(*computes):
         _tell(slow)
     last_notes: list[str] = []
