@@ -67,7 +67,11 @@ def test_a_judged_file_chooses_nothing(measured) -> None:
     rows = [facts(measured[0], f"own/{name}")["rows"] for name in names]
     assert [(one["training"], one["judged"]) for one in rows] == [(ROWS, ROWS)] * 4
     assert len({one["digest"] for one in rows}) == 1
-    assert facts(measured[0], "own/tiny/accel_cls-3")["last"] is None
+    ours = facts(measured[0], "own/tiny/accel_cls-3")
+    assert ours["last"] is None
+    epochs, chosen_by = zip(*ours["course"], strict=True)
+    assert list(epochs) == sorted(epochs)
+    assert all(0 <= accuracy <= 1 for accuracy in chosen_by)
 
 
 def test_scores_are_those_of_the_kept_answers(measured) -> None:

@@ -33,6 +33,7 @@ class Trial:
     commands: tuple[Ended, ...]  # that a user would wait for
     training_rows: int
     last: dict[str, float] | None = None  # of the last evaluation, where the judged rows chose among several
+    course: list[list[float]] | None = None  # epoch and accuracy of each evaluation by which the epoch was chosen
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class Trials:
                 "scores": compute_scores(["accuracy", "f1_macro"], _judged(true, predicted, len(corpus.classes))),
                 "judged_file": judged is not None,
                 "last": trial.last,
+                "course": trial.course,
                 "seconds": round(sum(one.wall_seconds for one in trial.commands), 1),
                 "cpu_seconds": round(sum(one.cpu_seconds for one in trial.commands), 1),
                 "others_cores": round(max(one.others_cores for one in trial.commands), 2),
@@ -113,8 +115,9 @@ class Trials:
         results = ours.results(run)
         recipe, corpus = request.load()
         texts, last, learned = corpus.validation.texts["text"][:], None, results["rows"]["training"]
+        course = [[one["epoch"], one["evaluation"]["accuracy"]] for one in results["evaluations"]]
         if request.judged is None:  # the best epoch is the best one on the judged rows: the last one is told, too
-            last = {"accuracy": results["evaluations"][-1]["evaluation"]["accuracy"]}
+            last = {"accuracy": course[-1][1]}
             cells = _cells(run / "predictions.csv", "text")
         else:
             learned = (results["refit"] or {}).get("examples", learned)  # by the model that answers
@@ -129,7 +132,7 @@ class Trials:
         if [text for text, _ in cells] != texts:
             raise Failed("accel_cls answered other rows than those that are judged")
         predicted = task_of(recipe).parse_texts([label for _, label in cells], corpus.classes.names)
-        return Trial({job.contestant.name: predicted}, tuple(commands), learned, last)
+        return Trial({job.contestant.name: predicted}, tuple(commands), learned, last, course)
 
 
 _OURS = ("accel_cls", "quick")
