@@ -20,6 +20,7 @@ from accel_cls.tasks.losses import (
     CrossEntropy,
     FocalLoss,
     GeneralizedCrossEntropy,
+    logit_offsets,
 )
 
 CPU = torch.device("cpu")
@@ -37,10 +38,11 @@ def values(loss, logits=LOGITS, labels=LABELS):
 
 
 def by_formula(of_probability, smoothing=0.0, weights=WEIGHTS):
-    """Sum over the classes of smoothed label × weight × loss of the class's probability, in float64, by autograd."""
+    """The label's weight × sum over the classes of smoothed label × loss of the class's probability, in float64."""
     leaf = LOGITS.double().requires_grad_()
     targets = (1 - smoothing) * one_hot(LABELS, 3) + smoothing / 3
-    losses = (targets * torch.tensor(weights) * of_probability(leaf.exp() / leaf.exp().sum(1, keepdim=True))).sum(1)
+    losses = (targets * of_probability(leaf.exp() / leaf.exp().sum(1, keepdim=True))).sum(1)
+    losses = losses * torch.tensor(weights)[LABELS]
     return losses, torch.autograd.grad(losses.sum(), leaf)[0]
 
 
@@ -112,7 +114,8 @@ def test_focal_loss_of_several_classes_and_its_gradient(smoothing: float) -> Non
     leaf = LOGITS.double().requires_grad_()
     p, targets = 1 / (1 + (-leaf).exp()), SEVERAL * (1 - smoothing) + smoothing / 2
     positive, negative = -((1 - p) ** 2) * p.log(), -(p**2) * (1 - p).log()
-    losses = (targets * torch.tensor(WEIGHTS) * positive + (1 - targets) * negative).mean(1)
+    losses = (targets * positive + (1 - targets) * negative) * torch.where(SEVERAL > 0, torch.tensor(WEIGHTS), 1.0)
+    losses = losses.mean(1)
     expected = losses, torch.autograd.grad(losses.sum(), leaf)[0]
     assert_same(values(BinaryFocalLoss(WEIGHTS, smoothing, CPU, 2.0), labels=SEVERAL), expected)
 
@@ -136,6 +139,64 @@ def test_recipe_chooses_the_loss() -> None:
     assert torch.equal(
         values(several, labels=SEVERAL)[0], values(BinaryFocalLoss(None, 0, CPU, 2.0), labels=SEVERAL)[0]
     )
+
+
+# Weights and smoothing together
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy, lambda *all: FocalLoss(*all, 2.0), BinaryCrossEntropy])
+def test_a_weight_is_so_many_texts_of_the_class(loss) -> None:
+    """torch weighs what smoothing gives to a class by that class's weight, in the texts of all others, too."""
+    weights, labels = np.array([1.0, 1.0, 50.0], np.float32), SEVERAL if loss is BinaryCrossEntropy else LABELS
+    weighted, plain = (values(loss(one, 0.1, CPU), labels=labels)[0] for one in (weights, None))
+    if loss is BinaryCrossEntropy:
+        has_not = SEVERAL[:, 2] == 0
+        assert torch.equal(weighted[has_not], plain[has_not])
+        assert (weighted[~has_not] > plain[~has_not]).all()
+    else:
+        torch.testing.assert_close(weighted, plain * torch.from_numpy(weights)[LABELS])
+
+
+# Adjusted logits
+
+
+def adjusted(adjustment: float, **form):
+    """A loss of the recipe's, of classes with 6, 3 and 1 of 10 examples."""
+    names = Classes(("a", "b", "c"), ("a", "b", "c"))
+    labels = np.repeat([0, 1, 2], [6, 3, 1])
+    return SingleLabel().loss(Train(), labels, names, CPU, Form(logit_adjustment=adjustment, **form))
+
+
+@pytest.mark.parametrize("form", [{}, {"kind": "focal"}, {"kind": "generalized_cross_entropy"}])
+def test_adjusted_loss_is_that_of_logits_with_the_logarithms_of_the_shares(form: dict[str, str]) -> None:
+    shares = torch.tensor([0.6, 0.3, 0.1]).log()
+    assert_same(values(adjusted(0.5, **form)), values(adjusted(0, **form), LOGITS + 0.5 * shares))
+    found = adjusted(0.5, **form).divergence(LOGITS[:2], LOGITS[2:])
+    expected = adjusted(0, **form).divergence(LOGITS[:2] + 0.5 * shares, LOGITS[2:] + 0.5 * shares)
+    torch.testing.assert_close(found, expected)
+
+
+def test_what_minimizes_the_adjusted_loss_evens_out_the_classes() -> None:
+    """Of texts that tell nothing apart: the shares themselves without it, all alike with 1, in between with 0.5."""
+    for adjustment, expected in ((0.0, [0.6, 0.3, 0.1]), (1.0, [1 / 3] * 3), (0.5, None)):
+        bias = torch.zeros(3, requires_grad=True)
+        optimizer = torch.optim.LBFGS([bias], max_iter=50, tolerance_grad=1e-9, line_search_fn="strong_wolfe")
+        loss = adjusted(adjustment)
+        labels = torch.tensor([0] * 6 + [1] * 3 + [2])
+
+        def value(bias=bias, loss=loss, optimizer=optimizer, labels=labels):
+            optimizer.zero_grad()
+            total = loss.losses(bias.expand(10, 3), labels).mean()
+            total.backward()
+            return total
+
+        optimizer.step(value)
+        roots = np.sqrt([0.6, 0.3, 0.1])
+        assert bias.detach().softmax(0).tolist() == pytest.approx(expected or list(roots / roots.sum()), abs=1e-4)
+
+
+def test_class_without_examples_has_a_finite_offset() -> None:
+    assert logit_offsets(np.array([3, 0]), 2.0) == pytest.approx([2 * math.log(0.75), 2 * math.log(0.25)])
 
 
 # Weights by effective numbers

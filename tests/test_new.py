@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -62,27 +61,25 @@ def test_few_examples_want_a_pretrained_encoder(capsys: pytest.CaptureFixture) -
         assert (recipe.evaluate.every == "end") == (count == 300), "few validation examples choose no epoch"
 
 
-def test_uneven_classes_weigh_the_same_where_that_helps(capsys: pytest.CaptureFixture) -> None:
-    """Tried on training rows alone: the rare class shares its word with the frequent one, more or less often."""
+def test_uneven_classes_are_scored_by_macro_f1_and_adjusted(capsys: pytest.CaptureFixture) -> None:
+    """From ten times as many on."""
 
-    def write_uneven(shared: int) -> None:
-        rows = [(f"{'late' if i % 20 < shared else 'fine'} {i}", "often") for i in range(400)]
-        rows += [(f"late {i}", "rare") for i in range(400, 480)]
+    def write_uneven(often: int, rare: int) -> None:
+        rows = [(f"fine {i}", "often") for i in range(often)] + [(f"late {i}", "rare") for i in range(rare)]
         write("d.csv", "text,label\n" + "\n".join(",".join(row) for row in rows))
 
-    write_uneven(shared=5)
+    write_uneven(400, 40)
     recipe, said = new(capsys, "d.csv", "--force")
-    assert recipe.train.class_weights == "balanced"
-    words = "class weights balanced: TF-IDF with balanced classes gets macro F1"
-    found = re.search(rf"{words} ([\d.]+) instead of ([\d.]+)", said)
-    assert found
-    assert float(found[1]) > float(found[2])
-    write_uneven(shared=18)
-    recipe, said = new(capsys, "d.csv", "--force")
+    assert recipe.loss.logit_adjustment == 0.35
+    assert recipe.evaluate.best == "f1_macro"
     assert recipe.train.class_weights is None
-    assert "class weights none: TF-IDF with balanced classes gets macro F1" in said
-    write("d.csv", "text,label\n" + lines_of(100, "{text},{label}"))
-    assert "class weights" not in new(capsys, "d.csv", "--force")[1]
+    assert "uneven classes logit_adjustment 0.35: large classes are favoured that much less" in said
+    assert "loss:\n  logit_adjustment: 0.35" in Path("d.yaml").read_text(encoding="utf-8")
+    write_uneven(400, 41)
+    recipe, said = new(capsys, "d.csv", "--force")
+    assert recipe.loss.logit_adjustment == 0
+    assert recipe.evaluate.best == "accuracy"
+    assert "uneven classes" not in said
 
 
 def test_second_file_is_validation(capsys: pytest.CaptureFixture) -> None:

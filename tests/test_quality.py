@@ -21,6 +21,7 @@ from benchmarks.quality.jobs import CONTESTANTS, Job, all_jobs
 from benchmarks.quality.kept import Kept, Result
 from benchmarks.quality.page import BEGIN, END, PAGE, tables
 from benchmarks.quality.sets import DataSet
+from benchmarks.quality.uneven import write_uneven
 from benchmarks.workshop import Workshop
 
 ROWS = 60
@@ -213,7 +214,7 @@ def keep(
     folder: Path, contestant: str, seed: int | None, right: int, encoder: Encoder = ENCODER, name: str = "toy", **more
 ) -> None:
     """A result with so many of 100 rows right."""
-    job = Job(toy(folder, name=name), encoder, CONTESTANTS[contestant], seed)
+    job = Job(toy(folder, name=name), encoder, CONTESTANTS[contestant.removesuffix("-balanced")], seed)
     said = {"rows": {"training": 5000, "judged": 100, "digest": "d"}, "judged_file": False, "last": None}
     said |= {"scores": {"accuracy": right / 100, "f1_macro": right / 100}, "machine": MACHINE, "recipe": None}
     said |= {"seconds": 90.0 if contestant == "accel_cls" else 50.0, "cpu_seconds": 9.0, "others_cores": 0.0}
@@ -262,6 +263,33 @@ def test_goals_stand_beside_what_was_reached(tmp_path) -> None:
         ("better than TF-IDF and the frozen encoder", "+1.0 points to frozen + LR", True),
         ("1.5 × the Trainer's time or less", "1.80 ×", False),
     ]
+
+
+def test_uneven_sets_are_held_against_macro_f1(tmp_path) -> None:
+    """By the simple contestant that is best by it, here another one than by accuracy."""
+    scores = {"accel_cls": (90, 0.7), "tfidf": (92, 0.5), "tfidf-balanced": (88, 0.72)}
+    for contestant, (right, macro) in scores.items():
+        of_both = {"accuracy": right / 100, "f1_macro": macro}
+        keep(tmp_path, contestant, 0, right, NONE, "news-uneven", scores=of_both)
+    found = entries([*Kept(tmp_path / "results").results()])
+    assert ("macro F1 as good as that of what is simple, or better", "-2.0 points to TF-IDF balanced", False) in [
+        (one.goal, one.reached, one.is_met) for one in verdicts(found)
+    ]
+    assert "| -2.0 to TF-IDF balanced |" in tables([*Kept(tmp_path / "results").results()])
+
+
+def test_uneven_sets_are_the_same_each_time_and_in_both_files(tmp_path) -> None:
+    train, judged = tmp_path / "train.csv", tmp_path / "judged.txt"
+    rows = [(f"text {i}", "abc"[i % 3]) for i in range(600)]
+    train.write_text("topic,title\n" + "".join(f"{label},{text}\n" for text, label in rows), encoding="utf-8")
+    judged.write_text("".join(f"{text}\t{label}\n" for text, label in rows[:300]), encoding="utf-8")
+    first, again = (write_uneven([train, judged], ("title", "topic")) for _ in range(2))
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
+    for path, sizes in zip(first, ([200, 45, 10], [100, 22, 5]), strict=True):  # 1, 20^-0.5, 1/20
+        found = [tuple(row.split(",")) for row in path.read_text(encoding="utf-8").splitlines()[1:]]
+        assert {*found} <= {*rows}
+        assert len({*found}) == len(found)
+        assert [sum(label == name for _, label in found) for name in "abc"] == sizes
 
 
 def test_seconds_are_held_against_the_trainers_on_the_same_kind_of_machine(tmp_path) -> None:

@@ -12,11 +12,11 @@ from ftfy.badness import BADNESS_RE
 
 from accel_cls.authoring.findings import Case, Finding, texts_in_words
 from accel_cls.authoring.leaks import leaks, parts_of, repeated
+from accel_cls.authoring.uneven import ADJUSTMENT, is_uneven
 from accel_cls.data.byte_order_marks import MARK, MarksLeftOut
 from accel_cls.data.corpus import Corpus
 from accel_cls.recipe.sections.data import Data
 
-IMBALANCE = 10  # the largest class over the smallest from which on accuracy hides the smallest
 _RARE = 10  # training examples under which a class is hardly learned
 _SMALL = 200  # validation examples under which a score's error margin is over four points
 _SPLIT_SHORT = 0.75  # of the examples that a split was to have: fewer are told
@@ -31,12 +31,13 @@ _MARKUP = re.compile(
 )
 
 
-def audit(corpus: Corpus, data: Data) -> list[Finding]:
+def audit(corpus: Corpus, data: Data, task: str) -> list[Finding]:
     """Everything odd about a corpus that needs no tokenizer.
 
     Args:
         corpus: with its unusable rows dropped, not refused.
         data: the recipe's, which says whether training would refuse them.
+        task: the recipe's.
     """
     parts = parts_of(corpus)
     findings = [
@@ -55,7 +56,7 @@ def audit(corpus: Corpus, data: Data) -> list[Finding]:
         ]
         if cases:
             findings.append(Finding(kind, f"{what}: {texts_in_words(len(cases))}", advice, tuple(cases)))
-    classes = _classes(corpus) if corpus.reader.has_classes else ()
+    classes = _classes(corpus, task) if corpus.reader.has_classes else ()
     return [*findings, *_half_pairs(corpus), *classes, *_small_parts(corpus)]
 
 
@@ -195,7 +196,7 @@ def _spelled(name: str) -> str:
     return _HIDDEN.sub(lambda found: ascii(found[0])[1:-1], repr(name))
 
 
-def _classes(corpus: Corpus) -> Iterator[Finding]:
+def _classes(corpus: Corpus, task: str) -> Iterator[Finding]:
     names = corpus.classes.names
     train = corpus.class_counts(corpus.train)
     judged = {f"data.{part}": corpus.class_counts(examples) for part, examples in corpus.judged.items()}
@@ -224,15 +225,17 @@ def _classes(corpus: Corpus) -> Iterator[Finding]:
             "add examples, or join the class with another one",
         )
     some = train[train > 0]
-    if len(some) > 1 and some.max() >= IMBALANCE * some.min():
+    if is_uneven(train):
         large, small = (names[int(np.flatnonzero(train == extreme)[0])] for extreme in (some.max(), some.min()))
         share = some.max() / len(corpus.train)
+        is_single = task == "single_label"
+        raised = f"loss.logit_adjustment={ADJUSTMENT}" if is_single else "train.class_weights=balanced"
         yield Finding(
             "imbalance",
             f"{large} has {some.max() / some.min():,.0f} times the examples of {small} "
             f"({some.max():,} and {some.min():,})",
             f"accuracy hides the small classes (always {large} scores {share:.2f}): evaluate by f1_macro "
-            "(evaluate.metrics, evaluate.best), and try train.class_weights=balanced",
+            f"(evaluate.metrics, evaluate.best), and try {raised}",
         )
 
 

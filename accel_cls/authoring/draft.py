@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accel_cls.authoring.audit import IMBALANCE
-from accel_cls.authoring.class_weights import try_balanced
 from accel_cls.authoring.columns import Choice, Table
 from accel_cls.authoring.hyperparameters import Lines, from_scratch, pretrained, when_to_evaluate
 from accel_cls.authoring.labelling import Labelling
 from accel_cls.authoring.survey import Survey
+from accel_cls.authoring.uneven import ADJUSTMENT, is_uneven
 from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Examples
 from accel_cls.data.split import can_split, distinct_texts, split_examples
@@ -23,7 +22,6 @@ from accel_cls.recipe import Recipe
 from accel_cls.recipe.json_schema import editor_line
 from accel_cls.recipe.metrics import DISTANCE_METRICS
 from accel_cls.recipe.source import to_yaml_line
-from accel_cls.tasks import SingleLabel
 
 _CUT = 0.02  # share of the texts that max_length may cut
 _CUT_OF_NGRAMS = 0.001  # likewise of a bag of n-grams, for which longer texts cost little
@@ -64,9 +62,9 @@ def draft(table: Table, text: Choice, labelling: Labelling, found: Survey, wishe
         model, train = from_scratch(found, count, decisions)
     else:
         model, train = pretrained(found, count, _model_name(wishes), wishes.quick, decisions)
-    train += _class_weights(found, labelling, split, decisions)
+    loss = _loss(found, labelling, decisions)
     evaluate = [*_evaluate(found, labelling, decisions), *when_to_evaluate(wishes.model is not None, count, decisions)]
-    sections = {"data": data, "model": model, "train": train, "evaluate": evaluate}
+    sections = {"data": data, "model": model, "train": train, "loss": loss, "evaluate": evaluate}
     body = "".join(
         f"\n{name}:\n" + "".join(_line(*entry) for entry in lines) for name, lines in sections.items() if lines
     )
@@ -254,18 +252,13 @@ def _model_name(wishes: Wishes) -> str:
     return name if name.startswith((".", "/")) else f"./{name}"
 
 
-def _class_weights(
-    found: Survey, labelling: Labelling, split: _Split | None, decisions: list[tuple[str, str]]
-) -> Lines:
-    """Weights for uneven classes, where something quick is better with them."""
-    if labelling.task != "single_label":
+def _loss(found: Survey, labelling: Labelling, decisions: list[tuple[str, str]]) -> Lines:
+    """What lets rare classes be predicted where macro F1 counts them like the others."""
+    if labelling.task != "single_label" or not is_uneven(found.counts):
         return []
-    train = found.corpus.train if split is None else split.train
-    tried = try_balanced(found.corpus, SingleLabel(), train, _SEED)
-    if tried is None:
-        return []
-    decisions.append(("class weights", f"{'balanced' if tried.helps else 'none'}: {tried.why}"))
-    return [("class_weights", "balanced", tried.why)] if tried.helps else []
+    why = "large classes are favoured that much less than their shares of the examples have it"
+    decisions.append(("uneven classes", f"logit_adjustment {ADJUSTMENT}: {why}"))
+    return [("logit_adjustment", ADJUSTMENT, why)]
 
 
 def _evaluate(found: Survey, labelling: Labelling, decisions: list[tuple[str, str]]) -> Lines:
@@ -276,10 +269,9 @@ def _evaluate(found: Survey, labelling: Labelling, decisions: list[tuple[str, st
     if (metrics := DISTANCE_METRICS.get(labelling.task)) is not None:
         decisions.append(("best", f"by {metrics[0]}, the mean absolute error"))
         return [("metrics", [*metrics], ""), ("best", metrics[0], "the mean absolute error")]
-    some = found.counts[found.counts > 0]
-    if some.max() < IMBALANCE * some.min():
+    if not is_uneven(found.counts):
         return [("metrics", ["accuracy", "f1", "precision", "recall"], ""), ("best", "accuracy", "")]
-    times = some.max() / some.min()
+    times = found.counts.max() / found.counts[found.counts > 0].min()
     why = f"the largest class has {times:,.0f} times the examples of the smallest: accuracy hides the small ones"
     decisions.append(("best", f"by f1_macro: {why}"))
     return [("metrics", ["accuracy", "f1_macro", "balanced_accuracy"], ""), ("best", "f1_macro", why)]

@@ -26,6 +26,7 @@ from accel_cls.tasks import Task
 _CHANCE = 0.05  # from this p on a difference may be chance
 _GAIN = 0.001  # of a score between two evaluations, under which nothing improves
 _WITH_UNIT = ("mae", "rmse")  # scores whose gain is a share of them
+_WEIGHTS = "train.class_weights: balanced gives rare classes more weight"
 _DOUBLED = 2.0
 
 
@@ -192,7 +193,9 @@ def _never_predicted(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:
     if len(predicted) == 1 and "confusion" in results:
         yield f"all rows are said to be {predicted[0]['name']!r}: nothing was learned; {again}"
     elif missed:
-        yield f"never predicted: {listed(missed, 5)}; train.class_weights: balanced gives rare classes more weight"
+        is_single = recipe.task == "single_label"
+        advice = "loss.logit_adjustment lets rare classes be answered more often"
+        yield f"never predicted: {listed(missed, 5)}; {advice if is_single else _WEIGHTS}"
 
 
 def _course(recipe: Recipe, results: dict[str, Any]) -> Iterator[str]:

@@ -94,8 +94,7 @@ class CumulativeCrossEntropy(CrossEntropy):
     Of two classes it is cross-entropy. Smoothing spreads a share of each label over all classes.
     """
 
-    def losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Float32 [R]."""
+    def _unweighted(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         classes = logits.shape[1]
         first = torch.arange(classes - 1, device=logits.device)
         is_up_to = torch.arange(classes, device=logits.device) <= first.unsqueeze(1)  # [questions, classes]
@@ -105,5 +104,4 @@ class CumulativeCrossEntropy(CrossEntropy):
         target = (labels.unsqueeze(1) > first).to(logits.dtype)
         if self._smoothing:
             target = (1 - self._smoothing) * target + self._smoothing * (classes - 1 - first) / classes
-        losses = binary_cross_entropy_with_logits(beyond - up_to, target, reduction="none").mean(1)
-        return losses if self._tensor is None else losses * self._tensor[labels]
+        return binary_cross_entropy_with_logits(beyond - up_to, target, reduction="none").mean(1)

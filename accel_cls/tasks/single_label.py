@@ -22,7 +22,7 @@ from accel_cls.tasks.class_scores import ClassScore, class_scores, class_table
 from accel_cls.tasks.class_weights import class_weights
 from accel_cls.tasks.linear import NEVER, fit_classes
 from accel_cls.tasks.lists import read_list
-from accel_cls.tasks.losses import CrossEntropy, FocalLoss, GeneralizedCrossEntropy
+from accel_cls.tasks.losses import AdjustedLogits, CrossEntropy, FocalLoss, GeneralizedCrossEntropy, logit_offsets
 from accel_cls.tasks.questions import Question
 from accel_cls.tasks.soft_targets import SoftLoss, softmax_divergence
 from accel_cls.tasks.task import CROSS_ENTROPY, Decoded, Loss, Predictor, Table
@@ -96,13 +96,17 @@ class SingleLabel:
     def loss(
         self, train: Train, labels: np.ndarray, classes: Classes, device: torch.device, form: Form = CROSS_ENTROPY
     ) -> Loss:
-        """Cross-entropy, focal loss or generalized cross-entropy."""
+        """Cross-entropy, focal loss or generalized cross-entropy, of logits as they are or adjusted."""
         settings = self.class_weights(train, labels, classes), train.label_smoothing, device
+        loss = CrossEntropy(*settings)
         if form.kind == FOCAL:
-            return FocalLoss(*settings, form.focal_gamma)
-        if form.kind == GENERALIZED:
-            return GeneralizedCrossEntropy(*settings, form.gce_q)
-        return CrossEntropy(*settings)
+            loss = FocalLoss(*settings, form.focal_gamma)
+        elif form.kind == GENERALIZED:
+            loss = GeneralizedCrossEntropy(*settings, form.gce_q)
+        if not form.logit_adjustment:
+            return loss
+        offsets = logit_offsets(self.class_counts(labels, len(classes)), form.logit_adjustment)
+        return AdjustedLogits(loss, torch.from_numpy(offsets).to(device))
 
     def class_weights(self, train: Train, labels: np.ndarray, classes: Classes) -> np.ndarray | None:
         """The weight of each class, float32; None where all weigh the same.

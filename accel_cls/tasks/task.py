@@ -54,7 +54,7 @@ class Loss(Protocol):
         """
 
 
-CROSS_ENTROPY = Form()  # what `model.freeze` and `train.head_init` minimize whatever the recipe says: it is convex
+CROSS_ENTROPY = Form()
 
 
 Predictor = Callable[["csr_matrix"], np.ndarray]

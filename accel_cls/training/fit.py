@@ -45,6 +45,7 @@ from accel_cls.training.build import build_training, resolve_micro_batch_tokens
 from accel_cls.training.gradient_buckets import settle_buckets
 from accel_cls.training.inputs import Inputs, load_inputs
 from accel_cls.training.linear_probe import fit_last_layer, refit_last_layer
+from accel_cls.training.logit_adjustment import begin_adjusted
 from accel_cls.training.loop import train
 from accel_cls.training.optimizer import make_optimizer
 from accel_cls.training.out_of_memory import explain_out_of_memory
@@ -187,8 +188,12 @@ def _device_peak_bytes(accelerator: Accelerator) -> int | None:
 
 
 def _fit_last_layer(recipe: Recipe, inputs: Inputs, accelerator: Accelerator, plan: Plan, console: Console) -> float:
-    """Where the recipe says so, fit the head to the encoder as it is; returns the seconds that it took."""
+    """Where the recipe says so, fit the head to the encoder as it is; returns the seconds that it took.
+
+    Where logits are adjusted, another head begins by what it will answer with.
+    """
     if not recipe.model.is_fitted and recipe.train.head_init != "probe":
+        begin_adjusted(recipe, inputs)
         return 0.0
     began, told = time.monotonic(), list[str]()
     fit_last_layer(recipe, inputs, accelerator, plan.layout, told)

@@ -127,7 +127,7 @@ def out_of_fold_logits(
     features = _features(inputs, layer, "model.freeze", accelerator, layout, notes)
     assert features is not None
     train = inputs.corpus.train
-    loss = inputs.task.loss(recipe.train, train.labels, inputs.corpus.classes, torch.device("cpu"))
+    loss = _loss(recipe, inputs)
     whole = _Problem(loss, torch.from_numpy(features), train.labels, len(inputs.corpus.classes))
     penalty = _fit(recipe, inputs, features).penalty
     logits = np.empty((len(train), len(inputs.corpus.classes)), np.float32)
@@ -173,7 +173,7 @@ def _fit(recipe: Recipe, inputs: Inputs, features: np.ndarray) -> Fitted:
     """The layer for all training examples, with the penalty that is best for those that are held out."""
     train, task = inputs.corpus.train, inputs.task
     classes, scaled = inputs.corpus.classes, inputs.trainable.scaled
-    loss = task.loss(recipe.train, train.labels, classes, torch.device("cpu"))
+    loss = _loss(recipe, inputs)
     problem = _Problem(loss, torch.from_numpy(features), train.labels, len(classes), scaled)
     folds = [] if recipe.learns_from_pairs else _folds(train, task, recipe.seed)
     if not folds:
@@ -193,6 +193,11 @@ def _fit(recipe: Recipe, inputs: Inputs, features: np.ndarray) -> Fitted:
         best, least = penalty, score
     problem.start_from(starts[0])
     return problem.minimize(best or _PENALTY_OF_FEW)
+
+
+def _loss(recipe: Recipe, inputs: Inputs) -> Loss:
+    corpus, form = inputs.corpus, recipe.loss.of_last_layer
+    return inputs.task.loss(recipe.train, corpus.train.labels, corpus.classes, torch.device("cpu"), form)
 
 
 def _folds(train: Examples, task: Task, seed: int) -> list[np.ndarray]:

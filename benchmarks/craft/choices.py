@@ -62,6 +62,7 @@ CHOICES = {
         Choice("fgm", "Loss", ("loss.adversarial=fgm",), _LAYERS),
         Choice("pgd", "Loss", ("loss.adversarial=pgd",), _LAYERS),
         Choice("effective", "Loss", ("train.class_weights=effective",)),
+        Choice("adjustment", "Loss", ("loss.logit_adjustment=0.5",)),
         Choice("sampling", "Loss", ("train.sampling=balanced",)),
         Choice("augment", "Augmentation", ("augment={copies: 1}",)),
     )

@@ -87,8 +87,8 @@ def entries(results: Sequence[Result]) -> list[Entry]:
     return [Entry(*key, tuple(some)) for key, some in found.items()]
 
 
-def best_simple(entry: Entry, others: Sequence[Entry]) -> Entry | None:
-    """The best of TF-IDF and the entry's own frozen encoder; None where neither is there."""
+def best_simple(entry: Entry, others: Sequence[Entry], score: str = "accuracy") -> Entry | None:
+    """The best of TF-IDF and the entry's own frozen encoder, by a score; None where neither is there."""
     simple = [
         other
         for other in others
@@ -98,7 +98,7 @@ def best_simple(entry: Entry, others: Sequence[Entry]) -> Entry | None:
         and other.contestant != entry.contestant
         and _pairs(entry, other)
     ]
-    return max(simple, key=lambda other: other.score("accuracy").mean, default=None)
+    return max(simple, key=lambda other: other.score(score).mean, default=None)
 
 
 def times_as_long(entry: Entry, other: Entry) -> float | None:
@@ -128,6 +128,13 @@ def difference(first: Entry, second: Entry) -> Difference:
     of_seeds = [paired_difference(one.are_right, other.are_right) for one, other in pairs]
     accuracy = Spread.of([one.difference for one in of_seeds])
     return Difference(second, accuracy, of_seeds[0] if len(pairs) == 1 else None)
+
+
+def macro_f1_difference(first: Entry, second: Entry) -> Spread:
+    """Paired by seed; they have one in common."""
+    return Spread.of(
+        [one.facts["scores"]["f1_macro"] - other.facts["scores"]["f1_macro"] for one, other in _pairs(first, second)]
+    )
 
 
 def _pairs(first: Entry, second: Entry) -> list[tuple[Result, Result]]:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.quality.comparison import Difference, Entry, best_simple, difference, times_as_long
+from benchmarks.quality.comparison import (
+    Difference,
+    Entry,
+    best_simple,
+    difference,
+    macro_f1_difference,
+    times_as_long,
+)
 from benchmarks.quality.encoders import NONE
 from benchmarks.quality.jobs import SHOWN, shown_encoder
+from benchmarks.quality.sets import is_made_uneven
 
 _ACCURACY = {
     ("reviews", "none"): 0.905,
@@ -52,6 +60,8 @@ def _of_entry(entry: Entry, found: Sequence[Entry]) -> list[Verdict]:
     is_alone = entry.encoder == NONE.name
     if simple is not None and (is_alone or entry.results[0].facts["rows"]["training"] >= _ENOUGH):
         made.append(_better(entry, difference(entry, simple), is_alone))
+    if is_made_uneven(entry.data) and (simple := best_simple(entry, found, "f1_macro")) is not None:
+        made.append(_by_macro_f1(entry, simple))
     if is_alone and entry.is_timed:
         made.append(_seconds(entry, _SECONDS_FROM_NOTHING))
     trainer = next((one for one in found if _is_trainer_of(entry, one)), None)
@@ -71,6 +81,13 @@ def _better(entry: Entry, found: Difference, may_equal: bool) -> Verdict:
     goal = "as good as TF-IDF or better" if may_equal else "better than TF-IDF and the frozen encoder"
     reached = f"{points:+.1f} points to {SHOWN[found.than.contestant]}"
     return _verdict(entry, goal, reached, points >= 0 if may_equal else points > 0)
+
+
+def _by_macro_f1(entry: Entry, simple: Entry) -> Verdict:
+    """What rare classes are to be better by; accuracy hides them."""
+    points = 100 * macro_f1_difference(entry, simple).mean
+    reached = f"{points:+.1f} points to {SHOWN[simple.contestant]}"
+    return _verdict(entry, "macro F1 as good as that of what is simple, or better", reached, points >= 0)
 
 
 def _seconds(entry: Entry, most: int, who: str = "") -> Verdict:

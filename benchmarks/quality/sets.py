@@ -9,6 +9,7 @@ from pathlib import Path
 from accel_cls.data.data_file import stem_of
 from benchmarks.data import NoRealData, real_folder
 from benchmarks.processes import ROOT
+from benchmarks.quality.uneven import TIMES, write_uneven
 
 _GALLERY = ROOT / "recipes" / "data"
 
@@ -53,13 +54,23 @@ _SHIPPED = {
     "tickets": _Known("the gallery's invented messages to a shop in 6 queues", "English", "support_tickets.csv"),
     "pairs": _Known("the gallery's invented pairs of questions: the same?", "English", "question_pairs.csv"),
 }
-NAMES = (*_REAL, *_SHIPPED)
+# Of these, with text and label in these columns, there are uneven parts: see `write_uneven`.
+_UNEVEN_OF = {"reviews": ("review", "label"), "news": ("text", "label"), "banking77": ("text", "category")}
+_MADE_UNEVEN = {f"{name}-uneven": name for name in _UNEVEN_OF}
+NAMES = (*_REAL, *_SHIPPED, *_MADE_UNEVEN)
 
 
 def about(name: str) -> str:
     """What a set holds, for people."""
+    if name in _MADE_UNEVEN:
+        return f"{about(_MADE_UNEVEN[name])}, of the last class a {TIMES}th of its rows, of those between in between"
     known = (_REAL | _SHIPPED).get(name)
     return "a labelled file" if known is None else known.about
+
+
+def is_made_uneven(name: str) -> bool:
+    """Whether accuracy says little of a set, so that macro F1 is what counts."""
+    return name in _MADE_UNEVEN
 
 
 def data_set(name: str) -> DataSet:
@@ -69,6 +80,11 @@ def data_set(name: str) -> DataSet:
         NoRealData: where the folder with the real data lacks it.
         ValueError: where there is neither such a set nor such a file.
     """
+    if name in _MADE_UNEVEN:
+        of = data_set(_MADE_UNEVEN[name])
+        files = [of.train] if of.judged is None else [of.train, of.judged]
+        train, *judged = write_uneven(files, _UNEVEN_OF[of.name])
+        return DataSet(name, about(name), train, judged[0] if judged else None, of.language)
     if name in _REAL:
         folder, known = real_folder() / "data", _REAL[name]
     elif name in _SHIPPED:

@@ -15,6 +15,8 @@ _KINDS = {FOCAL: ("single_label", "multi_label"), GENERALIZED: ("single_label",)
 def broken_losses(recipe: Recipe) -> _Broken:
     """(key to blame, what is wrong and what to do) for each broken rule of what is minimized."""
     loss, task = recipe.loss, recipe.task
+    if loss.logit_adjustment:
+        yield from _broken_adjustment(recipe)
     if recipe.model.is_fitted:
         yield from _broken_when_frozen(recipe)
         return
@@ -32,6 +34,21 @@ def broken_losses(recipe: Recipe) -> _Broken:
         yield ("loss", "adversarial"), f"{message}embeddings to move: leave it out, or take a bert"
     if recipe.train.sampling == "balanced":
         yield from _broken_sampling(recipe)
+
+
+def _broken_adjustment(recipe: Recipe) -> _Broken:
+    key, found = ("loss", "logit_adjustment"), f"found {recipe.loss.logit_adjustment:g} beside"
+    if recipe.task != "single_label":
+        yield key, f"{found} task: {recipe.task}; it is for texts that have one class each: leave it out"
+    if isinstance(recipe.train.class_weights, str):
+        message = f"{found} train.class_weights: {recipe.train.class_weights}: rare classes would be raised twice"
+        yield key, f"{message}; leave one of the two out"
+    if recipe.train.sampling == "balanced":
+        message = f"{found} train.sampling: balanced, by which all classes are equally frequent already"
+        yield key, f"{message}; leave one of the two out"
+    if recipe.distill is not None:
+        message = f"{found} distill, whose teacher answers with classes as frequent as they are"
+        yield key, f"{message}; leave one of the two out"
 
 
 def _broken_sampling(recipe: Recipe) -> _Broken:

@@ -34,6 +34,16 @@ class Loss(Section):
         gt=0,
         le=1,
     )
+    logit_adjustment: float = setting(
+        0.0,
+        "a number from 0 to 2",
+        "this many times the logarithm of each class's share of the training examples is added to its logit while "
+        "training, so that the model itself favours large classes that much less (Menon et al. 2021): at 1 it answers "
+        "as if all classes were equally frequent, at 0 they are as frequent as they are",
+        "beyond, rare classes are predicted nearly always",
+        ge=0,
+        le=2,
+    )
     r_drop: float = setting(
         0.0,
         "a number, 0 or more",
@@ -74,6 +84,11 @@ class Loss(Section):
     adversarial_steps: int = setting(
         3, "a whole number from 2 to 20", "steps of 'pgd', each a pass more", "one step is 'fgm'", ge=2, le=20
     )
+
+    @property
+    def of_last_layer(self) -> Loss:
+        """What a last layer is fitted by, whatever else is said here: cross-entropy, as that is convex."""
+        return Loss(logit_adjustment=self.logit_adjustment)
 
     @property
     def wraps(self) -> bool:
