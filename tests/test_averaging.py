@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import train, train_by
+from conftest import train, train_by, write_recipe
 from run_results import interrupt, metrics, weights_of
 from safetensors.torch import load_file
+from tiny import write_model, write_texts
 
 from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.training import evaluation
@@ -59,6 +60,62 @@ def test_exponential_average_is_its_recurrence_and_what_is_judged_and_kept(work:
         weights_of(work / "run" / "checkpoints" / "update-000012" / file) for file in (AVERAGE, "model.safetensors")
     ]
     assert [line.get("evaluation") for line in log] == [line.get("evaluation") for line in metrics(work / "run")]
+
+
+PROBED = ("train.head_init=probe", "evaluate.best=loss", "train.learning_rate=3e-3")
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    """A folder with an encoder, texts in its words, and a recipe of 12 updates with both."""
+    write_model(tmp_path / "encoder", num_hidden_layers=1)
+    write_texts(tmp_path / "reviews.csv", 240, (3, 5, 8))
+    data = "{train: reviews.csv, text: text, label: label, max_length: 32}"
+    write_recipe(tmp_path, data=data, model="{name: encoder, pooling: mean}")
+    return tmp_path
+
+
+def test_mean_with_the_start_is_between_the_two_and_training_goes_on_from_its_own_weights(encoder: Path) -> None:
+    work = encoder
+    share, both = 0.25, (*PROBED, *EACH)
+    done = train(work, f"average={{start: {share}}}", *both)
+    assert done.returncode == 0, done.stderr
+    assert train(work, "output=without", *both).returncode == 0
+    still = ("train.learning_rate=1e-30", "train.max_updates=1")
+    assert train(work, "output=start", *PROBED, *EACH, *still).returncode == 0
+    start = checkpoint(work / "start", 1)
+    for update in range(1, 13):
+        weights, without = checkpoint(work / "run", update), checkpoint(work / "without", update)
+        assert all(torch.equal(weights[name], without[name]) for name in weights)
+        for name, one in checkpoint(work / "run", update, AVERAGE).items():
+            torch.testing.assert_close(one, start[name], rtol=0, atol=1e-12)
+    results = json.loads((work / "run" / "results.json").read_text(encoding="utf-8"))
+    assert results["update"] > 0
+    best = checkpoint(work / "run", results["update"])
+    for name, kept in load_file(work / "run" / "model" / "model.safetensors").items():
+        torch.testing.assert_close(kept, (1 - share) * best[name] + share * start[name])
+    first, plain = metrics(work / "run")[0], metrics(work / "without")[0]
+    assert first["evaluation"] == plain["evaluation"], "before the first update there is one model"
+    assert metrics(work / "run")[-1]["evaluation"]["loss"] != metrics(work / "without")[-1]["evaluation"]["loss"]
+
+    log, model = metrics(work / "run"), weights_of(work / "run" / "model" / "model.safetensors")
+    interrupt(work / "run", 7)
+    again = train(work, f"average={{start: {share}}}", *both)
+    assert "continues an unfinished run from update 7" in again.stdout, again.stderr
+    assert [line.get("evaluation") for line in metrics(work / "run")] == [line.get("evaluation") for line in log]
+    assert weights_of(work / "run" / "model" / "model.safetensors") == model
+
+
+def test_mean_with_the_start_is_what_a_refit_leaves_too(encoder: Path) -> None:
+    work = encoder
+    one, other = ("output=one", "average={start: 0.5}"), ("output=other", "average={start: 0.01}")
+    for overrides in (one, other):
+        done = train(work, *PROBED, "refit=true", *overrides)
+        assert done.returncode == 0, done.stderr
+        results = json.loads((work / overrides[0].partition("=")[2] / "results.json").read_text(encoding="utf-8"))
+        assert results["refit"]["updates"] > 0
+    refitted = [load_file(work / name / "model" / "model.safetensors") for name in ("one", "other")]
+    assert any(not torch.equal(refitted[0][name], refitted[1][name]) for name in refitted[0])
 
 
 @pytest.mark.parametrize("average", ["{ema: 0.9}", "{last: 2}"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,14 @@ from accel_cls.reporting.html.plots import bars, chart, fitted, short, text_widt
 )
 def test_ticks_are_round_and_hold_all(low: float, high: float, expected: list[float]) -> None:
     assert ticks(low, high) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("low", "high"), [(1e-30, 1e-30), (3e-16, 8e-16), (1.0, 1.0 + 1e-15), (-2e-14, 1e-14)])
+def test_ticks_of_what_is_tiny_or_as_good_as_one_value_are_apart(low: float, high: float) -> None:
+    """Rounded to twelve places they were all 0, and a run with such a rate ended without its report."""
+    found = ticks(low, high)
+    assert found[0] <= low <= high <= found[-1]
+    assert all(one < other for one, other in itertools.pairwise(found))
 
 
 def test_ticks_of_anything_are_few_and_hold_all() -> None:

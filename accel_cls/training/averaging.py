@@ -70,6 +70,35 @@ class _ExponentialAverage(Average):
             mean.copy_(tensors[name])
 
 
+class _StartAverage(Average):
+    """A mean of the weights and of those before the first update: WiSE-FT (Wortsman et al. 2022).
+
+    What an encoder and a head fitted to it know before a fine-tuning bends them is partly lost by it. Both models lie
+    in one valley, and between them is a better one than either.
+    """
+
+    def __init__(self, trained: Tensors, share: float):
+        self._trained, self._share = trained, share
+        self._start = {name: parameter.detach().clone() for name, parameter in trained.items()}
+
+    @contextmanager
+    def judged(self) -> Iterator[None]:
+        means = {
+            name: torch.lerp(parameter.detach(), self._start[name], self._share)
+            for name, parameter in self._trained.items()
+        }
+        with _in_place_of(self._trained, means):
+            yield
+
+    def tensors(self) -> Tensors:
+        return dict(self._start)
+
+    def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        assert tensors.keys() == self._start.keys()
+        for name, start in self._start.items():
+            start.copy_(tensors[name])
+
+
 class _LastAverage(Average):
     """The mean of the weights at the last `count` evaluations, which wait in the host's memory."""
 
@@ -137,6 +166,8 @@ def make_average(
     average: Average
     if chosen.ema is not None:
         average = _ExponentialAverage(trained, chosen.ema)
+    elif chosen.start is not None:
+        average = _StartAverage(trained, chosen.start)
     else:
         assert chosen.last is not None
         average = _LastAverage(trained, chosen.last)

@@ -70,9 +70,14 @@ def _broken_average(recipe: Recipe) -> Iterator[tuple[_Key, str]]:
     average, epochs = recipe.average, recipe.train.epochs
     if average is None:
         return
-    if (average.ema is None) == (average.last is None):
-        found = "neither" if average.ema is None else "both"
-        yield ("average",), f"found {found}; expected one of ema and last"
+    found = [key for key in ("ema", "last", "start") if getattr(average, key) is not None]
+    if len(found) != 1:
+        yield ("average",), f"found {' and '.join(found) or 'none'}; expected one of ema, last and start"
+    elif average.start is not None and (recipe.model.name is None or recipe.train.head_init != "probe"):
+        which = "a model that begins at random" if recipe.model.name is None else "a head that begins at random"
+        message = f"found {average.start:g} beside {which}, which is nothing to go back to: leave it out"
+        add = "" if recipe.model.name is None else ", or set train.head_init: probe"
+        yield ("average", "start"), message + add
     elif average.last is not None and recipe.evaluate.every == "end":
         yield ("average", "last"), f"found {average.last} beside evaluate.every: end, which is one evaluation"
     elif average.last is not None and recipe.evaluate.every == "epoch" and average.last > epochs:

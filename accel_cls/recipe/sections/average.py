@@ -1,4 +1,4 @@
-"""The recipe's section `average`: the mean of several updates' weights."""
+"""The recipe's section `average`: a mean of the weights at several times of the training."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from accel_cls.recipe.section import Section, setting
 
 
 class Average(Section):
-    """The mean of several updates' weights, as a better model than the last ones. One of the two."""
+    """A mean of the weights at several times, as a better model than the last ones. One of the three."""
 
     ema: float | None = setting(
         None,
@@ -24,4 +24,14 @@ class Average(Section):
         "no worse than the best one's",
         "the mean of one is itself",
         ge=2,
+    )
+    start: float | None = setting(
+        None,
+        "a number above 0 and below 1, such as 0.5",
+        "what is evaluated and kept is a mean of the weights and of those before the first update, the fitted head "
+        "among them, which count so much (Wortsman et al. 2022, WiSE-FT); training goes on from the weights "
+        "themselves. With train.head_init: probe",
+        "at 0 it would be the last weights, and at 1 those before the training",
+        gt=0,
+        lt=1,
     )

@@ -65,7 +65,8 @@ class Chart:
 
 def ticks(low: float, high: float, most: int = 5, steps: Sequence[float] = (1, 2, 2.5, 5, 10, 20)) -> list[float]:
     """Round numbers from the last one below `low` to the first one above `high`, `most` steps at the most."""
-    if not high > low:  # one value stands in the middle: an accuracy of 0.88 needs no axis up to 1.8
+    if not high - low > 1e-9 * max(abs(low), abs(high)):
+        # One value, or as good as one, stands in the middle: an accuracy of 0.88 needs no axis up to 1.8.
         low, high = (low - abs(low) / 20, low + abs(low) / 20) if low else (0.0, 1.0)
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
@@ -74,7 +75,7 @@ def ticks(low: float, high: float, most: int = 5, steps: Sequence[float] = (1, 2
     if last - first > most:  # both ends were rounded out
         step *= 2
         first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(k * step, 12) for k in range(first, last + 1)]
+    return [float(f"{k * step:.12g}") for k in range(first, last + 1)]
 
 
 def short(value: float) -> str:
