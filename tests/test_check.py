@@ -192,6 +192,27 @@ def test_classes_that_are_missing_rare_alike_and_uneven(folder: Path) -> None:
     assert found["missing-class"].what == "data.validation has no example of Bad, odd: can't be evaluated"
     assert found["imbalance"].what == "good has 155 times the examples of Bad (466 and 3)"
     assert "f1_macro" in found["imbalance"].advice
+    assert "try loss.logit_adjustment=0.35" in found["imbalance"].advice
+
+
+@pytest.mark.parametrize(
+    ("done", "left"),
+    [
+        (["evaluate.best=f1_macro", "evaluate.metrics=[f1_macro]"], "try loss.logit_adjustment=0.35"),
+        (["loss.logit_adjustment=0.5"], "evaluate by f1_macro (evaluate.metrics, evaluate.best)"),
+        (["loss.logit_adjustment=0.5", "evaluate.best=f1_macro", "evaluate.metrics=[f1_macro]"], None),
+        (["train.class_weights=balanced", "evaluate.best=f1_macro", "evaluate.metrics=[f1_macro]"], None),
+    ],
+)
+def test_uneven_classes_are_told_where_something_is_left_to_do(
+    folder: Path, done: list[str], left: str | None
+) -> None:
+    change("train.csv", [(f"a dish without a name {i}", "poor") for i in range(12)])
+    found = {one.kind: one for one in check_recipe(load_recipe("recipe.yaml", done)).findings}
+    if left is None:
+        assert "imbalance" not in found
+    else:
+        assert found["imbalance"].advice.endswith(f"): {left}")
 
 
 @pytest.mark.parametrize(

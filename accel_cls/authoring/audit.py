@@ -15,9 +15,11 @@ from accel_cls.authoring.leaks import leaks, parts_of, repeated
 from accel_cls.authoring.uneven import ADJUSTMENT, is_uneven
 from accel_cls.data.byte_order_marks import MARK, MarksLeftOut
 from accel_cls.data.corpus import Corpus
+from accel_cls.recipe import Recipe
 from accel_cls.recipe.sections.data import Data
 
 _RARE = 10  # training examples under which a class is hardly learned
+_SEES_RARE = ("f1_macro", "balanced_accuracy", "precision_macro", "recall_macro", "matthews_correlation")
 _SMALL = 200  # validation examples under which a score's error margin is over four points
 _SPLIT_SHORT = 0.75  # of the examples that a split was to have: fewer are told
 # What does not show besides Unicode's format characters: what joins, fills, or chooses among a character's forms.
@@ -31,13 +33,13 @@ _MARKUP = re.compile(
 )
 
 
-def audit(corpus: Corpus, data: Data, task: str) -> list[Finding]:
+def audit(corpus: Corpus, data: Data, recipe: Recipe) -> list[Finding]:
     """Everything odd about a corpus that needs no tokenizer.
 
     Args:
         corpus: with its unusable rows dropped, not refused.
-        data: the recipe's, which says whether training would refuse them.
-        task: the recipe's.
+        data: says whether training would refuse them.
+        recipe: of a training, which says what is done about uneven classes.
     """
     parts = parts_of(corpus)
     findings = [
@@ -56,7 +58,7 @@ def audit(corpus: Corpus, data: Data, task: str) -> list[Finding]:
         ]
         if cases:
             findings.append(Finding(kind, f"{what}: {texts_in_words(len(cases))}", advice, tuple(cases)))
-    classes = _classes(corpus, task) if corpus.reader.has_classes else ()
+    classes = _classes(corpus, recipe) if corpus.reader.has_classes else ()
     return [*findings, *_half_pairs(corpus), *classes, *_small_parts(corpus)]
 
 
@@ -196,7 +198,7 @@ def _spelled(name: str) -> str:
     return _HIDDEN.sub(lambda found: ascii(found[0])[1:-1], repr(name))
 
 
-def _classes(corpus: Corpus, task: str) -> Iterator[Finding]:
+def _classes(corpus: Corpus, recipe: Recipe) -> Iterator[Finding]:
     names = corpus.classes.names
     train = corpus.class_counts(corpus.train)
     judged = {f"data.{part}": corpus.class_counts(examples) for part, examples in corpus.judged.items()}
@@ -224,19 +226,29 @@ def _classes(corpus: Corpus, task: str) -> Iterator[Finding]:
             f"classes with fewer than {_RARE} training examples: {_listed(rare)}",
             "add examples, or join the class with another one",
         )
-    some = train[train > 0]
-    if is_uneven(train):
-        large, small = (names[int(np.flatnonzero(train == extreme)[0])] for extreme in (some.max(), some.min()))
-        share = some.max() / len(corpus.train)
-        is_single = task == "single_label"
+    yield from _uneven(corpus, recipe)
+
+
+def _uneven(corpus: Corpus, recipe: Recipe) -> Iterator[Finding]:
+    """Where accuracy hides rare classes: what the recipe does not do about it already."""
+    train, names = corpus.class_counts(corpus.train), corpus.classes.names
+    missing = []
+    if recipe.evaluate.best not in _SEES_RARE:
+        missing.append("evaluate by f1_macro (evaluate.metrics, evaluate.best)")
+    if not (recipe.loss.logit_adjustment or recipe.train.class_weights or recipe.train.sampling == "balanced"):
+        is_single = recipe.task == "single_label"
         raised = f"loss.logit_adjustment={ADJUSTMENT}" if is_single else "train.class_weights=balanced"
-        yield Finding(
-            "imbalance",
-            f"{large} has {some.max() / some.min():,.0f} times the examples of {small} "
-            f"({some.max():,} and {some.min():,})",
-            f"accuracy hides the small classes (always {large} scores {share:.2f}): evaluate by f1_macro "
-            f"(evaluate.metrics, evaluate.best), and try {raised}",
-        )
+        missing.append(f"try {raised}")
+    if not is_uneven(train) or not missing:
+        return
+    some, share = train[train > 0], train.max() / len(corpus.train)
+    large, small = (names[int(np.flatnonzero(train == extreme)[0])] for extreme in (some.max(), some.min()))
+    yield Finding(
+        "imbalance",
+        f"{large} has {some.max() / some.min():,.0f} times the examples of {small} "
+        f"({some.max():,} and {some.min():,})",
+        f"accuracy hides the small classes (always {large} scores {share:.2f}): {', and '.join(missing)}",
+    )
 
 
 def _small_parts(corpus: Corpus) -> Iterator[Finding]:

@@ -78,7 +78,7 @@ def check_recipe(recipe: Recipe, processes: int | None = None) -> Report:
     lenient = one.model_copy(update={"data": one.data.model_copy(update={"invalid": "drop"})})
     corpus = load_corpus(lenient, task)
     findings = [Finding("idle-setting", f"{'.'.join(key)}: {why}", do) for key, why, do in idle_settings(recipe)]
-    findings += audit(corpus, _as_split(one.data), one.task)
+    findings += audit(corpus, _as_split(one.data), one)
     findings += labelling_findings(recipe, corpus)
     findings += [Finding("teacher", what, do) for what, do in flattered_by(teacher_results(recipe, corpus))]
     findings += [Finding("pretraining", what, do) for what, do in read_beforehand(pretraining_results(recipe, corpus))]

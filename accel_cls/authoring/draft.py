@@ -257,7 +257,7 @@ def _loss(found: Survey, labelling: Labelling, decisions: list[tuple[str, str]])
     if labelling.task != "single_label" or not is_uneven(found.counts):
         return []
     why = "large classes are favoured that much less than their shares of the examples have it"
-    decisions.append(("uneven classes", f"logit_adjustment {ADJUSTMENT}: {why}"))
+    decisions.append(("uneven", f"logit_adjustment {ADJUSTMENT}: {why}"))
     return [("logit_adjustment", ADJUSTMENT, why)]
 
 
