@@ -236,4 +236,4 @@ def test_advice_is_for_what_went_wrong_only() -> None:
     rare = finished([0.9, 0.9], [0.5, 0.5])
     rare["classes"].append({"name": "c", "examples": 3, "predicted": 0})
     [missed] = advice(recipe, rare)
-    assert missed.startswith("never predicted: c; train.class_weights")
+    assert missed.startswith("never predicted: c; loss.logit_adjustment")

@@ -212,12 +212,18 @@ def test_frozen_encoder_is_refitted(tmp_path: Path) -> None:
     assert weights(folder / "run") == weights(folder / "whole")
 
 
-def test_head_that_no_update_made_better_is_fitted_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "of_updates",
+    [(), ("loss={r_drop: 1, contrastive: 0.5, adversarial: fgm}", "train.sampling=balanced", "average={start: 0.5}")],
+)
+def test_head_that_no_update_made_better_is_fitted_anew(tmp_path: Path, of_updates: tuple[str, ...]) -> None:
+    """Whatever else the updates had, which a fit of the head alone has none of."""
     folder = work_in(tmp_path)
     first = train(folder, "output=base", "train.epochs=1")
     assert first.returncode == 0, first.stderr
     base = ("~model.scratch", "model.name=base/model", "train.max_grad_norm=0")
-    spoiled = train(folder, *base, "train.head_init=probe", "train.learning_rate=9", "refit=true")
+    probed = (*base, "train.head_init=probe", *of_updates)
+    spoiled = train(folder, *probed, "train.learning_rate=9", "refit=true")
     assert spoiled.returncode == 0, spoiled.stderr
     found = results(folder / "run")
     assert (found["epoch"], found["refit"]["epoch"], found["refit"]["updates"]) == (0, 0, 0)

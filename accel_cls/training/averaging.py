@@ -74,7 +74,7 @@ class _StartAverage(Average):
     """A mean of the weights and of those before the first update: WiSE-FT (Wortsman et al. 2022).
 
     What an encoder and a head fitted to it know before a fine-tuning bends them is partly lost by it. Both models lie
-    in one valley, and between them is a better one than either.
+    in one valley, and where each knows what the other does not, one between them is better than either.
     """
 
     def __init__(self, trained: Tensors, share: float):
