@@ -12,7 +12,7 @@ from ftfy.badness import BADNESS_RE
 
 from accel_cls.authoring.findings import Case, Finding, texts_in_words
 from accel_cls.authoring.leaks import leaks, parts_of, repeated
-from accel_cls.authoring.uneven import ADJUSTMENT, is_uneven
+from accel_cls.authoring.uneven import ADJUSTMENT, is_uneven, times_larger
 from accel_cls.data.byte_order_marks import MARK, MarksLeftOut
 from accel_cls.data.corpus import Corpus
 from accel_cls.recipe import Recipe
@@ -226,12 +226,18 @@ def _classes(corpus: Corpus, recipe: Recipe) -> Iterator[Finding]:
             f"classes with fewer than {_RARE} training examples: {_listed(rare)}",
             "add examples, or join the class with another one",
         )
-    yield from _uneven(corpus, recipe)
+    if is_uneven(train):
+        yield from _uneven(corpus, train, recipe)
 
 
-def _uneven(corpus: Corpus, recipe: Recipe) -> Iterator[Finding]:
-    """Where accuracy hides rare classes: what the recipe does not do about it already."""
-    train, names = corpus.class_counts(corpus.train), corpus.classes.names
+def _uneven(corpus: Corpus, train: np.ndarray, recipe: Recipe) -> Iterator[Finding]:
+    """Where accuracy hides rare classes: what the recipe does not do about it already.
+
+    Args:
+        corpus: the data.
+        train: training examples of each class, int64 [classes].
+        recipe: of a training.
+    """
     missing = []
     if recipe.evaluate.best not in _SEES_RARE:
         missing.append("evaluate by f1_macro (evaluate.metrics, evaluate.best)")
@@ -239,14 +245,13 @@ def _uneven(corpus: Corpus, recipe: Recipe) -> Iterator[Finding]:
         is_single = recipe.task == "single_label"
         raised = f"loss.logit_adjustment={ADJUSTMENT}" if is_single else "train.class_weights=balanced"
         missing.append(f"try {raised}")
-    if not is_uneven(train) or not missing:
+    if not missing:
         return
-    some, share = train[train > 0], train.max() / len(corpus.train)
+    some, names, share = train[train > 0], corpus.classes.names, train.max() / len(corpus.train)
     large, small = (names[int(np.flatnonzero(train == extreme)[0])] for extreme in (some.max(), some.min()))
     yield Finding(
         "imbalance",
-        f"{large} has {some.max() / some.min():,.0f} times the examples of {small} "
-        f"({some.max():,} and {some.min():,})",
+        f"{large} has {times_larger(train):,.0f} times the examples of {small} ({some.max():,} and {some.min():,})",
         f"accuracy hides the small classes (always {large} scores {share:.2f}): {', and '.join(missing)}",
     )
 

@@ -12,7 +12,7 @@ from accel_cls.authoring.columns import Choice, Table
 from accel_cls.authoring.hyperparameters import Lines, from_scratch, pretrained, when_to_evaluate
 from accel_cls.authoring.labelling import Labelling
 from accel_cls.authoring.survey import Survey
-from accel_cls.authoring.uneven import ADJUSTMENT, is_uneven
+from accel_cls.authoring.uneven import ADJUSTMENT, is_uneven, times_larger
 from accel_cls.data.corpus import Corpus
 from accel_cls.data.examples import Examples
 from accel_cls.data.split import can_split, distinct_texts, split_examples
@@ -271,7 +271,7 @@ def _evaluate(found: Survey, labelling: Labelling, decisions: list[tuple[str, st
         return [("metrics", [*metrics], ""), ("best", metrics[0], "the mean absolute error")]
     if not is_uneven(found.counts):
         return [("metrics", ["accuracy", "f1", "precision", "recall"], ""), ("best", "accuracy", "")]
-    times = found.counts.max() / found.counts[found.counts > 0].min()
+    times = times_larger(found.counts)
     why = f"the largest class has {times:,.0f} times the examples of the smallest: accuracy hides the small ones"
     decisions.append(("best", f"by f1_macro: {why}"))
     return [("metrics", ["accuracy", "f1_macro", "balanced_accuracy"], ""), ("best", "f1_macro", why)]

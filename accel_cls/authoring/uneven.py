@@ -13,11 +13,16 @@ IMBALANCE = 10  # the largest class over the smallest from which on accuracy hid
 ADJUSTMENT = 0.35
 
 
-def is_uneven(counts: np.ndarray) -> bool:
-    """Whether accuracy hides the smallest class.
+def times_larger(counts: np.ndarray) -> float:
+    """How many times the examples of the smallest class the largest one has; 1 where no class has any.
 
     Args:
         counts: training examples of each class, int64 [classes]; those without any don't count.
     """
     some = counts[counts > 0]
-    return len(some) > 1 and some.max() >= IMBALANCE * some.min()
+    return float(some.max() / some.min()) if len(some) else 1.0
+
+
+def is_uneven(counts: np.ndarray) -> bool:
+    """Whether accuracy hides the smallest class; counts as for `times_larger`."""
+    return times_larger(counts) >= IMBALANCE

@@ -98,11 +98,13 @@ class SingleLabel:
     ) -> Loss:
         """Cross-entropy, focal loss or generalized cross-entropy, of logits as they are or adjusted."""
         settings = self.class_weights(train, labels, classes), train.label_smoothing, device
-        loss = CrossEntropy(*settings)
+        loss: CrossEntropy
         if form.kind == FOCAL:
             loss = FocalLoss(*settings, form.focal_gamma)
         elif form.kind == GENERALIZED:
             loss = GeneralizedCrossEntropy(*settings, form.gce_q)
+        else:
+            loss = CrossEntropy(*settings)
         if not form.logit_adjustment:
             return loss
         offsets = logit_offsets(self.class_counts(labels, len(classes)), form.logit_adjustment)

@@ -41,7 +41,23 @@ class Average:
         """Go on from what a checkpoint held."""
 
 
-class _ExponentialAverage(Average):
+class _CopyAverage(Average):
+    """An average that keeps a copy of the weights beside those that are trained; at first it is equal to them."""
+
+    def __init__(self, trained: Tensors):
+        self._trained = trained
+        self._copy = {name: parameter.detach().clone() for name, parameter in trained.items()}
+
+    def tensors(self) -> Tensors:
+        return dict(self._copy)
+
+    def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        assert tensors.keys() == self._copy.keys()
+        for name, tensor in self._copy.items():
+            tensor.copy_(tensors[name])
+
+
+class _ExponentialAverage(_CopyAverage):
     """Of the weights w_k after update k the mean m_k = m_{k-1} + (1 - d) / (1 - d^k) × (w_k - m_{k-1}).
 
     That is the exponential moving average from 0 with its bias corrected (Kingma and Ba 2015, section 7.2): m_1 is
@@ -50,27 +66,19 @@ class _ExponentialAverage(Average):
     """
 
     def __init__(self, trained: Tensors, decay: float):
-        self._trained, self._decay = trained, decay
-        self._means = {name: parameter.detach().clone() for name, parameter in trained.items()}
+        super().__init__(trained)
+        self._decay = decay
 
     @torch.no_grad()
     def add_update(self, steps: int) -> None:
         weight = (1 - self._decay) / (1 - self._decay**steps)
-        torch._foreach_lerp_([*self._means.values()], [p.detach() for p in self._trained.values()], weight)
+        torch._foreach_lerp_([*self._copy.values()], [p.detach() for p in self._trained.values()], weight)
 
     def judged(self) -> AbstractContextManager[None]:
-        return _in_place_of(self._trained, self._means)
-
-    def tensors(self) -> Tensors:
-        return dict(self._means)
-
-    def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        assert tensors.keys() == self._means.keys()
-        for name, mean in self._means.items():
-            mean.copy_(tensors[name])
+        return _in_place_of(self._trained, self._copy)
 
 
-class _StartAverage(Average):
+class _StartAverage(_CopyAverage):
     """A mean of the weights and of those before the first update: WiSE-FT (Wortsman et al. 2022).
 
     What an encoder and a head fitted to it know before a fine-tuning bends them is partly lost by it. Both models lie
@@ -78,25 +86,15 @@ class _StartAverage(Average):
     """
 
     def __init__(self, trained: Tensors, share: float):
-        self._trained, self._share = trained, share
-        self._start = {name: parameter.detach().clone() for name, parameter in trained.items()}
+        super().__init__(trained)
+        self._share = share
 
-    @contextmanager
-    def judged(self) -> Iterator[None]:
+    def judged(self) -> AbstractContextManager[None]:
         means = {
-            name: torch.lerp(parameter.detach(), self._start[name], self._share)
+            name: torch.lerp(parameter.detach(), self._copy[name], self._share)
             for name, parameter in self._trained.items()
         }
-        with _in_place_of(self._trained, means):
-            yield
-
-    def tensors(self) -> Tensors:
-        return dict(self._start)
-
-    def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        assert tensors.keys() == self._start.keys()
-        for name, start in self._start.items():
-            start.copy_(tensors[name])
+        return _in_place_of(self._trained, means)
 
 
 class _LastAverage(Average):

@@ -33,6 +33,6 @@ def begin_adjusted(recipe: Recipe, inputs: Inputs) -> None:
             f"{_PLACE}: the last layer of a {type(inputs.model).__name__} has no bias to take it from. Set "
             "model.pooling to mean, which gives it a head that has one, or leave this out"
         )
-    counts = inputs.task.class_counts(inputs.corpus.train.labels, len(inputs.corpus.classes))
+    counts = inputs.corpus.class_counts(inputs.corpus.train)
     offsets = torch.from_numpy(logit_offsets(counts, recipe.loss.logit_adjustment))
     layer.bias.sub_(offsets.to(layer.bias))

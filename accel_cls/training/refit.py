@@ -29,6 +29,8 @@ from accel_cls.training.series import Series
 
 # What a fit of the head alone has none of, and is refused beside it.
 _OF_UPDATES: dict[str, Any] = {
+    "model.lora": None,
+    "train.unfreeze": None,
     "loss.kind": "cross_entropy",
     "loss.r_drop": 0.0,
     "loss.contrastive": 0.0,
@@ -101,7 +103,7 @@ def refit_recipe(fitted: Fitted, whole: Corpus, inner: RunFolder) -> Recipe:
     own: dict[str, Any] = {"name": f"{recipe.name}, refit", "output": str(inner.path), "refit": False}
     own |= {"evaluate.every": "end", "evaluate.patience": None, "train.trackers": [], "checkpoint.keep": 1}
     if not fitted.progress.best_update:  # a head that was fitted: what the refit does is to fit it
-        own |= {"model.freeze": "encoder", "model.lora": None, "train.unfreeze": None} | _OF_UPDATES
+        own |= {"model.freeze": "encoder", **_OF_UPDATES}
     elif not recipe.model.is_fitted:
         per_epoch = count_updates(count_examples(recipe, whole), recipe.train.batch_size, 1)
         epochs = fitted.progress.best_update / fitted.plan.updates_per_epoch

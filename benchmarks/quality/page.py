@@ -24,6 +24,7 @@ _HEAD = (
     "encoder", "contestant", "accuracy", "at the last evaluation", "macro F1", "to the best simple one, points",
     "macro F1, to the best simple one", "seconds", "CPU seconds", "seeds", "machine and commit",
 )  # fmt: skip
+_COMPARED = ("accel_cls", "quick", "trainer")  # with what is simple
 _ORDER = ("majority", "tfidf", "tfidf-balanced", "frozen", "quick", "trainer", "accel_cls")
 
 
@@ -84,7 +85,7 @@ def _rows_of(found: Sequence[Entry]) -> str:
 
 
 def _row(entry: Entry, found: Sequence[Entry], letters: dict[str, str]) -> list[str]:
-    simple = best_simple(entry, found) if entry.contestant in ("accel_cls", "quick", "trainer") else None
+    simple = best_simple(entry, found) if entry.contestant in _COMPARED else None
     last = entry.last_accuracy
     places = sorted({_place(one, letters) for one in entry.results})
     return [
@@ -104,8 +105,8 @@ def _row(entry: Entry, found: Sequence[Entry], letters: dict[str, str]) -> list[
 
 def _macro_f1_beside(entry: Entry, found: Sequence[Entry]) -> str:
     """Its difference to the best by macro F1 of what is simple, where accuracy says little."""
-    is_simple = entry.contestant not in ("accel_cls", "quick", "trainer")
-    simple = None if is_simple or not is_made_uneven(entry.data) else best_simple(entry, found, "f1_macro")
+    is_compared = entry.contestant in _COMPARED and is_made_uneven(entry.data)
+    simple = best_simple(entry, found, "f1_macro") if is_compared else None
     if simple is None:
         return ""
     apart = macro_f1_difference(entry, simple)
