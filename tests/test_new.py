@@ -229,11 +229,13 @@ def test_pretrained_model_gets_its_own_settings(capsys: pytest.CaptureFixture, t
     assert recipe.model.scratch is None
     assert recipe.model.freeze is None
     assert (recipe.train.head_init, recipe.train.batch_size) == ("probe", 16)
+    assert recipe.average is not None
+    assert (recipe.average.start, recipe.train.label_smoothing) == ("auto", 0)
     assert "hidden size 64" in said
     frozen, said = new(capsys, "many.csv", "-o", "quick.yaml", "--model", "runs/reviews/model", "--quick")
     assert frozen.model.freeze == "encoder"
     assert not frozen.train.model_fields_set
-    assert not frozen.refit
+    assert (frozen.average, frozen.refit) == (None, False)
     assert "freeze        encoder: as you said" in said
     few, said = new(capsys, "reviews.csv", "-o", "few.yaml", "--model", "runs/reviews/model")
     assert (few.model.freeze, few.refit) == ("encoder", True)

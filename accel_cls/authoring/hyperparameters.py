@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from accel_cls.authoring.labelling import Labelling
 from accel_cls.authoring.survey import Survey
 from accel_cls.evaluation.baselines import has_no_spaces
 
@@ -79,12 +80,13 @@ def when_to_evaluate(is_pretrained: bool, count: int, decisions: list[tuple[str,
 
 
 def pretrained(
-    found: Survey, count: int, name: str, quick: bool, decisions: list[tuple[str, str]]
+    found: Survey, labelling: Labelling, count: int, name: str, quick: bool, decisions: list[tuple[str, str]]
 ) -> tuple[Lines, Lines]:
     """The sections `model` and `train` for a pretrained encoder.
 
     Args:
         found: the data, and the encoder.
+        labelling: what is learned.
         count: examples to train on.
         name: the encoder, as the recipe names it.
         quick: whether the head alone is to be trained.
@@ -97,23 +99,35 @@ def pretrained(
         how = "the head alone is trained: logistic regression on what the encoder makes of each text"
         decisions.append(("freeze", f"encoder: {why}; {how}"))
         return [*model, ("freeze", "encoder", f"{why}; {how}. Without this line all is trained")], []
-    return model, _fine_tuning(found, count, decisions)
+    return model, _fine_tuning(found, labelling, count, decisions)
 
 
-def _fine_tuning(found: Survey, count: int, decisions: list[tuple[str, str]]) -> Lines:
+def averaging(is_fine_tuned: bool, decisions: list[tuple[str, str]]) -> Lines:
+    """What the section `average` says where the whole of an encoder is trained, from a head fitted to it."""
+    if not is_fine_tuned:
+        return []
+    why = "halfway back to where it began, where that is about as good: a fine-tuning loses some of what was known"
+    decisions.append(("average", f"start auto: {why}"))
+    return [("start", "auto", why)]
+
+
+def _fine_tuning(found: Survey, labelling: Labelling, count: int, decisions: list[tuple[str, str]]) -> Lines:
     """How the whole of a pretrained encoder is trained."""
     batch_size = 16 if count < 20_000 else 32
     classes = len(found.counts)
     # One seed each, 10,000 questions in 77 classes and 9,600 reviews in 2: the former were still getting better.
-    epochs = (3 if count >= 2000 else 5) + (classes > _MANY_CLASSES)
+    many = found.has_classes and classes > _MANY_CLASSES
+    epochs = (3 if count >= 2000 else 5) + many
+    is_single = labelling.task == "single_label"
     rate, size = _rate(found), _size(found)
     decisions.append(("learning rate", f"{rate:g}, for {size}; {epochs} epochs, {batch_size} examples an update"))
-    why = f"{classes} classes take one more than few do" if classes > _MANY_CLASSES else ""
+    why = f"{classes} classes take one more than few do" if many else ""
     return [
         ("epochs", epochs, why),
         ("batch_size", batch_size, "examples per update, over all devices together"),
         ("learning_rate", rate, f"for a pretrained encoder, {size}; or auto, which tries some"),
         ("head_init", "probe", "begins with a head that is fitted to the encoder as it is"),
+        *([("label_smoothing", 0.1, "of so many classes some are close")] if is_single and many else []),
         ("warmup", 0.1, ""),
     ]
 

@@ -10,6 +10,7 @@ from accel_cls.errors import shown
 from accel_cls.memory.forecast import format_bytes
 from accel_cls.recipe import Recipe
 from accel_cls.reporting.augmentation import describe_augmentation
+from accel_cls.reporting.averages import describe_mean
 from accel_cls.reporting.decision_words import sections
 from accel_cls.reporting.pretraining import describe_pretraining
 from accel_cls.reporting.refit import describe_refit, is_refitted, whose_scores
@@ -86,7 +87,7 @@ def _beginning(recipe: Recipe, results: dict[str, Any]) -> str:
     text += f"of {results['updates']}; that model is in `{where}/`.\n\n"
     told = (
         *(describe_pretraining(results), describe_teaching(results), describe_augmentation(results)),
-        describe_refit(results),
+        *(describe_mean(results), describe_refit(results)),
     )
     text += "".join(f"{said}.\n\n" for said in told if said is not None)
     return text

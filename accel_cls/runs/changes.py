@@ -26,7 +26,6 @@ _HARMLESS = (
 )
 # Keys that only decide after which update the run ends.
 _END = ("train.max_updates", "evaluate.patience")
-_MEAN_AT_THE_END = "average.last"
 # Likewise, where both recipes have them: how many runs with seeds, how many trials of a search.
 _COUNTS = ("repeat.seeds", "search.trials")
 _EPOCHS = "train.epochs"  # likewise, where no update's learning rate follows from it
@@ -93,7 +92,7 @@ def changes_of(folder: RunFolder, spec: RunSpec) -> Changes:
     if RATE in differing and new[RATE] == "auto" and found_of(folder).get(RATE) == old[RATE]:
         differing.remove(RATE)
     # With a mean that was made at the end, and perhaps kept, there is one end.
-    end = () if new.get(_MEAN_AT_THE_END) else _END
+    end = () if recipe.average is not None and recipe.average.is_made_at_the_end else _END
     ends = (*end, _EPOCHS) if end and _has_rate_without_end(old) and _has_rate_without_end(new) else end
     ends = (*ends, *(key for key in _COUNTS if key in old and key in new))
 

@@ -133,7 +133,11 @@ class RunFolder:
         return self._scored("evaluation")
 
     def kept_average(self) -> dict[str, Any] | None:
-        """The line that tells of weights averaged over evaluations, where they are the ones that were kept."""
+        """The line that tells of averaged weights which were made at the end, where they are those that were kept.
+
+        Its `averaged` is of how many evaluations they are the mean, its `start_share` how much those before the first
+        update count in it.
+        """
         return next((record for record in self._scored("scores") if record["kept"]), None)
 
     def _scored(self, key: str) -> list[dict[str, Any]]:

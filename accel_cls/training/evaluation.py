@@ -7,8 +7,10 @@ import math
 import torch
 
 from accel_cls.checkpoints.checkpoint import Progress
-from accel_cls.evaluation.metrics.scores import is_better
+from accel_cls.evaluation.metrics.scores import is_about_as_good, is_better
 from accel_cls.evaluation.predictions import Predictions, predict_examples
+from accel_cls.hardware.main_process import decided_by_main
+from accel_cls.training.averaging import Mean
 from accel_cls.training.training import Training
 
 
@@ -28,8 +30,28 @@ def evaluate(t: Training, progress: Progress) -> tuple[bool, str | None]:
     return is_best, None
 
 
-def evaluate_average(t: Training, progress: Progress, evaluations: int) -> str | None:
-    """Score a model whose weights are the mean of several evaluations', and keep it where none of these was better.
+def is_worth_trying(t: Training, progress: Progress, mean: Mean) -> bool:
+    """Whether the start, where it is a part of a mean, is about as good as the best evaluation.
+
+    Called by all processes.
+    """
+    if not mean.slack:
+        return True
+
+    def decide() -> list[int]:
+        t.artifacts.flush()
+        key, best = t.artifacts.best_by, progress.best_score
+        start = t.artifacts.folder.evaluations()[0]["evaluation"][key]
+        is_close = best is not None and is_about_as_good(key, start, best, mean.slack)
+        if best is not None and not is_close:
+            t.console.note(f"{mean.told} is not tried: {key} was {start:.4f} there, and is {best:.4f} at the best")
+        return [is_close]
+
+    return bool(decided_by_main(t.accelerator, 1, decide)[0])
+
+
+def evaluate_average(t: Training, progress: Progress, mean: Mean) -> str | None:
+    """Score a model with averaged weights, and keep it where it is about as good as the best evaluation, see `Mean`.
 
     Called by all processes. No evaluation of the training: it counts for neither patience nor the best checkpoint.
 
@@ -42,16 +64,14 @@ def evaluate_average(t: Training, progress: Progress, evaluations: int) -> str |
     found = torch.zeros(1, device=t.accelerator.device)
     if t.accelerator.is_main_process:
         scores, key = t.artifacts.score(predictions), t.artifacts.best_by
-        best = progress.best_score
-        is_kept = math.isfinite(scores[key]) and (best is None or not is_better(key, best, scores[key]))
+        score, best = scores[key], progress.best_score
+        is_kept = math.isfinite(score) and (best is None or is_about_as_good(key, score, best, mean.slack))
         found += float(is_kept)
         epoch = progress.update / t.plan.updates_per_epoch
-        record = {"averaged": evaluations, "scores": scores, "kept": is_kept}
-        t.artifacts.log({"update": progress.update, "epoch": epoch, **record})
+        t.artifacts.log({"update": progress.update, "epoch": epoch, **mean.facts, "scores": scores, "kept": is_kept})
         than = "none" if best is None else f"{best:.4f}"
         t.console.note(
-            f"average.last: the mean of the weights at {evaluations} evaluations has {key} {scores[key]:.4f}, "
-            f"the best evaluation {than}: {'kept' if is_kept else 'not kept'}"
+            f"{mean.told} has {key} {score:.4f}, the best evaluation {than}: {'kept' if is_kept else 'not kept'}"
         )
     if bool(t.accelerator.reduce(found, "sum")):
         t.artifacts.keep(t.accelerator, t.model, predictions)

@@ -40,7 +40,7 @@ from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.resume import Start, lock_and_open_run
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
 from accel_cls.tasks import Task, task_of
-from accel_cls.training.averaging import make_average
+from accel_cls.training.averaging import make_average, untried_average
 from accel_cls.training.build import build_training, resolve_micro_batch_tokens
 from accel_cls.training.gradient_buckets import settle_buckets
 from accel_cls.training.inputs import Inputs, load_inputs
@@ -119,7 +119,8 @@ def fit(
         write_text(folder.recipe, recipe_to_yaml(recipe))
     plan = _plan_of(recipe, inputs, accelerator)
     unfreezing = make_unfreezing(recipe, inputs.model, plan, accelerator)
-    notes += [*unfreezing.describe(plan.updates), *hardware.advice(encoder_width(inputs.model.config))]
+    notes += [*unfreezing.describe(plan.updates), *untried_average(recipe, accelerator)]
+    notes += hardware.advice(encoder_width(inputs.model.config))
     static = choose_static(recipe, inputs, plan, accelerator, is_measured=loop is not None)
     _show_what_is_trained(recipe, inputs, plan, static, accelerator, notes, console)
 

@@ -10,7 +10,7 @@ from accel_cls.batching.plan import is_due, seed_of
 from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.devices.prepare import mark_step, seed_generators, zero_gradients
 from accel_cls.stopping import Stopped
-from accel_cls.training.evaluation import evaluate, evaluate_average
+from accel_cls.training.evaluation import evaluate, evaluate_average, is_worth_trying
 from accel_cls.training.log_window import LogWindow
 from accel_cls.training.objective import MicroBatchLoss
 from accel_cls.training.optimizer import clip_gradient, set_rate, take_step
@@ -136,13 +136,15 @@ def after_update(t: Training, progress: Progress, window: LogWindow) -> None:
 
 
 def _try_average(t: Training, progress: Progress) -> None:
-    """Judge the mean of the last evaluations' weights where there is one, and keep it where none was better."""
-    with t.average.tried() as evaluations:
-        if evaluations:
-            cause = evaluate_average(t, progress, evaluations)
-            if cause is not None:
-                t.saver.finish()
-                raise Stopped(cause)
+    """Judge the mean that is made at the end where there is one, and perhaps keep it."""
+    mean = t.average.at_end()
+    if mean is None or not is_worth_trying(t, progress, mean):
+        return
+    with mean.in_place():
+        cause = evaluate_average(t, progress, mean)
+    if cause is not None:
+        t.saver.finish()
+        raise Stopped(cause)
 
 
 def _is_patience_over(t: Training, progress: Progress) -> bool:

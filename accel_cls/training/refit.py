@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from accel_cls.batching.pairs import count_examples
 from accel_cls.batching.plan import count_updates
 from accel_cls.data.corpus import Corpus, with_validation_learned
-from accel_cls.hardware.main_process import decided_by_main
+from accel_cls.hardware.main_process import decided_by_main, float_bits, float_of_bits
 from accel_cls.recipe import Recipe, with_values
 from accel_cls.runs.changes import RunSpec, changes_of
 from accel_cls.runs.folder import RunFolder
@@ -61,8 +61,10 @@ def refit(session: Session, corpus: Corpus, folder: RunFolder, fitted: Fitted) -
     """
     whole = with_validation_learned(corpus, fitted.recipe)
     inner = RunFolder(folder.refit)
-    recipe = refit_recipe(fitted, whole, inner)
     accelerator, ended = session.hardware.accelerator, list[Fitted]()
+    share = _start_share(accelerator, folder)
+    epoch = (fitted.progress.update if share else fitted.progress.best_update) / fitted.plan.updates_per_epoch
+    recipe = refit_recipe(fitted, whole, inner, epoch, share)
     decided_by_main(accelerator, 0, lambda: _drop_another(inner, recipe, whole))
     told = f"on all {len(whole.train):,} labelled examples, up to where the best model was"
     session.console.section("refit", [("trains anew", told)])
@@ -85,30 +87,47 @@ def refit(session: Session, corpus: Corpus, folder: RunFolder, fitted: Fitted) -
     [one] = ended
     return {
         "examples": len(whole.train),
-        "epoch": fitted.progress.best_update / fitted.plan.updates_per_epoch,
+        "epoch": epoch,
         "updates": 0 if one.recipe.model.is_fitted else one.progress.update,
         "seconds": round(one.progress.seconds, 1),
     }
 
 
-def refit_recipe(fitted: Fitted, whole: Corpus, inner: RunFolder) -> Recipe:
+def refit_recipe(fitted: Fitted, whole: Corpus, inner: RunFolder, epoch: float, start_share: float) -> Recipe:
     """The recipe of a refit: the run's, which ends where its best model was, at the same place of the same schedule.
 
     Args:
         fitted: what came of the run's training.
         whole: with validation examples to learn.
         inner: the refit's folder.
+        epoch: where the best model was; 0 where it is the one before the first update.
+        start_share: what `average.start: auto` has come to.
     """
     recipe = fitted.recipe
     own: dict[str, Any] = {"name": f"{recipe.name}, refit", "output": str(inner.path), "refit": False}
     own |= {"evaluate.every": "end", "evaluate.patience": None, "train.trackers": [], "checkpoint.keep": 1}
-    if not fitted.progress.best_update:  # a head that was fitted: what the refit does is to fit it
+    if recipe.average is not None and recipe.average.start == "auto":
+        own["average"] = {"start": start_share} if start_share else None
+    if not epoch:  # a head that was fitted: what the refit does is to fit it
         own |= {"model.freeze": "encoder", **_OF_UPDATES}
     elif not recipe.model.is_fitted:
         per_epoch = count_updates(count_examples(recipe, whole), recipe.train.batch_size, 1)
-        epochs = fitted.progress.best_update / fitted.plan.updates_per_epoch
-        own["train.max_updates"] = max(1, round(epochs * per_epoch))
+        own["train.max_updates"] = max(1, round(epoch * per_epoch))
     return with_values(recipe, own)
+
+
+def _start_share(accelerator: Accelerator, folder: RunFolder) -> float:
+    """How much the weights before the first update count in the kept ones, as was tried at the end; 0: not at all.
+
+    Called by all processes.
+    """
+
+    def kept() -> Sequence[int]:
+        mean = folder.kept_average()
+        return [float_bits(0.0 if mean is None else mean.get("start_share", 0.0))]
+
+    [bits] = decided_by_main(accelerator, 1, kept)
+    return float_of_bits(bits)
 
 
 def _load(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Accelerator, notes: list[str]) -> Inputs:

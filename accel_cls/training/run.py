@@ -26,6 +26,7 @@ from accel_cls.profiles import shell
 from accel_cls.recipe import Recipe, with_values
 from accel_cls.recipe.keys import RATE
 from accel_cls.recipe.rules import idle_settings
+from accel_cls.reporting.averages import describe_mean
 from accel_cls.reporting.decision_words import describe_calibration, describe_rules
 from accel_cls.reporting.finish import EndedTraining, finish_run, require_best
 from accel_cls.reporting.markdown import (
@@ -221,6 +222,7 @@ def _show_finished(folder: RunFolder, corpus: Corpus, console: Console, began: f
         command = ["python", "-m", "accel_cls.predict", where, "--file", "PAIRS.csv"]
     lines = [
         ("best", f"{key} {describe_score(key, results)} after epoch {results['epoch']:.2f}"),
+        *([("weights", f"{told[:1].lower()}{told[1:]}")] if (told := describe_mean(results)) else []),
         *([("test", describe_test(results))] if results.get("test") else []),
         *([("refit", f"{told[:1].lower()}{told[1:]}")] if (told := describe_refit(results)) else []),
         *([("verdict", verdict_of(results))] if "verdict" in results else []),  # not in runs of older versions

@@ -175,7 +175,7 @@ class Trials:
             "checkpoint.keep": 1,
         }
         average = self._recipe.average
-        if average is not None and average.last is not None:  # a mean that is made at a run's end, not at a rung's
+        if average is not None and average.is_made_at_the_end:  # of a run, not of a rung
             own["average"] = None
         return with_values(self._recipe, values | own)
 

@@ -53,7 +53,7 @@ CHOICES = {
         Choice("unfreeze", "Optimization", ("train.unfreeze=0.1",), _PRETRAINED),
         Choice("ema", "Optimization", ("average={ema: 0.99}",)),
         Choice("last-3", "Optimization", ("average={last: 3}",)),
-        Choice("start-mean", "Optimization", ("average={start: 0.5}", "train.head_init=probe"), _PRETRAINED),
+        Choice("start-mean", "Optimization", ("average={start: auto}", "train.head_init=probe"), _PRETRAINED),
         Choice("lora", "Optimization", ("model.lora={}", "train.learning_rate=5e-4"), _PRETRAINED),
         Choice("smoothing", "Loss", ("train.label_smoothing=0.1",)),
         Choice("focal", "Loss", ("loss.kind=focal",)),

@@ -68,3 +68,9 @@ def is_better(name: str, score: float, than: float | None, by: float = 0.0) -> b
         return bool(np.isfinite(score))
     gain = than - score if less_is_better(name) else score - than
     return gain > 0 and gain >= by - _ROUNDING
+
+
+def is_about_as_good(name: str, score: float, best: float, slack: float) -> bool:
+    """Whether what a score is short of the perfect one is at most `slack`, as a share, more than it is for `best`."""
+    short, least = (score, best) if less_is_better(name) else (1 - score, 1 - best)
+    return bool(short <= least * (1 + slack) + _ROUNDING)

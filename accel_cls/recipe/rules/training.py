@@ -75,7 +75,7 @@ def _broken_average(recipe: Recipe) -> Iterator[tuple[_Key, str]]:
         yield ("average",), f"found {' and '.join(found) or 'none'}; expected one of ema, last and start"
     elif average.start is not None and (recipe.model.name is None or recipe.train.head_init != "probe"):
         which = "a model that begins at random" if recipe.model.name is None else "a head that begins at random"
-        message = f"found {average.start:g} beside {which}, which is nothing to go back to: leave it out"
+        message = f"found {average.start} beside {which}, which is nothing to go back to: leave it out"
         add = "" if recipe.model.name is None else ", or set train.head_init: probe"
         yield ("average", "start"), message + add
     elif average.last is not None and recipe.evaluate.every == "end":

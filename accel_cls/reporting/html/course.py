@@ -8,6 +8,7 @@ from typing import Any
 from accel_cls.console import duration
 from accel_cls.recipe import Recipe
 from accel_cls.recipe.sections.loss import Loss
+from accel_cls.reporting.averages import describe_mean
 from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.html.plots import Chart, chart
 from accel_cls.reporting.markdown import describe_memory, describe_saves, number
@@ -104,6 +105,7 @@ def _took(facts: Facts) -> list[tuple[str, str]]:
         ("time", duration(results["seconds"])),
         ("updates", f"{results['updates']:,}{ended}"),
         ("best", kept),
+        *([("weights", told)] if (told := describe_mean(results)) else []),
         *([("refit", told)] if (told := describe_refit(results)) else []),
         *([("padding", f"{padding:.1%} of the tokens")] if padding is not None else []),
         *([("memory", memory)] if (memory := describe_memory(results)) else []),
