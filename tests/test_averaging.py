@@ -231,21 +231,23 @@ def test_mean_of_the_last_evaluations_is_tried_at_the_end_and_after_a_stop_too(w
 
 
 @pytest.mark.parametrize(
-    ("best", "score", "found", "slack", "kept"),
+    ("best", "score", "found", "has_start", "kept"),
     [
-        ("accuracy", 0.9, 0.9, 0, True),
-        ("accuracy", 0.9, 0.91, 0, True),
-        ("accuracy", 0.9, 0.89, 0, False),
-        ("loss", 0.3, 0.31, 0, False),
-        ("loss", 0.3, float("nan"), 0.15, False),
-        ("loss", None, 0.3, 0, True),
-        ("accuracy", 0.9, 0.886, 0.15, True),  # 14% more errors
-        ("accuracy", 0.9, 0.884, 0.15, False),
-        ("loss", 0.3, 0.34, 0.15, True),
-        ("loss", 0.3, 0.35, 0.15, False),
+        ("accuracy", 0.9, 0.9, False, True),
+        ("accuracy", 0.9, 0.91, False, True),
+        ("accuracy", 0.9, 0.89, False, False),
+        ("loss", 0.3, 0.31, False, False),
+        ("loss", 0.3, float("nan"), True, False),
+        ("loss", None, 0.3, False, True),
+        ("accuracy", 0.9, 0.89, True, True),  # a point
+        ("accuracy", 0.9, 0.889, True, False),
+        ("accuracy", 0.98, 0.977, True, True),  # 15% more errors
+        ("accuracy", 0.98, 0.976, True, False),
+        ("loss", 0.3, 0.315, True, True),
+        ("loss", 0.3, 0.316, True, False),
     ],
 )
-def test_mean_is_kept_where_it_is_about_as_good_as_the_best(monkeypatch, best, score, found, slack, kept) -> None:
+def test_mean_is_kept_where_it_is_good_enough(monkeypatch, best, score, found, has_start, kept) -> None:
     monkeypatch.setattr(evaluation, "_predict", lambda *_: object())
     logged, models = [], []
     artifacts = SimpleNamespace(
@@ -255,7 +257,7 @@ def test_mean_is_kept_where_it_is_about_as_good_as_the_best(monkeypatch, best, s
     told = SimpleNamespace(note=lambda _: None)
     plan, progress = SimpleNamespace(updates_per_epoch=4), Progress(update=8, best_score=score)
     t = SimpleNamespace(accelerator=accelerator, model="model", plan=plan, artifacts=artifacts, console=told)
-    assert evaluation.evaluate_average(t, progress, Mean("the mean", {"averaged": 3}, {}, dict, slack)) is None
+    assert evaluation.evaluate_average(t, progress, Mean("the mean", {"averaged": 3}, {}, dict, has_start)) is None
     assert models == ["model"] * kept
     assert logged == [
         {"update": 8, "epoch": 2.0, "averaged": 3, "scores": {best: pytest.approx(found, nan_ok=True)}, "kept": kept}

@@ -35,14 +35,14 @@ def is_worth_trying(t: Training, progress: Progress, mean: Mean) -> bool:
 
     Called by all processes.
     """
-    if not mean.slack:
+    if not mean.has_start:
         return True
 
     def decide() -> list[int]:
         t.artifacts.flush()
         key, best = t.artifacts.best_by, progress.best_score
         start = t.artifacts.folder.evaluations()[0]["evaluation"][key]
-        is_close = best is not None and is_about_as_good(key, start, best, mean.slack)
+        is_close = best is not None and is_about_as_good(key, start, best)
         if best is not None and not is_close:
             t.console.note(f"{mean.told} is not tried: {key} was {start:.4f} there, and is {best:.4f} at the best")
         return [is_close]
@@ -51,7 +51,7 @@ def is_worth_trying(t: Training, progress: Progress, mean: Mean) -> bool:
 
 
 def evaluate_average(t: Training, progress: Progress, mean: Mean) -> str | None:
-    """Score a model with averaged weights, and keep it where it is about as good as the best evaluation, see `Mean`.
+    """Score a model with averaged weights, and keep it where it is good enough beside the best evaluation, see `Mean`.
 
     Called by all processes. No evaluation of the training: it counts for neither patience nor the best checkpoint.
 
@@ -65,7 +65,7 @@ def evaluate_average(t: Training, progress: Progress, mean: Mean) -> str | None:
     if t.accelerator.is_main_process:
         scores, key = t.artifacts.score(predictions), t.artifacts.best_by
         score, best = scores[key], progress.best_score
-        is_kept = math.isfinite(score) and (best is None or is_about_as_good(key, score, best, mean.slack))
+        is_kept = math.isfinite(score) and (best is None or _is_kept(mean, key, score, best))
         found += float(is_kept)
         epoch = progress.update / t.plan.updates_per_epoch
         t.artifacts.log({"update": progress.update, "epoch": epoch, **mean.facts, "scores": scores, "kept": is_kept})
@@ -76,6 +76,10 @@ def evaluate_average(t: Training, progress: Progress, mean: Mean) -> str | None:
     if bool(t.accelerator.reduce(found, "sum")):
         t.artifacts.keep(t.accelerator, t.model, predictions)
     return None
+
+
+def _is_kept(mean: Mean, key: str, score: float, best: float) -> bool:
+    return is_about_as_good(key, score, best) if mean.has_start else not is_better(key, best, score)
 
 
 def _predict(t: Training) -> Predictions | str:

@@ -70,7 +70,11 @@ def is_better(name: str, score: float, than: float | None, by: float = 0.0) -> b
     return gain > 0 and gain >= by - _ROUNDING
 
 
-def is_about_as_good(name: str, score: float, best: float, slack: float) -> bool:
-    """Whether what a score is short of the perfect one is at most `slack`, as a share, more than it is for `best`."""
-    short, least = (score, best) if less_is_better(name) else (1 - score, 1 - best)
-    return bool(short <= least * (1 + slack) + _ROUNDING)
+def is_about_as_good(name: str, score: float, best: float) -> bool:
+    """Whether a score is better than another one or a little worse: so little that some hundred rows can't tell.
+
+    That is a point, and 15% of what the other one is short of 1, the perfect score; where less is better, 5% of it.
+    """
+    if less_is_better(name):
+        return bool(score - best <= 0.05 * best + _ROUNDING)
+    return bool(best - score <= min(0.01, 0.15 * (1 - best)) + _ROUNDING)

@@ -35,7 +35,7 @@ class Average(Section):
         "what is evaluated and kept is a mean of the weights and of those before the first update, the fitted head "
         "among them, which count so much (Wortsman et al. 2022, WiSE-FT); training goes on from the weights "
         "themselves. 'auto' makes it at the end only, with 0.5, and keeps it where it and the weights before are both "
-        "about as good as the best evaluation, with 15% more errors at most; a refit does as its run did. With "
+        "about as good as the best evaluation, at most a point worse; a refit does as its run did. With "
         "train.head_init: probe",
         "at 0 it would be the last weights, and at 1 those before the training",
     )
