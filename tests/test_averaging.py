@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import train, train_by, write_recipe
+from conftest import command, fsdp_on_cpu, train, train_by, write_recipe
 from run_results import interrupt, metrics, weights_of
 from safetensors.torch import load_file
 from tiny import write_model, write_texts
@@ -198,6 +198,16 @@ def test_mean_with_the_start_is_the_same_with_two_processes_and_after_a_stop(enc
     assert "continues an unfinished run from update 7" in again.stdout, again.stderr
     assert metrics(encoder / "one")[-1] == log[-1]
     assert weights_of(encoder / "one" / "model" / "model.safetensors") == model
+
+
+def test_where_weights_are_divided_no_mean_with_the_start_is_made(encoder: Path) -> None:
+    fsdp_on_cpu(encoder)
+    both = (AUTO, *CLOSE, "refit=false")
+    done = command("accel-cls", "launch", "recipe.yaml", "hardware=./fsdp_cpu.yaml", *both, cwd=encoder)
+    assert done.returncode == 0, done.stderr
+    said = "average.start is auto, but no mean is tried: with FSDP no process has all weights"
+    assert said in " ".join(done.stdout.split())
+    assert not [line for line in metrics(encoder / "run") if "averaged" in line]
 
 
 def test_mean_of_the_last_evaluations_is_tried_at_the_end_and_after_a_stop_too(work: Path) -> None:
