@@ -51,6 +51,15 @@ def test_every_decision_stands_in_the_recipe_with_its_reason(capsys: pytest.Capt
     assert "# 3 different values in 100 rows" in text
 
 
+def test_numbers_get_steps_that_rare_ngrams_take_less_of(capsys: pytest.CaptureFixture) -> None:
+    write("d.csv", "text,label\n" + "".join(f"some text {i},{i / 7}\n" for i in range(300)))
+    numbers, _ = new(capsys, "d.csv")
+    assert (numbers.task, numbers.train.batch_size, numbers.train.adam_epsilon) == ("regression", 32, 0.01)
+    write("e.csv", "text,label\n" + lines_of(300, "{text} {i},{label}"))
+    classes, _ = new(capsys, "e.csv")
+    assert (classes.task, classes.train.adam_epsilon) == ("single_label", 1e-5)
+
+
 def test_few_examples_want_a_pretrained_encoder(capsys: pytest.CaptureFixture) -> None:
     for count in (300, 1500):
         write("d.csv", "text,label\n" + lines_of(count, "{text} {i},{label}"))

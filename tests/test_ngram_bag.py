@@ -180,6 +180,34 @@ def test_same_training_on_two_processes_and_after_a_stop(bag: Path) -> None:
     assert_goes_on_exactly(bag / "whole", update=6)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_where_lengths_are_made_one_first_a_sum_with_some_left_out_is_right_on_average(first: bool) -> None:
+    model = _model(TEXTS, ngram_dropout=0.5, normalize_first=first, classifier_dropout=0.0).train()
+    torch.nn.init.ones_(model.bag.embeddings.weight)  # they agree
+    row = torch.tensor([[2, 5, 6, 7, 3]])
+    part = torch.zeros_like(row)
+
+    def vector() -> torch.Tensor:
+        found = model.bag.find(row, part)
+        return model.bag(found.at, model.bag.dropped(found))[0, 0]
+
+    drawn = torch.stack([vector() for _ in range(2000)]).mean()
+    model.eval()
+    assert (abs(drawn / vector() - 1) < 0.05) == first
+
+
+def test_numbers_are_learned_with_sums_that_are_right_on_average(bag: Path) -> None:
+    kept = {}
+    for task in ("single_label", "regression"):
+        metric = "mae" if task == "regression" else "accuracy"
+        judged = (f"evaluate.metrics=[{metric}]", f"evaluate.best={metric}", "data.labels=null")
+        done = train(bag, f"task={task}", f"output={task}", *judged)
+        assert done.returncode == 0, done.stderr
+        config = json.loads((bag / task / "model" / "config.json").read_text(encoding="utf-8"))
+        kept[task] = config["normalize_first"]
+    assert kept == {"single_label": False, "regression": True}
+
+
 def test_two_processes_have_the_losses_of_one_with_dropout(bag: Path) -> None:
     settings = ["train.min_micro_batches=2"]
     one, two = train(bag, *settings, "output=one"), train_by(2, bag, *settings, "output=two")

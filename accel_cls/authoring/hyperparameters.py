@@ -27,6 +27,11 @@ _TOO_FEW = "examples are too few to learn a language from: name a pretrained enc
 _SMALL_ENCODER, _SHALLOW, _MANY_CLASSES = 512, 6, 20
 
 
+# AdamW moves what few texts have as far as what many have. Classes are told apart by that; of numbers it learns each
+# text's own. With this, divided by the texts of an update, in which a rare n-gram's gradient is that much smaller, it
+# moves less. Mean absolute errors of ratings from -4 to 4, with 1e-5 and with this: of messages 0.756 and 0.700, of
+# sentences on products 1.018 and 0.968, on films 1.138 and 1.124 (ridge regression on TF-IDF 0.739, 0.941, 1.144).
+_EPSILON_OF_NUMBERS = 0.32
 _AS_NUMBERS = 10  # classes, that take as many updates as numbers
 
 
@@ -59,11 +64,18 @@ def from_scratch(found: Survey, count: int, decisions: list[tuple[str, str]]) ->
         ("batch_size", batch_size, "examples per update, over all devices together"),
         ("micro_batch_tokens", 16_384, "characters that go through the model at once: it is small"),
         ("learning_rate", 4e-3, "for a bag of n-grams; a small Transformer wants 1e-3, a pretrained one 2e-5 to 5e-5"),
-        ("adam_epsilon", 1e-5, "keeps rounding noise small at this rate"),
+        ("adam_epsilon", *_epsilon(found, batch_size)),
         *([("label_smoothing", 0.05, "")] if found.has_classes else []),
         ("warmup", 0.1, ""),
     ]
     return model, train
+
+
+def _epsilon(found: Survey, batch_size: int) -> tuple[float, str]:
+    """AdamW's epsilon for a bag of n-grams, and why."""
+    if found.has_classes:
+        return 1e-5, "keeps rounding noise small at this rate"
+    return _EPSILON_OF_NUMBERS / batch_size, "what few texts have moves less than what many have, or it fits each text"
 
 
 def when_to_evaluate(is_pretrained: bool, count: int, decisions: list[tuple[str, str]]) -> Lines:

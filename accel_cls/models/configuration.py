@@ -95,6 +95,7 @@ def _new_configuration(
             hidden_size=scratch.hidden,
             pairs=_has_pairs(recipe),
             overlap_size=_OVERLAP_SIZE if _has_pairs(recipe) else 0,
+            normalize_first=recipe.task == "regression",
             pad_token_id=tokenizer.pad_token_id,
         )
     return BertConfig(

@@ -72,6 +72,8 @@ class NgramBagConfig(PreTrainedConfig):
         overlap_size: of pairs, numbers of the embeddings of n-grams that both texts have, and of those that one has; 0
             looks for none.
         ngram_dropout: the rate at which n-grams of a text are left out.
+        normalize_first: whether the weights of a text have length 1 before some are left out, and are then divided by
+            the part that stays, so that the sum of them is right on average; else those that stay have length 1.
         classifier_dropout: the rate before the linear layer.
     """
 
@@ -84,6 +86,7 @@ class NgramBagConfig(PreTrainedConfig):
     pairs: bool = False
     overlap_size: int = 0
     ngram_dropout: float | int = 0.3
+    normalize_first: bool = False
     classifier_dropout: float | int = 0.3
     initializer_range: float = 0.02
     pad_token_id: int | None = 0

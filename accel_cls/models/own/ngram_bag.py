@@ -32,6 +32,7 @@ class NgramBag(torch.nn.Module):
         self.register_buffer("weights", torch.ones(config.num_ngrams))
         self.embeddings = torch.nn.Embedding(config.num_ngrams, config.hidden_size)
         self.dropout = torch.nn.Dropout(config.ngram_dropout)
+        self.normalize_first = config.normalize_first
 
     def find(self, ids: torch.Tensor, part: torch.Tensor) -> FoundNgrams:
         """The n-grams of the vocabulary in texts; arguments as `ngram_keys` has them."""
@@ -40,7 +41,13 @@ class NgramBag(torch.nn.Module):
         return FoundNgrams(at, torch.where(self.ngrams[at] == keys, self.weights[at], 0).float())
 
     def dropped(self, found: FoundNgrams) -> torch.Tensor:
-        """The weights as a text's sum has them, float32 [texts, longest * tokens]: some left out, of length 1."""
+        """The weights as a text's sum has them, float32 [texts, longest * tokens]: some left out, see the config.
+
+        n embeddings that agree, with weights of length 1, have a sum of √n: fewer of them, of length 1 again, a
+        smaller one. Classes do not mind that all logits are larger once nothing is left out; numbers do.
+        """
+        if self.normalize_first:
+            return self.dropout(functional.normalize(found.weights))
         return functional.normalize(self.dropout(found.weights))
 
     def forward(self, at: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
