@@ -8,14 +8,17 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import command, fsdp_on_cpu, train, train_by, write_recipe
+from accelerate import DistributedType
+from conftest import train, train_by, write_recipe
 from run_results import interrupt, metrics, weights_of
 from safetensors.torch import load_file
 from tiny import write_model, write_texts
 
 from accel_cls.checkpoints.checkpoint import Progress
+from accel_cls.errors import UserError
+from accel_cls.recipe import load_recipe, with_values
 from accel_cls.training import evaluation
-from accel_cls.training.averaging import START_SHARE, Mean, _ExponentialAverage
+from accel_cls.training.averaging import START_SHARE, Mean, _ExponentialAverage, make_average, untried_average
 
 EACH = ("checkpoint.every=1", "checkpoint.keep=20")
 PLAIN = ("model.dropout=0", "train.min_micro_batches=2")
@@ -200,14 +203,14 @@ def test_mean_with_the_start_is_the_same_with_two_processes_and_after_a_stop(enc
     assert weights_of(encoder / "one" / "model" / "model.safetensors") == model
 
 
-def test_where_weights_are_divided_no_mean_with_the_start_is_made(encoder: Path) -> None:
-    fsdp_on_cpu(encoder)
-    both = (AUTO, *CLOSE, "refit=false")
-    done = command("accel-cls", "launch", "recipe.yaml", "hardware=./fsdp_cpu.yaml", *both, cwd=encoder)
-    assert done.returncode == 0, done.stderr
+def test_where_weights_are_divided_no_mean_with_the_start_is_made_unless_a_share_is_given(encoder: Path) -> None:
+    base, fsdp = load_recipe(encoder / "recipe.yaml"), SimpleNamespace(distributed_type=DistributedType.FSDP)
+    auto, given = (with_values(base, {"train.head_init": "probe", "average": {"start": s}}) for s in ("auto", 0.5))
     said = "average.start is auto, but no mean is tried: with FSDP no process has all weights"
-    assert said in " ".join(done.stdout.split())
-    assert not [line for line in metrics(encoder / "run") if "averaged" in line]
+    assert (untried_average(auto, fsdp), untried_average(given, fsdp)) == ([said], [])
+    assert make_average(auto, torch.nn.Linear(2, 2), fsdp).at_end() is None
+    with pytest.raises(UserError, match="average: works where each process has all weights, not with FSDP"):
+        make_average(given, torch.nn.Linear(2, 2), fsdp)
 
 
 def test_mean_of_the_last_evaluations_is_tried_at_the_end_and_after_a_stop_too(work: Path) -> None:
