@@ -83,6 +83,7 @@ def test_mean_with_the_start_is_between_the_two_and_training_goes_on_from_its_ow
     share, both = 0.25, (*PROBED, *EACH)
     done = train(work, f"average={{start: {share}}}", *both)
     assert done.returncode == 0, done.stderr
+    assert "kept is a mean in which the weights before the first update count 0.25" in " ".join(done.stdout.split())
     assert train(work, "output=without", *both).returncode == 0
     still = ("train.learning_rate=1e-30", "train.max_updates=1")
     assert train(work, "output=start", *PROBED, *EACH, *still).returncode == 0
@@ -142,6 +143,7 @@ def test_mean_with_a_start_that_is_about_as_good_is_made_at_the_end_kept_and_ref
     assert (results["start_share"], results["update"], results["scores"]) == (START_SHARE, 18, tried["scores"])
     told = f"a mean in which those before the first update count {START_SHARE:g}"
     assert told in " ".join(done.stdout.split())
+    assert "at the end the mean with the weights before the first update, kept where" in " ".join(done.stdout.split())
     assert told in " ".join((work / "run" / "report.md").read_text(encoding="utf-8").split())
 
     assert train(work, "output=plain", *CLOSE, *EACH, "refit=false", "train.epochs=3").returncode == 0
@@ -173,9 +175,17 @@ def test_mean_with_a_start_that_is_much_worse_is_not_tried_and_the_best_evaluati
     assert models[0] == models[1]
 
 
-@pytest.mark.parametrize("average", ["{ema: 0.9}", "{last: 2}"])
-def test_two_processes_average_as_one(work: Path, average: str) -> None:
-    assert train(work, f"average={average}", *PLAIN, "output=one").returncode == 0
+@pytest.mark.parametrize(
+    ("average", "said"),
+    [
+        ("{ema: 0.9}", "judged and kept is an exponential moving average of the weights, by 0.9"),
+        ("{last: 2}", "at the end the mean of the weights at 2 evaluations, kept where none of them was better"),
+    ],
+)
+def test_two_processes_average_as_one(work: Path, average: str, said: str) -> None:
+    alone = train(work, f"average={average}", *PLAIN, "output=one")
+    assert alone.returncode == 0, alone.stderr
+    assert said in " ".join(alone.stdout.split())
     two = train_by(2, work, f"average={average}", *PLAIN, "output=two")
     assert two.returncode == 0, two.stderr
     one = checkpoint(work / "one", 12, AVERAGE)

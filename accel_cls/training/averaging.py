@@ -208,6 +208,22 @@ def make_average(
     return average
 
 
+def describe_average(recipe: Recipe) -> list[tuple[str, str]]:
+    """What a recipe averages, as a named line of the banner; none where nothing."""
+    chosen = recipe.average
+    if chosen is None or recipe.model.is_fitted:
+        return []
+    if chosen.last is not None:
+        told = f"at the end the mean of the weights at {chosen.last} evaluations, kept where none of them was better"
+    elif chosen.start == "auto":
+        told = "at the end the mean with the weights before the first update, kept where both are about as good"
+    elif chosen.start is not None:
+        told = f"judged and kept is a mean in which the weights before the first update count {chosen.start:g}"
+    else:
+        told = f"judged and kept is an exponential moving average of the weights, by {chosen.ema:g}"
+    return [("average", told)]
+
+
 def untried_average(recipe: Recipe, accelerator: Accelerator) -> list[str]:
     """That `average.start: auto` averages nothing on this hardware, and why, as a note; none where it does."""
     if recipe.average is None or recipe.average.start != "auto" or has_whole_weights(accelerator):

@@ -40,7 +40,7 @@ from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.resume import Start, lock_and_open_run
 from accel_cls.stopping import SAVE_FILE, Stopped, Stopping
 from accel_cls.tasks import Task, task_of
-from accel_cls.training.averaging import make_average, untried_average
+from accel_cls.training.averaging import describe_average, make_average, untried_average
 from accel_cls.training.build import build_training, resolve_micro_batch_tokens
 from accel_cls.training.gradient_buckets import settle_buckets
 from accel_cls.training.inputs import Inputs, load_inputs
@@ -246,7 +246,8 @@ def _show_what_is_trained(
     console.section_once("data", [*inputs.describe_data(recipe), lengths])
     taught = [] if recipe.distill is None else [describe_teacher(recipe.distill)]
     console.section_once("model", [inputs.describe_model(recipe), *taught])
-    console.section_once("plan", [*plan.describe(recipe, accelerator.num_processes), *static.describe(), *compiled])
+    lines = [*plan.describe(recipe, accelerator.num_processes), *describe_average(recipe)]
+    console.section_once("plan", [*lines, *static.describe(), *compiled])
     for note in notes:
         console.note(note)
 
