@@ -13,6 +13,11 @@ def metrics(run: Path) -> list[dict]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+def results_of(run: Path) -> dict:
+    """What a finished run says of itself."""
+    return json.loads((run / "results.json").read_text(encoding="utf-8"))
+
+
 def numbers(record: dict) -> list[float]:
     values = record.get("evaluation") or {key: record[key] for key in ("loss", "learning_rate")}
     return list(values.values())

@@ -10,7 +10,7 @@ import pytest
 import torch
 from accelerate import DistributedType
 from conftest import train, train_by, write_recipe
-from run_results import interrupt, metrics, weights_of
+from run_results import interrupt, metrics, results_of, weights_of
 from safetensors.torch import load_file
 from tiny import write_model, write_texts
 
@@ -18,7 +18,14 @@ from accel_cls.checkpoints.checkpoint import Progress
 from accel_cls.errors import UserError
 from accel_cls.recipe import load_recipe, with_values
 from accel_cls.training import evaluation
-from accel_cls.training.averaging import START_SHARE, Mean, _ExponentialAverage, make_average, untried_average
+from accel_cls.training.averaging import (
+    START_SHARE,
+    Mean,
+    _ExponentialAverage,
+    describe_average,
+    make_average,
+    untried_average,
+)
 
 EACH = ("checkpoint.every=1", "checkpoint.keep=20")
 PLAIN = ("model.dropout=0", "train.min_micro_batches=2")
@@ -130,10 +137,6 @@ CLOSE = (*PROBED, "train.learning_rate=1e-5", "evaluate.every=6", "refit=true", 
 FAR = (*PROBED, "train.learning_rate=3e-2", "evaluate.every=6", "refit=true")
 
 
-def results_of(run: Path) -> dict:
-    return json.loads((run / "results.json").read_text(encoding="utf-8"))
-
-
 def test_mean_with_a_start_that_is_about_as_good_is_made_at_the_end_kept_and_refitted(encoder: Path) -> None:
     work = encoder
     done = train(work, AUTO, *CLOSE, *EACH, "train.epochs=3")
@@ -218,6 +221,7 @@ def test_where_weights_are_divided_no_mean_with_the_start_is_made_unless_a_share
     auto, given = (with_values(base, {"train.head_init": "probe", "average": {"start": s}}) for s in ("auto", 0.5))
     said = "average.start is auto, but no mean is tried: with FSDP no process has all weights"
     assert (untried_average(auto, fsdp), untried_average(given, fsdp)) == ([said], [])
+    assert describe_average(auto, fsdp) == []
     assert make_average(auto, torch.nn.Linear(2, 2), fsdp).at_end() is None
     with pytest.raises(UserError, match="average: works where each process has all weights, not with FSDP"):
         make_average(given, torch.nn.Linear(2, 2), fsdp)

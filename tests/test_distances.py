@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import BAD, GOOD, cli, command, train, train_by, write_recipe
-from run_results import metrics, numbers, read_csv
+from run_results import metrics, numbers, read_csv, results_of
 from same_training import assert_goes_on_exactly
 from sklearn import metrics as sk
 from tiny import write_model, write_texts
@@ -54,10 +54,6 @@ def stars(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     (folder / "stdout.txt").write_text(done.stdout, encoding="utf-8")
     return folder
-
-
-def results_of(run: Path) -> dict:
-    return json.loads((run / "results.json").read_text(encoding="utf-8"))
 
 
 # Numbers

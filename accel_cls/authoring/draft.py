@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from accel_cls.authoring.columns import Choice, Table
-from accel_cls.authoring.hyperparameters import Lines, averaging, from_scratch, pretrained, when_to_evaluate
+from accel_cls.authoring.hyperparameters import Lines, from_scratch, pretrained, when_to_evaluate
 from accel_cls.authoring.labelling import Labelling
 from accel_cls.authoring.survey import Survey
 from accel_cls.authoring.uneven import ADJUSTMENT, is_uneven, times_larger
@@ -58,13 +58,13 @@ def draft(table: Table, text: Choice, labelling: Labelling, found: Survey, wishe
     split = _split_off(found) if wishes.validation is None else None
     count = len(found.corpus.train) - (split.rows if split is not None else 0)
     data = _data(table, text, labelling, found, wishes, split, decisions)
+    average: Lines = []
     if wishes.model is None:
         model, train = from_scratch(found, count, decisions)
     else:
-        model, train = pretrained(found, labelling, count, _model_name(wishes), wishes.quick, decisions)
+        model, train, average = pretrained(found, labelling, count, _model_name(wishes), wishes.quick, decisions)
     loss = _loss(found, labelling, decisions)
     evaluate = [*_evaluate(found, labelling, decisions), *when_to_evaluate(wishes.model is not None, count, decisions)]
-    average = averaging(any(key == "head_init" for key, *_ in train), decisions)
     sections = {"data": data, "model": model, "train": train, "loss": loss, "average": average, "evaluate": evaluate}
     body = "".join(
         f"\n{name}:\n" + "".join(_line(*entry) for entry in lines) for name, lines in sections.items() if lines

@@ -25,8 +25,6 @@ _FEW = 1000
 _TOO_FEW = "examples are too few to learn a language from: name a pretrained encoder, with --model or model.name"
 # Encoders that stand larger steps: numbers of a token, layers. And classes from which on an epoch more is trained.
 _SMALL_ENCODER, _SHALLOW, _MANY_CLASSES = 512, 6, 20
-
-
 # AdamW moves what few texts have as far as what many have. Classes are told apart by that; of numbers it learns each
 # text's own. With this, divided by the texts of an update, in which a rare n-gram's gradient is that much smaller, it
 # moves less. Mean absolute errors of ratings from -4 to 4, with 1e-5 and with this: of messages 0.756 and 0.700, of
@@ -93,8 +91,8 @@ def when_to_evaluate(is_pretrained: bool, count: int, decisions: list[tuple[str,
 
 def pretrained(
     found: Survey, labelling: Labelling, count: int, name: str, quick: bool, decisions: list[tuple[str, str]]
-) -> tuple[Lines, Lines]:
-    """The sections `model` and `train` for a pretrained encoder.
+) -> tuple[Lines, Lines, Lines]:
+    """The sections `model`, `train` and `average` for a pretrained encoder.
 
     Args:
         found: the data, and the encoder.
@@ -110,14 +108,12 @@ def pretrained(
         why = "as you said" if quick else f"{count:,} examples are few to change an encoder by"
         how = "the head alone is trained: logistic regression on what the encoder makes of each text"
         decisions.append(("freeze", f"encoder: {why}; {how}"))
-        return [*model, ("freeze", "encoder", f"{why}; {how}. Without this line all is trained")], []
-    return model, _fine_tuning(found, labelling, count, decisions)
+        return [*model, ("freeze", "encoder", f"{why}; {how}. Without this line all is trained")], [], []
+    return model, _fine_tuning(found, labelling, count, decisions), _averaging(decisions)
 
 
-def averaging(is_fine_tuned: bool, decisions: list[tuple[str, str]]) -> Lines:
-    """What the section `average` says where the whole of an encoder is trained, from a head fitted to it."""
-    if not is_fine_tuned:
-        return []
+def _averaging(decisions: list[tuple[str, str]]) -> Lines:
+    """What is averaged where the whole of an encoder is trained, from a head fitted to it."""
     why = "halfway back to where it began, where that is about as good: a fine-tuning loses some of what was known"
     decisions.append(("average", f"start auto: {why}"))
     return [("start", "auto", why)]

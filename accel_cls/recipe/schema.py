@@ -85,7 +85,9 @@ class Recipe(Section):
         None, "a mapping of teacher, temperature, weight, texts", "a finished model that teaches this one"
     )
     average: Average | None = setting(
-        None, "a mapping, {ema: 0.999} or {last: 3}", "the mean of several updates' weights, as what is kept"
+        None,
+        "a mapping, {ema: 0.999}, {last: 3} or {start: auto}",
+        "a mean of the weights at several times, as what is kept",
     )
     evaluate: Evaluate = setting(Evaluate(), "a mapping", "how it is evaluated")
     decide: Decide | None = setting(

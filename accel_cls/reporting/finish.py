@@ -109,7 +109,7 @@ def _course_of(run: EndedTraining) -> dict[str, Any]:
         "decided_by": run.recipe.evaluate.best,
         "scores": best["evaluation"] if mean is None else mean["scores"],
         "averaged": 1 if mean is None else mean["averaged"],  # so many evaluations' weights are the model's mean
-        "start_share": 0.0 if mean is None else mean.get("start_share", 0.0),  # of those before the first update
+        "start_share": run.folder.start_share(),  # of those before the first update
         "update": (mean or best)["update"],
         "epoch": (mean or best)["epoch"],
         "updates": progress.update,

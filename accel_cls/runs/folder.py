@@ -140,6 +140,10 @@ class RunFolder:
         """
         return next((record for record in self._scored("scores") if record["kept"]), None)
 
+    def start_share(self) -> float:
+        """How much the weights before the first update count in the kept ones, where those were made at the end."""
+        return (self.kept_average() or {}).get("start_share", 0.0)
+
     def _scored(self, key: str) -> list[dict[str, Any]]:
         lines = self.metrics.read_text(encoding="utf-8").splitlines()
         records = [record for record in map(json.loads, lines) if key in record]

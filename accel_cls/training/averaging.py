@@ -208,10 +208,10 @@ def make_average(
     return average
 
 
-def describe_average(recipe: Recipe) -> list[tuple[str, str]]:
-    """What a recipe averages, as a named line of the banner; none where nothing."""
+def describe_average(recipe: Recipe, accelerator: Accelerator) -> list[tuple[str, str]]:
+    """What a recipe averages on this hardware, as a named line of the banner; none where nothing."""
     chosen = recipe.average
-    if chosen is None or recipe.model.is_fitted:
+    if chosen is None or recipe.model.is_fitted or untried_average(recipe, accelerator):
         return []
     if chosen.last is not None:
         told = f"at the end the mean of the weights at {chosen.last} evaluations, kept where none of them was better"

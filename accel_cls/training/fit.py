@@ -246,7 +246,7 @@ def _show_what_is_trained(
     console.section_once("data", [*inputs.describe_data(recipe), lengths])
     taught = [] if recipe.distill is None else [describe_teacher(recipe.distill)]
     console.section_once("model", [inputs.describe_model(recipe), *taught])
-    lines = [*plan.describe(recipe, accelerator.num_processes), *describe_average(recipe)]
+    lines = [*plan.describe(recipe, accelerator.num_processes), *describe_average(recipe, accelerator)]
     console.section_once("plan", [*lines, *static.describe(), *compiled])
     for note in notes:
         console.note(note)

@@ -121,12 +121,7 @@ def _start_share(accelerator: Accelerator, folder: RunFolder) -> float:
 
     Called by all processes.
     """
-
-    def kept() -> Sequence[int]:
-        mean = folder.kept_average()
-        return [float_bits(0.0 if mean is None else mean.get("start_share", 0.0))]
-
-    [bits] = decided_by_main(accelerator, 1, kept)
+    [bits] = decided_by_main(accelerator, 1, lambda: [float_bits(folder.start_share())])
     return float_of_bits(bits)
 
 
