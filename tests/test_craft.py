@@ -11,6 +11,9 @@ from accel_cls.recipe import load_recipe
 from benchmarks.craft.__main__ import main
 from benchmarks.craft.choices import CHOICES, PLAIN
 from benchmarks.craft.page import BEGIN, END
+from benchmarks.craft.settings import PRETRAINED
+from benchmarks.quality.rows import Row, read_rows
+from benchmarks.quality.sets import DataSet, draw
 from benchmarks.workshop import Workshop
 
 SEED = 3
@@ -70,13 +73,34 @@ def test_the_page_has_the_differences(measured, tmp_path) -> None:
 def test_each_choice_is_a_recipe(name: str, tmp_path) -> None:
     """On each of its starts."""
     rows = write_reviews(tmp_path / "rows.csv", 10, 0)
-    of_start = {
+    of_start: dict[str, list[str]] = {
         "bert": [],
         "ngrams": ["model.scratch.architecture=ngrams"],
-        "e5": [f"model.name={tmp_path}", "model.scratch=null"],
-    }
+    } | {one: [f"model.name={tmp_path}", "model.scratch=null"] for one in PRETRAINED}
     for start in CHOICES[name].starts:
         load_recipe(ROOT / "recipes" / "food.yaml", [f"data.train={rows}", *of_start[start], *CHOICES[name].overrides])
+
+
+@pytest.mark.parametrize("has_judged", [False, True])
+def test_a_draw_has_other_rows_to_judge_than_to_learn_and_the_seed_says_which(has_judged: bool, tmp_path) -> None:
+    train = write_reviews(tmp_path / "all.csv", 40, 0)
+    judged = write_reviews(tmp_path / "judged.csv", 20, 1) if has_judged else None
+    data = DataSet("reviews", "", train, judged, None)
+
+    def drawn(seed: int) -> list[list[Row]]:
+        of_seed = draw(data, 25, 10, seed)
+        assert of_seed.judged is not None
+        return [[*read_rows(path, ("text", "label"))] for path in (of_seed.train, of_seed.judged)]
+
+    learned, asked = drawn(3)
+    assert (len(learned), len(asked)) == (25, 10)
+    of_train, of_judged = ([*read_rows(path, ("review", "label"))] for path in (train, judged or train))
+    assert len({*of_train}) == 40, "else rows can't be told from each other"
+    assert {*learned} <= {*of_train}
+    assert {*asked} <= {*of_judged}
+    assert has_judged or not {*learned} & {*asked}
+    assert drawn(3) == [learned, asked]
+    assert drawn(4)[0] != learned
 
 
 def test_a_setting_that_there_is_not_is_told(capsys) -> None:

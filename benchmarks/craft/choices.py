@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.craft.settings import STARTS, Start
+from benchmarks.craft.settings import PRETRAINED, STARTS, Start
 
-_LAYERS: tuple[Start, ...] = ("bert", "e5")  # starts with layers and token states
-_PRETRAINED: tuple[Start, ...] = ("e5",)
+_LAYERS: tuple[Start, ...] = ("bert", *PRETRAINED)  # starts with layers and token states
 
 
 @dataclass(frozen=True)
@@ -31,30 +30,31 @@ CHOICES = {
         Choice("bilstm", "Heads", ("model.head=bilstm",), _LAYERS),
         Choice("rcnn", "Heads", ("model.head=rcnn",), _LAYERS),
         Choice("dpcnn", "Heads", ("model.head=dpcnn",), _LAYERS),
-        Choice("last-layers", "Heads", ("model.last_layers=4",), _PRETRAINED),
+        Choice("last-layers", "Heads", ("model.last_layers=4",), PRETRAINED),
         Choice("dropout-samples", "Heads", ("model.dropout_samples=5",), _LAYERS),
-        Choice("reinitialize", "Heads", ("model.reinitialize=2",), _PRETRAINED),
-        Choice("keep-6", "Fewer layers", ("model.keep_layers=6",), _PRETRAINED),
+        Choice("reinitialize", "Heads", ("model.reinitialize=2",), PRETRAINED),
+        Choice("keep-6", "Fewer layers", ("model.keep_layers=6",), PRETRAINED),
         Choice("cut-32", "Long texts", ("data.max_length=32",), _LAYERS),
         Choice("middle-32", "Long texts", ("data.max_length=32", "data.truncate=middle"), _LAYERS),
         Choice("windows-32", "Long texts", ("data.max_length=32", "data.windows={overlap: 8, most: 8}"), _LAYERS),
-        Choice("rate-1e-4", "Optimization", ("train.learning_rate=1e-4",), _PRETRAINED),
-        Choice("rate-2e-4", "Optimization", ("train.learning_rate=2e-4",), _PRETRAINED),
-        Choice("epochs-5", "Optimization", ("train.epochs=5",), _PRETRAINED),
-        Choice("layer-decay", "Optimization", ("train.layer_decay=0.9",), _PRETRAINED),
+        Choice("refit", "Optimization", ("refit=true",), ("e5-1000",)),  # elsewhere validation rows may be judged
+        Choice("rate-1e-4", "Optimization", ("train.learning_rate=1e-4",), PRETRAINED),
+        Choice("rate-2e-4", "Optimization", ("train.learning_rate=2e-4",), PRETRAINED),
+        Choice("epochs-5", "Optimization", ("train.epochs=5",), PRETRAINED),
+        Choice("layer-decay", "Optimization", ("train.layer_decay=0.9",), PRETRAINED),
         Choice("head-rate", "Optimization", ("train.head_rate=10",), _LAYERS),
-        Choice("no-probe", "Optimization", ("train.head_init=random",), _PRETRAINED),
+        Choice("no-probe", "Optimization", ("train.head_init=random",), PRETRAINED),
         Choice("cosine", "Optimization", ("train.schedule=cosine",)),
         Choice("polynomial", "Optimization", ("train.schedule=polynomial",)),
         Choice("inverse-sqrt", "Optimization", ("train.schedule=inverse_sqrt",)),
         Choice("wsd", "Optimization", ("train.schedule=wsd", "train.decay=0.3")),
-        Choice("freeze-embeddings", "Optimization", ("model.freeze=embeddings",), _PRETRAINED),
-        Choice("freeze-half", "Optimization", ("model.freeze=6",), _PRETRAINED),
-        Choice("unfreeze", "Optimization", ("train.unfreeze=0.1",), _PRETRAINED),
+        Choice("freeze-embeddings", "Optimization", ("model.freeze=embeddings",), PRETRAINED),
+        Choice("freeze-half", "Optimization", ("model.freeze=6",), PRETRAINED),
+        Choice("unfreeze", "Optimization", ("train.unfreeze=0.1",), PRETRAINED),
         Choice("ema", "Optimization", ("average={ema: 0.99}",)),
         Choice("last-3", "Optimization", ("average={last: 3}",)),
-        Choice("start-mean", "Optimization", ("average={start: auto}", "train.head_init=probe"), _PRETRAINED),
-        Choice("lora", "Optimization", ("model.lora={}", "train.learning_rate=5e-4"), _PRETRAINED),
+        Choice("no-average", "Optimization", ("average=null",), PRETRAINED),
+        Choice("lora", "Optimization", ("model.lora={}", "train.learning_rate=5e-4"), PRETRAINED),
         Choice("smoothing", "Loss", ("train.label_smoothing=0.1",)),
         Choice("focal", "Loss", ("loss.kind=focal",)),
         Choice("gce", "Loss", ("loss.kind=generalized_cross_entropy",)),

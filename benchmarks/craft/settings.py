@@ -1,20 +1,20 @@
-"""The plain recipes that choices are added to: two data sets, each learned from nothing and with a real encoder."""
+"""The plain recipes that choices are added to: two data sets, from nothing and with a real encoder."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from accel_cls.data.examples import Part
 from benchmarks.data import NoRealData
 from benchmarks.processes import ROOT
 from benchmarks.quality.encoders import Encoder, NoEncoder, encoder
-from benchmarks.quality.sets import DataSet, data_set
+from benchmarks.quality.sets import DataSet, data_set, draw
 
-Start = Literal["ngrams", "bert", "e5"]
+Start = Literal["ngrams", "bert", "e5", "e5-1000"]
 
 _RECIPES = ROOT / "recipes"
 _SHIPPED = {"reviews": _RECIPES / "food.yaml", "news": _RECIPES / "news.yaml"}
@@ -24,7 +24,11 @@ STARTS: dict[Start, str] = {
     "ngrams": "the recipe that `accel-cls new` writes without a model",
     "bert": "a BERT of two layers from nothing, as recipes/food.yaml and recipes/news.yaml have it",
     "e5": "the recipe that `accel-cls new --model` writes for multilingual-e5-small",
+    "e5-1000": "likewise for 1,000 rows that the seed draws, judged by 3,000 others",
 }
+PRETRAINED: tuple[Start, ...] = ("e5", "e5-1000")
+_DRAWN: dict[Start, tuple[int, int]] = {"e5-1000": (1000, 3000)}  # rows to learn from, rows to judge by
+_draw = cache(draw)  # the same files for each choice
 NAMES = tuple(f"{data}-{start}" for start in STARTS for data in SETS)
 
 
@@ -41,25 +45,26 @@ class Setting:
         """As the command line has it."""
         return f"{self.data.name}-{self.start}"
 
-    @property
-    def judged(self) -> Part:
-        """The part of a run's rows that is judged."""
-        return "validation" if self.data.judged is None else "test"
+    def rows(self, seed: int) -> DataSet:
+        """Those of the data that are learned and judged with a seed."""
+        drawn = _DRAWN.get(self.start)
+        return self.data if drawn is None else _draw(self.data, *drawn, seed)
 
     @property
     def shipped(self) -> Path | None:
         """The recipe that comes along; None where `accel-cls new` writes it."""
         return _SHIPPED[self.data.name] if self.start == "bert" else None
 
-    def overrides(self) -> list[str]:
-        """What the recipe is told of these rows. The judged file, where there is one, chooses nothing.
+    def overrides(self, seed: int) -> list[str]:
+        """What the recipe is told of a seed's rows. The judged file, where there is one, chooses nothing.
 
         A fifth is split off for validation, which judges the models from nothing on more rows; with an encoder it is
         what `accel-cls new` writes, a tenth. These are not learned in the end: choices are compared by one training.
         """
-        told = [f"data.train={json.dumps(str(self.data.train))}", "evaluate.behaviour=0", "refit=false"]
-        told += [] if self.start == "e5" else ["data.validation=0.2"]
-        return told if self.data.judged is None else [*told, f"data.test={json.dumps(str(self.data.judged))}"]
+        rows = self.rows(seed)
+        told = [f"data.train={json.dumps(str(rows.train))}", "evaluate.behaviour=0", "refit=false"]
+        told += [] if self.start in PRETRAINED else ["data.validation=0.2"]
+        return told if rows.judged is None else [*told, f"data.test={json.dumps(str(rows.judged))}"]
 
 
 def setting(name: str) -> Setting:
@@ -74,7 +79,7 @@ def setting(name: str) -> Setting:
         raise ValueError(f"there is no setting {name!r}; expected some of {', '.join(NAMES)}")
     of_data, _, of_start = name.partition("-")
     start: Start = next(one for one in STARTS if one == of_start)
-    return Setting(data_set(of_data), start, encoder("e5", None) if start == "e5" else Encoder(start, None))
+    return Setting(data_set(of_data), start, encoder("e5", None) if start in PRETRAINED else Encoder(start, None))
 
 
 def by_name(names: Sequence[str]) -> tuple[list[Setting], list[str]]:

@@ -62,21 +62,21 @@ class CraftTrials:
         Raises:
             Failed: where a command failed.
         """
-        place = self.shop.another("job")
+        place, rows = self.shop.another("job"), job.setting.rows(job.seed)
         run = place / "run"
-        overrides = [f"seed={job.seed}", f"output={run}", *job.setting.overrides()]
+        overrides = [f"seed={job.seed}", f"output={run}", *job.setting.overrides(job.seed)]
         self._compare_with_simple(job, *overrides)
         overrides += job.choice.overrides
-        command = ours.training_command(self.shop.launch(), self._recipe(job.setting), *overrides)
+        command = ours.training_command(self.shop.launch(), self._recipe(job), *overrides)
         ended = self.shop.run(command, self.shop.caches)
         results, folder = ours.results(run), RunFolder(run)
-        answers = read_answers(folder, job.setting.judged)
+        answers = read_answers(folder, "validation" if rows.judged is None else "test")
         recipe = load_recipe(folder.recipe)
         judged = Judged.of(task_of(recipe), answers.labels, answers.logits)
         facts = {
             "rows": {"training": results["rows"]["training"], "judged": len(answers), "digest": _digest(answers)},
             "scores": compute_scores(["accuracy", "f1_macro"], judged),
-            "judged_file": job.setting.data.judged is not None,
+            "judged_file": rows.judged is not None,
             "last": None,
             "overrides": list(job.choice.overrides),
             "seconds": round(ended.wall_seconds, 1),
@@ -90,25 +90,27 @@ class CraftTrials:
         shutil.rmtree(place)
         return facts
 
-    def _recipe(self, setting: Setting) -> Path:
-        """The plain one."""
+    def _recipe(self, job: CraftJob) -> Path:
+        """The plain one for the rows of this job."""
+        setting = job.setting
         if setting.shipped is not None:
             return setting.shipped
+        train = setting.rows(job.seed).train
 
         def write() -> Path:
-            path = self.shop.place / "recipes" / f"{setting.name}.yaml"
+            path = self.shop.another("recipe") / f"{setting.name}.yaml"
             options = [] if setting.encoder.folder is None else ["--model", str(setting.encoder.folder)]
-            self._run("new", str(setting.data.train), "--out", str(path), *options)
+            self._run("new", str(train), "--out", str(path), *options)
             return path
 
-        return self.once.get(setting.name, write)
+        return self.once.get((setting.name, train), write)
 
     def _compare_with_simple(self, job: CraftJob, *overrides: str) -> None:
         """Have the baselines of these rows computed and kept: they would count for the choice that comes first."""
 
         def check() -> None:
             with suppress(Failed):  # findings end it with 1; what is wrong indeed ends the training, too
-                self._run("check", str(self._recipe(job.setting)), *overrides)
+                self._run("check", str(self._recipe(job)), *overrides)
 
         self.once.get((job.setting.name, job.seed), check)
 

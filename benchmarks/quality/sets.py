@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from accel_cls.data.data_file import stem_of
 from benchmarks.data import NoRealData, real_folder
 from benchmarks.processes import ROOT
+from benchmarks.quality.rows import read_rows, write_rows
 from benchmarks.quality.uneven import TIMES, write_uneven
 
 _GALLERY = ROOT / "recipes" / "data"
@@ -54,9 +56,9 @@ _SHIPPED = {
     "tickets": _Known("the gallery's invented messages to a shop in 6 queues", "English", "support_tickets.csv"),
     "pairs": _Known("the gallery's invented pairs of questions: the same?", "English", "question_pairs.csv"),
 }
-# Of these, with text and label in these columns, there are uneven parts: see `write_uneven`.
-_UNEVEN_OF = {"reviews": ("review", "label"), "news": ("text", "label"), "banking77": ("text", "category")}
-_MADE_UNEVEN = {f"{name}-uneven": name for name in _UNEVEN_OF}
+# The columns of the text and of the label; of these there are parts: see `write_uneven` and `draw`.
+_COLUMNS = {"reviews": ("review", "label"), "news": ("text", "label"), "banking77": ("text", "category")}
+_MADE_UNEVEN = {f"{name}-uneven": name for name in _COLUMNS}
 NAMES = (*_REAL, *_SHIPPED, *_MADE_UNEVEN)
 
 
@@ -83,7 +85,7 @@ def data_set(name: str) -> DataSet:
     if name in _MADE_UNEVEN:
         of = data_set(_MADE_UNEVEN[name])
         files = [of.train] if of.judged is None else [of.train, of.judged]
-        train, *judged = write_uneven(files, _UNEVEN_OF[of.name])
+        train, *judged = write_uneven(files, _COLUMNS[of.name])
         return DataSet(name, about(name), train, judged[0] if judged else None, of.language)
     if name in _REAL:
         folder, known = real_folder() / "data", _REAL[name]
@@ -95,6 +97,26 @@ def data_set(name: str) -> DataSet:
     if missing := [path.name for path in files if not path.is_file()]:
         raise NoRealData(f"data/{' and data/'.join(missing)} is not in the folder of ACCEL_CLS_REAL_DATA")
     return DataSet(name, known.about, files[0], files[1] if known.judged else None, known.language)
+
+
+def draw(data: DataSet, training: int, judged: int, seed: int) -> DataSet:
+    """Some rows of a set, drawn by the seed; both kinds have files of their own, and no row is of both kinds.
+
+    Args:
+        data: reviews, news or banking77.
+        training: rows.
+        judged: rows, of the set's own judged ones where it has any.
+        seed: with it the same rows each time.
+    """
+    shuffle, columns = random.Random(seed).shuffle, _COLUMNS[data.name]
+    rows = [*read_rows(data.train, columns)]
+    shuffle(rows)
+    others = rows[training:]
+    if data.judged is not None:
+        others = [*read_rows(data.judged, columns)]
+        shuffle(others)
+    files = write_rows({"train": rows[:training], "judged": others[:judged]})
+    return replace(data, train=files[0], judged=files[1])
 
 
 def _of_files(paths: Sequence[Path], name: str) -> DataSet:
