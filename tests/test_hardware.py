@@ -53,7 +53,7 @@ def test_launch_refuses_hardware_that_is_not_there(work: Path, monkeypatch, caps
 
 @WITHOUT_GPU
 def test_a_run_refuses_hardware_that_is_not_there(work: Path) -> None:
-    """Accelerate starts what a GPU profile asks for also without a GPU: on the CPU, silently; here by two processes."""
+    """Accelerate starts what a GPU profile asks for also without a GPU: on the CPU, silently. Here by two."""
     path = find_profile("fsdp").path
     refused = train(work, "hardware=fsdp", launcher=(*ACCELERATE, "--config_file", str(path)))
     assert refused.returncode != 0
