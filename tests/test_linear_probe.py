@@ -123,6 +123,18 @@ def test_fitted_head_is_judged_first_and_kept_where_it_is_best(folder: Path) -> 
     assert [numbers(one) for one in metrics(folder / "spoiled") if "evaluation" in one] == [*map(numbers, evaluations)]
 
 
+def test_last_weights_are_kept_where_these_are_asked_for(folder: Path) -> None:
+    """Though the fitted head was better: of so few rows that they can't tell, as a recipe says with `end`."""
+    spoiled = ("train.head_init=probe", "train.learning_rate=9", "train.max_grad_norm=0", "evaluate.every=end")
+    done = train(folder, *spoiled)
+    assert done.returncode == 0, done.stderr
+    (evaluation,) = [one for one in metrics(folder / "run") if "evaluation" in one]
+    found = _results(folder / "run")
+    assert evaluation["update"] == found["updates"] > 0
+    assert found["epoch"] == 2
+    assert found["scores"]["loss"] > 2  # the fitted head's is below 1
+
+
 def test_probe_is_where_a_training_starts(folder: Path) -> None:
     frozen = train(folder, "model.freeze=encoder", "output=frozen")
     assert frozen.returncode == 0, frozen.stderr

@@ -8,7 +8,6 @@ as long on all labelled examples is a little better still, and nobody can tell b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from shutil import rmtree
 from typing import Any
 
@@ -22,9 +21,7 @@ from accel_cls.recipe import Recipe, with_values
 from accel_cls.runs.changes import RunSpec, changes_of
 from accel_cls.runs.folder import RunFolder
 from accel_cls.runs.refitted import put_refitted
-from accel_cls.tasks import Task
 from accel_cls.training.fit import Fitted, Session, fit, open_on_main
-from accel_cls.training.inputs import Inputs, load_inputs
 from accel_cls.training.series import Series
 
 # What a fit of the head alone has none of, and is refused beside it.
@@ -71,7 +68,7 @@ def refit(session: Session, corpus: Corpus, folder: RunFolder, fitted: Fitted) -
 
     def work(inside: Session) -> None:
         start = open_on_main(inside, inner, recipe, whole)
-        ended.append(fit(inside, recipe, whole, inner, start, [], load=_load))
+        ended.append(fit(inside, recipe, whole, inner, start, []))
 
     series = Series(session, folder)
     with series.going_on(lambda: "the training; its refit is not"):
@@ -123,11 +120,6 @@ def _start_share(accelerator: Accelerator, folder: RunFolder) -> float:
     """
     [bits] = decided_by_main(accelerator, 1, lambda: [float_bits(folder.start_share())])
     return float_of_bits(bits)
-
-
-def _load(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Accelerator, notes: list[str]) -> Inputs:
-    """What is trained; judged at the end alone, as there is nothing to choose."""
-    return replace(load_inputs(recipe, task, corpus, accelerator, notes), is_judged_first=False)
 
 
 def _drop_another(inner: RunFolder, recipe: Recipe, whole: Corpus) -> Sequence[int]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.util import find_spec
+from typing import Literal
 
 from accel_cls.recipe.schema import Recipe
+from accel_cls.recipe.sections.average import Average
 from accel_cls.recipe.sections.model import Scratch
 
 _Key = tuple[str, ...]
@@ -78,13 +80,21 @@ def _broken_average(recipe: Recipe) -> Iterator[tuple[_Key, str]]:
         message = f"found {average.start} beside {which}, which is nothing to go back to: leave it out"
         add = "" if recipe.model.name is None else ", or set train.head_init: probe"
         yield ("average", "start"), message + add
-    elif average.last is not None and recipe.evaluate.every == "end":
-        yield ("average", "last"), f"found {average.last} beside evaluate.every: end, which is one evaluation"
+    elif (key := _compares_evaluations(average)) is not None and recipe.evaluate.every == "end":
+        message = f"found {getattr(average, key)} beside evaluate.every: end, which is one evaluation"
+        yield ("average", key), message
     elif average.last is not None and recipe.evaluate.every == "epoch" and average.last > epochs:
         message = (
             f"found {average.last}; expected train.epochs at most, which is {epochs}: there is an evaluation an epoch"
         )
         yield ("average", "last"), message
+
+
+def _compares_evaluations(average: Average) -> Literal["last", "start"] | None:
+    """The key that asks for several evaluations to go by, where one does."""
+    if average.start == "auto":
+        return "start"
+    return None if average.last is None else "last"
 
 
 def missing_adapters(recipe: Recipe) -> str | None:

@@ -16,7 +16,7 @@ class Evaluate(Section):
     every: Literal["epoch", "end"] | Annotated[int, Field(ge=1)] = setting(
         "epoch",
         "'epoch', 'end' or a whole number of updates, 1 or more",
-        "when to score the validation examples; always also at the end. With 'end' nothing is chosen by them and the "
+        "when to score the validation examples; always also at the end. With 'end' nothing is chosen by them, and the "
         "last weights are kept: better where validation examples are too few to tell one epoch from the next",
         "an interval of no updates is none; the end is always scored",
     )
