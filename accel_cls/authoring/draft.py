@@ -64,7 +64,7 @@ def draft(table: Table, text: Choice, labelling: Labelling, found: Survey, wishe
     else:
         model, train, average = pretrained(found, labelling, count, _model_name(wishes), wishes.quick, decisions)
     loss = _loss(found, labelling, decisions)
-    evaluate = [*_evaluate(found, labelling, decisions), *when_to_evaluate(wishes.model is not None, count, decisions)]
+    evaluate = [*_evaluate(found, labelling, decisions), *when_to_evaluate(not train, count, decisions)]
     sections = {"data": data, "model": model, "train": train, "loss": loss, "average": average, "evaluate": evaluate}
     body = "".join(
         f"\n{name}:\n" + "".join(_line(*entry) for entry in lines) for name, lines in sections.items() if lines

@@ -52,8 +52,8 @@ CHOICES = {
         Choice("freeze-half", "Optimization", ("model.freeze=6",), PRETRAINED),
         Choice("unfreeze", "Optimization", ("train.unfreeze=0.1",), PRETRAINED),
         Choice("ema", "Optimization", ("average={ema: 0.99}",)),
-        Choice("last-3", "Optimization", ("average={last: 3}",)),
-        Choice("no-average", "Optimization", ("average=null",), PRETRAINED),
+        Choice("last-3", "Optimization", ("average={last: 3}",), ("ngrams", "bert", "e5")),  # of several evaluations
+        Choice("start-mean", "Optimization", ("average={start: 0.25}",), PRETRAINED),
         Choice("lora", "Optimization", ("model.lora={}", "train.learning_rate=5e-4"), PRETRAINED),
         Choice("smoothing", "Loss", ("train.label_smoothing=0.1",)),
         Choice("focal", "Loss", ("loss.kind=focal",)),
