@@ -53,7 +53,7 @@ CHOICES = {
         Choice("unfreeze", "Optimization", ("train.unfreeze=0.1",), PRETRAINED),
         Choice("ema", "Optimization", ("average={ema: 0.99}",)),
         Choice("last-3", "Optimization", ("average={last: 3}",), ("ngrams", "bert", "e5")),  # of several evaluations
-        Choice("start-mean", "Optimization", ("average={start: 0.25}",), PRETRAINED),
+        Choice("start-mean", "Optimization", ("average={start: 0.25}", "train.head_init=probe"), PRETRAINED),
         Choice("lora", "Optimization", ("model.lora={}", "train.learning_rate=5e-4"), PRETRAINED),
         Choice("smoothing", "Loss", ("train.label_smoothing=0.1",)),
         Choice("focal", "Loss", ("loss.kind=focal",)),
