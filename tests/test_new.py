@@ -248,7 +248,7 @@ def test_pretrained_model_gets_its_own_settings(capsys: pytest.CaptureFixture, t
     assert "freeze        encoder: as you said" in said
     few, said = new(capsys, "reviews.csv", "-o", "few.yaml", "--model", "runs/reviews/model")
     assert (few.model.freeze, few.average, few.refit) == (None, None, True)
-    assert (few.train.head_init, few.train.epochs, few.evaluate.every) == ("probe", 10, "end")  # 120 updates of 12 an epoch
+    assert (few.train.head_init, few.train.epochs, few.evaluate.every) == ("probe", 10, "end")  # 12 updates each
     assert "evaluation    at the end: so few validation examples can't tell one epoch from the next" in said
     done = command("python", "-m", "accel_cls.train", "few.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -23,10 +23,10 @@ _SMALL = 4000
 # Of 160 pairs of short sentences such a model learns nothing (0.51 to 0.57 on 1,772 others, TF-IDF 0.59).
 _FEW = 1000
 _TOO_FEW = "examples are too few to learn a language from: name a pretrained encoder, with --model or model.name"
-# A pretrained encoder learns from few examples, too. What 3,000 others are answered with, by the head alone and after 5
-# and 10 epochs of updates of 16 (docs/quality.md has more of these):
+# A pretrained encoder learns from few examples, too. What 3,000 others are answered with, by the head alone and after
+# 5 and 10 epochs of updates of 16 (docs/quality.md has more of these):
 #   e5-small, 400 reviews in 2 classes 0.874, 0.884, 0.872; 400 news titles in 10 0.789, 0.809, 0.815
-#   MiniLM, 400 messages in 2 classes 0.877, 0.935, 0.925; 400 sentences in 3 0.674, 0.733 after 4 epochs, 0.741 after 8
+#   MiniLM, 400 messages in 2 classes 0.877, 0.935, 0.925; 400 sentences in 3 0.674, 0.733 after 4, 0.741 after 8
 _UPDATES_A_BIT_OF_ENCODER = 120
 _EPOCHS_OF_FEW = (5, 10)
 # Encoders that stand larger steps: numbers of a token, layers. And classes from which on an epoch more is trained.
