@@ -232,7 +232,7 @@ def test_pretrained_model_gets_its_own_settings(capsys: pytest.CaptureFixture, t
     bert = ("model.scratch.architecture=bert", "train.max_updates=1")
     done = command("python", "-m", "accel_cls.train", "reviews.yaml", *bert, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    write_reviews(Path("many.csv"), count=1400)
+    write_reviews(Path("many.csv"), count=2600)
     recipe, said = new(capsys, "many.csv", "-o", "tuned.yaml", "--model", "runs/reviews/model")
     assert recipe.model.name == str(tmp_path / "runs/reviews/model")
     assert recipe.model.scratch is None

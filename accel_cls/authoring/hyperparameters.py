@@ -27,6 +27,7 @@ _TOO_FEW = "examples are too few to learn a language from: name a pretrained enc
 # 5 and 10 epochs of updates of 16 (docs/quality.md has more of these):
 #   e5-small, 400 reviews in 2 classes 0.874, 0.884, 0.872; 400 news titles in 10 0.789, 0.809, 0.815
 #   MiniLM, 400 messages in 2 classes 0.877, 0.935, 0.925; 400 sentences in 3 0.674, 0.733 after 4, 0.741 after 8
+_FEW_FOR_ENCODER = 2000
 _UPDATES_A_BIT_OF_ENCODER = 120
 _EPOCHS_OF_FEW = (5, 10)
 # Encoders that stand larger steps: numbers of a token, layers. And classes from which on an epoch more is trained.
@@ -113,7 +114,8 @@ def pretrained(
         how = f"{why}; the head alone is trained: logistic regression on what the encoder makes of each text"
         decisions.append(("freeze", f"encoder: {how}"))
         return [*model, ("freeze", "encoder", f"{how}. Without this line all is trained")], [], []
-    average = _averaging(decisions) if count >= _FEW else []  # which evaluations decide about
+    # Validation rows decide about it, by a point: of the 500 and less that fewer examples come with, that is chance.
+    average = _averaging(decisions) if count >= _FEW_FOR_ENCODER else []
     return model, _fine_tuning(found, labelling, count, decisions), average
 
 
@@ -142,11 +144,12 @@ def _fine_tuning(found: Survey, labelling: Labelling, count: int, decisions: lis
     classes = len(found.counts)
     # One seed each, 10,000 questions in 77 classes and 9,600 reviews in 2: the former were still getting better.
     many = found.has_classes and classes > _MANY_CLASSES
-    epochs = (3 if count >= 2000 else _epochs_of_encoder(found, count / batch_size)) + many
+    epochs = (3 if count >= _FEW_FOR_ENCODER else _epochs_of_encoder(found, count / batch_size)) + many
     is_single = labelling.task == "single_label"
     rate, size = _rate(found), _size(found)
     decisions.append(("learning rate", f"{rate:g}, for {size}; {epochs} epochs, {batch_size} examples an update"))
-    why = "few examples take more" if count < _FEW else f"{classes} classes take one more than few do" if many else ""
+    why = f"{classes} classes take one more than few do" if many else ""
+    why = "few examples take more" if count < _FEW_FOR_ENCODER else why
     return [
         ("epochs", epochs, why),
         ("batch_size", batch_size, "examples per update, over all devices together"),
