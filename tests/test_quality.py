@@ -20,7 +20,7 @@ from benchmarks.quality.goals import verdicts
 from benchmarks.quality.jobs import CONTESTANTS, Job, all_jobs
 from benchmarks.quality.kept import Kept, Result
 from benchmarks.quality.page import BEGIN, END, PAGE, tables
-from benchmarks.quality.sets import DataSet
+from benchmarks.quality.sets import DataSet, data_set
 from benchmarks.quality.uneven import write_uneven
 from benchmarks.workshop import Workshop
 
@@ -290,6 +290,17 @@ def test_uneven_sets_are_the_same_each_time_and_in_both_files(tmp_path) -> None:
         assert {*found} <= {*rows}
         assert len({*found}) == len(found)
         assert [sum(label == name for _, label in found) for name in "abc"] == sizes
+
+
+def test_sets_of_few_examples_are_the_same_500_each_time(tmp_path, monkeypatch) -> None:
+    (tmp_path / "data").mkdir()
+    write_reviews(tmp_path / "data" / "food_reviews_10k.csv", 540)
+    monkeypatch.setenv("ACCEL_CLS_REAL_DATA", str(tmp_path))
+    few, again = (data_set("reviews-few") for _ in range(2))
+    assert (few.name, few.about) == ("reviews-few", "takeaway reviews, good or bad, 500 of them to learn from")
+    assert few.judged is not None
+    assert [len(path.read_text(encoding="utf-8").splitlines()) for path in (few.train, few.judged)] == [501, 41]
+    assert few.train.read_bytes() == again.train.read_bytes()
 
 
 def test_seconds_are_held_against_the_trainers_on_the_same_kind_of_machine(tmp_path) -> None:

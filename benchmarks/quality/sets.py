@@ -59,13 +59,17 @@ _SHIPPED = {
 # The columns of the text and of the label; of these there are parts: see `write_uneven` and `draw`.
 _COLUMNS = {"reviews": ("review", "label"), "news": ("text", "label"), "banking77": ("text", "category")}
 _MADE_UNEVEN = {f"{name}-uneven": name for name in _COLUMNS}
-NAMES = (*_REAL, *_SHIPPED, *_MADE_UNEVEN)
+_MADE_FEW = {f"{name}-few": name for name in _COLUMNS}
+_FEW, _JUDGED = 500, 3000  # rows of these, drawn always alike
+NAMES = (*_REAL, *_SHIPPED, *_MADE_UNEVEN, *_MADE_FEW)
 
 
 def about(name: str) -> str:
     """What a set holds, for people."""
     if name in _MADE_UNEVEN:
         return f"{about(_MADE_UNEVEN[name])}, of the last class a {TIMES}th of its rows, of those between in between"
+    if name in _MADE_FEW:
+        return f"{about(_MADE_FEW[name])}, {_FEW} of them to learn from"
     known = (_REAL | _SHIPPED).get(name)
     return "a labelled file" if known is None else known.about
 
@@ -87,6 +91,8 @@ def data_set(name: str) -> DataSet:
         files = [of.train] if of.judged is None else [of.train, of.judged]
         train, *judged = write_uneven(files, _COLUMNS[of.name])
         return DataSet(name, about(name), train, judged[0] if judged else None, of.language)
+    if name in _MADE_FEW:
+        return replace(draw(data_set(_MADE_FEW[name]), _FEW, _JUDGED, seed=1), name=name, about=about(name))
     if name in _REAL:
         folder, known = real_folder() / "data", _REAL[name]
     elif name in _SHIPPED:
