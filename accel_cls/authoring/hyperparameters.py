@@ -115,6 +115,7 @@ def pretrained(
         decisions.append(("freeze", f"encoder: {how}"))
         return [*model, ("freeze", "encoder", f"{how}. Without this line all is trained")], [], []
     # Validation rows decide about it, by a point: of the 500 and less that fewer examples come with, that is chance.
+    # And a quarter of the way back costs 0.6 points of 3,000 news titles, where 800 are learned.
     average = _averaging(decisions) if count >= _FEW_FOR_ENCODER else []
     return model, _fine_tuning(found, labelling, count, decisions), average
 
