@@ -111,7 +111,7 @@ def draw(data: DataSet, training: int, judged: int, seed: int) -> DataSet:
     Args:
         data: reviews, news or banking77.
         training: rows.
-        judged: rows, of the set's own judged ones where it has any.
+        judged: rows at most, of the set's own judged ones where it has any; of classes that training rows have.
         seed: with it the same rows each time.
     """
     shuffle, columns = random.Random(seed).shuffle, _COLUMNS[data.name]
@@ -121,7 +121,9 @@ def draw(data: DataSet, training: int, judged: int, seed: int) -> DataSet:
     if data.judged is not None:
         others = [*read_rows(data.judged, columns)]
         shuffle(others)
-    files = write_rows({"train": rows[:training], "judged": others[:judged]})
+    known = {label for _, label in rows[:training]}  # nobody can answer with other classes
+    asked = [row for row in others if row[1] in known]
+    files = write_rows({"train": rows[:training], "judged": asked[:judged]})
     return replace(data, train=files[0], judged=files[1])
 
 
