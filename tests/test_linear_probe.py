@@ -128,6 +128,7 @@ def test_last_weights_are_kept_where_these_are_asked_for(folder: Path) -> None:
     spoiled = ("train.head_init=probe", "train.learning_rate=9", "train.max_grad_norm=0", "evaluate.every=end")
     done = train(folder, *spoiled)
     assert done.returncode == 0, done.stderr
+    assert "  evaluation    at the end, best by accuracy" in done.stdout
     (evaluation,) = [one for one in metrics(folder / "run") if "evaluation" in one]
     found = _results(folder / "run")
     assert evaluation["update"] == found["updates"] > 0

@@ -233,7 +233,7 @@ class Plan:
             )
         every = {"epoch": "each epoch", "end": "at the end"}
         score = every.get(str(recipe.evaluate.every), f"every {recipe.evaluate.every} updates")
-        if recipe.train.head_init == "probe":
+        if recipe.judges_fitted_head:
             score = f"of the fitted head, then {score}"
         if recipe.learns_from_pairs:
             score += ", of a head that is fitted to the encoder there"

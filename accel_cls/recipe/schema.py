@@ -124,6 +124,12 @@ class Recipe(Section):
         """Whether what updates are made of are pairs of training texts, not the texts themselves."""
         return self.few_shot is not None and self.few_shot.pairs > 0
 
+    @property
+    def judges_fitted_head(self) -> bool:
+        """Whether a fitted head, which may be hard to beat, is judged before the first update; not where the last
+        weights are asked for."""
+        return self.train.head_init == "probe" and self.evaluate.every != "end"
+
     @model_validator(mode="before")
     @classmethod
     def _evaluate_by_task(cls, values: Any) -> Any:

@@ -146,9 +146,7 @@ def load_inputs(recipe: Recipe, task: Task, corpus: Corpus, accelerator: Acceler
     loss = task.loss(recipe.train, corpus.train.labels, corpus.classes, accelerator.device, recipe.loss)
     if recipe.model.dropout_samples > 1:
         loss = MeanOverDraws(loss)
-    # A head that was fitted may be hard to beat; but where the recipe asks for the last weights, it gets them.
-    is_judged_first = recipe.train.head_init == "probe" and recipe.evaluate.every != "end"
-    return Inputs(corpus, task, loss, texts, trainable, is_judged_first=is_judged_first)
+    return Inputs(corpus, task, loss, texts, trainable, is_judged_first=recipe.judges_fitted_head)
 
 
 def _encoded(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, corpus: Corpus, notes: list[str]) -> EncodedParts:
