@@ -134,6 +134,8 @@ def test_last_weights_are_kept_where_these_are_asked_for(folder: Path) -> None:
     assert evaluation["update"] == found["updates"] > 0
     assert found["epoch"] == 2
     assert found["scores"]["loss"] > 2  # the fitted head's is below 1
+    for page in ("report.md", "report.html", "model/README.md"):
+        assert "Nothing was chosen by the validation rows" in (folder / "run" / page).read_text(encoding="utf-8"), page
 
 
 def test_probe_is_where_a_training_starts(folder: Path) -> None:

@@ -17,7 +17,7 @@ from accel_cls.recipe import Hub, Recipe
 from accel_cls.recipe.places import is_hub_id
 from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.long_texts import what_is_read, what_truncation_does
-from accel_cls.reporting.markdown import describe_score, table, verdict_of
+from accel_cls.reporting.markdown import describe_choice, describe_score, table, verdict_of
 from accel_cls.reporting.pretraining import describe_pretraining
 from accel_cls.reporting.refit import describe_refit, is_refitted
 from accel_cls.reporting.teacher import describe_flattery
@@ -165,8 +165,8 @@ def _scores(results: dict[str, Any]) -> str:
 
     rows = [["test", *cells(test)]] if test else []
     text = table(["", *metrics], [*rows, ["validation", *cells(results)]])
-    chosen = f"Chosen by {results['decided_by']} on the validation rows, which flatters that score."
-    said = f"\n{chosen} {'Nothing was chosen by the test rows.' if test else 'There were no test rows.'}"
+    of_test = "Nothing was chosen by the test rows." if test else "There were no test rows."
+    said = f"\n{describe_choice(results)} {of_test}"
     verdict, refit = verdict_of(results), describe_refit(results) or ""
     return f"{text}{said} {verdict[:1].upper()}{verdict[1:]}." + (f" {_plain(refit)}." if refit else "")
 

@@ -106,7 +106,7 @@ def _scores(results: dict[str, Any]) -> str:
     lines = [line("validation", results), *([line("test", test)] if test else [])]
     text = table(["", *metrics, "rows"], lines)
     text += "\nIn brackets 95% intervals: what the scores may be on other rows of the same kind. "
-    text += f"The model was chosen by {results['decided_by']} on the validation rows, which flatters that score. "
+    text += f"{describe_choice(results)} "
     return text + (
         f"For the test: {describe_looks(test)}.\n" if test else "data.test names rows that nothing is chosen by.\n"
     )
@@ -217,6 +217,13 @@ def describe_test(results: dict[str, Any]) -> str:
     """What a finished run with test rows comes to on them."""
     test, key = results["test"], results["decided_by"]
     return f"{key} {describe_score(key, test)} on {results['rows']['test']:,} rows; {describe_looks(test)}"
+
+
+def describe_choice(results: dict[str, Any]) -> str:
+    """What the validation rows had to do with the model that is kept, in a sentence."""
+    if len(results["evaluations"]) == 1 and not results.get("trials"):
+        return "Nothing was chosen by the validation rows, which the model was scored on once."
+    return f"The model was chosen by {results['decided_by']} on the validation rows, which flatters that score."
 
 
 def describe_looks(test: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from accel_cls.evaluation.metrics.scores import less_is_better
 from accel_cls.recipe.metrics import is_own
 from accel_cls.reporting.facts import Facts
 from accel_cls.reporting.html.plots import WIDTH, Tick, fitted, text_width, ticks
-from accel_cls.reporting.markdown import describe_dropped, describe_looks
+from accel_cls.reporting.markdown import describe_choice, describe_dropped, describe_looks
 from accel_cls.reporting.refit import describe_refit, whose_scores
 from accel_cls.reporting.verdict import Measure, measure_of
 
@@ -104,7 +104,7 @@ def content(facts: Facts) -> Scores:
     names = [key, *(name for name in judged["scores"] if name != key)]
     first, *others = (Headline(name, judged["scores"].get(name), _interval(judged, name)) for name in names)
     part = "test" if test else "validation"
-    chosen = f"The model was chosen by {key} on the validation rows, which flatters that score. "
+    chosen = f"{describe_choice(results)} "
     chosen += f"For the test: {describe_looks(test)}." if test else "data.test names rows that nothing is chosen by."
     if told := describe_refit(results):
         chosen += f" {told}."
