@@ -69,20 +69,21 @@ def test_a_run_that_is_told_to_stop_saves_its_update(long: Path, how: str) -> No
         assert f"continues an unfinished run from update {stopped_at}" in again.stdout
 
 
-def test_training_goes_on_when_nobody_reads_what_it_prints(tmp_path: Path) -> None:
-    """Neither of what it prints nor of what it warns of."""
+@pytest.mark.parametrize("both", [True, False])
+def test_training_goes_on_when_nobody_reads_what_it_prints(tmp_path: Path, both: bool) -> None:
     write_reviews(tmp_path / "reviews.csv")
     write_recipe(tmp_path)
     process = subprocess.Popen(
         [sys.executable, "-m", "accel_cls.train", "recipe.yaml"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.STDOUT if both else subprocess.PIPE,
     )
     assert process.stdout is not None
     process.stdout.readline()
     process.stdout.close()
     assert process.wait(60) == 0
+    assert both or process.stderr.read() == b""
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
     assert updates(tmp_path) == 12 + 2, "all updates, and the evaluations"
 

@@ -142,15 +142,12 @@ def _averaging(decisions: list[tuple[str, str]]) -> Lines:
 def _fine_tuning(found: Survey, labelling: Labelling, count: int, decisions: list[tuple[str, str]]) -> Lines:
     """How the whole of a pretrained encoder is trained."""
     batch_size = 16 if count < 20_000 else 32
-    classes = len(found.counts)
     # One seed each, 10,000 questions in 77 classes and 9,600 reviews in 2: the former were still getting better.
-    many = found.has_classes and classes > _MANY_CLASSES
-    epochs = (3 if count >= _FEW_FOR_ENCODER else _epochs_of_encoder(found, count / batch_size)) + many
+    many = found.has_classes and len(found.counts) > _MANY_CLASSES
+    epochs, why = _epochs_of_encoder(found, count, batch_size, many)
     is_single = labelling.task == "single_label"
     rate, size = _rate(found), _size(found)
     decisions.append(("learning rate", f"{rate:g}, for {size}; {epochs} epochs, {batch_size} examples an update"))
-    why = f"{classes} classes take one more than few do" if many else ""
-    why = "few examples take more" if count < _FEW_FOR_ENCODER else why
     return [
         ("epochs", epochs, why),
         ("batch_size", batch_size, "examples per update, over all devices together"),
@@ -161,9 +158,12 @@ def _fine_tuning(found: Survey, labelling: Labelling, count: int, decisions: lis
     ]
 
 
-def _epochs_of_encoder(found: Survey, updates: float) -> int:
-    """Passes over the examples, each of so many updates."""
-    return int(np.clip(round(_UPDATES_A_BIT_OF_ENCODER * _bits(found) / updates), *_EPOCHS_OF_FEW))
+def _epochs_of_encoder(found: Survey, count: int, batch_size: int, many: bool) -> tuple[int, str]:
+    """Passes over the examples, and why so many; one more for many classes."""
+    if count >= _FEW_FOR_ENCODER:
+        return 3 + many, f"{len(found.counts)} classes take one more than few do" if many else ""
+    wanted = _UPDATES_A_BIT_OF_ENCODER * _bits(found)
+    return int(np.clip(round(wanted / (count / batch_size)), *_EPOCHS_OF_FEW)) + many, "few examples take more"
 
 
 def _bits(found: Survey) -> float:

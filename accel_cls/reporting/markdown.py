@@ -221,8 +221,8 @@ def describe_test(results: dict[str, Any]) -> str:
 
 def describe_choice(results: dict[str, Any]) -> str:
     """What the validation rows had to do with the model that is kept, in a sentence."""
-    if len(results["evaluations"]) == 1 and not results.get("trials"):
-        return "Nothing was chosen by the validation rows, which the model was scored on once."
+    if len(results["evaluations"]) == 1:  # a search may have chosen the training by them: it tells so itself
+        return "Nothing was chosen by the validation rows in this training, which they scored once."
     return f"The model was chosen by {results['decided_by']} on the validation rows, which flatters that score."
 
 

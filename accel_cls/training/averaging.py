@@ -17,6 +17,7 @@ from accel_cls.checkpoints.checkpoint import load_average
 from accel_cls.checkpoints.tensors import Tensors
 from accel_cls.devices.prepare import has_whole_weights, require_whole_weights
 from accel_cls.recipe import Recipe
+from accel_cls.recipe.sections.average import Average as Section
 
 START_SHARE = 0.5  # of `average.start: auto`; more or less gains as much on banking77, or as little elsewhere
 
@@ -190,8 +191,8 @@ def make_average(
     Raises:
         UserError: where the hardware divides the weights, but the recipe does not leave it to us.
     """
-    chosen = recipe.average
-    if chosen is None or recipe.model.is_fitted or untried_average(recipe, accelerator):
+    chosen = _made_here(recipe, accelerator)
+    if chosen is None:
         return Average()
     require_whole_weights(accelerator, "average")
     trained: Tensors = {name: p for name, p in model.named_parameters() if p.requires_grad}
@@ -210,8 +211,8 @@ def make_average(
 
 def describe_average(recipe: Recipe, accelerator: Accelerator) -> list[tuple[str, str]]:
     """What a recipe averages on this hardware, as a named line of the banner; none where nothing."""
-    chosen = recipe.average
-    if chosen is None or recipe.model.is_fitted or untried_average(recipe, accelerator):
+    chosen = _made_here(recipe, accelerator)
+    if chosen is None:
         return []
     if chosen.last is not None:
         told = f"at the end the mean of the weights at {chosen.last} evaluations, kept where none of them was better"
@@ -222,6 +223,11 @@ def describe_average(recipe: Recipe, accelerator: Accelerator) -> list[tuple[str
     else:
         told = f"judged and kept is an exponential moving average of the weights, by {chosen.ema:g}"
     return [("average", told)]
+
+
+def _made_here(recipe: Recipe, accelerator: Accelerator) -> Section | None:
+    """What is averaged on this hardware; None where nothing is."""
+    return None if recipe.model.is_fitted or untried_average(recipe, accelerator) else recipe.average
 
 
 def untried_average(recipe: Recipe, accelerator: Accelerator) -> list[str]:

@@ -59,7 +59,7 @@ class Setting:
         """What the recipe is told of a seed's rows. The judged file, where there is one, chooses nothing.
 
         A fifth is split off for validation, which judges the models from nothing on more rows; with an encoder it is
-        what `accel-cls new` writes, a tenth. These are not learned in the end: choices are compared by one training.
+        what `accel-cls new` writes. These are not learned in the end: choices are compared by one training.
         """
         rows = self.rows(seed)
         told = [f"data.train={json.dumps(str(rows.train))}", "evaluate.behaviour=0", "refit=false"]
